@@ -1,0 +1,161 @@
+"""The contract that a codec fulfils, and how codecs are found (entry point group ``netsim.codecs``).
+
+A codec turns a picture into packets and any set of received packets back into a picture. It sees no
+channel and no clock. Masks are boolean with True = received, one entry per packet of the stream.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from netsim.errors import InputError, did_you_mean
+from netsim.plugins import load_plugin, plugin_names
+
+__all__ = ["Codec", "CodecSettings", "OperatingPoint", "Packet", "Stream", "codec_names", "create_codec"]
+
+BoolArray = NDArray[np.bool_]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet's payload. A protected packet crosses the network in a form that is never lost."""
+
+    payload: bytes
+    protected: bool = False
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A codec's rate setting: ``OperatingPoint("bpp", 0.35)``, ``OperatingPoint("qp", 37)``."""
+
+    key: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value:g}"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A coded picture: packets in sending order, and how they were made.
+
+    Everything that a receiver must know stands in a packet (protected where it must not be lost), so
+    ``bytes_total`` is all that is sent. A decoder reads payloads of received packets and nothing else
+    of the stream except the number of packets.
+
+    shape: (height, width) of the picture, for the sender's accounting only.
+    made_by: which binary, version, hash and command made the bytes; goes to the manifest.
+    """
+
+    packets: tuple[Packet, ...]
+    shape: tuple[int, int]
+    operating_point: OperatingPoint
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.packets)
+
+    @cached_property
+    def sizes_bytes(self) -> NDArray[np.int64]:
+        """Payload size of each packet."""
+        return np.array([len(p.payload) for p in self.packets], dtype=np.int64)
+
+    @cached_property
+    def protected(self) -> BoolArray:
+        """True where a packet is never lost."""
+        return np.array([p.protected for p in self.packets], dtype=bool)
+
+    @property
+    def bytes_total(self) -> int:
+        return int(self.sizes_bytes.sum())
+
+    @property
+    def bpp(self) -> float:
+        """Bits sent per pixel, protected packets included."""
+        return 8 * self.bytes_total / (self.shape[0] * self.shape[1])
+
+
+class CodecSettings(BaseModel):
+    """Base of a codec's settings: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Codec(ABC):
+    """A codec with its settings. Subclass it, name it, register it under ``netsim.codecs``.
+
+    Class attributes: ``name`` (as in a scenario), ``Settings`` (a CodecSettings subclass) and
+    ``operating_point_keys`` (each key that may set the rate, with its type; a scenario gives exactly one).
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str] = ""
+    Settings: ClassVar[type[CodecSettings]] = CodecSettings
+    operating_point_keys: ClassVar[Mapping[str, type]]
+
+    def __init__(self, settings: CodecSettings | None = None) -> None:
+        self.settings = settings if settings is not None else self.Settings()
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What besides settings decides the bytes and pictures: tool versions and hashes, weights' hashes.
+
+        Part of the content address of every stream and every decoded mask.
+        """
+        return {}
+
+    @abstractmethod
+    def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
+        """Encode one picture.
+
+        image: uint8 [H, W, 3], RGB. packet_limit_bytes: no payload may be larger (the link's MTU less headers);
+        None: the codec's own packet count alone decides. Raises InputError if the limit can't be met.
+        """
+
+    @abstractmethod
+    def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
+        """Which received packets the decoder can use.
+
+        received: bool [..., n]; returns bool [..., n], a subset of received, and monotone: one more packet
+        received never makes another unusable. Two masks with equal usable packets decode to equal pictures.
+        A picture fails to decode iff no packet is usable.
+        """
+
+    @abstractmethod
+    def decode(self, stream: Stream, masks: BoolArray) -> Image:
+        """Pictures from the packets in ``masks`` alone.
+
+        masks: bool [m, n], each with at least one usable packet; returns uint8 [m, H, W, 3].
+        """
+
+
+def codec_names() -> list[str]:
+    """Names of all installed codecs."""
+    return plugin_names("netsim.codecs")
+
+
+def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
+    """A codec by name with its settings (operating point not among them).
+
+    Raises InputError for an unknown codec, an unknown setting or a bad value.
+    """
+    kind: type[Codec] = load_plugin("netsim.codecs", name)
+    try:
+        settings = kind.Settings(**parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            known = [*kind.Settings.model_fields, *kind.operating_point_keys]
+            raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known)) from None
+        raise InputError(f"codec {name}: {key} = {first['input']!r}: {first['msg']}") from None
+    return kind(settings)

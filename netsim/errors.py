@@ -1,0 +1,47 @@
+"""The one error that a user can cause: what is wrong, where it stands, and the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["InputError", "did_you_mean"]
+
+
+class InputError(ValueError):
+    """Bad input. The CLI prints it without a traceback and exits with code 2.
+
+    message: one sentence that quotes the offending value.
+    where:   place of the value, as a reader would look it up ("mine.yaml:7:14  channels[1].rows[1]");
+             may be filled in later by a caller that knows the file (see ``at``).
+    hint:    what would be right; may span lines.
+    key:     path of the value inside the mapping being read, relative to the reader that raised it
+             (("rows", 1)); the scenario loader turns it into file, line and column.
+
+    >>> str(InputError("negative rate -3", where="mine.yaml:4:9", hint="a rate is above zero"))
+    'mine.yaml:4:9  negative rate -3\\n  a rate is above zero'
+    """
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", key: tuple[str | int, ...] = ()) -> None:
+        self.message, self.where, self.hint, self.key = message, where, hint, key
+        super().__init__(message)
+
+    def at(self, where: str) -> InputError:
+        """The same error, standing at ``where``."""
+        return InputError(self.message, where=where, hint=self.hint, key=self.key)
+
+    def __str__(self) -> str:
+        head = f"{self.where}  {self.message}" if self.where else self.message
+        return "\n".join([head, *(f"  {line}" for line in self.hint.splitlines())])
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known word, else all of them.
+
+    >>> did_you_mean("jpg2000", ["jpeg2000", "vvc"])
+    'did you mean `jpeg2000`? known: jpeg2000, vvc'
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    listing = "known: " + ", ".join(names)
+    return f"did you mean `{near[0]}`? {listing}" if near else listing

@@ -1,0 +1,33 @@
+"""Plug-ins by entry point: groups ``netsim.codecs``, ``netsim.channels``, ``netsim.controllers``, ``netsim.metrics``."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from netsim.errors import InputError, did_you_mean
+
+__all__ = ["load_plugin", "plugin_names"]
+
+
+@cache
+def _group(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def plugin_names(group: str) -> list[str]:
+    """Names registered under an entry-point group, sorted; imports none of them."""
+    return sorted(_group(group))
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """The object that ``name`` stands for in ``group``.
+
+    Raises InputError (with the nearest known name) if there is none.
+    """
+    points = _group(group)
+    if name not in points:
+        kind = group.rpartition(".")[2].removesuffix("s")
+        raise InputError(f"unknown {kind} `{name}`", hint=did_you_mean(name, points))
+    return points[name].load()
