@@ -95,15 +95,27 @@ class Codec(ABC):
 
     Class attributes: ``name`` (as in a scenario), ``Settings`` (a CodecSettings subclass) and
     ``operating_point_keys`` (each key that may set the rate, with its type; a scenario gives exactly one).
+    ``label_settings``: settings that always stand in a scheme's name; others only where not the default.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str] = ""
     Settings: ClassVar[type[CodecSettings]] = CodecSettings
     operating_point_keys: ClassVar[Mapping[str, type]]
+    label_settings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         self.settings = settings if settings is not None else self.Settings()
+
+    @property
+    def label(self) -> str:
+        """How the codec with its settings is called in logs and figures; packet count left out."""
+        shown = []
+        for key, info in type(self.settings).model_fields.items():
+            value = getattr(self.settings, key)
+            if key != "packets" and (key in self.label_settings or value != info.default):
+                shown.append(str(value) if key in self.label_settings else f"{key}={value}")
+        return " ".join([self.name, *shown])
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:

@@ -1,0 +1,113 @@
+"""Encodes and decodes through the store: nothing is made twice, in this run or the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.codec import Codec, OperatingPoint, Stream, create_codec
+from netsim.decoding.store import Store, digest
+from netsim.plugins import load_plugin
+
+__all__ = ["CodedPicture", "Workshop", "mask_text", "masks_from_text"]
+
+BoolArray = NDArray[np.bool_]
+_BATCH = 16  # pictures in memory at once
+
+
+@dataclass(frozen=True)
+class CodedPicture:
+    """Which picture, coded how: the address of a stream. image: an item of an image set (name, sha256, pixels())."""
+
+    image: Any
+    codec: str
+    settings: tuple[tuple[str, Any], ...]
+    point: OperatingPoint
+    packet_limit_bytes: int | None
+
+
+@lru_cache(maxsize=64)
+def _codec(name: str, settings: tuple[tuple[str, Any], ...]) -> Codec:
+    return create_codec(name, dict(settings))
+
+
+def mask_text(masks: BoolArray) -> list[str]:
+    """Masks [m, n] as text, one character a packet, 1 = received.
+
+    >>> mask_text(np.array([[True, False]]))
+    ['10']
+    """
+    flat = np.ascontiguousarray(masks, dtype=np.uint8) + ord("0")
+    return [row.tobytes().decode("ascii") for row in flat]
+
+
+def masks_from_text(texts: Sequence[str]) -> BoolArray:
+    """Inverse of ``mask_text``: bool [m, n]."""
+    return np.array([[character == "1" for character in text] for text in texts], dtype=bool)
+
+
+class Workshop:
+    """Streams and qualities, remembered in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def codec(self, coded: CodedPicture) -> Codec:
+        """The codec that made the picture; one object per process and setting."""
+        return _codec(coded.codec, coded.settings)
+
+    def key(self, coded: CodedPicture) -> str:
+        """Content address: pixels × codec × settings × tools and weights × operating point × packet limit."""
+        codec = self.codec(coded)
+        point = (coded.point.key, coded.point.value)
+        return digest(
+            coded.image.sha256, codec.name, dict(coded.settings), codec.fingerprint, point, coded.packet_limit_bytes
+        )
+
+    def encode(self, coded: CodedPicture) -> Stream:
+        """The picture's stream, from the store or made now."""
+        key = self.key(coded)
+        stream = self.store.stream(key)
+        if stream is None:
+            stream = self.codec(coded).encode(coded.image.pixels(), coded.point, coded.packet_limit_bytes)
+            self.store.put_stream(key, stream)
+        return stream
+
+    def missing(self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]) -> list[str]:
+        """Those of ``masks`` (usable masks as text) for which some metric is not remembered yet."""
+        keys = self._mask_keys(coded, masks)
+        known = [self.store.qualities(keys.values(), metric) for metric in metrics]
+        return [mask for mask, key in keys.items() if not all(key in one for one in known)]
+
+    def qualities(
+        self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]
+    ) -> Mapping[str, Mapping[str, float]]:
+        """Quality of the picture under each usable mask: {metric: {mask: value}}; decodes what is not remembered.
+
+        masks: distinct texts, each with at least one usable packet.
+        """
+        todo = self.missing(coded, masks, metrics)
+        if todo:
+            self._decode(coded, todo, metrics)
+        keys = self._mask_keys(coded, masks)
+        found = {metric: self.store.qualities(keys.values(), metric) for metric in metrics}
+        return {metric: {mask: found[metric][key] for mask, key in keys.items()} for metric in metrics}
+
+    def _mask_keys(self, coded: CodedPicture, masks: Sequence[str]) -> dict[str, str]:
+        base = self.key(coded)
+        return {mask: f"{base}:{mask}" for mask in masks}
+
+    def _decode(self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]) -> None:
+        stream, codec, reference = self.encode(coded), self.codec(coded), coded.image.pixels()
+        for i in range(0, len(masks), _BATCH):
+            part = masks[i : i + _BATCH]
+            pictures = codec.decode(stream, masks_from_text(part))
+            keys = self._mask_keys(coded, part)
+            for metric in metrics:
+                values = load_plugin("netsim.metrics", metric)(reference, pictures)
+                self.store.put_qualities(dict(zip(keys.values(), values.tolist(), strict=True)), metric)

@@ -1,0 +1,259 @@
+"""Reads a scenario into a plan. Every error says where it stands: file, line, column, key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from netsim.channels.spec import channel_from_spec, expand_range
+from netsim.codec import Codec, create_codec
+from netsim.control.spec import controller_from_spec
+from netsim.errors import InputError, did_you_mean
+from netsim.images import ImageSet, images_from_spec
+from netsim.links.profile import link_from_spec
+from netsim.plugins import load_plugin
+from netsim.protection.spec import protection_from_spec
+from netsim.scenario.document import Document, KeyPath
+from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
+from netsim.scenario.schema import ScenarioModel
+
+__all__ = ["load_plan", "plan_document"]
+
+
+def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read, check and write out a scenario file.
+
+    overrides: ``key.path=value`` assignments. Raises InputError with file, line and column.
+    """
+    return plan_document(Document.read(path).with_overrides(overrides), base_dir=path.parent, default_name=path.stem)
+
+
+def plan_document(document: Document, base_dir: Path, default_name: str = "scenario") -> Plan:
+    """Check a parsed scenario and write out its grid. base_dir: relative paths in it start here."""
+    model = _checked(document)
+    name = model.name or default_name
+    channels = [_read_channel(document, i, spec, base_dir) for i, spec in _channel_specs(document, model.channels)]
+    _refuse_twins(document, [(("channels", i), name) for i, (_, name) in enumerate(channels)], "channel")
+    links = list(_read_links(document, model.link))
+    schemes = _read_schemes(document, model)
+    rows = _rows(document, model, schemes, channels, links)
+    for i, metric in enumerate(model.metrics):
+        with _standing_at(document, ("metrics", i)):
+            load_plugin("netsim.metrics", metric)
+    with _standing_at(document, ("images",)):
+        images: ImageSet = images_from_spec(model.images, base_dir)
+        hashes = tuple(item.sha256 for item in images.items)
+    resolved = model.model_dump() | {
+        "name": name,
+        "channels": [spec for spec, _ in channels],
+        "images": images.name,
+    }
+    return Plan(
+        name=name,
+        rows=rows,
+        images=images,
+        image_names=tuple(item.name for item in images.items),
+        image_hashes=hashes,
+        trials=model.trials,
+        slots=model.slots or len(images.items),
+        seed=model.seed,
+        log=model.log,
+        metrics=tuple(model.metrics),
+        failure_db=model.failure_db,
+        resolved=resolved,
+    )
+
+
+@contextmanager
+def _standing_at(document: Document, path: KeyPath) -> Any:
+    """Errors raised inside get the file, line and column of ``path`` and the key that they name below it."""
+    try:
+        yield
+    except InputError as error:
+        if error.where:
+            raise
+        raise error.at(document.where((*path, *error.key))) from None
+
+
+def _checked(document: Document) -> ScenarioModel:
+    try:
+        return ScenarioModel(**document.data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = tuple(first["loc"])
+        if first["type"] == "extra_forbidden":
+            hint = did_you_mean(str(path[-1]), ScenarioModel.model_fields)
+            where = document.where(path, at_key=True)
+            raise InputError(f"unknown key `{path[-1]}`", where=where, hint=hint) from None
+        if first["type"] == "missing":
+            where = document.where(())
+            raise InputError(f"a scenario needs `{path[-1]}`", where=where, hint=_EXAMPLES[str(path[-1])]) from None
+        message = f"`{first['input']!r}`: {first['msg'][0].lower()}{first['msg'][1:]}"
+        raise InputError(message, where=document.where(path), hint=_EXAMPLES.get(str(path[0]), "")) from None
+
+
+_EXAMPLES = {
+    "codecs": "codecs: [{jpeg2000: {bpp: 0.35}}]",
+    "channels": "channels: [EP4, {loss_rate: 0.1, mean_burst: 4}]",
+    "trials": "trials: 100",
+    "seed": "seed: 7",
+    "slots": "slots: 24",
+    "metrics": "metrics: [psnr_db, ms_ssim]",
+    "log": "log: slots, or log: packets for a row at each packet's arrival",
+    "failure_db": "failure_db: 13.0",
+}
+
+
+def _channel_specs(document: Document, specs: list[Any]) -> Iterable[tuple[int, Any]]:
+    for i, spec in enumerate(specs):
+        with _standing_at(document, ("channels", i)):
+            expanded = expand_range(spec) if isinstance(spec, str) else [spec]
+        yield from ((i, one) for one in expanded)
+
+
+def _read_channel(document: Document, i: int, spec: Any, base_dir: Path) -> tuple[Any, str]:
+    with _standing_at(document, ("channels", i)):
+        spec = _absolute_traces(spec, base_dir)
+        return spec, channel_from_spec(spec, base_dir).name
+
+
+def _absolute_traces(spec: Any, base_dir: Path) -> Any:
+    """A worker reads a trace from elsewhere than the scenario's folder."""
+    if isinstance(spec, Mapping) and isinstance(spec.get("trace"), str):
+        return {**spec, "trace": str((base_dir / spec["trace"]).resolve())}
+    if isinstance(spec, Mapping) and isinstance(spec.get("switch"), list):
+        return {**spec, "switch": [_absolute_traces(one, base_dir) for one in spec["switch"]]}
+    return spec
+
+
+def _read_links(document: Document, spec: Any) -> Iterable[tuple[Any, str]]:
+    several = isinstance(spec, list)
+    found = []
+    for i, one in enumerate(spec if several else [spec]):
+        path: KeyPath = ("link", i) if several else ("link",)
+        with _standing_at(document, path):
+            found.append((path, one, link_from_spec(one).name))
+    _refuse_twins(document, [(path, name) for path, _, name in found], "link")
+    return [(one, name) for _, one, name in found]
+
+
+def _refuse_twins(document: Document, named: list[tuple[KeyPath, str]], kind: str) -> None:
+    seen: set[str] = set()
+    for path, name in named:
+        if name in seen:
+            hint = "leave one out, or give it a `name:` of its own"
+            raise InputError(f"{kind} `{name}` stands twice", where=document.where(path), hint=hint)
+        seen.add(name)
+
+
+def _read_schemes(document: Document, model: ScenarioModel) -> list[list[SchemeSpec]]:
+    """Per codec entry and operating point: its schemes, one per protection."""
+    groups = []
+    for i, entry in enumerate(model.codecs):
+        path: KeyPath = ("codecs", i)
+        with _standing_at(document, path):
+            name, parameters = _named(entry)
+        inner: KeyPath = (*path, name) if isinstance(entry, Mapping) else path
+        protection, at = model.protection, ("protection",)
+        if "protection" in parameters:
+            protection, at = parameters.pop("protection"), (*inner, "protection")
+        with _standing_at(document, path):
+            codec_class = _codec_class(name)
+        with _standing_at(document, inner):
+            points = _operating_points(codec_class, parameters)
+            create_codec(name, parameters)
+        protections = list(_read_protections(document, protection, at))
+        for value_key, value in points:
+            group = []
+            for spec, read in protections:
+                with _standing_at(document, inner):
+                    codec = create_codec(name, _with_data_packets(codec_class, parameters, read))
+                group.append(SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name))
+            groups.append(group)
+    return groups
+
+
+def _named(entry: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        name, parameters = next(iter(entry.items()))
+        if parameters is None or isinstance(parameters, Mapping):
+            return name, dict(parameters or {})
+    raise InputError(f"`{entry!r}` is no codec", hint="a name with its settings: `- vvc: {qp: 37}`")
+
+
+def _codec_class(name: str) -> type[Codec]:
+    kind: type[Codec] = load_plugin("netsim.codecs", name)
+    return kind
+
+
+def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> list[tuple[str, float]]:
+    """Takes the operating point's key out of a codec's parameters and writes out its values."""
+    keys = [key for key in codec.operating_point_keys if key in parameters]
+    if len(keys) != 1:
+        known = " or ".join(f"`{key}`" for key in codec.operating_point_keys)
+        what = f"both {' and '.join(keys)}" if keys else "no operating point"
+        raise InputError(f"codec {codec.name} has {what}", hint=f"give {known}: one value or a list")
+    key = keys[0]
+    value = parameters.pop(key)
+    values = value if isinstance(value, list) else [value]
+    kind = codec.operating_point_keys[key]
+    for i, one in enumerate(values):
+        at: KeyPath = (key, i) if isinstance(value, list) else (key,)
+        number = isinstance(one, int | float) and not isinstance(one, bool)
+        if not number or (kind is int and one != int(one)):
+            word = "a whole number" if kind is int else "a number"
+            raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
+        if one < 0 or (kind is float and one == 0):
+            raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
+    if not values:
+        raise InputError(f"{key} is an empty list", key=(key,))
+    return [(key, float(one)) for one in values]
+
+
+def _read_protections(document: Document, spec: Any, at: KeyPath) -> Iterable[tuple[Any, Any]]:
+    several = isinstance(spec, list)
+    for i, one in enumerate(spec if several else [spec]):
+        with _standing_at(document, (*at, i) if several else at):
+            yield one, protection_from_spec(one)
+
+
+def _with_data_packets(codec: type[Codec], parameters: dict[str, Any], protection: Any) -> dict[str, Any]:
+    """`packets` counts what is sent: under FEC the codec makes fewer data packets."""
+    if "packets" not in codec.Settings.model_fields:
+        return parameters
+    packets = parameters.get("packets", codec.Settings.model_fields["packets"].default)
+    return {**parameters, "packets": protection.data_packets(packets)}
+
+
+def _codec_spec(codec: Codec) -> CodecSpec:
+    settings = codec.settings.model_dump(mode="json")
+    return CodecSpec(codec.name, tuple(settings.items()), codec.label, str(settings.get("mode", "")))
+
+
+def _rows(
+    document: Document,
+    model: ScenarioModel,
+    schemes: list[list[SchemeSpec]],
+    channels: list[tuple[Any, str]],
+    links: list[tuple[Any, str]],
+) -> tuple[PlanRow, ...]:
+    if model.control is None:
+        choices = [(scheme,) for group in schemes for scheme in group]
+        control_name = ""
+    else:
+        choices = [tuple(group) for group in schemes]
+        with _standing_at(document, ("control",)):
+            for group in choices:
+                controller = controller_from_spec(model.control, [protection_from_spec(s.protection) for s in group])
+            control_name = controller.name
+    conditions = [(c, li, choice) for c in channels for li in links for choice in choices]
+    return tuple(
+        PlanRow(i, choice, channel, channel_name, link, link_name, model.control, control_name)
+        for i, ((channel, channel_name), (link, link_name), choice) in enumerate(conditions)
+    )

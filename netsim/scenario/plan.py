@@ -1,0 +1,123 @@
+"""The plan: a scenario's grid written out as rows. Pure data, can be printed, counted and split over machines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+__all__ = ["CodecSpec", "Plan", "PlanRow", "SchemeSpec"]
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """A codec as the scenario has it. settings: all of them, as plain values (no operating point)."""
+
+    name: str
+    settings: tuple[tuple[str, Any], ...]
+    label: str
+    mode: str = ""
+
+    @property
+    def settings_text(self) -> str:
+        """``receiver=prefix preset=medium``, for the log."""
+        return " ".join(f"{key}={value}" for key, value in self.settings if value is not None)
+
+
+@dataclass(frozen=True)
+class SchemeSpec:
+    """A codec at one operating point under one protection: what a sender sends for a picture."""
+
+    codec: CodecSpec
+    point_key: str
+    point_value: float
+    protection: Any
+    protection_name: str
+
+    @property
+    def operating_point(self) -> str:
+        return f"{self.point_key}={self.point_value:g}"
+
+    @property
+    def label(self) -> str:
+        """The curve that this scheme is a point of.
+
+        >>> SchemeSpec(CodecSpec("vvc", (), "vvc"), "qp", 37, {"reed-solomon": "30%"}, "reed-solomon 30%").label
+        'vvc + 30% FEC'
+        """
+        if self.protection_name == "none":
+            return self.codec.label
+        return f"{self.codec.label} + {_short(self.protection_name)}"
+
+
+def _short(protection: str) -> str:
+    family, _, share = protection.partition(" ")
+    return f"{share} FEC" if family == "reed-solomon" and share.endswith("%") else protection
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One condition: schemes that a controller chooses among (one where nothing is chosen), a channel, a link."""
+
+    index: int
+    schemes: tuple[SchemeSpec, ...]
+    channel: Any
+    channel_name: str
+    link: Any
+    link_name: str
+    control: Any = None
+    control_name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The curve's name; a controlled row is named after its controller."""
+        if len(self.schemes) == 1:
+            return self.schemes[0].label
+        return f"{self.schemes[0].codec.label} + {self.control_name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All rows of a scenario, and what they share."""
+
+    name: str
+    rows: tuple[PlanRow, ...]
+    images: Any
+    image_names: tuple[str, ...]
+    image_hashes: tuple[str, ...]
+    trials: int
+    slots: int
+    seed: int
+    log: str
+    metrics: tuple[str, ...]
+    failure_db: float
+    resolved: Mapping[str, Any]
+
+    @cached_property
+    def schemes(self) -> tuple[SchemeSpec, ...]:
+        """Distinct schemes, in plan order."""
+        return tuple(_unique(scheme for row in self.rows for scheme in row.schemes))
+
+    @property
+    def slots_total(self) -> int:
+        return len(self.rows) * self.trials * self.slots
+
+    @cached_property
+    def run_id(self) -> str:
+        """Digest of everything that decides the log: equal scenarios have equal run ids."""
+        text = json.dumps([self.resolved, self.image_hashes], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as plain data, for ``--json``."""
+        return asdict(self)
+
+
+def _unique(items: Any) -> list[Any]:
+    seen: dict[str, Any] = {}
+    for item in items:
+        seen.setdefault(repr(item), item)
+    return list(seen.values())

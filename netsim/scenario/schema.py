@@ -1,0 +1,29 @@
+"""The keys of a scenario: names, types, defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["ScenarioModel"]
+
+
+class ScenarioModel(BaseModel):
+    """A scenario as written. Parts with a language of their own (codecs, channels, …) are read by their readers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, pattern=r"\S")] | None = None
+    images: Any = "samples"
+    codecs: Annotated[list[Any], Field(min_length=1)]
+    protection: Any = "none"
+    channels: Annotated[list[Any], Field(min_length=1)]
+    link: Any = None
+    control: Any = None
+    trials: Annotated[int, Field(ge=1)] = 100
+    slots: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    log: Literal["slots", "packets"] = "slots"
+    metrics: Annotated[list[str], Field(min_length=1)] = ["psnr_db"]
+    failure_db: float = 13.0
