@@ -42,7 +42,7 @@ class Channel(ABC):
 
     @abstractmethod
     def receive(self, uniforms: NDArray[np.float64], state: Any, steps: Any = 1) -> tuple[BoolArray, Any]:
-        """Packets in order. uniforms: float64 [n, 2]; steps: int or int [n]. Bit-identical to n calls of receive_one."""
+        """Packets in order, bit-identical to n receive_one calls. uniforms: float64 [n, 2]; steps: int or int [n]."""
 
     def sample(self, n: int, rng: np.random.Generator, state: Any = None) -> tuple[BoolArray, Any]:
         """n packets: (received bool [n], state). state None starts a trial: one uniform more is drawn first."""

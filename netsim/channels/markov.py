@@ -1,0 +1,319 @@
+"""Hidden Markov loss channels: a chain of states, and a loss probability in each.
+
+Independent loss is a chain of one state, Gilbert–Elliott of two, the ResiComp error patterns of three.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from netsim.channels import statistics
+from netsim.channels.base import Channel
+from netsim.channels.matrices import ROW_SUM_TOLERANCE, check_probability, checked_loss, checked_transition, cuts
+from netsim.errors import InputError, did_you_mean
+
+__all__ = ["MarkovChannel", "bernoulli", "burst", "gilbert_elliott", "three_state"]
+
+Vector = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+COMPILED_FROM = 512  # packets; below, plain Python is done before numba is even loaded
+
+
+class MarkovChannel(Channel):
+    """A loss channel given by its matrices. Not changed after it is made.
+
+    transition: [S, S], row i = probabilities of going from state i; rows that miss 1 by at most 1e-9 are
+    scaled to it. loss: [S], probability that a packet is lost in each state. states: S names.
+    start: distribution of the state before the first packet: ``stationary``, ``uniform`` or a state's name.
+    step_s: seconds per step of the chain; None: one step per packet.
+
+    State between packets: the index of a state, int.
+
+    Raises InputError (``key`` says where) for rows that don't sum to one, entries outside 0…1, shapes that
+    don't fit, an unknown start, or a stationary start where no single stationary distribution exists.
+
+    >>> channel = MarkovChannel("mine", [[0.9, 0.1], [0.3, 0.7]], [0, 1], ("G", "B"))
+    >>> channel.loss_rate, channel.receive_one(0.95, 0.5, 0)  # steps to B, and is lost there
+    (0.25, (False, 1))
+    """
+
+    def __init__(
+        self,
+        name: str,
+        transition: ArrayLike,
+        loss: ArrayLike,
+        states: Sequence[str] | None = None,
+        start: str = "stationary",
+        step_s: float | None = None,
+    ) -> None:
+        self.name = name
+        self.transition, self.states = checked_transition(transition, states)
+        self.loss = checked_loss(loss, self.states)
+        if step_s is not None and not 0 < step_s < float("inf"):
+            raise InputError(f"step_s {step_s} is no time step", hint="seconds per step, above zero", key=("step_s",))
+        self.step_s = step_s
+        self.start = start
+        self.start_distribution = self._distribution(start)
+        self._loss = self.loss.tolist()
+        self._start_cuts = cuts(self.start_distribution)
+        self._cuts = [cuts(row) for row in self.transition]
+        self._powers: dict[int, list[list[float]]] = {1: self._cuts}
+
+    def __repr__(self) -> str:
+        return f"MarkovChannel({self.name!r}, states={self.states}, start={self.start!r})"
+
+    def _distribution(self, start: str) -> Vector:
+        if start == "uniform":
+            return np.full(len(self.states), 1 / len(self.states))
+        if start == "stationary":
+            return self.stationary
+        if start not in self.states:
+            known = [*self.states, "stationary", "uniform"]
+            raise InputError(f"unknown start `{start}`", hint=did_you_mean(str(start), known), key=("start",))
+        return np.eye(len(self.states))[self.states.index(start)]
+
+    # sampling ---------------------------------------------------------------------------------------------
+
+    def initial_state(self, u: float) -> int:
+        """State before the first packet, from one uniform in [0, 1)."""
+        return bisect_right(self._start_cuts, u)
+
+    def receive_one(self, u_step: float, u_loss: float, state: int, steps: int = 1) -> tuple[bool, int]:
+        """One packet: ``steps`` steps of the chain with one uniform, then the draw. 0 steps: the state stays."""
+        rows = self._cuts if steps == 1 else self._cuts_after(steps)
+        state = bisect_right(rows[state], u_step)
+        return u_loss >= self._loss[state], state
+
+    def receive(self, uniforms: Vector, state: int, steps: int | IntArray = 1) -> tuple[BoolArray, int]:
+        """Packets in order. uniforms: float64 [n, 2]; steps: int or int [n]; returns (bool [n], state)."""
+        steps = int(steps) if np.ndim(steps) == 0 else np.asarray(steps)
+        received, states = self.receive_many(uniforms[None], np.array([state], dtype=np.int64), steps)
+        return received[0], int(states[0])
+
+    def receive_many(self, uniforms: Vector, states: IntArray, steps: int | IntArray = 1) -> tuple[BoolArray, IntArray]:
+        """Packets of many trials at once, bit-identical to ``receive`` for each.
+
+        uniforms: float64 [t, n, 2]; states: int [t]; steps: int, int [n] or int [t, n].
+        Returns (received bool [t, n], states after int64 [t]). Raises InputError for negative steps.
+        """
+        trials, packets = uniforms.shape[:2]
+        if np.ndim(steps) == 0:
+            steps = int(steps)
+        states = np.array(states, dtype=np.int64)  # a copy: the loops write into it
+        received = np.empty((trials, packets), dtype=bool)
+        if len(self._loss) == 1 and isinstance(steps, int):
+            np.greater_equal(uniforms[:, :, 1], self._loss[0], out=received)
+        elif trials * packets < COMPILED_FROM:
+            self._receive_plain(uniforms, states, steps, received)
+        elif isinstance(steps, int):
+            from netsim.channels.compiled import run_chain
+
+            run_chain(uniforms, states, np.array(self._cuts_after(steps)), self.loss, received)
+        else:
+            from netsim.channels.compiled import run_chain_varying
+
+            numbers, which = np.unique(np.asarray(steps), return_inverse=True)
+            tables = np.array([self._cuts_after(int(number)) for number in numbers])
+            which = np.broadcast_to(which.reshape(np.shape(steps)), received.shape)
+            run_chain_varying(uniforms, states, which, tables, self.loss, received)
+        return received, states
+
+    def _receive_plain(self, uniforms: Vector, states: IntArray, steps: Any, received: BoolArray) -> None:
+        every = np.broadcast_to(steps, received.shape).tolist()
+        for t, trial in enumerate(uniforms.tolist()):
+            state = int(states[t])
+            for i, (u_step, u_loss) in enumerate(trial):
+                received[t, i], state = self.receive_one(u_step, u_loss, state, every[t][i])
+            states[t] = state
+
+    def _cuts_after(self, steps: int) -> list[list[float]]:
+        if steps not in self._powers:
+            self._powers[steps] = [cuts(row) for row in self._power(steps)]
+        return self._powers[steps]
+
+    def _power(self, steps: int) -> Vector:
+        if steps < 0:
+            raise InputError(f"{steps} steps of the chain between two packets", hint="0 or more")
+        power = np.linalg.matrix_power(self.transition, steps)
+        return np.asarray(power / power.sum(axis=1, keepdims=True))
+
+    def every(self, steps: int) -> MarkovChannel:
+        """The channel that packets see which lie ``steps`` steps apart; its closed forms hold for them."""
+        return MarkovChannel(self.name, self._power(steps), self.loss, self.states, self.start, self.step_s)
+
+    # closed forms -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def stationary(self) -> Vector:
+        """Stationary distribution, float64 [S]. Raises InputError if there are several."""
+        return statistics.stationary(self.transition, self.states)
+
+    @cached_property
+    def loss_rate(self) -> float:
+        """Long-run share of packets lost, ε."""
+        return float(self.stationary @ self.loss)
+
+    @cached_property
+    def mean_burst(self) -> float:
+        """Mean length of a run of losses in packets, γ."""
+        return statistics.mean_burst(self.transition, self.loss)
+
+    def autocorrelation(self, lag: int) -> float:
+        """Correlation of the loss of two packets ``lag`` apart."""
+        return statistics.autocorrelation(self.transition, self.loss, lag)
+
+    def loss_count_probabilities(self, packets: int, start: ArrayLike | None = None) -> Vector:
+        """Distribution of the number lost among ``packets``: float64 [packets + 1], index = packets lost.
+
+        start: distribution of the state before the first packet, [S]; None: the channel's own.
+
+        >>> bernoulli(0.5).loss_count_probabilities(2)
+        array([0.25, 0.5 , 0.25])
+        """
+        return statistics.loss_count_probabilities(self.transition, self.loss, self._start(start), packets)
+
+    def mask_probabilities(self, packets: int, start: ArrayLike | None = None) -> Vector:
+        """Probability of every mask of ``packets``: float64 [2**packets], bit j set = packet j received."""
+        return statistics.mask_probabilities(self.transition, self.loss, self._start(start), packets)
+
+    def burst_length_probabilities(self, longest: int) -> Vector:
+        """Law of the length of a run of losses: float64 [longest + 1], index = length."""
+        return statistics.burst_length_probabilities(self.transition, self.loss, longest)
+
+    def _start(self, start: ArrayLike | None) -> Vector:
+        if start is None:
+            return self.start_distribution
+        vector = np.asarray(start, dtype=np.float64)
+        if vector.shape != (len(self.states),) or (vector < 0).any() or abs(vector.sum() - 1) > ROW_SUM_TOLERANCE:
+            raise InputError(
+                f"start {vector.tolist()} is no distribution over {', '.join(self.states)}",
+                hint="one probability per state, summing to 1",
+                key=("start",),
+            )
+        return vector
+
+
+def bernoulli(
+    loss_rate: float, *, name: str = "", start: str = "stationary", step_s: float | None = None
+) -> MarkovChannel:
+    """Independent loss: every packet is lost with probability ``loss_rate``.
+
+    Raises InputError outside 0…1.
+
+    >>> bernoulli(0.1).loss_rate, bernoulli(0.1).name
+    (0.1, 'loss 10 %')
+    """
+    check_probability("loss_rate", loss_rate)
+    return MarkovChannel(name or f"loss {_percent(loss_rate)}", [[1.0]], [loss_rate], ("G",), start, step_s)
+
+
+def gilbert_elliott(
+    p: float, r: float, h: float, k: float, *, name: str = "", start: str = "stationary", step_s: float | None = None
+) -> MarkovChannel:
+    """Gilbert–Elliott: p = P(G→B), r = P(B→G); a packet is lost with probability 1−k in G and 1−h in B.
+
+    Source: Sha et al., Towards Loss-Resilient Image Coding, section 3.4, equations 4 and 5.
+    Raises InputError if one of them is outside 0…1.
+
+    >>> gilbert_elliott(0.25, 0.75, h=0.0, k=1.0).loss_rate
+    0.25
+    """
+    for key, value in (("p", p), ("r", r), ("h", h), ("k", k)):
+        check_probability(key, value)
+    rows = [[1 - p, p], [r, 1 - r]]
+    channel = MarkovChannel(name, rows, [1 - k, 1 - h], ("G", "B"), start, step_s)
+    channel.name = name or _statistical_name("GE", channel)
+    return channel
+
+
+def three_state(
+    p_good: float,
+    p_bad: float,
+    p_intermediate: float,
+    p_bad_to_good: float,
+    *,
+    name: str = "",
+    start: str = "stationary",
+    step_s: float | None = None,
+) -> MarkovChannel:
+    """Three-state chain: good G and intermediate I lose nothing, bad B loses every packet.
+
+    Rows, columns (G, B, I): G = (p_G, 1−p_G, 0); B = (p_BG, p_B, 1−p_B−p_BG); I = (0, 1−p_I, p_I).
+    Source: Wang et al., ResiComp, Fig. 10 and Table I.
+    Raises InputError where row B sums to more than one, or a probability is outside 0…1.
+
+    >>> round(three_state(0.99968, 0.8462, 0.0, 0.1538).loss_rate, 4)  # EP1
+    0.0021
+    """
+    given = {"p_good": p_good, "p_bad": p_bad, "p_intermediate": p_intermediate, "p_bad_to_good": p_bad_to_good}
+    for key, value in given.items():
+        check_probability(key, value)
+    rest = 1 - p_bad - p_bad_to_good
+    # what is left for I is never below zero: where p_B + p_BG exceed one, the row's sum tells
+    to_intermediate = rest if rest > ROW_SUM_TOLERANCE else 0.0
+    rows = [
+        [p_good, 1 - p_good, 0.0],
+        [p_bad_to_good, p_bad, to_intermediate],
+        [0.0, 1 - p_intermediate, p_intermediate],
+    ]
+    channel = MarkovChannel(name, rows, [0, 1, 0], ("G", "B", "I"), start, step_s)
+    channel.name = name or _statistical_name("3-state", channel)
+    return channel
+
+
+def burst(
+    loss_rate: float, mean_burst: float, *, name: str = "", start: str = "stationary", step_s: float | None = None
+) -> MarkovChannel:
+    """Two-state chain with this loss rate (ε) and mean burst (γ, packets), lossless in G, lossy in B.
+
+    P(B→G) = 1/γ and P(G→B) = ε/(γ(1−ε)). Raises InputError where no such chain exists: mean_burst < 1,
+    or so short that at this loss rate P(G→B) would exceed one.
+
+    >>> channel = burst(0.1, 4)
+    >>> round(channel.loss_rate, 12), round(channel.mean_burst, 12), channel.name
+    (0.1, 4.0, 'loss 10 % burst 4')
+    """
+    check_probability("loss_rate", loss_rate)
+    if not 1 <= mean_burst < float("inf"):
+        hint = "a burst lasts at least one packet"
+        raise InputError(
+            f"mean_burst {mean_burst} is below 1" if mean_burst < 1 else f"mean_burst {mean_burst}",
+            hint=hint,
+            key=("mean_burst",),
+        )
+    if loss_rate == 1:
+        raise InputError(
+            f"loss_rate 1 with mean_burst {mean_burst:g}: where everything is lost bursts never end",
+            hint="give `loss_rate: 1` alone",
+            key=("loss_rate",),
+        )
+    to_bad = loss_rate / (mean_burst * (1 - loss_rate))
+    if to_bad > 1 + ROW_SUM_TOLERANCE:
+        raise InputError(
+            f"loss_rate {loss_rate:g} with mean_burst {mean_burst:g} needs P(G→B) = {to_bad:.4g}, above 1",
+            hint=f"at a loss rate of {loss_rate:g} bursts last at least {loss_rate / (1 - loss_rate):.4g} packets",
+            key=("mean_burst",),
+        )
+    to_bad, to_good = min(to_bad, 1.0), 1 / mean_burst
+    label = name or f"loss {_percent(loss_rate)} burst {mean_burst:.4g}"
+    return MarkovChannel(label, [[1 - to_bad, to_bad], [to_good, 1 - to_good]], [0, 1], ("G", "B"), start, step_s)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.4g} %"
+
+
+def _statistical_name(kind: str, channel: MarkovChannel) -> str:
+    """A readable name from what a chain does, or its kind alone where it has no single long-run behaviour."""
+    try:
+        return f"{kind} loss {_percent(channel.loss_rate)} burst {channel.mean_burst:.4g}"
+    except InputError:
+        return kind

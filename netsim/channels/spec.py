@@ -1,0 +1,272 @@
+"""From what a scenario says to a channel: ``EP4``, ``{loss_rate: 0.1, mean_burst: 4}``, ``{trace: lost.txt}``, …"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netsim.channels.base import Channel
+from netsim.channels.markov import MarkovChannel, bernoulli, burst, gilbert_elliott, three_state
+from netsim.channels.presets import VARIANTS, preset, preset_names, printed_fault, split_variant
+from netsim.channels.switching import SwitchingChannel
+from netsim.channels.trace import trace_channel
+from netsim.errors import InputError, did_you_mean
+from netsim.plugins import load_plugin, plugin_names
+
+__all__ = ["channel_from_spec", "expand_range"]
+
+Spec = str | Mapping[str, Any]
+GROUP = "netsim.channels"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One way to write a channel: its keys beside ``name`` and ``step_s``, and what builds it."""
+
+    required: tuple[str, ...]
+    build: Callable[[Mapping[str, Any], Path], Channel]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (*self.required, *self.optional, "name", "step_s")
+
+
+def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
+    """The channel that ``spec`` says.
+
+    spec: a preset's name (``EP4``, ``EP3-released``, ``ge-15``), a plug-in's name, or a mapping with the
+    keys of one form; docs/channels.md lists them. base_dir: folder that trace paths are relative to;
+    None: the current one.
+
+    Raises InputError, its ``key`` the place inside ``spec``, for unknown names and keys and for values that
+    make no channel.
+
+    >>> channel_from_spec({"loss_rate": 0.1, "mean_burst": 4}).name
+    'loss 10 % burst 4'
+    >>> channel_from_spec("EP3-released").loss_rate.__round__(4)
+    0.0588
+    """
+    folder = Path() if base_dir is None else base_dir
+    if isinstance(spec, str):
+        return _from_name(spec)
+    if not isinstance(spec, Mapping):
+        raise InputError(f"{spec!r} is no channel", hint=_forms_hint())
+    form = _form_of(spec)
+    if form is None:
+        return _from_plugin(spec)
+    unknown = next((key for key in spec if key not in form.keys), None)
+    if unknown is not None:
+        what = f"with `{form.required[0]}`" if form.required else ""
+        raise InputError(
+            f"a channel {what} has no key `{unknown}`", hint=did_you_mean(str(unknown), form.keys), key=(unknown,)
+        )
+    missing = [key for key in form.required if key not in spec]
+    if missing:
+        raise InputError(f"a channel with {_listed(spec)} lacks `{missing[0]}`", hint=f"give {_listed(form.required)}")
+    return form.build(spec, folder)
+
+
+def expand_range(text: str) -> list[str]:
+    """Names from a range of numbered presets, the end included; any other text is itself.
+
+    Raises InputError for a range whose ends don't belong together.
+
+    >>> expand_range("EP1..EP3"), expand_range("EP5-released..EP6-released"), expand_range("ge-15")
+    (['EP1', 'EP2', 'EP3'], ['EP5-released', 'EP6-released'], ['ge-15'])
+    """
+    if ".." not in text:
+        return [text]
+    ends = [re.fullmatch(r"(\D*)(\d+)(\D*)", part.strip()) for part in text.split("..")]
+    hint = "a range is written as EP1..EP6"
+    if len(ends) != 2 or ends[0] is None or ends[1] is None:
+        raise InputError(f"`{text}` is no range", hint=hint)
+    (head, first, tail), (last_head, last, last_tail) = ends[0].groups(), ends[1].groups()
+    if (head, tail) != (last_head, last_tail) or int(first) > int(last):
+        raise InputError(f"`{text}` is no range", hint=hint)
+    return [f"{head}{number}{tail}" for number in range(int(first), int(last) + 1)]
+
+
+# one builder per form ---------------------------------------------------------------------------------------
+
+
+def _preset(spec: Mapping[str, Any], folder: Path) -> Channel:
+    name, short_variant = split_variant(_text(spec, "preset"))
+    variant = _text(spec, "variant", short_variant or VARIANTS[0])
+    if short_variant and variant != short_variant:
+        raise InputError(
+            f"preset {spec['preset']} with variant {variant}", hint="say the variant once", key=("variant",)
+        )
+    return preset(name, variant, label=_text(spec, "name", ""), **_chain(spec))
+
+
+def _loss(spec: Mapping[str, Any], folder: Path) -> Channel:
+    rate, name = _number(spec, "loss_rate"), _text(spec, "name", "")
+    if "mean_burst" in spec:
+        return burst(rate, _number(spec, "mean_burst"), name=name, **_chain(spec))
+    return bernoulli(rate, name=name, **_chain(spec))
+
+
+def _gilbert_elliott(spec: Mapping[str, Any], folder: Path) -> Channel:
+    p, r, h, k = (_number(spec, key) for key in ("p", "r", "h", "k"))
+    return gilbert_elliott(p, r, h, k, name=_text(spec, "name", ""), **_chain(spec))
+
+
+def _three_state(spec: Mapping[str, Any], folder: Path) -> Channel:
+    keys = ("p_good", "p_bad", "p_intermediate", "p_bad_to_good")
+    numbers = [_number(spec, key) for key in keys]
+    try:
+        return three_state(*numbers, name=_text(spec, "name", ""), **_chain(spec))
+    except InputError as error:
+        if error.key[:1] != ("rows",):
+            raise
+        hint = f"{error.hint}\np_bad + p_bad_to_good are at most 1"
+        raise InputError(error.message, hint=hint, key=("p_bad",)) from None
+
+
+def _matrices(spec: Mapping[str, Any], folder: Path) -> Channel:
+    rows, loss = _list(spec, "rows"), _list(spec, "loss")
+    states = [str(s) for s in _list(spec, "states")] if "states" in spec else None
+    for i, row in enumerate(rows):
+        if not isinstance(row, Sequence) or isinstance(row, str):
+            raise InputError(f"rows[{i}] is {row!r}", hint="a list of probabilities", key=("rows", i))
+    try:
+        channel = MarkovChannel(_text(spec, "name", ""), rows, loss, states, **_chain(spec))
+    except InputError as error:
+        more = printed_fault(rows) if error.key[:1] == ("rows",) else ""
+        hint = "\n".join(line for line in (error.hint, more) if line)
+        raise InputError(error.message, hint=hint, key=error.key) from None
+    channel.name = channel.name or "chain " + "-".join(channel.states)
+    return channel
+
+
+def _trace(spec: Mapping[str, Any], folder: Path) -> Channel:
+    path = folder / _text(spec, "trace")
+    link = str(spec["link"]) if spec.get("link") is not None else None
+    try:
+        return trace_channel(path, link, name=_text(spec, "name", ""), step_s=_step_s(spec))
+    except InputError as error:
+        raise InputError(error.message, where=error.where, hint=error.hint, key=error.key or ("trace",)) from None
+
+
+def _switch(spec: Mapping[str, Any], folder: Path) -> Channel:
+    channels = []
+    for i, part in enumerate(_list(spec, "switch")):
+        try:
+            channel = channel_from_spec(part, folder)
+        except InputError as error:
+            raise InputError(error.message, where=error.where, hint=error.hint, key=("switch", i, *error.key)) from None
+        if channel.step_s is None:
+            channel.step_s = _step_s(spec)
+        channels.append(channel)
+    shares = None
+    if "probabilities" in spec:
+        given = _list(spec, "probabilities")
+        shares = [_number({"probabilities": value}, "probabilities") for value in given]
+    return SwitchingChannel(channels, shares, _text(spec, "name", ""))
+
+
+FORMS = (
+    _Form(("preset",), _preset, ("variant", "start")),
+    _Form(("loss_rate",), _loss, ("mean_burst", "start")),
+    _Form(("p", "r", "h", "k"), _gilbert_elliott, ("start",)),
+    _Form(("p_good", "p_bad", "p_intermediate", "p_bad_to_good"), _three_state, ("start",)),
+    _Form(("rows", "loss"), _matrices, ("states", "start")),
+    _Form(("trace",), _trace, ("link",)),
+    _Form(("switch",), _switch, ("probabilities",)),
+)
+
+
+# names, plug-ins, values ------------------------------------------------------------------------------------
+
+
+def _form_of(spec: Mapping[str, Any]) -> _Form | None:
+    """The form that shares most keys with ``spec``; None if none does."""
+    shared = [len({*form.required, *form.optional[:1]} & {*spec} - {"start"}) for form in FORMS]
+    return FORMS[shared.index(max(shared))] if max(shared) else None
+
+
+def _from_name(name: str) -> Channel:
+    base, variant = split_variant(name)
+    if base in preset_names():
+        return preset(base, variant or VARIANTS[0])
+    if name in plugin_names(GROUP):
+        return _from_plugin({name: {}})
+    known = [*preset_names(), *plugin_names(GROUP)]
+    same = [k for k in known if k.casefold() == base.casefold()]
+    hint = f"did you mean `{same[0]}`?" if same else did_you_mean(base, known)
+    raise InputError(f"unknown channel `{name}`", hint=hint)
+
+
+def _from_plugin(spec: Mapping[str, Any]) -> Channel:
+    names = [key for key in spec if key not in ("name", "step_s")]
+    if len(names) != 1 or names[0] not in plugin_names(GROUP):
+        known = sorted({key for form in FORMS for key in form.keys} | {*plugin_names(GROUP)})
+        odd = str(names[0]) if names else ""
+        message = f"a channel has no key `{odd}`" if names else f"{dict(spec)!r} is no channel"
+        raise InputError(message, hint=did_you_mean(odd, known) if names else _forms_hint(), key=tuple(names[:1]))
+    (name,) = names
+    parameters = spec[name] or {}
+    factory = load_plugin(GROUP, name)
+    if not isinstance(parameters, Mapping):
+        raise InputError(f"channel {name} gets {parameters!r}", hint="a mapping of its parameters", key=(name,))
+    try:
+        inspect.signature(factory).bind(**parameters)
+    except TypeError as error:
+        raise InputError(f"channel {name}: {error}", hint=f"{name}{inspect.signature(factory)}", key=(name,)) from None
+    channel = factory(**parameters)
+    if not isinstance(channel, Channel):
+        raise TypeError(f"plug-in {name} of {GROUP} made {type(channel).__name__}, not a Channel")
+    channel.name = _text(spec, "name", channel.name)
+    channel.step_s = _step_s(spec) if "step_s" in spec else channel.step_s
+    return channel
+
+
+def _chain(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"start": _text(spec, "start", "stationary"), "step_s": _step_s(spec)}
+
+
+def _step_s(spec: Mapping[str, Any]) -> float | None:
+    if spec.get("step_s") is None:
+        return None
+    step_s = _number(spec, "step_s")
+    if not 0 < step_s < float("inf"):
+        raise InputError(f"step_s {spec['step_s']} is no time step", hint="seconds per step, above 0", key=("step_s",))
+    return step_s
+
+
+def _number(spec: Mapping[str, Any], key: str) -> float:
+    """A number; ``10%`` is 0.1."""
+    value = spec[key]
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*([\d.]+)\s*%\s*", value)):
+        return float(match[1]) / 100
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{key} is {value!r}", hint="a number", key=(key,))
+    return float(value)
+
+
+def _text(spec: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = spec.get(key, default)
+    if not isinstance(value, str):
+        raise InputError(f"{key} is {value!r}", hint="a text", key=(key,))
+    return value
+
+
+def _list(spec: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = spec[key]
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise InputError(f"{key} is {value!r}", hint="a list", key=(key,))
+    return value
+
+
+def _listed(keys: Any) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
+
+
+def _forms_hint() -> str:
+    forms = "; ".join(_listed(form.required) for form in FORMS)
+    return f"a preset ({', '.join(preset_names())}) or a mapping with the keys {forms}"

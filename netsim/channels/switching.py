@@ -1,0 +1,94 @@
+"""A channel that is another one from slot to slot, as in ResiComp's Fig. 20 (EP3 and EP5 in turn, at random)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.channels.base import Channel
+from netsim.channels.matrices import cuts
+from netsim.errors import InputError
+
+__all__ = ["SwitchingChannel"]
+
+State = tuple[int, tuple[Any, ...]]
+
+
+class SwitchingChannel(Channel):
+    """At the start of each slot one of several channels becomes the active one, independently of the last.
+
+    probabilities: of each channel, summing to 1; None: all alike. State: (index of the active channel, the
+    states of all). A channel that is not active stays in its state. Channels step alike: their ``step_s``
+    must be the same.
+
+    Raises InputError for no channels, different step_s, or probabilities that are no distribution.
+    """
+
+    def __init__(
+        self, channels: Sequence[Channel], probabilities: Sequence[float] | None = None, name: str = ""
+    ) -> None:
+        if not channels:
+            raise InputError("a switch without channels", hint="list at least one", key=("switch",))
+        if len({channel.step_s for channel in channels}) > 1:
+            given = ", ".join(f"{channel.name}: {channel.step_s}" for channel in channels)
+            raise InputError(
+                f"the switched channels differ in step_s ({given})", hint="give all the same, or none", key=("switch",)
+            )
+        share = [1 / len(channels)] * len(channels) if probabilities is None else [float(p) for p in probabilities]
+        if len(share) != len(channels) or min(share) < 0 or abs(sum(share) - 1) > 1e-9:
+            raise InputError(
+                f"probabilities {share} for {len(channels)} channels",
+                hint="one per channel, none below 0, summing to 1",
+                key=("probabilities",),
+            )
+        self.channels = tuple(channels)
+        self.probabilities = tuple(share)
+        self.name = name or "switch " + "/".join(channel.name for channel in channels)
+        self.step_s = channels[0].step_s
+        self._cuts = cuts(np.array(share))
+
+    def initial_state(self, u: float) -> State:
+        """An active channel and a start state for each, all from one uniform in [0, 1)."""
+        first, *others = _spread(u, len(self.channels) + 1)
+        states = tuple(c.initial_state(v) for c, v in zip(self.channels, others, strict=True))
+        return bisect_right(self._cuts, first), states
+
+    def enter_slot(self, u: float, state: State) -> State:
+        """Draw the slot's channel."""
+        choice, inner = _spread(u, 2)
+        active, states = bisect_right(self._cuts, choice), state[1]
+        entered = self.channels[active].enter_slot(inner, states[active])
+        return active, _replaced(states, active, entered)
+
+    def receive_one(self, u_step: float, u_loss: float, state: State, steps: int = 1) -> tuple[bool, State]:
+        """One packet over the active channel."""
+        active, states = state
+        received, after = self.channels[active].receive_one(u_step, u_loss, states[active], steps)
+        return received, (active, _replaced(states, active, after))
+
+    def receive(self, uniforms: NDArray[np.float64], state: State, steps: Any = 1) -> tuple[NDArray[np.bool_], State]:
+        """Packets in order, all within one slot. uniforms: float64 [n, 2]; steps: int or int [n]."""
+        active, states = state
+        received, after = self.channels[active].receive(uniforms, states[active], steps)
+        return received, (active, _replaced(states, active, after))
+
+
+def _replaced(states: tuple[Any, ...], index: int, state: Any) -> tuple[Any, ...]:
+    return (*states[:index], state, *states[index + 1 :])
+
+
+def _spread(u: float, count: int) -> list[float]:
+    """``count`` uniforms from one: SplitMix64 (Steele, Lea and Flood 2014) seeded with its 53 bits."""
+    mask = (1 << 64) - 1
+    word = int(u * 2**53)
+    values = []
+    for _ in range(count):
+        word = (word + 0x9E3779B97F4A7C15) & mask
+        z = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        values.append(((z ^ (z >> 31)) >> 11) / 2**53)
+    return values

@@ -1,0 +1,189 @@
+"""Recorded losses played back: text files of 0 and 1 whose header says which of them means lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.channels.base import Channel
+from netsim.channels.statistics import MASK_PACKETS_LIMIT
+from netsim.errors import InputError, did_you_mean
+
+__all__ = ["TraceChannel", "read_trace", "trace_channel"]
+
+BoolArray = NDArray[np.bool_]
+Vector = NDArray[np.float64]
+State = tuple[int, int]
+
+POLARITY_HINT = "add a header line that says which way it runs: `# 1=lost` or `# 1=received`"
+
+
+def read_trace(path: Path) -> list[tuple[str, BoolArray]]:
+    """Recorded series as (link label, received bool [n]), in the file's order.
+
+    The text: lines that begin with # are comments, one of which states the polarity, ``1=lost`` or
+    ``1=received``; every other line holds 0s and 1s, after a link's label if there are several links (a
+    label that comes again is another recording of that link). Lines without a label that follow each other
+    are one series, labelled "1", "2", … Raises InputError for a missing file or polarity, other characters,
+    or no packets.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise InputError(f"cannot read trace {path}: {reason}", hint="a text file of 0s and 1s") from None
+    one_is_lost = _polarity(path, lines)
+    texts: list[tuple[str, str]] = []
+    going_on = False  # does an unlabelled line continue the last series?
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            going_on = False
+            continue
+        if len(words) > 2 or set(words[-1]) - {"0", "1"}:
+            raise InputError(
+                f"`{_short(line)}` is no series",
+                where=f"{path}:{number}",
+                hint="a line holds 0s and 1s without spaces, after a label if there are several links",
+            )
+        if len(words) == 2:
+            texts.append((words[0], words[1]))
+        elif going_on:
+            texts[-1] = (texts[-1][0], texts[-1][1] + words[0])
+        else:
+            texts.append((str(len(texts) + 1), words[0]))
+        going_on = len(words) == 1
+    if not texts:
+        raise InputError(f"trace {path} holds no packets", hint="a line of 0s and 1s after the header")
+    received_digit = ord("0") if one_is_lost else ord("1")
+    return [(label, np.frombuffer(bits.encode(), dtype=np.uint8) == received_digit) for label, bits in texts]
+
+
+def _polarity(path: Path, lines: Sequence[str]) -> bool:
+    """True if a 1 means lost."""
+    header = " ".join(line for line in lines if line.lstrip().startswith("#"))
+    said = set(re.findall(r"\b1\s*=\s*(lost|received)\b", header))
+    if len(said) != 1:
+        what = "states both polarities" if said else "does not say whether 1 means lost or received"
+        raise InputError(f"trace {path} {what}", hint=POLARITY_HINT)
+    return said == {"lost"}
+
+
+class TraceChannel(Channel):
+    """Playback of recorded series, each of them as a ring.
+
+    series: received bool [n] of each link. A trial begins at a record drawn uniformly from all series
+    together, and stays in that record's series. State: (series, position of the last packet).
+    The statistics are those of this process, exactly: every record is equally likely to be the first.
+
+    >>> channel = TraceChannel("mine", [np.array([True, True, False, True])])
+    >>> channel.loss_rate, channel.mean_burst
+    (0.25, 1.0)
+    """
+
+    def __init__(self, name: str, series: Sequence[BoolArray], step_s: float | None = None) -> None:
+        if not series or not all(len(s) for s in series):
+            raise InputError(f"trace {name} has no packets", hint="at least one record in every series")
+        if step_s is not None and not 0 < step_s < float("inf"):
+            raise InputError(f"step_s {step_s} is no time step", hint="seconds per record, above zero", key=("step_s",))
+        self.name, self.step_s = name, step_s
+        self.series = tuple(np.array(s, dtype=bool) for s in series)
+        self._plain = [s.tolist() for s in self.series]
+        self._ends = np.cumsum([len(s) for s in self.series])
+
+    def initial_state(self, u: float) -> State:
+        """Series and position from one uniform in [0, 1), every record alike."""
+        index = int(u * self._ends[-1])
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return number, index - int(self._ends[number] - len(self.series[number]))
+
+    def receive_one(self, u_step: float, u_loss: float, state: State, steps: int = 1) -> tuple[bool, State]:
+        """The record ``steps`` further on; the uniforms decide nothing."""
+        number, position = state
+        records = self._plain[number]
+        position = (position + steps) % len(records)
+        return records[position], (number, position)
+
+    def receive(self, uniforms: Vector, state: State, steps: int | NDArray[np.int64] = 1) -> tuple[BoolArray, State]:
+        """n records in order. uniforms: float64 [n, 2], for their number alone; steps: int or int [n]."""
+        number, position = state
+        records = self.series[number]
+        count = len(uniforms)
+        if count == 0:
+            return np.empty(0, dtype=bool), state
+        positions = (position + np.cumsum(np.broadcast_to(steps, (count,)))) % len(records)
+        return records[positions], (number, int(positions[-1]))
+
+    @cached_property
+    def loss_rate(self) -> float:
+        """Share of all records that are lost."""
+        return float(1 - np.concatenate(self.series).mean())
+
+    @cached_property
+    def mean_burst(self) -> float:
+        """Mean length of a run of losses; 0 if nothing is lost, infinity if losses never end."""
+        lost = sum(int((~s).sum()) for s in self.series)
+        begins = sum(int((~s & np.roll(s, 1)).sum()) for s in self.series)
+        if lost == 0:
+            return 0.0
+        return lost / begins if begins else float("inf")
+
+    def autocorrelation(self, lag: int) -> float:
+        """Correlation of the loss of two packets ``lag`` apart; 0 where there is no variance."""
+        if lag < 0:
+            raise InputError(f"lag {lag} is negative", hint="a lag is a number of packets, 0 or more")
+        if lag == 0:
+            return 1.0
+        rate = self.loss_rate
+        if rate * (1 - rate) <= 0:
+            return 0.0
+        joint = sum(float((~s * 1.0 - rate) @ (np.roll(~s, -lag) * 1.0 - rate)) for s in self.series)
+        return joint / int(self._ends[-1]) / (rate * (1 - rate))
+
+    def loss_count_probabilities(self, packets: int) -> Vector:
+        """Distribution of the number lost among ``packets``: float64 [packets + 1], index = packets lost."""
+        if packets < 1:
+            raise InputError(f"{packets} packets", hint="a window holds at least one packet")
+        counts = np.zeros(packets + 1)
+        for s in self.series:
+            turns, rest = divmod(packets, len(s))
+            sums = np.concatenate([[0], np.cumsum(np.concatenate([~s, ~s]))])
+            windows = turns * sums[len(s)] + sums[rest : rest + len(s)] - sums[: len(s)]
+            counts += np.bincount(windows, minlength=packets + 1)
+        return np.asarray(counts / self._ends[-1])
+
+    def mask_probabilities(self, packets: int) -> Vector:
+        """Probability of every mask: float64 [2**packets], bit j set = packet j received."""
+        if not 1 <= packets <= MASK_PACKETS_LIMIT:
+            raise InputError(f"masks of {packets} packets", hint=f"from 1 to {MASK_PACKETS_LIMIT}")
+        counts = np.zeros(2**packets)
+        for s in self.series:
+            masks = np.zeros(len(s), dtype=np.int64)
+            for packet in range(packets):
+                masks |= np.roll(s, -packet).astype(np.int64) << packet
+            counts += np.bincount(masks, minlength=2**packets)
+        return np.asarray(counts / self._ends[-1])
+
+
+def trace_channel(path: Path, link: str | None = None, *, name: str = "", step_s: float | None = None) -> TraceChannel:
+    """A trace channel from a file: one link of it (all its recordings), or all links.
+
+    Raises InputError for what read_trace refuses, and for an unknown link.
+    """
+    series = read_trace(path)
+    labels = list(dict.fromkeys(label for label, _ in series))
+    if link is not None and link not in labels:
+        few = did_you_mean(link, labels) if len(labels) <= 20 else f"it has {len(labels)}: {', '.join(labels[:5])}, …"
+        raise InputError(f"trace {path} has no link `{link}`", hint=few, key=("link",))
+    chosen = [records for label, records in series if link in (None, label)]
+    label = name or " ".join(["trace", Path(path).stem, *([link] if link else [])])
+    return TraceChannel(label, chosen, step_s)
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= 40 else line[:37] + "..."
