@@ -50,7 +50,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     resolved = model.model_dump() | {
         "name": name,
         "channels": [spec for spec, _ in channels],
-        "images": images.name,
+        "images": images.spec,
     }
     return Plan(
         name=name,

@@ -108,7 +108,8 @@ class Plan:
     @cached_property
     def run_id(self) -> str:
         """Digest of everything that decides the log: equal scenarios have equal run ids."""
-        text = json.dumps([self.resolved, self.image_hashes], sort_keys=True, default=str)
+        asked = {key: value for key, value in self.resolved.items() if key != "images"}  # a folder may move
+        text = json.dumps([asked, self.image_names, self.image_hashes], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def as_dict(self) -> dict[str, Any]:

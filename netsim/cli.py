@@ -1,0 +1,149 @@
+"""The command line. Thin: each command imports what it needs when it runs, so that help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netsim.commands import channels as channels_module
+from netsim.commands import data as data_module
+from netsim.commands.codecs import check_codec_command, codecs_command
+from netsim.commands.plot import plot
+from netsim.commands.report import report
+from netsim.commands.reproduce import reproduce_command
+from netsim.errors import InputError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="netsim",
+    help="What picture quality does a codec deliver over a bad network, slot by slot, and how sure are we?",
+    epilog="Begin with:  netsim run scenarios/quickstart.yaml",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run [runs/NAME-N].")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. --set trials=10.")
+]
+WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one a core].")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Override the scenario's seed.")]
+FiguresOption = Annotated[bool, typer.Option("--figures", help="Draw the figures and write the report, too.")]
+
+
+@app.command(epilog="Example:  netsim run scenarios/quickstart.yaml --set trials=10")
+def run(
+    scenario: ScenarioArgument,
+    out: OutOption = None,
+    assignments: SetOption = None,
+    workers: WorkersOption = None,
+    seed: SeedOption = None,
+    figures: FiguresOption = False,
+) -> None:
+    """Run a scenario: encode, send, decode, log. A killed run goes on where it was."""
+    _run(scenario, out, _overrides(assignments, seed), workers, figures)
+
+
+@app.command(epilog="Example:  netsim sweep scenarios/quickstart.yaml --channels EP1..EP6 --codec jpeg2000")
+def sweep(
+    scenario: ScenarioArgument,
+    channels: Annotated[list[str], typer.Option("--channels", help="EP1..EP6, or names with commas; repeatable.")],
+    codec: Annotated[list[str] | None, typer.Option("--codec", help="Keep this codec of the scenario.")] = None,
+    out: OutOption = None,
+    assignments: SetOption = None,
+    workers: WorkersOption = None,
+    seed: SeedOption = None,
+    figures: FiguresOption = False,
+) -> None:
+    """Run a scenario with its axes given on the command line."""
+    from netsim.scenario.document import Document
+
+    names = [name.strip() for part in channels for name in part.split(",")]
+    overrides = [f"channels=[{', '.join(names)}]"]
+    if codec:
+        overrides.append(_codecs_kept(Document.read(scenario).data.get("codecs"), codec))
+    _run(scenario, out, [*_overrides(assignments, seed), *overrides], workers, figures)
+
+
+@app.command(epilog="Example:  netsim validate scenarios/ep_sweep.yaml")
+def validate(
+    scenario: ScenarioArgument,
+    assignments: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The plan, row by row.")] = False,
+) -> None:
+    """Check a scenario without running it, and print its plan."""
+    from netsim.scenario.load import load_plan
+    from netsim.scenario.show import plan_json, plan_text
+
+    found = load_plan(scenario, assignments or [])
+    typer.echo(plan_json(found) if as_json else plan_text(found))
+
+
+app.command("plot", epilog="Example:  netsim plot radar runs/quickstart-1")(plot)
+app.command("report", epilog="Example:  netsim report runs/quickstart-1")(report)
+app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --quick")(reproduce_command)
+app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)
+app.command("check-codec", epilog="Example:  netsim check-codec jpeg2000 --set receiver=resilient")(check_codec_command)
+app.add_typer(channels_module.app, name="channels")
+app.add_typer(data_module.app, name="data")
+
+
+def _overrides(assignments: list[str] | None, seed: int | None) -> list[str]:
+    return [*(assignments or []), *([] if seed is None else [f"seed={seed}"])]
+
+
+def _codecs_kept(entries: object, wanted: list[str]) -> str:
+    """The assignment that keeps the scenario's entries of some codecs."""
+    import json
+
+    from netsim.errors import did_you_mean
+
+    listed = entries if isinstance(entries, list) else []
+    named = [(entry if isinstance(entry, str) else next(iter(entry), ""), entry) for entry in listed if entry]
+    for name in wanted:
+        if name not in {known for known, _ in named}:
+            hint = did_you_mean(name, {str(known) for known, _ in named})
+            raise InputError(f"the scenario has no codec `{name}`", where="--codec", hint=hint)
+    return f"codecs={json.dumps([entry for name, entry in named if name in wanted])}"
+
+
+def _run(scenario: Path, out: Path | None, overrides: list[str], workers: int | None, figures: bool) -> None:
+    from netsim.runs.executor import default_workers
+    from netsim.runs.pipeline import run_plan
+    from netsim.runs.progress import ConsoleReporter
+    from netsim.scenario.load import load_plan
+
+    reporter = ConsoleReporter()
+    folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter)
+    if not figures:
+        reporter.say("next", f"netsim plot radar {folder}")
+        return
+    from netsim.report.illustrated import illustrate
+
+    for path in illustrate(folder):
+        reporter.say("wrote", str(path))
+
+
+def main() -> None:
+    """Entry point. Bad input: the error on standard error, exit code 2. Interrupted: 130."""
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on where it was\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

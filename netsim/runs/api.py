@@ -1,0 +1,52 @@
+"""The same from Python: ``netsim.run(scenario)``, ``netsim.load(run)``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from netsim.runs.pipeline import run_plan
+from netsim.runs.progress import ConsoleReporter, Silent
+from netsim.runs.results import Run, load_run
+from netsim.scenario.document import Document
+from netsim.scenario.load import load_plan, plan_document
+from netsim.scenario.plan import Plan
+
+__all__ = ["load", "plan", "run"]
+
+
+def plan(scenario: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
+    """A scenario's plan, from a YAML file or a mapping with the same keys."""
+    if not isinstance(scenario, Mapping):
+        return load_plan(Path(scenario), overrides)
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(dict(scenario), text)
+    document = Document.parse(text.getvalue(), "scenario").with_overrides(overrides)
+    return plan_document(document, base_dir=Path.cwd())
+
+
+def run(
+    scenario: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    workers: int = 1,
+    progress: bool = False,
+) -> Run:
+    """Run a scenario and read the result back.
+
+    scenario: a YAML file, or a mapping with the same keys. out: the run's folder (default runs/NAME-N).
+    overrides: ``key.path=value``. Raises InputError for bad input.
+    With workers > 1 the calling script needs the usual ``if __name__ == "__main__"`` guard.
+    """
+    reporter = ConsoleReporter() if progress else Silent()
+    return load_run(run_plan(plan(scenario, overrides), Path(out) if out is not None else None, workers, reporter))
+
+
+def load(path: str | Path) -> Run:
+    """A finished run by its folder: ``.log``, ``.slots``, ``.summary`` are pandas frames, ``.manifest`` a dict."""
+    return load_run(path)

@@ -1,0 +1,149 @@
+"""The log: Parquet, one row per time slot, streamed part by part so that it never stands in memory whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from netsim.decoding.workshop import CodedPicture, Workshop
+from netsim.runs.files import write_atomically
+from netsim.runs.job import coded_picture
+from netsim.runs.transport import Arrays, PartKey, read_part
+from netsim.scenario.plan import Plan, PlanRow
+
+__all__ = ["SCHEMA", "needed_masks", "write_log"]
+
+_INTEGERS = ("sent", "delivered", "lost", "late", "dropped", "recovered", "usable")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string()),
+        pa.field("row", pa.int32()),
+        pa.field("engine", pa.string()),
+        pa.field("trial", pa.int32()),
+        pa.field("slot", pa.int32()),
+        pa.field("packet", pa.int32()),
+        pa.field("start_s", pa.float64()),
+        pa.field("time_s", pa.float64()),
+        *[
+            pa.field(name, pa.string())
+            for name in ("image", "codec", "settings", "operating_point", "mode", "protection", "scheme", "channel")
+        ],
+        pa.field("link", pa.string()),
+        pa.field("seed", pa.int64()),
+        *[pa.field(f"packets_{name}", pa.int32()) for name in _INTEGERS],
+        pa.field("bytes", pa.int64()),
+        pa.field("bpp", pa.float64()),
+        pa.field("status", pa.string()),
+        pa.field("psnr_db", pa.float64()),
+        pa.field("ms_ssim", pa.float64()),
+        pa.field("weight", pa.float64()),
+    ]
+)
+
+
+def needed_masks(plan: Plan, key: PartKey, arrays: Arrays) -> dict[CodedPicture, set[str]]:
+    """Which pictures must be decoded from which usable masks; failed pictures need no decoding."""
+    row, needed = plan.rows[key.row], {}
+    for image, tag, mask in zip(arrays["case_image"], arrays["case_tag"], arrays["case_mask"], strict=True):
+        if "1" in str(mask):
+            coded = coded_picture(plan, row, int(image), row.schemes[int(tag)])
+            needed.setdefault(coded, set()).add(str(mask))
+    return needed
+
+
+def write_log(
+    path: Path,
+    plan: Plan,
+    parts: Iterable[tuple[PartKey, Path]],
+    shop: Workshop,
+    step: Callable[[], None] = lambda: None,
+) -> None:
+    """Join receptions with qualities and write the log, in plan order."""
+
+    def write(file: Any) -> None:
+        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+            for key, part in parts:
+                writer.write_table(_table(plan, plan.rows[key.row], key, read_part(part), shop))
+                step()
+
+    write_atomically(path, write)
+
+
+def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Workshop) -> pa.Table:
+    total, case, tag = len(arrays["trial"]), arrays["case"], arrays["tag"]
+    pixels = np.array([_pixels(plan, i) for i in range(len(plan.image_names))])
+    packet = arrays["packet"]
+    qualities = _qualities(plan, key, arrays, shop)
+    columns: dict[str, Any] = {
+        "run_id": _repeat(plan.run_id, total),
+        "row": np.full(total, row.index, np.int32),
+        "engine": _repeat("event", total),
+        "trial": arrays["trial"],
+        "slot": arrays["slot"],
+        "packet": pa.array(packet, mask=packet < 0),
+        "start_s": arrays["start_s"],
+        "time_s": arrays["time_s"],
+        "image": _choose(plan.image_names, arrays["image"]),
+        "codec": _choose([scheme.codec.name for scheme in row.schemes], tag),
+        "settings": _choose([scheme.codec.settings_text for scheme in row.schemes], tag),
+        "operating_point": _choose([scheme.operating_point for scheme in row.schemes], tag),
+        "mode": _choose([scheme.codec.mode for scheme in row.schemes], tag),
+        "protection": _choose([scheme.protection_name for scheme in row.schemes], tag),
+        "scheme": _repeat(row.label, total),
+        "channel": _repeat(row.channel_name, total),
+        "link": _repeat(row.link_name, total),
+        "seed": np.full(total, plan.seed, np.int64),
+        "bytes": arrays["bytes"],
+        "bpp": 8 * arrays["bytes"] / pixels[arrays["image"]],
+        "status": _choose(["full", "partial", "failed"], _status(row, arrays)),
+        "weight": np.ones(total),
+    }
+    columns |= {f"packets_{name}": arrays[name] for name in _INTEGERS}
+    for metric in ("psnr_db", "ms_ssim"):
+        values = qualities[metric][case] if metric in qualities else np.full(total, np.nan)
+        columns[metric] = pa.array(values, pa.float64(), mask=np.isnan(values))
+    return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+
+
+def _pixels(plan: Plan, image: int) -> int:
+    """Number of pixels of a picture of the plan."""
+    height, width = plan.images.items[image].pixels().shape[:2]
+    return int(height * width)
+
+
+def _status(row: PlanRow, arrays: Arrays) -> np.ndarray:
+    usable = arrays["usable"]
+    packets = np.array([len(mask) for mask in arrays["case_mask"].tolist()])[arrays["case"]]
+    return np.where(usable == 0, 2, np.where(usable < packets, 1, 0))
+
+
+def _qualities(plan: Plan, key: PartKey, arrays: Arrays, shop: Workshop) -> dict[str, np.ndarray]:
+    """Per case and metric its value; NaN where the picture failed."""
+    row = plan.rows[key.row]
+    found = {metric: np.full(len(arrays["case_mask"]), np.nan) for metric in plan.metrics}
+    at: dict[tuple[int, int], list[int]] = {}
+    for i, (image, tag) in enumerate(zip(arrays["case_image"], arrays["case_tag"], strict=True)):
+        at.setdefault((int(image), int(tag)), []).append(i)
+    for (image, tag), cases in at.items():
+        masks = {i: str(arrays["case_mask"][i]) for i in cases}
+        decodable = [mask for mask in masks.values() if "1" in mask]
+        coded = coded_picture(plan, row, image, row.schemes[tag])
+        known = shop.qualities(coded, decodable, plan.metrics)
+        for metric in plan.metrics:
+            for i, mask in masks.items():
+                found[metric][i] = known[metric].get(mask, np.nan)
+    return found
+
+
+def _repeat(value: str, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.string()), count)
+
+
+def _choose(values: Iterable[str], index: np.ndarray) -> pa.Array:
+    return pa.array(list(values), pa.string()).take(pa.array(index))

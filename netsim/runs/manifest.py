@@ -1,0 +1,68 @@
+"""The manifest: what it takes to run it again."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from netsim.scenario.plan import Plan
+
+__all__ = ["manifest"]
+
+_PACKAGES = ("netsim", "numpy", "scipy", "pandas", "pyarrow", "simpy", "pillow", "imageio-ffmpeg", "reedsolo", "torch")
+_GIT_S = 5
+
+
+def manifest(plan: Plan, tools: Mapping[str, Any], notes: list[str], workers: int) -> dict[str, Any]:
+    """Scenario as resolved, seeds, versions, git revision, tools' hashes and commands, device."""
+    return {
+        "name": plan.name,
+        "status": "running",
+        "run_id": plan.run_id,
+        "scenario": plan.resolved,
+        "failure_db": plan.failure_db,
+        "seed": plan.seed,
+        "plan": {
+            "rows": len(plan.rows),
+            "trials": plan.trials,
+            "slots": plan.slots,
+            "slots_total": plan.slots_total,
+            "images": dict(zip(plan.image_names, plan.image_hashes, strict=True)),
+        },
+        "engine": "event",
+        "tools": tools,
+        "notes": notes,
+        "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "git": _git_revision(),
+        "device": {"machine": platform.machine(), "system": platform.system(), "workers": workers},
+        "command": ["netsim", *sys.argv[1:]],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """Revision of the checkout that netsim runs from, with ``+`` if it was changed; None outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        revision = _git(here, "rev-parse", "HEAD")
+        return revision + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_S).stdout.strip()

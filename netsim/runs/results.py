@@ -1,0 +1,68 @@
+"""A finished run read back: pandas frames of its log and summary, its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netsim.errors import InputError
+from netsim.runs.files import write_atomically
+from netsim.runs.folder import RunFolder, read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Run", "load_run", "write_summary"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder. ``log``, ``slots`` and ``summary`` are read when first asked for."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @cached_property
+    def log(self) -> pd.DataFrame:
+        """All rows of the log, as written."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path / "log.parquet")
+
+    @property
+    def slots(self) -> pd.DataFrame:
+        """One row per slot: the log without rows written at a packet's arrival."""
+        return self.log[self.log["packet"].isna()]
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per scheme, operating point, channel and link, with 95 % intervals."""
+        import pandas as pd
+
+        return pd.read_csv(self.path / "summary.csv")
+
+
+def load_run(path: str | Path) -> Run:
+    """A finished run by its folder. Raises InputError if there is none."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"no run folder `{folder}`", hint="`netsim run SCENARIO` makes one under runs/")
+    manifest = read_manifest(folder)
+    if manifest.get("status") == "running":
+        hint = "run the same scenario again: it goes on where it was"
+        raise InputError(f"the run in `{folder}` is not finished", hint=hint)
+    if not (folder / "log.parquet").is_file():
+        raise InputError(f"`{folder}` holds no log.parquet", hint="`netsim run SCENARIO` makes one under runs/")
+    return Run(folder, manifest)
+
+
+def write_summary(folder: RunFolder, failure_db: float) -> None:
+    """Write summary.csv from the log."""
+    import pandas as pd
+
+    from netsim.metrics.summary import summarise
+
+    summary = summarise(pd.read_parquet(folder.log), failure_db)
+    write_atomically(folder.summary, lambda file: file.write(summary.to_csv(index=False).encode()))

@@ -1,0 +1,105 @@
+"""Broken scenarios: each gets one sentence, its place, and what would be right; exit code 2, no traceback."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from netsim.errors import InputError
+from netsim.scenario.load import load_plan
+
+GOOD = """\
+name: good
+images: {samples: [coffee]}
+codecs:
+  - jpeg: {quality: 50}
+channels:
+  - EP4
+trials: 2
+"""
+
+# (what, text to replace, by what, line:column of the error, words of the message, words of the hint)
+BROKEN = [
+    ("unknown key", "trials: 2", "trails: 2", "7:1", "unknown key `trails`", "did you mean `trials`"),
+    ("wrong type", "trials: 2", "trials: many", "7:9", "'many'", "trials: 100"),
+    ("matrix row", "EP4", "{states: [G, B], rows: [[0.9, 0.1], [0.8, 0.8]], loss: [0, 1]}", "6:", "1.6", "sum to"),
+    ("k above n", "trials: 2", "protection: {reed-solomon: [7, 10]}", "7:13", "10", "k"),
+    ("missing folder", "{samples: [coffee]}", "no/such/folder", "2:9", "no/such/folder", ""),
+    ("negative rate", "EP4", "{loss_rate: -0.1}", "6:", "-0.1", ""),
+    ("unknown codec", "jpeg: {quality: 50}", "jpg2000: {bpp: 1}", "4:5", "jpg2000", "did you mean `jpeg2000`"),
+    ("unknown preset", "- EP4", "- EP9", "6:5", "EP9", "EP"),
+    ("printed, no chain", "EP4", "EP3-printed", "6:5", "1.6", ""),
+    ("unknown setting", "quality: 50", "quality: 50, qualty: 3", "4:", "qualty", "did you mean `quality`"),
+    ("no operating point", "{quality: 50}", "{}", "4:", "no operating point", "quality"),
+    ("two operating points", "{quality: 50}", "{quality: 50, bpp: 1}", "4:", "quality and bpp", ""),
+    ("negative operating point", "{quality: 50}", "{bpp: [0.3, -0.3]}", "4:", "-0.3", "above zero"),
+    ("fractional quality", "quality: 50", "quality: 50.5", "4:", "50.5", ""),
+    ("unknown metric", "trials: 2", "metrics: [psnr]", "7:", "psnr", "psnr_db"),
+    ("channel twice", "  - EP4", "  - EP4\n  - EP4", "7:5", "twice", ""),
+    ("duplicate key", "trials: 2", "name: again", "7:1", "duplicate key", "once"),
+    ("not YAML", "trials: 2", "trials: [2", "", "YAML", ""),
+    ("negative link rate", "trials: 2", "link: {geo: {rate_bps: -3}}", "7:", "-3", ""),
+    ("unknown link", "trials: 2", "link: gso", "7:7", "gso", "geo"),
+    ("no channels", "channels:\n  - EP4\n", "", "1:1", "needs `channels`", "EP4"),
+]
+
+
+@pytest.mark.parametrize(("what", "old", "new", "place", "message", "hint"), BROKEN, ids=[b[0] for b in BROKEN])
+def test_broken_scenario_says_where_and_what(
+    tmp_path: Path, what: str, old: str, new: str, place: str, message: str, hint: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        load_plan(path)
+    text = str(caught.value)
+    assert re.match(rf"{re.escape(str(path))}:\d+:\d+", text), text
+    assert text.startswith(f"{path}:{place}"), text
+    assert message in text
+    assert hint in text
+    assert len(text.splitlines()) <= 20
+
+
+def test_good_scenario_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    assert len(load_plan(path).rows) == 1
+
+
+def test_truncated_image_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (64, 64), (200, 30, 30)).save(folder / "whole.png")
+    data = (folder / "whole.png").read_bytes()
+    (folder / "half.png").write_bytes(data[: len(data) // 2])
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("{samples: [coffee]}", "pictures"))
+    with pytest.raises(InputError, match=r"half\.png") as caught:
+        load_plan(path)
+    assert str(caught.value).startswith(f"{path}:2:9")
+
+
+def test_command_line_exits_with_2_and_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("EP4", "EP3-printed"))
+    command = [sys.executable, "-m", "netsim.cli", "run", str(path), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"{path}:6:5" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_override_errors_name_the_option(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(InputError, match="many") as caught:
+        load_plan(path, ["trials=many"])
+    assert str(caught.value).startswith("--set trials=many")
+    with pytest.raises(InputError, match="no assignment"):
+        load_plan(path, ["trials"])
+    assert load_plan(path, ["codecs.0.jpeg.quality=[10, 20]", "trials=3"]).slots_total == 6
