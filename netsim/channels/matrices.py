@@ -91,7 +91,7 @@ def _as_array(values: ArrayLike, key: str) -> Vector:
 def check_probability(key: str, value: float) -> None:
     """Raises InputError with key (key,) unless 0 <= value <= 1."""
     if not 0 <= value <= 1:
-        raise InputError(f"{key} {value} is no probability", hint="between 0 and 1", key=(key,))
+        raise InputError(f"{key} {value:g} is no probability", hint="between 0 and 1", key=(key,))
 
 
 def cuts(row: Vector) -> list[float]:

@@ -61,9 +61,10 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
         return _from_plugin(spec)
     unknown = next((key for key in spec if key not in form.keys), None)
     if unknown is not None:
-        what = f"with `{form.required[0]}`" if form.required else ""
         raise InputError(
-            f"a channel {what} has no key `{unknown}`", hint=did_you_mean(str(unknown), form.keys), key=(unknown,)
+            f"a channel with `{form.required[0]}` has no key `{unknown}`",
+            hint=did_you_mean(str(unknown), form.keys),
+            key=(unknown,),
         )
     missing = [key for key in form.required if key not in spec]
     if missing:
@@ -101,7 +102,11 @@ def _preset(spec: Mapping[str, Any], folder: Path) -> Channel:
         raise InputError(
             f"preset {spec['preset']} with variant {variant}", hint="say the variant once", key=("variant",)
         )
-    return preset(name, variant, label=_text(spec, "name", ""), **_chain(spec))
+    try:
+        return preset(name, variant, label=_text(spec, "name", ""), **_chain(spec))
+    except InputError as error:  # the variant may stand in the preset's short name
+        key = ("preset",) if error.key == ("variant",) and "variant" not in spec else error.key
+        raise InputError(error.message, hint=error.hint, key=key) from None
 
 
 def _loss(spec: Mapping[str, Any], folder: Path) -> Channel:
@@ -193,7 +198,10 @@ def _form_of(spec: Mapping[str, Any]) -> _Form | None:
 def _from_name(name: str) -> Channel:
     base, variant = split_variant(name)
     if base in preset_names():
-        return preset(base, variant or VARIANTS[0])
+        try:
+            return preset(base, variant or VARIANTS[0])
+        except InputError as error:  # a name has no keys inside
+            raise InputError(error.message, hint=error.hint) from None
     if name in plugin_names(GROUP):
         return _from_plugin({name: {}})
     known = [*preset_names(), *plugin_names(GROUP)]
