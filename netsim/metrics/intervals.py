@@ -1,0 +1,137 @@
+"""95 % intervals for means and ratios of slots that are not independent."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Estimate", "batch_labels", "mean_interval", "ratio_interval"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_LEVEL = 0.95
+_FEWEST = 5  # batches from which a t interval is taken as it is
+_SLOT_BATCHES = 20  # batches cut from the slots where there are fewer trials than that
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % interval; low and high are NaN where the data say nothing about the spread."""
+
+    value: float
+    low: float
+    high: float
+
+
+def batch_labels(trial: IntArray, slot: IntArray, images: int) -> IntArray:
+    """The batch that each slot belongs to; batches are taken as independent, slots inside one are not.
+
+    A batch is a trial if there are at least five trials. With fewer, each trial is cut into blocks of consecutive
+    slots (up to twenty in all): of whole passes over the images where at least five passes were made, so that the
+    pictures' differences do not count as spread; else of single slots or more, where they do count, which widens
+    the interval.
+
+    trial, slot: int [n], the slot's number counted over all plan rows and trials. images: number of distinct
+    pictures. Returns int [n], labels from 0.
+
+    >>> batch_labels(np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]), images=2)
+    array([0, 1, 2, 3])
+    """
+    trials, of = np.unique(trial, return_inverse=True)
+    if len(trials) >= _FEWEST:
+        return of.astype(np.int64)
+    positions, longest = _positions(of, slot)
+    passes = longest // images
+    unit = images if passes * len(trials) >= _FEWEST else 1
+    blocks = max(1, min(_SLOT_BATCHES // len(trials), longest // unit))
+    length = unit * math.ceil(longest / unit / blocks)
+    return np.unique(of * longest + positions // length, return_inverse=True)[1].astype(np.int64)
+
+
+def _positions(of: IntArray, slot: IntArray) -> tuple[IntArray, int]:
+    """Place of each slot within its trial, from 0, and the length of the longest trial."""
+    position = np.zeros(len(slot), dtype=np.int64)
+    longest = 0
+    for one in range(int(of.max()) + 1):
+        mine = np.flatnonzero(of == one)
+        position[mine[np.argsort(slot[mine], kind="stable")]] = np.arange(len(mine))
+        longest = max(longest, len(mine))
+    return position, longest
+
+
+def mean_interval(values: FloatArray, weights: FloatArray, batch: IntArray) -> Estimate:
+    """Weighted mean with the t interval of its batch means.
+
+    mean ± t(.975, b-1)·√v with v = Σ (W_b/W̄)²·(m_b - mean)² / (b·(b-1)) over the b batch means m_b with
+    weights W_b: the ratio estimator's variance, the usual s²/b for batches of one size.
+    Law and Kelton, "Simulation Modeling and Analysis", §9.5.3.
+
+    >>> estimate = mean_interval(np.array([1.0, 2.0, 3.0]), np.ones(3), np.arange(3))
+    >>> [round(x, 4) for x in estimate]
+    [2.0, -0.4841, 4.4841]
+    """
+    from scipy.stats import t
+
+    mean, variance, batches = _batch_variance(values, weights, batch)
+    if batches < 2:
+        return Estimate(mean, math.nan, math.nan)
+    half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(variance)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _batch_variance(values: FloatArray, weights: FloatArray, batch: IntArray) -> tuple[float, float, int]:
+    """Weighted mean, the variance of that mean over batches (NaN for one batch), and the number of batches."""
+    mass = np.bincount(batch, weights)
+    mean = float((weights * values).sum() / mass.sum())
+    batches = len(mass)
+    if batches < 2:
+        return mean, math.nan, batches
+    residuals = np.bincount(batch, weights * (values - mean)) / mass.mean()
+    return mean, float((residuals**2).sum() / (batches * (batches - 1))), batches
+
+
+def ratio_interval(happened: NDArray[np.bool_], weights: FloatArray, batch: IntArray, proxy: FloatArray) -> Estimate:
+    """Share of slots in which something happened, with the Clopper–Pearson interval of an effective sample.
+
+    The effective sample is p(1-p) over the variance of p between batches, less where the batches are few
+    (degrees of freedom), never more than the slots: Korn and Graubard, "Confidence intervals for proportions
+    with small expected number of positive counts estimated from survey data", 1998. Where it never or always
+    happened, p's variance is 0 and the slots' correlation is taken from ``proxy`` (float [n]: the share of packets
+    lost in each slot) instead; where that is constant too, slots count as independent. So none in n independent
+    slots gives 0 … 1-.025^(1/n), about 3.7/n.
+
+    >>> estimate = ratio_interval(np.zeros(100, bool), np.ones(100), np.arange(100), np.zeros(100))
+    >>> [round(x, 4) for x in estimate]
+    [0.0, 0.0, 0.0362]
+    """
+    share = happened.astype(np.float64)
+    value = float((weights * share).sum() / weights.sum())
+    certain = value in (0.0, 1.0)
+    effective = _effective_sample(proxy if certain else share, weights, batch)
+    return clopper_pearson(value, effective)
+
+
+def _effective_sample(values: FloatArray, weights: FloatArray, batch: IntArray) -> float:
+    """How many independent slots tell as much about the mean of ``values`` as these do."""
+    from scipy.stats import t
+
+    slots = float(weights.sum() ** 2 / (weights**2).sum())
+    mean, variance, batches = _batch_variance(values, weights, batch)
+    spread = float((weights * (values - mean) ** 2).sum() / weights.sum())
+    if spread == 0 or not variance > 0:
+        return slots
+    few = t.ppf((1 + _LEVEL) / 2, max(slots - 1, 1)) / t.ppf((1 + _LEVEL) / 2, batches - 1)
+    return float(min(slots, spread / variance * few**2))
+
+
+def clopper_pearson(share: float, sample: float) -> Estimate:
+    """The exact binomial 95 % interval for ``share`` of ``sample`` (which may be fractional)."""
+    from scipy.stats import beta
+
+    count, tail = share * sample, (1 - _LEVEL) / 2
+    low = 0.0 if count <= 0 else float(beta.ppf(tail, count, sample - count + 1))
+    high = 1.0 if count >= sample else float(beta.ppf(1 - tail, count + 1, sample - count))
+    return Estimate(share, min(low, share), max(high, share))

@@ -1,0 +1,184 @@
+"""The summary of a log: one row per scheme, operating point, channel and link, with 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.errors import InputError
+from netsim.metrics.exact import bounded_mean
+from netsim.metrics.intervals import Estimate, batch_labels, mean_interval, ratio_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["GROUP", "LOSSLESS_DB", "slot_quality", "summarise"]
+
+GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
+"""Columns that tell one row of a summary from another."""
+
+LOSSLESS_DB = 100.0
+"""What a picture that arrived without any error counts as in means of PSNR (its PSNR is infinite)."""
+
+_NEEDED = [
+    *GROUP,
+    *("row", "trial", "slot", "packet", "image", "mode", "protection", "seed", "status", "psnr_db", "weight"),
+    *("bytes", "bpp", "packets_sent", "packets_lost", "packets_late", "packets_dropped"),
+    *("packets_recovered", "packets_usable"),
+]
+
+
+def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
+    """One row per (scheme, codec, operating point, channel, link, engine), in the log's order.
+
+    log: the table that a run writes; rows of single packets are left out. failure_db: what a slot without a
+    picture counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``). Everything is weighted by
+    ``weight``. Columns, with X_low and X_high the ends of a 95 % interval:
+
+    - slots, trials, images: how much was sampled (slots: NaN for the exact engine, which samples nothing)
+    - bpp: all that was sent; bytes_per_slot, packets_per_slot, recovered_per_slot, usable_per_slot
+    - psnr_db, psnr_low, psnr_high: mean over slots, failed ones counted as failure_db
+    - psnr_variance_over_trials: sample variance (n-1) of the trials' mean PSNR, dB²; NaN for fewer than two
+    - psnr_received_db: mean over the slots that showed a picture; NaN if none did
+    - failure_ratio, failure_low, failure_high: share of slots without a picture
+    - ms_ssim, ms_ssim_low, ms_ssim_high, if the log has it: failed slots counted as 0
+    - loss_rate, late_rate, dropped_rate: measured shares of the packets sent
+    - unresolved: share of the probability that the exact engine did not decode
+
+    Sampled slots are correlated within a trial: see ``netsim.metrics.intervals`` for how the intervals are made.
+    Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
+    unresolved (``netsim.metrics.exact``). Raises InputError if the log is empty or lacks columns.
+    """
+    import pandas as pd
+
+    missing = [name for name in _NEEDED if name not in log.columns]
+    if missing:
+        raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
+    slots = log[log["packet"].isna()]
+    if slots.empty:
+        raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
+    with_ms_ssim = "ms_ssim" in slots.columns and bool(slots["ms_ssim"].notna().any())
+    groups = slots.groupby(GROUP, sort=False, observed=True)
+    rows = [dict(zip(GROUP, key, strict=True)) | _row(part, failure_db, with_ms_ssim) for key, part in groups]
+    return pd.DataFrame(rows)
+
+
+def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
+    """PSNR of each row as it counts in a mean: failure_db if failed, ``LOSSLESS_DB`` if lossless; NaN if unresolved."""
+    quality = log["psnr_db"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    status = log["status"].to_numpy()
+    quality[np.isposinf(quality)] = LOSSLESS_DB
+    quality[status == "failed"] = failure_db
+    quality[status == "unresolved"] = np.nan
+    return quality
+
+
+def _row(part: pd.DataFrame, failure_db: float, with_ms_ssim: bool) -> dict[str, Any]:
+    weights = part["weight"].to_numpy(dtype=np.float64)
+    first = part.iloc[0]
+    exact = first["engine"] == "exact"
+    trial = _trials(part)
+    told = {"mode": _one_or_mixed(part["mode"]), "protection": _one_or_mixed(part["protection"])}
+    counts = {
+        "slots": math.nan if exact else len(part),
+        "trials": math.nan if exact else int(trial.max()) + 1,
+        "images": part["image"].nunique(),
+    }
+    if exact:
+        quality = _exact_quality(part, weights, failure_db, with_ms_ssim)
+    else:
+        quality = _sampled_quality(part, weights, trial, failure_db, with_ms_ssim)
+    return told | counts | quality | _traffic(part, weights)
+
+
+def _one_or_mixed(column: pd.Series[Any]) -> str:
+    """The value that all rows share; a controller may have chosen several."""
+    values = column.fillna("").unique()
+    return str(values[0]) if len(values) == 1 else "mixed"
+
+
+def _trials(part: pd.DataFrame) -> NDArray[np.int64]:
+    """Number of the trial of each row, counted over plan rows and seeds, from 0."""
+    return _numbered(part, ["row", "seed", "trial"])
+
+
+def _numbered(part: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:
+    """For each row the number, from 0, of its combination of values."""
+    return np.array(part.groupby(columns, sort=False, observed=True).ngroup(), dtype=np.int64)
+
+
+def _named(name: str, estimate: Estimate, stem: str = "") -> dict[str, float]:
+    stem = stem or name
+    return {name: estimate.value, f"{stem}_low": estimate.low, f"{stem}_high": estimate.high}
+
+
+def _sampled_quality(
+    part: pd.DataFrame, weights: NDArray[np.float64], trial: NDArray[np.int64], failure_db: float, with_ms_ssim: bool
+) -> dict[str, float]:
+    quality = slot_quality(part, failure_db)
+    failed = (part["status"] == "failed").to_numpy()
+    batch = batch_labels(trial, part["slot"].to_numpy(dtype=np.int64), part["image"].nunique())
+    lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
+    found = _named("psnr_db", mean_interval(quality, weights, batch), "psnr")
+    found["psnr_variance_over_trials"] = _variance_over_trials(quality, weights, trial)
+    found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
+    found |= _named("failure_ratio", ratio_interval(failed, weights, batch, lost), "failure")
+    if with_ms_ssim:
+        similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+        similarity[failed] = 0.0
+        found |= _named("ms_ssim", mean_interval(similarity, weights, batch))
+    return found
+
+
+def _variance_over_trials(
+    quality: NDArray[np.float64], weights: NDArray[np.float64], trial: NDArray[np.int64]
+) -> float:
+    means = np.bincount(trial, weights * quality) / np.bincount(trial, weights)
+    return float(means.var(ddof=1)) if len(means) > 1 else math.nan
+
+
+def _exact_quality(
+    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, with_ms_ssim: bool
+) -> dict[str, float]:
+    quality = slot_quality(part, failure_db)
+    status = part["status"].to_numpy()
+    failed, unresolved = status == "failed", status == "unresolved"
+    shown = ~failed & ~unresolved
+    picture = _numbered(part, ["row", "image"])
+    mean = bounded_mean(quality, weights, picture, unresolved, failure_db, LOSSLESS_DB, within_known=True)
+    found = _named("psnr_db", mean, "psnr")
+    found["psnr_variance_over_trials"] = math.nan
+    found["psnr_received_db"] = _mean(quality[shown], weights[shown])
+    share = bounded_mean(failed.astype(np.float64), weights, picture, unresolved, worst=0.0, best=1.0)
+    found |= _named("failure_ratio", share, "failure")
+    if with_ms_ssim:
+        similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+        similarity[failed] = 0.0
+        found |= _named("ms_ssim", bounded_mean(similarity, weights, picture, unresolved, 0.0, 1.0, within_known=True))
+    return found
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    return float((values * weights).sum() / weights.sum()) if weights.sum() > 0 else math.nan
+
+
+def _traffic(part: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, float]:
+    def total(name: str) -> float:
+        return float((part[name].to_numpy(dtype=np.float64) * weights).sum())
+
+    mass, sent = float(weights.sum()), total("packets_sent")
+    unresolved = (part["status"] == "unresolved").to_numpy()
+    return {
+        "bpp": total("bpp") / mass,
+        "bytes_per_slot": total("bytes") / mass,
+        "packets_per_slot": sent / mass,
+        "recovered_per_slot": total("packets_recovered") / mass,
+        "usable_per_slot": total("packets_usable") / mass,
+        "loss_rate": total("packets_lost") / sent if sent else math.nan,
+        "late_rate": total("packets_late") / sent if sent else math.nan,
+        "dropped_rate": total("packets_dropped") / sent if sent else math.nan,
+        "unresolved": float(weights[unresolved].sum()) / mass,
+    }
