@@ -95,6 +95,7 @@ class Codec(ABC):
 
     Class attributes: ``name`` (as in a scenario), ``Settings`` (a CodecSettings subclass) and
     ``operating_point_keys`` (each key that may set the rate, with its type; a scenario gives exactly one).
+    ``all_needed``: True if a picture decodes from all packets or not at all.
     ``label_settings``: settings that always stand in a scheme's name; others only where not the default.
     """
 
@@ -103,6 +104,7 @@ class Codec(ABC):
     Settings: ClassVar[type[CodecSettings]] = CodecSettings
     operating_point_keys: ClassVar[Mapping[str, type]]
     label_settings: ClassVar[tuple[str, ...]] = ()
+    all_needed: ClassVar[bool] = False
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         self.settings = settings if settings is not None else self.Settings()

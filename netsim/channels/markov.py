@@ -86,6 +86,10 @@ class MarkovChannel(Channel):
         """State before the first packet, from one uniform in [0, 1)."""
         return bisect_right(self._start_cuts, u)
 
+    def initial_states(self, uniforms: Vector) -> IntArray:
+        """``initial_state`` of each of many trials: float64 [t] → int64 [t]."""
+        return np.searchsorted(np.array(self._start_cuts), uniforms, side="right").astype(np.int64)
+
     def receive_one(self, u_step: float, u_loss: float, state: int, steps: int = 1) -> tuple[bool, int]:
         """One packet: ``steps`` steps of the chain with one uniform, then the draw. 0 steps: the state stays."""
         rows = self._cuts if steps == 1 else self._cuts_after(steps)

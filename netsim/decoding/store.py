@@ -68,7 +68,9 @@ class Store:
     def put_stream(self, key: str, stream: Stream) -> None:
         payload = b"".join(packet.payload for packet in stream.packets)
         with self._db:
-            self._db.execute("insert or ignore into streams values (?, ?, ?)", (key, json.dumps(_head(stream)), payload))
+            self._db.execute(
+                "insert or ignore into streams values (?, ?, ?)", (key, json.dumps(_head(stream)), payload)
+            )
 
     def has_stream(self, key: str) -> bool:
         return self._db.execute("select 1 from streams where key = ?", (key,)).fetchone() is not None

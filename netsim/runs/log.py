@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from netsim.decoding.workshop import CodedPicture, Workshop
 from netsim.runs.files import write_atomically
 from netsim.runs.job import coded_picture
-from netsim.runs.transport import Arrays, PartKey, read_part
+from netsim.runs.collapse import Arrays
+from netsim.runs.transport import PartKey, read_part
 from netsim.scenario.plan import Plan, PlanRow
 
 __all__ = ["SCHEMA", "needed_masks", "write_log"]
@@ -83,7 +84,7 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Worksho
     columns: dict[str, Any] = {
         "run_id": _repeat(plan.run_id, total),
         "row": np.full(total, row.index, np.int32),
-        "engine": _repeat("event", total),
+        "engine": _repeat(row.engine, total),
         "trial": arrays["trial"],
         "slot": arrays["slot"],
         "packet": pa.array(packet, mask=packet < 0),
@@ -101,8 +102,8 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Worksho
         "seed": np.full(total, plan.seed, np.int64),
         "bytes": arrays["bytes"],
         "bpp": 8 * arrays["bytes"] / pixels[arrays["image"]],
-        "status": _choose(["full", "partial", "failed"], _status(row, arrays)),
-        "weight": np.ones(total),
+        "status": _choose(["full", "partial", "failed", "unresolved"], _status(arrays)),
+        "weight": arrays["weight"],
     }
     columns |= {f"packets_{name}": arrays[name] for name in _INTEGERS}
     for metric in ("psnr_db", "ms_ssim"):
@@ -117,10 +118,10 @@ def _pixels(plan: Plan, image: int) -> int:
     return int(height * width)
 
 
-def _status(row: PlanRow, arrays: Arrays) -> np.ndarray:
+def _status(arrays: Arrays) -> np.ndarray:
     usable = arrays["usable"]
     packets = np.array([len(mask) for mask in arrays["case_mask"].tolist()])[arrays["case"]]
-    return np.where(usable == 0, 2, np.where(usable < packets, 1, 0))
+    return np.select([arrays["unresolved"], usable == 0, usable < packets], [3, 2, 1], 0)
 
 
 def _qualities(plan: Plan, key: PartKey, arrays: Arrays, shop: Workshop) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
 from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
+from netsim.scenario.choice import choose_engine
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
 from netsim.scenario.schema import ScenarioModel
@@ -63,6 +64,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         seed=model.seed,
         log=model.log,
         metrics=tuple(model.metrics),
+        coverage=model.coverage,
         failure_db=model.failure_db,
         resolved=resolved,
     )
@@ -103,6 +105,8 @@ _EXAMPLES = {
     "seed": "seed: 7",
     "slots": "slots: 24",
     "metrics": "metrics: [psnr_db, ms_ssim]",
+    "engine": "engine: auto, event, array or exact",
+    "coverage": "coverage: 0.999",
     "log": "log: slots, or log: packets for a row at each packet's arrival",
     "failure_db": "failure_db: 13.0",
 }
@@ -253,7 +257,9 @@ def _rows(
                 controller = controller_from_spec(model.control, [protection_from_spec(s.protection) for s in group])
             control_name = controller.name
     conditions = [(c, li, choice) for c in channels for li in links for choice in choices]
-    return tuple(
-        PlanRow(i, choice, channel, channel_name, link, link_name, model.control, control_name)
-        for i, ((channel, channel_name), (link, link_name), choice) in enumerate(conditions)
-    )
+    rows = []
+    for i, ((channel, channel_name), (link, link_name), choice) in enumerate(conditions):
+        with _standing_at(document, ("engine",)):
+            engine = choose_engine(model.engine, channel, link, model.control)
+        rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, engine, model.control, control_name))
+    return tuple(rows)

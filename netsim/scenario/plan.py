@@ -68,6 +68,7 @@ class PlanRow:
     channel_name: str
     link: Any
     link_name: str
+    engine: str = "event"
     control: Any = None
     control_name: str = ""
 
@@ -93,6 +94,7 @@ class Plan:
     seed: int
     log: str
     metrics: tuple[str, ...]
+    coverage: float
     failure_db: float
     resolved: Mapping[str, Any]
 

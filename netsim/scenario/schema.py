@@ -21,6 +21,8 @@ class ScenarioModel(BaseModel):
     channels: Annotated[list[Any], Field(min_length=1)]
     link: Any = None
     control: Any = None
+    engine: Literal["auto", "event", "array", "exact"] = "auto"
+    coverage: Annotated[float, Field(gt=0, le=1)] = 0.999
     trials: Annotated[int, Field(ge=1)] = 100
     slots: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0

@@ -1,0 +1,174 @@
+"""The exact engine's arithmetic: which masks can happen, with what probability. No seed, no noise.
+
+Up to ``ALL_MASKS_PACKETS`` packets every mask is taken. Beyond that, masks are taken in order of probability
+until a stated coverage is reached; what is left over is returned, so that a result can carry a rigorous bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.channels.base import Channel
+from netsim.channels.markov import MarkovChannel
+from netsim.engines.array import timetable
+from netsim.engines.batch import SlotBatch, settled
+from netsim.engines.event import DROPPED, Offer
+from netsim.errors import InputError
+from netsim.links.profile import LinkProfile
+from netsim.links.timing import chain_steps
+
+__all__ = ["ALL_MASKS_PACKETS", "MaskTable", "all_masks", "distributions", "mask_table", "why_not_exact"]
+
+BoolArray = NDArray[np.bool_]
+Vector = NDArray[np.float64]
+
+ALL_MASKS_PACKETS = 16
+_MASKS_LIMIT = 1 << 17
+_SHRINK = 8.0  # the threshold's step between two tries
+
+
+@dataclass(frozen=True)
+class MaskTable:
+    """masks: bool [m, n], True = received; probability: float64 [m]; rest: probability of all other masks."""
+
+    masks: BoolArray
+    probability: Vector
+    rest: float
+
+
+def why_not_exact(channel: Channel, link: LinkProfile) -> str:
+    """Why a condition has no closed form here, as a sentence; empty if it has one."""
+    if not isinstance(channel, MarkovChannel):
+        return f"channel {channel.name} is no Markov chain"
+    if link.jitter_s and link.deadline_s is not None:
+        return f"jitter on link {link.name} decides at random what is late"
+    return ""
+
+
+def distributions(
+    slots: int,
+    offer: Callable[[int], Offer],
+    channel: Channel,
+    link: LinkProfile,
+    coverage: float,
+    by_count: Callable[[int], bool],
+) -> Iterator[SlotBatch]:
+    """Slot by slot: what can become of its packets, and with what probability (the batch's weight).
+
+    offer(slot): what the slot sends. by_count(slot): only the number of lost packets matters to the receiver, so that
+    one mask stands for all of equal count where there are too many masks. A batch's weights sum to 1 less what
+    is not covered. Raises InputError where there is no closed form.
+    """
+    reason = why_not_exact(channel, link)
+    if reason or not isinstance(channel, MarkovChannel):
+        raise InputError(f"the exact engine has no answer: {reason}", hint="--engine auto, array or event samples it")
+    start, before_s = channel.start_distribution, 0.0
+    for plan in timetable(slots, offer, link):
+        protected = np.array(offer(plan.slot).protected, dtype=bool)
+        at_risk = np.flatnonzero(~protected & (plan.fate != DROPPED))
+        chain = channel
+        if channel.step_s is not None and len(at_risk):
+            starts = plan.sent_s[at_risk]
+            steps = chain_steps(np.concatenate([[before_s], starts[:-1]]), starts, channel.step_s)
+            before_s = float(starts[-1])
+            table = _varying(channel, steps, start, coverage)
+            start = _after(channel, start, int(steps.sum()))
+        else:
+            if len(at_risk) > ALL_MASKS_PACKETS and by_count(plan.slot):
+                table = _counts(chain, len(at_risk), start)
+            else:
+                table = mask_table(chain, len(at_risk), start, coverage)
+            start = _after(channel, start, len(at_risk))
+        lost = np.zeros((len(table.masks), len(plan.fate)), dtype=bool)
+        lost[:, at_risk] = ~table.masks
+        arrival_s = np.broadcast_to(plan.arrival_s, lost.shape)
+        yield settled(plan, link, lost, arrival_s, np.zeros(len(lost), dtype=np.int64), table.probability, table.rest)
+
+
+def _after(channel: MarkovChannel, start: Vector, steps: int) -> Vector:
+    """Distribution of the state after a number of steps; a stationary start stays what it is, to the bit."""
+    if channel.start == "stationary":
+        return start
+    return np.asarray(start @ np.linalg.matrix_power(channel.transition, steps))
+
+
+def _counts(channel: MarkovChannel, packets: int, start: Vector) -> MaskTable:
+    """One mask per loss count, its first packets lost, with the probability of the count."""
+    probability = channel.loss_count_probabilities(packets, start)
+    return MaskTable(np.arange(packets) >= np.arange(packets + 1)[:, None], probability, 0.0)
+
+
+def _varying(channel: MarkovChannel, steps: NDArray[np.int64], start: Vector, coverage: float) -> MaskTable:
+    """Masks where the chain takes a different number of steps before each packet."""
+    powers = [np.linalg.matrix_power(channel.transition, int(step)) for step in steps]
+    return _table(powers, channel.loss, start, coverage)
+
+
+def all_masks(packets: int) -> BoolArray:
+    """Every mask, in the order of ``MarkovChannel.mask_probabilities``: bit j of the index = packet j received.
+
+    >>> all_masks(2).astype(int).tolist()
+    [[0, 0], [1, 0], [0, 1], [1, 1]]
+    """
+    index = np.arange(1 << packets, dtype=np.int64)[:, None]
+    return (index >> np.arange(packets)) & 1 == 1
+
+
+def mask_table(channel: MarkovChannel, packets: int, start: Vector, coverage: float) -> MaskTable:
+    """Masks of ``packets`` packets after ``start`` (distribution of the state before the first), with probabilities.
+
+    coverage: share of the probability that must be covered where there are too many masks to take all.
+    """
+    if 0 < packets <= ALL_MASKS_PACKETS:
+        probability = channel.mask_probabilities(packets, start)
+        possible = probability > 0
+        return MaskTable(all_masks(packets)[possible], probability[possible], 0.0)
+    return _table([channel.transition] * packets, channel.loss, start, coverage)
+
+
+def _table(powers: list[Vector], loss: Vector, start: Vector, coverage: float) -> MaskTable:
+    """Masks in order of probability: all above a threshold, which is lowered until they cover enough."""
+    if len(powers) <= ALL_MASKS_PACKETS:
+        found = _above(powers, loss, start, 0.0)
+        if found is not None:
+            return found
+    threshold = 1e-3
+    best = _above(powers, loss, start, threshold)
+    while best is not None and best.probability.sum() < coverage:
+        threshold /= _SHRINK
+        wider = _above(powers, loss, start, threshold)
+        if wider is None:
+            break
+        best = wider
+    if best is None:  # not even the likeliest fit: more packets than this engine is for
+        return MaskTable(np.ones((0, len(powers)), dtype=bool), np.zeros(0), 1.0)
+    order = np.argsort(-best.probability, kind="stable")
+    covered = np.cumsum(best.probability[order])
+    keep = order[: int(np.searchsorted(covered, coverage)) + 1]
+    probability = best.probability[keep]
+    return MaskTable(best.masks[keep], probability, float(max(0.0, 1 - probability.sum())))
+
+
+def _above(powers: list[Vector], loss: Vector, start: Vector, threshold: float) -> MaskTable | None:
+    """All possible masks at least as likely as ``threshold``; a mask is never likelier than its beginning.
+
+    None: they are too many.
+    """
+    state, masks = start[None, :], np.zeros((1, 0), dtype=bool)
+    for power in powers:
+        after = state @ power
+        state = np.concatenate([after * loss, after * (1 - loss)])
+        bit = np.repeat([False, True], len(masks))[:, None]
+        masks = np.concatenate([np.concatenate([masks, masks]), bit], axis=1)
+        total = state.sum(axis=1)
+        likely = (total >= threshold) & (total > 0)
+        state, masks = state[likely], masks[likely]
+        if len(masks) > _MASKS_LIMIT:
+            return None
+    probability = state.sum(axis=1)
+    rest = float(max(0.0, 1 - probability.sum())) if threshold else 0.0
+    return MaskTable(masks, probability, rest)

@@ -1,0 +1,152 @@
+"""From outcomes to log rows: fates are counted, masks collapsed to what the codec can use, and de-duplicated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.codec import Codec, Stream
+from netsim.decoding.workshop import mask_text
+from netsim.engines.batch import SlotBatch
+from netsim.engines.event import DELIVERED, DROPPED, LATE, LOST, Offer
+from netsim.protection.base import ProtectedStream
+from netsim.scenario.plan import Plan
+
+__all__ = ["Arrays", "Sender", "collapse"]
+
+Arrays = dict[str, NDArray[Any]]
+_UNDER_WAY = 255
+_FATES = {"delivered": DELIVERED, "lost": LOST, "late": LATE, "dropped": DROPPED}
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A picture ready to be sent: its stream, what goes on the wire, and who decodes."""
+
+    codec: Codec
+    stream: Stream
+    protected: ProtectedStream
+    offer: Offer
+
+
+def collapse(plan: Plan, senders: dict[tuple[int, int], Sender], batches: Iterable[SlotBatch]) -> Arrays:
+    """Arrays of a part, one entry per log row, in the order of trial, slot and arrival.
+
+    ``case`` points into case_image, case_tag, case_mask: the distinct usable masks. Rows that stand for
+    probability that was not resolved have ``unresolved`` set.
+    """
+    cases: dict[tuple[int, int, str], int] = {}
+    pieces = []
+    for batch in batches:
+        image = batch.slot % len(plan.image_names)
+        sender = senders[image, batch.tag]
+        outcome = _rows(sender, batch, plan.log == "packets")
+        texts = mask_text(outcome.pop("usable_mask"))
+        numbers = [cases.setdefault((image, batch.tag, text), len(cases)) for text in texts]
+        outcome["case"] = np.array(numbers, dtype=np.int64)
+        for name, value in (("slot", batch.slot), ("image", image), ("tag", batch.tag)):
+            outcome[name] = np.full(len(texts), value, dtype=np.int32)
+        pieces.append(outcome)
+    arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    order = np.lexsort((arrays.pop("order"), arrays["slot"], arrays["trial"]))
+    arrays = {name: values[order] for name, values in arrays.items()}
+    arrays["case_image"] = np.array([image for image, _, _ in cases], dtype=np.int32)
+    arrays["case_tag"] = np.array([tag for _, tag, _ in cases], dtype=np.int32)
+    arrays["case_mask"] = np.array([text for _, _, text in cases], dtype=np.str_)
+    return arrays
+
+
+def _rows(sender: Sender, batch: SlotBatch, at_arrivals: bool) -> Arrays:
+    rows = _outcome(sender, batch, batch.fate, batch.end_s, np.full(len(batch.trials), -1))
+    if at_arrivals:
+        rows = _joined([*_arrivals(sender, batch), rows])
+    if (batch.weight != 1).any():
+        rows = _merged(rows)
+    if batch.rest > 0:
+        rows = _joined([rows, _unresolved(rows, batch)])
+    return rows
+
+
+def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: Any, order: float = np.inf) -> Arrays:
+    """What the log says of a slot's outcomes: fate uint8 [t, n] as it stands at time_s [t]."""
+    received = fate == DELIVERED
+    recovered = sender.protected.recover(received)
+    usable = sender.codec.usable(sender.stream, recovered)
+    itself = received[:, : len(sender.stream)]  # a systematic code sends the data packets first, as they are
+    settled = fate != _UNDER_WAY
+    rows: Arrays = {name: (fate == value).sum(axis=1, dtype=np.int32) for name, value in _FATES.items()}
+    return rows | {
+        "trial": batch.trials.astype(np.int32),
+        "packet": packet.astype(np.int32),
+        "start_s": batch.start_s,
+        "time_s": time_s,
+        "sent": settled.sum(axis=1, dtype=np.int32),
+        "recovered": (recovered & ~itself).sum(axis=1, dtype=np.int32),
+        "usable": usable.sum(axis=1, dtype=np.int32),
+        "bytes": (settled * np.array(sender.offer.sizes_bytes, dtype=np.int64)).sum(axis=1),
+        "weight": batch.weight,
+        "unresolved": np.zeros(len(fate), dtype=bool),
+        "order": np.full(len(fate), order),
+        "usable_mask": usable,
+    }
+
+
+def _arrivals(sender: Sender, batch: SlotBatch) -> list[Arrays]:
+    """A row at each packet's arrival in time: fates as they stand then, packets on their way left out."""
+    found = []
+    for packet in range(batch.fate.shape[1]):
+        there = np.flatnonzero(batch.fate[:, packet] == DELIVERED)
+        if not len(there):
+            continue
+        now = batch.arrival_s[there, packet]
+        fate = batch.fate[there].copy()
+        arrived = batch.arrival_s[there] <= now[:, None]
+        fate[(~arrived & np.isin(fate, (DELIVERED, LATE))) | (batch.sent_s[there] > now[:, None])] = _UNDER_WAY
+        part = SlotBatch(
+            slot=batch.slot,
+            tag=batch.tag,
+            trials=batch.trials[there],
+            weight=batch.weight[there],
+            rest=batch.rest,
+            start_s=batch.start_s[there],
+            end_s=now,
+            sent_s=batch.sent_s[there],
+            arrival_s=batch.arrival_s[there],
+            fate=fate,
+        )
+        rows = _outcome(sender, part, fate, now, np.full(len(there), packet))
+        rows["order"] = now
+        found.append(rows)
+    return found
+
+
+def _joined(pieces: list[Arrays]) -> Arrays:
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+_TELLING = ("packet", "time_s", "delivered", "lost", "late", "recovered")
+
+
+def _merged(rows: Arrays) -> Arrays:
+    """Outcomes that a log could not tell apart become one, with the sum of their probabilities."""
+    key = np.column_stack([rows["usable_mask"], *(rows[name] for name in _TELLING)])
+    _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    merged = {name: values[first] for name, values in rows.items()}
+    merged["weight"] = np.bincount(inverse.reshape(-1), weights=rows["weight"], minlength=len(first))
+    return merged
+
+
+def _unresolved(rows: Arrays, batch: SlotBatch) -> Arrays:
+    """One row for all outcomes that were not taken: its weight bounds what they could change."""
+    row = {name: values[-1:].copy() for name, values in rows.items()}
+    for name in (*_FATES, "recovered", "usable"):
+        row[name][:] = 0
+    row["usable_mask"][:] = False
+    row["weight"][:] = batch.rest
+    row["unresolved"][:] = True
+    row["order"][:] = np.inf
+    return row

@@ -1,0 +1,29 @@
+"""Which engine answers a condition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netsim.channels.spec import channel_from_spec
+from netsim.engines.exact import why_not_exact
+from netsim.errors import InputError
+from netsim.links.profile import link_from_spec
+
+__all__ = ["choose_engine"]
+
+
+def choose_engine(asked: str, channel: Any, link: Any, control: Any) -> str:
+    """The engine for a condition (specs of channel, link and control).
+
+    auto: ``event`` where a controller feeds back, else ``array``. Raises InputError where the asked engine
+    has no answer.
+    """
+    if asked in ("array", "exact") and control is not None:
+        raise InputError(f"engine {asked} with a controller: feedback needs time", hint="engine: event")
+    if asked == "exact":
+        reason = why_not_exact(channel_from_spec(channel), link_from_spec(link))
+        if reason:
+            raise InputError(f"the exact engine has no answer: {reason}", hint="engine: auto, array or event")
+    if asked == "auto":
+        return "event" if control is not None else "array"
+    return asked
