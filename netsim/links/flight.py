@@ -1,0 +1,73 @@
+"""One slot's packets on their way: the record that sender, link and receiver write into."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import simpy
+
+from netsim.links.packets import LATE, Offer
+from netsim.links.profile import LinkProfile
+from netsim.links.timing import serialisation_s
+
+__all__ = ["Flight"]
+
+_NAN = math.nan
+_NO_UNIFORMS = np.empty((0, 2))
+
+
+class Flight:
+    """State of one slot's packets, as plain lists: one entry per packet, in sending order.
+
+    start_s, deadline_s: absolute times of the slot (deadline inf if there is none). left_s: end of the last
+    transmission so far. end_s: when the outcome became final, None before. sent_s, arrival_s: start of
+    transmission and arrival, nan where there was none. jitter_s: added
+    delay. fate: LATE until
+    something else is known. lost: True where the channel takes the packet.
+    unsent: packets that wait for the link. pending: packets whose fate is not settled.
+    left: happens when the last packet has left the sender, if anybody waits for that.
+    """
+
+    __slots__ = (
+        "arrival_s",
+        "deadline_s",
+        "droppable",
+        "end_s",
+        "fate",
+        "jitter_s",
+        "left",
+        "left_s",
+        "lost",
+        "offer",
+        "pending",
+        "sent_s",
+        "serialisation_s",
+        "slot",
+        "start_s",
+        "uniforms",
+        "unsent",
+    )
+
+    def __init__(
+        self,
+        slot: int,
+        offer: Offer,
+        start_s: float,
+        link: LinkProfile,
+        left: simpy.Event | None,
+        jitter_s: list[float],
+    ) -> None:
+        n = len(offer.sizes_bytes)
+        self.slot, self.offer, self.start_s = slot, offer, start_s
+        self.deadline_s = math.inf if link.deadline_s is None else start_s + link.deadline_s
+        self.left_s = start_s
+        self.end_s: float | None = None
+        self.left = left
+        self.serialisation_s = serialisation_s(offer.sizes_bytes, link)
+        self.jitter_s = jitter_s
+        self.sent_s, self.arrival_s = [_NAN] * n, [_NAN] * n
+        self.fate, self.lost = [LATE] * n, [False] * n
+        self.droppable = [i for i, protected in enumerate(offer.protected) if not protected]
+        self.uniforms = _NO_UNIFORMS
+        self.unsent = self.pending = n

@@ -1,0 +1,228 @@
+"""A link as SimPy processes: sender, link, receiver, and a feedback path back to the sender.
+
+All times are absolute and exact: SimPy's own ``timeout`` would add delays to its clock and round at every
+step, so events are scheduled at the very times that ``netsim.links.timing`` defines. At one instant, things
+happen in this order: the link starts waiting packets, packets and reports arrive, deadlines pass, slots
+start. So a packet that starts just as a slot begins no longer waits; one that arrives at its deadline is in
+time; and a report that arrives as a slot starts is seen by that slot.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from heapq import heappush
+from typing import Any
+
+import simpy
+from simpy.events import Event
+
+from netsim.errors import InputError
+from netsim.links.flight import Flight
+from netsim.links.losses import Losses
+from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, Offer, Report
+from netsim.links.profile import LinkProfile
+from netsim.streams import Streams
+
+__all__ = ["DELIVERED", "DROPPED", "LATE", "LOST", "Clock", "FeedbackPath", "Link", "Receiver", "Sender"]
+
+LINK, ARRIVAL, DEADLINE, SLOT = range(4)
+"""Priorities of events at one instant, in order."""
+
+Callback = Callable[[Any], None]
+
+
+class Clock(simpy.Environment):
+    """SimPy's environment with events at absolute times: now + (t − now) need not be t."""
+
+    def push(self, time_s: float, priority: int, event: Event) -> None:
+        """Put an event that already has its value into SimPy's queue."""
+        heappush(self._queue, (time_s, priority, next(self._eid), event))  # type: ignore[misc]
+
+    def at(self, time_s: float, priority: int, event: Event | None = None) -> Event:
+        """Let ``event`` (a new one if None) happen at ``time_s``; a process may yield it."""
+        event = Event(self) if event is None else event
+        event._ok, event._value = True, None
+        self.push(time_s, priority, event)
+        return event
+
+
+class _Arrival(Event):
+    """A packet in flight: it happens where and when the packet arrives (or would have, had it not been lost)."""
+
+    def __init__(self, env: Clock, callbacks: list[Callback], flight: Flight, index: int) -> None:
+        self.env, self.callbacks = env, callbacks  # the list is shared: SimPy only reads it
+        self._ok, self._value = True, None
+        self.flight, self.index = flight, index
+
+
+class FeedbackPath:
+    """Carries reports from the receiver to the sender, each ``feedback_delay_s`` long.
+
+    reports: those that have arrived, in order of arrival.
+    """
+
+    def __init__(self, env: Clock, delay_s: float) -> None:
+        self.env, self.delay_s = env, delay_s
+        self.reports: list[Report] = []
+
+    def send(self, slot: int, sent: int, lost: int) -> None:
+        """Set off a report now."""
+        report = Report(slot, sent, lost, self.env.now + self.delay_s)
+        self.env.at(report.time_s, ARRIVAL).callbacks.append(lambda _: self.reports.append(report))
+
+
+class Receiver:
+    """Settles each packet's fate as it arrives, and reports a slot once nothing more can change.
+
+    A slot is final when its last packet has arrived or would have, at the latest at its deadline.
+    """
+
+    def __init__(self, env: Clock, feedback: FeedbackPath) -> None:
+        self.env, self.feedback = env, feedback
+        self.on_arrival: list[Callback] = [self._arrive]
+
+    def expect(self, flight: Flight) -> None:
+        """Take note of a slot that has been offered; its drops are known."""
+        if not flight.pending:
+            self._settle(flight)
+        elif flight.deadline_s != float("inf"):
+            self.env.at(flight.deadline_s, DEADLINE).callbacks.append(lambda _: self._settle(flight))
+
+    def _arrive(self, packet: _Arrival) -> None:
+        flight, i = packet.flight, packet.index
+        if flight.lost[i]:
+            flight.fate[i] = LOST
+        else:
+            now = self.env._now
+            flight.arrival_s[i] = now
+            if now <= flight.deadline_s:
+                flight.fate[i] = DELIVERED
+        flight.pending -= 1
+        if not flight.pending:
+            self._settle(flight)
+
+    def _settle(self, flight: Flight) -> None:
+        if flight.end_s is not None:
+            return
+        flight.end_s = self.env.now
+        delivered = sum(flight.fate[i] == DELIVERED for i in flight.droppable)
+        self.feedback.send(flight.slot, len(flight.droppable), len(flight.droppable) - delivered)
+
+
+class Link:
+    """Takes a slot's packets and puts them on the wire one after another, first come, first served.
+
+    A packet starts once the one before has been sent and ``interval_s`` has passed since that one's start. If
+    it cannot start at once it waits; if ``queue_packets`` are waiting already it is dropped, unless it is
+    protected. A lost packet occupies the link like any other. free_s: earliest start of the next packet.
+    """
+
+    def __init__(self, env: Clock, profile: LinkProfile, losses: Losses, receiver: Receiver) -> None:
+        self.env, self.profile, self.losses, self.receiver = env, profile, losses, receiver
+        self.free_s = 0.0
+        self.waiting: deque[tuple[Flight, int]] = deque()
+        self._someone_waits: Event | None = None
+        env.process(self._serve())
+
+    def take(self, flight: Flight) -> None:
+        """Take a slot's packets, now. Raises InputError for a packet above the link's limit."""
+        self._check_sizes(flight)
+        self.losses.draw(flight)
+        now, limit, waiting = flight.start_s, self.profile.queue_packets, self.waiting
+        for i in range(len(flight.fate)):
+            if not waiting and self.free_s <= now:
+                self._transmit(flight, i, now)
+            elif limit is not None and len(waiting) >= limit and not flight.offer.protected[i]:
+                flight.fate[i] = DROPPED
+                flight.unsent -= 1
+                flight.pending -= 1
+            else:
+                waiting.append((flight, i))
+        if self.losses.step_s is None:
+            self.losses.lose(flight)
+        if not flight.unsent and flight.left is not None:
+            self.env.at(flight.left_s, SLOT, flight.left)
+        if waiting and self._someone_waits is not None:
+            self._someone_waits.succeed()
+            self._someone_waits = None
+        self.receiver.expect(flight)
+
+    def _serve(self) -> Generator[Event, None, None]:
+        """The link's own process: start each waiting packet as soon as the link is free."""
+        env, waiting = self.env, self.waiting
+        while True:
+            while waiting:
+                yield env.at(self.free_s, LINK)
+                flight, i = waiting.popleft()
+                self._transmit(flight, i, self.free_s)
+                if not flight.unsent and flight.left is not None:
+                    env.at(flight.left_s, SLOT, flight.left)
+            self._someone_waits = env.event()
+            yield self._someone_waits
+
+    def _transmit(self, flight: Flight, i: int, start_s: float) -> None:
+        profile, env = self.profile, self.env
+        end_s = start_s + flight.serialisation_s[i]
+        spaced_s = start_s + profile.interval_s
+        self.free_s = spaced_s if spaced_s > end_s else end_s
+        flight.sent_s[i], flight.left_s = start_s, end_s
+        flight.unsent -= 1
+        if self.losses.step_s is not None:
+            self.losses.start(flight, i, start_s)
+        arrival_s = (end_s + profile.propagation_s) + flight.jitter_s[i]
+        packet = _Arrival(env, self.receiver.on_arrival, flight, i)
+        env.push(arrival_s, ARRIVAL, packet)
+
+    def _check_sizes(self, flight: Flight) -> None:
+        limit = self.profile.packet_limit_bytes
+        if limit is not None and max(flight.offer.sizes_bytes, default=0) > limit:
+            i, size = next((i, size) for i, size in enumerate(flight.offer.sizes_bytes) if size > limit)
+            raise InputError(
+                f"packet {i} of slot {flight.slot} has {size} bytes; link {self.profile.name} takes {limit}",
+                hint=f"mtu_bytes {self.profile.mtu_bytes} less overhead_bytes {self.profile.overhead_bytes}",
+            )
+
+
+class Sender:
+    """Offers one slot after another to the link.
+
+    offer: asked at the start of each slot, with the reports that have arrived by then (read-only).
+    flights: one record per slot, in order.
+    """
+
+    def __init__(
+        self,
+        env: Clock,
+        link: Link,
+        feedback: FeedbackPath,
+        slots: int,
+        offer: Callable[[int, Sequence[Report]], Offer],
+        jitter: Streams,
+        trial: int,
+    ) -> None:
+        self.env, self.link, self.feedback, self.slots, self.offer = env, link, feedback, slots, offer
+        self.jitter, self.trial = jitter, trial
+        self.flights: list[Flight] = []
+        env.process(self._send())
+
+    def _send(self) -> Generator[Event, None, None]:
+        env, profile = self.env, self.link.profile
+        for slot in range(self.slots):
+            if profile.period_s is not None:
+                yield env.at(slot * profile.period_s, SLOT)
+            offer = self.offer(slot, self.feedback.reports)
+            left = Event(env) if profile.period_s is None else None
+            flight = Flight(slot, offer, env.now, profile, left, self._jitter(slot, len(offer.sizes_bytes)))
+            self.flights.append(flight)
+            self.link.take(flight)
+            if left is not None:
+                yield left
+
+    def _jitter(self, slot: int, packets: int) -> list[float]:
+        """Jitter of each packet: one uniform each from the slot's stream, in sending order."""
+        if not self.link.profile.jitter_s:
+            return [0.0] * packets
+        uniforms = self.jitter.at(self.trial, slot).random(packets)
+        jitter_s: list[float] = (self.link.profile.jitter_s * uniforms).tolist()
+        return jitter_s

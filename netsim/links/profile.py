@@ -1,0 +1,193 @@
+"""What a link is: a value with its numbers, the ready profiles, and how a scenario names one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from netsim.errors import InputError, did_you_mean
+from netsim.links.geometry import EARTH_RADIUS_KM, GEO_ORBIT_HEIGHT_KM, SPEED_OF_LIGHT_KM_S, slant_range_km
+from netsim.links.numbers import check_number, check_whole, is_number
+
+__all__ = ["GEO", "IDEAL", "MOBILE", "WLAN", "LinkProfile", "geo_propagation_s", "link_from_spec", "link_names"]
+
+
+@dataclass(frozen=True)
+class LinkProfile:
+    """A link's numbers. The defaults take no time and hold everything.
+
+    rate_bps:         bit rate, inf allowed.
+    interval_s:       least time between the starts of two packets.
+    propagation_s:    time from the end of a packet's transmission to its arrival.
+    jitter_s:         more delay per packet, uniform in [0, jitter_s); packets may overtake each other.
+    mtu_bytes:        largest packet on the wire, headers included; None: no limit.
+    overhead_bytes:   headers per packet: they take time on the wire but carry no picture.
+    queue_packets:    packets that may wait to start (the one being sent is not waiting); None: no limit.
+    feedback_delay_s: time that a report takes from the receiver back to the sender.
+    period_s:         time between the starts of two slots; None: a slot starts when the sender's last packet
+                      of the slot before has left.
+    deadline_s:       after the slot's start; a packet that arrives later is late. None: nothing is late.
+
+    Raises InputError (``key`` names the field) for a number out of its range.
+    """
+
+    name: str = "ideal"
+    rate_bps: float = math.inf
+    interval_s: float = 0.0
+    propagation_s: float = 0.0
+    jitter_s: float = 0.0
+    mtu_bytes: int | None = None
+    overhead_bytes: int = 0
+    queue_packets: int | None = None
+    feedback_delay_s: float = 0.0
+    period_s: float | None = None
+    deadline_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("interval_s", "propagation_s", "jitter_s", "feedback_delay_s"):
+            check_number(key, getattr(self, key))
+        check_number("rate_bps", self.rate_bps, above_zero=True, infinite=True)
+        for key in ("period_s", "deadline_s"):
+            if getattr(self, key) is not None:
+                check_number(key, getattr(self, key), above_zero=True)
+        check_whole("overhead_bytes", self.overhead_bytes)
+        for key in ("mtu_bytes", "queue_packets"):
+            if getattr(self, key) is not None:
+                check_whole(key, getattr(self, key))
+        if self.mtu_bytes is not None and self.mtu_bytes <= self.overhead_bytes:
+            message = f"mtu_bytes {self.mtu_bytes} leaves no room beside {self.overhead_bytes} bytes of headers"
+            raise InputError(message, hint="mtu_bytes counts the headers (overhead_bytes) too", key=("mtu_bytes",))
+
+    @property
+    def packet_limit_bytes(self) -> int | None:
+        """Largest payload: mtu_bytes − overhead_bytes, or None."""
+        return None if self.mtu_bytes is None else self.mtu_bytes - self.overhead_bytes
+
+
+def geo_propagation_s(
+    elevation_deg: tuple[float, float],
+    orbit_height_km: float = GEO_ORBIT_HEIGHT_KM,
+    earth_radius_km: float = EARTH_RADIUS_KM,
+) -> float:
+    """Up to the satellite and down again at the speed of light, from each station's elevation angle.
+
+    >>> round(geo_propagation_s((35, 42)), 6)
+    0.252861
+    """
+    up, down = (slant_range_km(angle, orbit_height_km, earth_radius_km) for angle in elevation_deg)
+    return (up + down) / SPEED_OF_LIGHT_KM_S
+
+
+GEO_ELEVATION_DEG = (35.0, 42.0)
+"""Elevation angles at which the sender and the receiver see the satellite, unless a scenario says."""
+
+IDEAL = LinkProfile()
+"""Everything at once, in no time."""
+
+GEO = LinkProfile(
+    "geo",
+    rate_bps=9_600.0,
+    interval_s=10.0,
+    propagation_s=geo_propagation_s(GEO_ELEVATION_DEG),
+    mtu_bytes=928,
+    overhead_bytes=28,
+    feedback_delay_s=geo_propagation_s(GEO_ELEVATION_DEG),
+)
+"""Short bursts of data over a geostationary satellite: see docs/links.md for where each number comes from."""
+
+WLAN = LinkProfile(
+    "wlan",
+    rate_bps=24e6,
+    interval_s=2e-4,
+    propagation_s=1e-6,
+    jitter_s=2e-3,
+    mtu_bytes=1500,
+    overhead_bytes=40,
+    queue_packets=100,
+    feedback_delay_s=2e-3,
+)
+"""One hop of IEEE 802.11g at 54 Mb/s, of which 24 Mb/s are left after contention and acknowledgements."""
+
+MOBILE = LinkProfile(
+    "mobile",
+    rate_bps=5e6,
+    interval_s=1e-3,
+    propagation_s=0.03,
+    jitter_s=0.015,
+    mtu_bytes=1500,
+    overhead_bytes=40,
+    queue_packets=200,
+    feedback_delay_s=0.03,
+)
+"""An LTE uplink: transmission intervals of 1 ms, some 30 ms one way through the operator's network."""
+
+_PROFILES = {profile.name: profile for profile in (IDEAL, GEO, WLAN, MOBILE)}
+_GEOMETRY = ("elevation_deg", "orbit_height_km", "earth_radius_km")
+_NUMBERS = tuple(field.name for field in fields(LinkProfile) if field.name != "name")
+
+
+def link_names() -> list[str]:
+    """Names of the ready profiles."""
+    return list(_PROFILES)
+
+
+def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
+    """A link as a scenario writes it: nothing, a profile's name, or a name with some of its numbers.
+
+    ``geo`` also takes ``elevation_deg`` (of both stations, or one number for both), ``orbit_height_km`` and
+    ``earth_radius_km``; they set the propagation and feedback delays unless those are given themselves.
+    Raises InputError, with ``key`` relative to ``spec``.
+
+    >>> link_from_spec("wlan").packet_limit_bytes
+    1460
+    >>> link = link_from_spec({"geo": {"elevation_deg": [90, 90], "rate_bps": 2400}})
+    >>> link.rate_bps, round(link.propagation_s, 6)
+    (2400, 0.238738)
+    """
+    if spec is None:
+        return IDEAL
+    if isinstance(spec, str):
+        return _profile(spec)
+    if not isinstance(spec, Mapping) or len(spec) != 1:
+        raise InputError(f"link {spec!r} is not one profile", hint="write `geo` or `geo: {rate_bps: 9600}`")
+    name, numbers = next(iter(spec.items()))
+    profile = _profile(name, key=(str(name),))
+    if numbers is None:
+        return profile
+    if not isinstance(numbers, Mapping):
+        message = f"link {name}: {numbers!r} is not a list of settings"
+        raise InputError(message, hint=f"write `{name}: {{rate_bps: 9600}}`", key=(name,))
+    known = (*_NUMBERS, *_GEOMETRY) if name == "geo" else _NUMBERS
+    for key in numbers:
+        if key not in known:
+            raise InputError(f"link {name} has no setting `{key}`", hint=did_you_mean(str(key), known), key=(name, key))
+    geometry = {key: value for key, value in numbers.items() if key in _GEOMETRY}
+    try:
+        given = {key: value for key, value in numbers.items() if key not in _GEOMETRY}
+        delays = _geo_delays(geometry) if geometry else {}
+        return replace(profile, **(delays | given))
+    except InputError as error:
+        raise InputError(f"link {name}: {error.message}", hint=error.hint, key=(name, *error.key)) from None
+
+
+def _profile(name: Any, key: tuple[str, ...] = ()) -> LinkProfile:
+    if name not in _PROFILES:
+        raise InputError(f"unknown link `{name}`", hint=did_you_mean(str(name), _PROFILES), key=key)
+    return _PROFILES[name]
+
+
+def _geo_delays(geometry: Mapping[str, Any]) -> dict[str, float]:
+    """Propagation and feedback delay from elevation angles and heights."""
+    angles = geometry.get("elevation_deg", GEO_ELEVATION_DEG)
+    if not isinstance(angles, list | tuple):
+        angles = (angles, angles)
+    if len(angles) != 2 or not all(is_number(angle) and 0 <= angle <= 90 for angle in angles):
+        message = f"elevation_deg {geometry['elevation_deg']!r} is not the elevation of two stations"
+        raise InputError(message, hint="two angles of 0 to 90 degrees: [35, 42]", key=("elevation_deg",))
+    heights = {key: geometry[key] for key in _GEOMETRY[1:] if key in geometry}
+    for key, value in heights.items():
+        check_number(key, value, above_zero=True)
+    delay = geo_propagation_s((angles[0], angles[1]), **heights)
+    return {"propagation_s": delay, "feedback_delay_s": delay}
