@@ -1,0 +1,178 @@
+"""One bitstream cut into near-equal packets, all needed: what every codec without layers does."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from netcodecs.classical.rate import nearest_setting
+from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
+from netsim.errors import InputError
+
+__all__ = ["BitstreamCodec", "BitstreamSettings", "Coded", "Scale", "crop", "cut", "framed", "pad", "unframed"]
+
+BoolArray = NDArray[np.bool_]
+Image = NDArray[np.uint8]
+
+REMEMBERED = 512  # bitstreams kept in the process, some kilobytes each
+
+
+class BitstreamSettings(CodecSettings):
+    """packets: how many near-equal packets the bitstream is cut into; more where a packet limit asks for it."""
+
+    packets: int = Field(default=10, ge=1, le=100_000)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An encoder's integer setting: its key and range, where a search for a rate begins, steps that double the rate."""
+
+    key: str
+    low: int
+    high: int
+    guess: int
+    per_octave: float
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A bitstream and the command that made it (without paths)."""
+
+    data: bytes
+    command: str
+
+
+_memory: OrderedDict[tuple[Any, ...], Coded] = OrderedDict()
+
+
+def cut(data: bytes, packets: int) -> list[bytes]:
+    """Near-equal pieces.
+
+    >>> cut(b"abcdefg", 3)
+    [b'ab', b'cd', b'efg']
+    """
+    bounds = [len(data) * i // packets for i in range(packets + 1)]
+    return [data[bounds[i] : bounds[i + 1]] for i in range(packets)]
+
+
+def framed(bitstream: bytes, image: Image) -> bytes:
+    """The bitstream behind the picture's width and height (2 bytes each), so that a padded picture can be cropped."""
+    height, width = image.shape[:2]
+    if max(height, width) > 0xFFFF:
+        raise InputError(f"picture of {width}x{height} is too large", hint="at most 65535 in each direction")
+    return struct.pack(">HH", width, height) + bitstream
+
+
+def unframed(data: bytes) -> tuple[bytes, int, int]:
+    """(bitstream, width, height). Raises InputError if there is no frame."""
+    if len(data) < 4:
+        raise InputError(f"damaged payload: {len(data)} bytes")
+    width, height = struct.unpack_from(">HH", data)
+    return data[4:], width, height
+
+
+def pad(image: Image, multiple: int, least: int) -> Image:
+    """The picture with its last row and column repeated until both sides are a multiple, and at least ``least``."""
+    rows, columns = (max(least, -(-n // multiple) * multiple) - n for n in image.shape[:2])
+    return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge") if rows or columns else image
+
+
+def crop(image: Image, width: int, height: int) -> Image:
+    """The upper left part of that size."""
+    return image[:height, :width]
+
+
+class BitstreamCodec(Codec):
+    """Base of the codecs whose bitstream is of use only as a whole."""
+
+    Settings = BitstreamSettings
+    scale: ClassVar[Scale]
+    settings: BitstreamSettings
+
+    @abstractmethod
+    def compress(self, image: Image, setting: int) -> Coded:
+        """Bitstream of one picture at one integer setting; the same bytes each time."""
+
+    @abstractmethod
+    def decompress(self, data: bytes) -> Image:
+        """The picture of a whole bitstream. Raises InputError if it is damaged."""
+
+    def made_by(self) -> Mapping[str, Any]:
+        """Which program makes the bytes, and its colour path."""
+        return {}
+
+    def guess(self, image: Image, target_bpp: float) -> int:
+        """Where the search for a rate begins."""
+        return self.scale.guess
+
+    def _remembered(self, image: Image, setting: int) -> Coded:
+        picture = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
+        # packets only cut the bitstream, so they are no part of the key
+        made = self.settings.model_dump_json(exclude={"packets"})
+        key = (type(self).__qualname__, made, repr(self.fingerprint), setting, picture)
+        if key not in _memory:
+            _memory[key] = self.compress(image, setting)
+            if len(_memory) > REMEMBERED:
+                _memory.popitem(last=False)
+        return _memory[key]
+
+    def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
+        """See ``Codec.encode``. Operating point: the encoder's own setting, or ``bpp``: the setting nearest in rate."""
+        pixels = image.shape[0] * image.shape[1]
+        if operating_point.key == "bpp":
+            setting = nearest_setting(
+                lambda s: 8 * len(self._remembered(image, s).data) / pixels,
+                operating_point.value,
+                self.scale.low,
+                self.scale.high,
+                self.guess(image, operating_point.value),
+                self.scale.per_octave,
+            )
+        else:
+            setting = self._own_setting(operating_point)
+        coded = self._remembered(image, setting)
+        payloads = cut(coded.data, self._packet_count(len(coded.data), packet_limit_bytes))
+        made_by = {**self.made_by(), "command": coded.command, self.scale.key: setting}
+        return Stream(tuple(map(Packet, payloads)), (image.shape[0], image.shape[1]), operating_point, made_by)
+
+    def _own_setting(self, point: OperatingPoint) -> int:
+        low, high = self.scale.low, self.scale.high
+        if point.key != self.scale.key:
+            raise InputError(
+                f"{self.name} has no operating point `{point.key}`", hint=f"give `{self.scale.key}` or `bpp`"
+            )
+        if not (low <= point.value <= high and point.value == int(point.value)):
+            raise InputError(f"{self.name}: {point}", hint=f"`{point.key}` is a whole number from {low} to {high}")
+        return int(point.value)
+
+    def _packet_count(self, total_bytes: int, limit: int | None) -> int:
+        packets = self.settings.packets
+        if limit is None:
+            return packets
+        needed = -(-total_bytes // limit)
+        if needed > packets and "packets" in self.settings.model_fields_set:
+            hint = f"leave `packets` out, or give at least {needed}"
+            raise InputError(
+                f"{self.name}: packets = {packets} can't hold {total_bytes} bytes at {limit} each", hint=hint
+            )
+        return max(packets, needed)
+
+    def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
+        """All packets if all arrived, else none."""
+        return np.broadcast_to(received.all(axis=-1, keepdims=True), received.shape).copy()
+
+    def decode(self, stream: Stream, masks: BoolArray) -> Image:
+        """See ``Codec.decode``: one decoding, however many masks. Raises InputError for a damaged payload."""
+        if not masks.all():
+            raise ValueError(f"{self.name} needs every packet")
+        picture = self.decompress(b"".join(packet.payload for packet in stream.packets))
+        return np.repeat(picture[np.newaxis], len(masks), axis=0)

@@ -1,0 +1,111 @@
+"""The ffmpeg that imageio-ffmpeg carries: RGB pictures to and from raw video and one-picture bitstreams.
+
+Colour: BT.709, full range, 10 bit, Lanczos with accurate rounding, both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netcodecs.classical.programs import identity, run_program
+from netsim.errors import InputError
+
+__all__ = ["decode_picture", "encode_picture", "ffmpeg_identity", "ffmpeg_path", "planes_from_rgb", "rgb_from_planes"]
+
+Image = NDArray[np.uint8]
+
+QUIET = ("-hide_banner", "-loglevel", "error")
+TO_YUV = "scale=out_color_matrix=bt709:out_range=pc:flags=lanczos+accurate_rnd,format={pixels}"
+TO_RGB = "scale=in_color_matrix=bt709:in_range=pc:flags=lanczos+accurate_rnd,format=rgb24"
+RAW_RGB = ("-f", "rawvideo", "-pix_fmt", "rgb24")
+
+
+@cache
+def ffmpeg_path() -> str:
+    """Path of imageio-ffmpeg's binary (or of IMAGEIO_FFMPEG_EXE). Raises InputError if there is none."""
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise InputError(f"no ffmpeg: {error}", hint="pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE") from None
+
+
+def ffmpeg_identity() -> Mapping[str, str]:
+    """name, version and sha256 of the ffmpeg in use; cached."""
+    return {**identity(ffmpeg_path(), ("-version",)), "name": "ffmpeg"}
+
+
+def _raw_input(width: int, height: int, pixels: str) -> list[str]:
+    return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{width}x{height}", "-i", "pipe:0"]
+
+
+def _rgb(raw: bytes, width: int, height: int) -> Image:
+    if len(raw) != width * height * 3:
+        raise InputError(
+            f"damaged payload: {len(raw)} bytes decoded where {width}x{height} RGB has {width * height * 3}"
+        )
+    return np.frombuffer(raw, np.uint8).reshape(height, width, 3)
+
+
+def encode_picture(image: Image, pixels: str, encoder: Sequence[str], container: str) -> tuple[bytes, str]:
+    """(bitstream, command) of one picture. image: uint8 [H, W, 3]; pixels: ffmpeg's name of the coded format;
+    encoder: its arguments; container: ffmpeg's name of the raw bitstream. The command names no path."""
+    height, width = image.shape[:2]
+    coding = [
+        "-vf",
+        TO_YUV.format(pixels=pixels),
+        *encoder,
+        "-frames:v",
+        "1",
+        "-threads",
+        "1",
+        "-f",
+        container,
+        "pipe:1",
+    ]
+    arguments = [*QUIET, *_raw_input(width, height, "rgb24"), *coding]
+    return run_program([ffmpeg_path(), *arguments], data=np.ascontiguousarray(image).tobytes()), " ".join(
+        ["ffmpeg", *arguments]
+    )
+
+
+def decode_picture(bitstream: bytes, container: str, width: int, height: int) -> Image:
+    """uint8 [height, width, 3] of a one-picture bitstream. Raises InputError if it doesn't decode to that size."""
+    arguments = [
+        *QUIET,
+        "-f",
+        container,
+        "-i",
+        "pipe:0",
+        "-frames:v",
+        "1",
+        "-vf",
+        TO_RGB,
+        "-threads",
+        "1",
+        *RAW_RGB,
+        "pipe:1",
+    ]
+    return _rgb(run_program([ffmpeg_path(), *arguments], data=bitstream, timeout_s=120), width, height)
+
+
+def planes_from_rgb(image: Image, pixels: str = "yuv444p10le") -> bytes:
+    """Raw planes of a picture, for encoders that read YUV files."""
+    height, width = image.shape[:2]
+    output = ["-vf", TO_YUV.format(pixels=pixels), "-f", "rawvideo", "pipe:1"]
+    arguments = [*QUIET, *_raw_input(width, height, "rgb24"), *output]
+    return run_program([ffmpeg_path(), *arguments], data=np.ascontiguousarray(image).tobytes())
+
+
+def rgb_from_planes(planes: bytes, width: int, height: int) -> Image:
+    """uint8 [height, width, 3] of raw 10-bit planes; 4:4:4 or 4:2:0 by their size, or InputError."""
+    by_size = {width * height * 6: "yuv444p10le", width * height * 3: "yuv420p10le"}
+    if len(planes) not in by_size:
+        raise InputError(f"damaged payload: {len(planes)} bytes are no 10-bit {width}x{height} picture")
+    arguments = [*QUIET, *_raw_input(width, height, by_size[len(planes)]), "-vf", TO_RGB, *RAW_RGB, "pipe:1"]
+    return _rgb(run_program([ffmpeg_path(), *arguments], data=planes), width, height)

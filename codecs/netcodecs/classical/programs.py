@@ -1,0 +1,74 @@
+"""Outside programs: argument lists, time limits, no shell; and who they are (name, version, hash)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from netsim.errors import InputError
+
+__all__ = ["find_program", "identity", "run_program", "sha256_short"]
+
+
+def find_program(name: str, codec: str, setting: str) -> str:
+    """Full path of a program that the user named (a path, or a name on PATH). Raises InputError if there is none."""
+    found = shutil.which(Path(name).expanduser())
+    if found is None:
+        hint = f"`{setting}` is the path of an executable file, or its name if it is on PATH"
+        raise InputError(f"codec {codec}: no program `{name}`", hint=hint, key=(setting,))
+    return str(Path(found).resolve())
+
+
+def run_program(arguments: Sequence[str], *, data: bytes = b"", timeout_s: float = 600) -> bytes:
+    """Standard output of a program fed with ``data``. Raises InputError (with its last words) if it fails.
+
+    >>> run_program(["cat"], data=b"abc")
+    b'abc'
+    """
+    name = Path(arguments[0]).name
+    try:
+        done = subprocess.run(arguments, input=data, capture_output=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{name} took longer than {timeout_s:g} s", hint=" ".join(arguments)) from None
+    except OSError as error:
+        raise InputError(f"{name} can't be run: {error.strerror}", hint=arguments[0]) from None
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-3:]
+        raise InputError(f"{name} failed with exit code {done.returncode}", hint="\n".join(words))
+    return done.stdout
+
+
+@cache
+def _sha256(path: str, size: int, changed_ns: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def sha256_short(path: str) -> str:
+    """First 16 hex digits of a file's SHA-256; remembered while size and time of change stay."""
+    status = Path(path).stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _version(path: str, arguments: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(
+            [path, *arguments], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    match = re.search(
+        r"version[:\s]+\[?([^\s\]]+)", (done.stdout + done.stderr).decode(errors="replace"), re.IGNORECASE
+    )
+    return match.group(1) if match else "unknown"
+
+
+def identity(path: str, version_arguments: Sequence[str] = ()) -> Mapping[str, str]:
+    """name, version (as the program states it, else "unknown") and sha256 of a program; cached."""
+    return {"name": Path(path).name, "version": _version(path, tuple(version_arguments)), "sha256": sha256_short(path)}

@@ -1,0 +1,383 @@
+"""Does a codec keep its contract? A battery that anybody runs on their own class (``netsim check-codec NAME``).
+
+Each check is one sentence of ``netsim.codec.Codec``, tried out on real streams; a codec that breaks one is
+told which, and how.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.codec import Codec, OperatingPoint, Packet, Stream
+from netsim.errors import InputError
+
+__all__ = ["CHECKS", "CheckResult", "check_codec"]
+
+BoolArray = NDArray[np.bool_]
+Image = NDArray[np.uint8]
+
+EXHAUSTIVE = 12  # up to so many droppable packets, every mask is tried with `usable`
+SAMPLED = 2000  # masks tried above that
+PICTURES = 6  # masks decoded per stream
+BATCH_TOLERANCE_DB = 1e-3
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check's outcome. detail: what was tried, or what went wrong and where."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Broken(Exception):
+    """A sentence of the contract that doesn't hold."""
+
+
+@dataclass
+class Case:
+    """One picture at one operating point, and masks to try on its stream."""
+
+    codec: Codec
+    image: Image
+    point: OperatingPoint
+    seed: int
+
+    @cached_property
+    def stream(self) -> Stream:
+        return self.codec.encode(self.image, self.point)
+
+    @cached_property
+    def masks(self) -> BoolArray:
+        """bool [m, n]: every mask, or a sample with loss rates from 0 to 1; protected packets always received."""
+        droppable = np.flatnonzero(~self.stream.protected)
+        if len(droppable) <= EXHAUSTIVE:
+            drawn = np.array(list(product([True, False], repeat=len(droppable))), dtype=bool)
+        else:
+            rng = np.random.default_rng(self.seed)
+            drawn = rng.random((SAMPLED, len(droppable))) >= rng.random((SAMPLED, 1))
+            drawn = np.concatenate([np.ones((1, len(droppable)), bool), ~np.eye(len(droppable), dtype=bool), drawn])
+        masks = np.ones((len(drawn), len(self.stream)), dtype=bool)
+        masks[:, droppable] = drawn
+        return masks
+
+    @cached_property
+    def usable(self) -> BoolArray:
+        return self.codec.usable(self.stream, self.masks)
+
+    @cached_property
+    def decoded(self) -> BoolArray:
+        """bool [k, n]: a few masks with different usable packets, all received first."""
+        decodable = np.flatnonzero(self.usable.any(axis=1))
+        _, first = np.unique(self.usable[decodable], axis=0, return_index=True)
+        picks = np.random.default_rng(self.seed).permutation(np.sort(first)[1:])[: PICTURES - 1]
+        return self.masks[[0, *decodable[picks]]]
+
+    @cached_property
+    def pictures(self) -> Image:
+        """uint8 [k, H, W, 3] of ``decoded``."""
+        return self.codec.decode(self.stream, self.decoded)
+
+    def __str__(self) -> str:
+        return f"{self.image.shape[1]}x{self.image.shape[0]} at {self.point}"
+
+
+def psnr_db(image: Image, picture: Image) -> float:
+    """Peak signal-to-noise ratio in dB; inf for equal pictures."""
+    error = np.mean((image.astype(np.float64) - picture) ** 2)
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
+def _fresh(codec: Codec) -> Codec:
+    """Another instance that shares nothing with this one, as at a receiver."""
+    return type(codec)(codec.settings)
+
+
+def _show(mask: BoolArray) -> str:
+    return "".join("1" if arrived else "0" for arrived in mask)
+
+
+def round_trip(case: Case) -> str:
+    """All received: a picture of the same shape, nearer to the image than a grey one."""
+    if not case.usable[0].all():
+        raise Broken("with all packets received, `usable` leaves some out")
+    picture = case.codec.decode(case.stream, case.masks[:1])
+    if picture.dtype != np.uint8 or picture.shape != (1, *case.image.shape):
+        raise Broken(f"decode returns {picture.dtype} {list(picture.shape)}, not uint8 {[1, *case.image.shape]}")
+    quality = psnr_db(case.image, picture[0])
+    grey = psnr_db(case.image, np.full_like(case.image, round(case.image.mean())))
+    if quality <= grey:
+        raise Broken(f"the picture has {quality:.1f} dB, a grey one {grey:.1f} dB")
+    return f"{case}: {len(case.stream)} packets, {case.stream.bpp:.3f} bpp, {quality:.1f} dB"
+
+
+def encoding_repeats(case: Case) -> str:
+    """The same instance, a fresh one and one in a new process (once: it takes time) make the same packets."""
+    for who, codec in (("the second encoding has", case.codec), ("a fresh instance makes", _fresh(case.codec))):
+        if codec.encode(case.image, case.point).packets != case.stream.packets:
+            raise Broken(f"{case}: {who} other packets")
+    kind = type(case.codec)
+    if kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
+        return "same packets from a fresh instance (the class can't be imported, so no new process was tried)"
+    if case.seed == 0 and _packets_elsewhere(case) != _digest(case.stream):
+        raise Broken(f"{case}: a new process makes other packets")
+    return "same packets from a fresh instance and a new process"
+
+
+def _digest(stream: Stream) -> str:
+    parts = [hashlib.sha256(packet.payload).hexdigest() + str(packet.protected) for packet in stream.packets]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def _packets_elsewhere(case: Case) -> str:
+    """Digest of the packets that a new process makes: nothing remembered, another hash seed."""
+    kind = type(case.codec)
+    order = {
+        "module": kind.__module__,
+        "kind": kind.__qualname__,
+        "settings": case.codec.settings.model_dump(mode="json", exclude_unset=True),
+        "point": [case.point.key, case.point.value],
+        "shape": case.image.shape,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "netsim.conformance"],
+        input=json.dumps(order).encode() + b"\n" + case.image.tobytes(),
+        capture_output=True,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=False,
+    )
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise Broken(f"{case}: encoding in a new process fails: {' '.join(last)}")
+    return done.stdout.decode().strip()
+
+
+def _encode_as_told() -> None:
+    """The new process's part: reads an order and a picture, prints the packets' digest."""
+    order = json.loads(sys.stdin.buffer.readline())
+    kind: Any = importlib.import_module(order["module"])
+    for part in order["kind"].split("."):
+        kind = getattr(kind, part)
+    image = np.frombuffer(sys.stdin.buffer.read(), np.uint8).reshape(order["shape"])
+    print(_digest(kind(kind.Settings(**order["settings"])).encode(image, OperatingPoint(*order["point"]))))
+
+
+def decoding_repeats(case: Case) -> str:
+    """The same masks decode to the same pictures, also in a fresh instance."""
+    for codec in (case.codec, _fresh(case.codec)):
+        if not np.array_equal(codec.decode(case.stream, case.decoded), case.pictures):
+            raise Broken(f"{case}: the second decoding has other pixels")
+    return f"{len(case.decoded)} masks, twice"
+
+
+def lost_payloads_unread(case: Case) -> str:
+    """Random bytes in place of every lost packet, of any length, change nothing."""
+    rng = np.random.default_rng(case.seed + 1)
+    lengths: Iterable[Callable[[int], int]] = (lambda n: n, lambda n: 2 * n + 7, lambda n: 0)
+    tried = 0
+    for length, (mask, picture) in product(lengths, zip(case.decoded, case.pictures, strict=True)):
+        packets = tuple(
+            p if arrived else Packet(rng.bytes(length(len(p.payload))), p.protected)
+            for p, arrived in zip(case.stream.packets, mask, strict=True)
+        )
+        if not np.array_equal(case.codec.decode(replace(case.stream, packets=packets), mask[np.newaxis])[0], picture):
+            raise Broken(f"{case}, mask {_show(mask)}: garbage in a lost packet changes the picture")
+        tried += int((~mask).any())
+    return f"{tried} masks with garbage of the same length, longer, none" if tried else "every packet is needed"
+
+
+def usable_is_subset(case: Case) -> str:
+    """bool, same shape, no packet that was lost; the same for one mask as for many."""
+    usable = case.usable
+    if usable.dtype != bool or usable.shape != case.masks.shape:
+        raise Broken(f"usable returns {usable.dtype} {list(usable.shape)}, not bool {list(case.masks.shape)}")
+    wrong = np.flatnonzero((usable & ~case.masks).any(axis=1))
+    if len(wrong):
+        raise Broken(f"{case}, mask {_show(case.masks[wrong[0]])}: usable {_show(usable[wrong[0]])} has a lost packet")
+    folded = case.codec.usable(case.stream, case.masks[:, np.newaxis])[:, 0]
+    for i in np.linspace(0, len(case.masks) - 1, 20, dtype=int):
+        alone = case.codec.usable(case.stream, case.masks[i].copy())
+        if not (np.array_equal(alone, usable[i]) and np.array_equal(folded[i], usable[i])):
+            raise Broken(f"{case}, mask {_show(case.masks[i])}: usable alone is not usable among many")
+    return f"{len(case.masks)} masks, {len(np.unique(usable, axis=0))} told apart"
+
+
+def usable_is_monotone(case: Case) -> str:
+    """One more packet received never makes another unusable."""
+    for packet in np.flatnonzero(~case.stream.protected):
+        more = case.masks.copy()
+        more[:, packet] = True
+        lost = case.usable & ~case.codec.usable(case.stream, more)
+        wrong = np.flatnonzero(lost.any(axis=1))
+        if len(wrong):
+            raise Broken(
+                f"{case}, mask {_show(case.masks[wrong[0]])}: packet {int(np.argmax(lost[wrong[0]]))} is of no use "
+                f"once packet {packet} arrives too"
+            )
+    return f"{len(case.masks)} masks, {int((~case.stream.protected).sum())} packets"
+
+
+def usable_decides_picture(case: Case) -> str:
+    """Masks with equal usable packets decode to equal pictures."""
+    groups: dict[bytes, list[int]] = {}
+    for i in np.flatnonzero(case.usable.any(axis=1)):
+        groups.setdefault(case.usable[i].tobytes(), []).append(int(i))
+    pairs = [(group[0], group[-1]) for group in groups.values() if len(group) > 1]
+    chosen = np.random.default_rng(case.seed + 2).permutation(len(pairs))[:PICTURES]
+    for a, b in (pairs[i] for i in chosen):
+        one, other = (case.codec.decode(case.stream, case.masks[i : i + 1]) for i in (a, b))
+        if not np.array_equal(one, other):
+            raise Broken(f"{case}: masks {_show(case.masks[a])} and {_show(case.masks[b])} have equal usable packets")
+    return f"{len(chosen)} pairs of masks" if pairs else "no two masks have equal usable packets"
+
+
+def packet_limit(case: Case) -> str:
+    """No payload over the limit, or an InputError."""
+    largest = int(case.stream.sizes_bytes.max())
+    done = []
+    for limit in (largest, max(1, largest * 3 // 4), max(1, largest // 3), 1):
+        try:
+            got = int(case.codec.encode(case.image, case.point, limit).sizes_bytes.max())
+        except InputError:
+            if limit == largest:
+                raise Broken(
+                    f"{case}: a limit of {limit} bytes, which its packets meet without one, is refused"
+                ) from None
+            done.append(f"{limit} refused")
+            continue
+        if got > limit:
+            raise Broken(f"{case}: a packet of {got} bytes under a limit of {limit}")
+        done.append(f"{limit} met")
+    return "bytes: " + ", ".join(done)
+
+
+def batch_of_one(case: Case) -> str:
+    """The same picture alone as among others."""
+    for mask, picture in zip(case.decoded, case.pictures, strict=True):
+        alone = case.codec.decode(case.stream, mask[np.newaxis])[0]
+        if not np.array_equal(alone, picture):
+            difference = abs(psnr_db(case.image, alone) - psnr_db(case.image, picture))
+            if difference > BATCH_TOLERANCE_DB:
+                raise Broken(f"{case}, mask {_show(mask)}: alone it differs by {difference:.3g} dB")
+    return f"{len(case.decoded)} masks, within {BATCH_TOLERANCE_DB:g} dB"
+
+
+def bytes_counted(case: Case) -> str:
+    """A receiver with the packets alone shows the same pictures: nothing is known that wasn't sent."""
+    stripped = Stream(case.stream.packets, (0, 0), OperatingPoint("unknown", 0.0))
+    if not np.array_equal(_fresh(case.codec).decode(stripped, case.decoded), case.pictures):
+        raise Broken(f"{case}: without the sender's notes (shape, operating point, made_by) the pictures differ")
+    return f"{case.stream.bytes_total} bytes are all"
+
+
+def odd_size(case: Case) -> str:
+    """A picture with odd sides comes back in its size."""
+    height, width = (n - 1 if n % 2 == 0 else n for n in case.image.shape[:2])
+    image = np.ascontiguousarray(case.image[:height, :width])
+    stream = case.codec.encode(image, case.point)
+    picture = case.codec.decode(stream, np.ones((1, len(stream)), bool))
+    if picture.shape != (1, height, width, 3):
+        raise Broken(f"{width}x{height} comes back as {list(picture.shape)}")
+    return f"{width}x{height}"
+
+
+def damaged_payload(case: Case) -> str:
+    """A damaged payload gives a picture or an InputError, never anything else."""
+    rng = np.random.default_rng(case.seed + 3)
+    refused = 0
+    everything = case.masks[:1]
+    victims = rng.permutation(len(case.stream))[:PICTURES]
+    for victim in {0, *map(int, victims)}:
+        payload = case.stream.packets[victim].payload
+        flipped = bytearray(payload)
+        for place in rng.integers(0, max(1, len(payload)), 4 if payload else 0):
+            flipped[place] ^= int(rng.integers(1, 256))
+        for damaged in (bytes(flipped), payload[: len(payload) // 2], rng.bytes(len(payload))):
+            packets = list(case.stream.packets)
+            packets[victim] = replace(packets[victim], payload=damaged)
+            try:
+                picture = case.codec.decode(replace(case.stream, packets=tuple(packets)), everything)
+            except InputError:
+                refused += 1
+                continue
+            except Exception as error:
+                raise Broken(f"{case}: a damaged packet {victim} raises {type(error).__name__}: {error}") from error
+            if picture.dtype != np.uint8 or picture.ndim != 4 or picture.shape[::3] != (1, 3):
+                raise Broken(f"{case}: a damaged packet {victim} decodes to {picture.dtype} {list(picture.shape)}")
+    return f"{3 * len({0, *map(int, victims)})} damaged payloads, {refused} refused"
+
+
+CHECKS: dict[str, Callable[[Case], str]] = {
+    "round trip": round_trip,
+    "encoding repeats": encoding_repeats,
+    "decoding repeats": decoding_repeats,
+    "lost payloads unread": lost_payloads_unread,
+    "usable is a subset": usable_is_subset,
+    "usable is monotone": usable_is_monotone,
+    "usable decides the picture": usable_decides_picture,
+    "packet limit": packet_limit,
+    "batch of one": batch_of_one,
+    "bytes counted": bytes_counted,
+    "odd size": odd_size,
+    "damaged payload": damaged_payload,
+}
+"""Name of each check, in order, with what tries it out."""
+
+
+def _default_points(codec: Codec) -> Iterator[OperatingPoint]:
+    if "bpp" not in codec.operating_point_keys:
+        keys = ", ".join(codec.operating_point_keys)
+        hint = f"name at least one, by {keys}"
+        raise InputError(f"codec {codec.name} has no operating point `bpp` to check it at", hint=hint)
+    yield OperatingPoint("bpp", 0.5)
+
+
+def check_codec(
+    codec: Codec,
+    images: Sequence[Image],
+    operating_points: Sequence[OperatingPoint] | None = None,
+    *,
+    damage: bool = True,
+) -> list[CheckResult]:
+    """Runs every check on every picture at every operating point.
+
+    images: uint8 [H, W, 3] each; small ones will do. operating_points: default .5 bpp, if the codec takes bpp.
+    damage: also try damaged payloads (leave out for a codec whose native decoder may end the process).
+    Returns one result per check, in the order of ``CHECKS``; an exception inside a check counts as a failure.
+    Raises InputError if no operating point is given and the codec takes no bpp.
+    """
+    points = list(operating_points) if operating_points is not None else list(_default_points(codec))
+    cases = [Case(codec, image, point, seed) for seed, (image, point) in enumerate(product(images, points))]
+    names = [name for name in CHECKS if damage or name != "damaged payload"]
+    return [_run(name, cases) for name in names]
+
+
+def _run(name: str, cases: Sequence[Case]) -> CheckResult:
+    details = []
+    for case in cases:
+        try:
+            details.append(CHECKS[name](case))
+        except Broken as broken:
+            return CheckResult(name, False, str(broken))
+        except Exception as error:  # a codec under test may raise anything
+            return CheckResult(name, False, f"{case}: {type(error).__name__}: {error}")
+    return CheckResult(name, True, "; ".join(dict.fromkeys(details)))
+
+
+if __name__ == "__main__":
+    _encode_as_told()
