@@ -22,8 +22,7 @@ _ROUNDS = 10
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2**-53: NumPy's doubles are the upper 53 bits
 
 
-@intrinsic
-def _high_product(typing_context: Any, a: Any, b: Any) -> Any:
+def _upper_half(typing_context: Any, a: Any, b: Any) -> Any:
     """Upper 64 bits of a 64 × 64 bit product, one machine instruction."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -34,6 +33,9 @@ def _high_product(typing_context: Any, a: Any, b: Any) -> Any:
         return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
 
     return types.uint64(types.uint64, types.uint64), code
+
+
+_high_product: Any = intrinsic(_upper_half)
 
 
 @numba.njit(cache=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Streams"]
 
@@ -32,7 +33,7 @@ class Streams:
         digest = hashlib.sha256("\x00".join(purpose).encode()).digest()
         words = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
         sequence = np.random.SeedSequence(seed, spawn_key=words)
-        self.key = sequence.generate_state(2, np.uint64)
+        self.key: NDArray[np.uint64] = sequence.generate_state(2, np.uint64).astype(np.uint64)
 
     def at(self, trial: int, slot: int) -> np.random.Generator:
         """A fresh generator for one slot of one trial."""

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from netsim.runs.pipeline import run_plan
-from netsim.runs.progress import ConsoleReporter, Silent
+from netsim.runs.progress import ConsoleReporter, Reporter
 from netsim.runs.results import Run, load_run
 from netsim.scenario.document import Document
 from netsim.scenario.load import load_plan, plan_document
@@ -43,7 +43,7 @@ def run(
     overrides: ``key.path=value``. Raises InputError for bad input.
     With workers > 1 the calling script needs the usual ``if __name__ == "__main__"`` guard.
     """
-    reporter = ConsoleReporter() if progress else Silent()
+    reporter = ConsoleReporter() if progress else Reporter()
     return load_run(run_plan(plan(scenario, overrides), Path(out) if out is not None else None, workers, reporter))
 
 

@@ -1,21 +1,27 @@
-"""Runs tasks in this process or in many; results come in any order, the caller's bookkeeping puts them right."""
+"""Runs tasks in this process or in many. A finished task may give more tasks, so that steps overlap."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any, NamedTuple
 
 from netsim.errors import InputError
 
-__all__ = ["Executor", "default_workers"]
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+__all__ = ["Executor", "Task", "default_workers"]
 
 _context: Any = None
+
+
+class Task(NamedTuple):
+    """``function(context, argument)``, a module-level function; kind is the caller's own mark."""
+
+    kind: str
+    function: Callable[[Any, Any], Any]
+    argument: Any
 
 
 def default_workers() -> int:
@@ -28,20 +34,20 @@ def _enter(context: Any) -> None:
     _context = context
 
 
-def _call(function: Callable[[Any, Task], Result], task: Task) -> Result:
-    return function(_context, task)
+def _call(task: Task) -> Any:
+    return task.function(_context, task.argument)
 
 
 class Executor:
-    """Calls ``function(context, task)`` for each task, in ``workers`` processes (1: here).
+    """Works off tasks in ``workers`` processes (1: here). context is sent to each process once.
 
-    context is sent to each process once. Use as a context manager.
+    Use as a context manager.
     """
 
     def __init__(self, context: Any, workers: int) -> None:
         if workers < 1:
             raise InputError(f"{workers} workers", hint="--workers takes 1 or more")
-        self.workers, self._local = workers, context
+        self.context = context
         self._pool: ProcessPoolExecutor | None = None
         if workers > 1:
             spawn = multiprocessing.get_context("spawn")  # forking is unsafe once a codec has started threads
@@ -54,14 +60,18 @@ class Executor:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def map(self, function: Callable[[Any, Task], Result], tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-        """(task, result) pairs as they are done. The first error stops the run."""
+    def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
+        """Work off tasks and those that ``done(task, result)`` adds; in any order. The first error ends the work."""
         if self._pool is None:
-            for task in tasks:
-                yield task, function(self._local, task)
+            queue = deque(tasks)
+            while queue:
+                task = queue.popleft()
+                queue.extend(done(task, task.function(self.context, task.argument)))
             return
-        waiting = {self._pool.submit(_call, function, task): task for task in tasks}
+        pool = self._pool
+        waiting: dict[Future[Any], Task] = {pool.submit(_call, task): task for task in tasks}
         while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield waiting.pop(future), future.result()
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                for task in done(waiting.pop(future), future.result()):
+                    waiting[pool.submit(_call, task)] = task

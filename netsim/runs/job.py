@@ -47,7 +47,7 @@ def row_link(row: PlanRow) -> LinkProfile:
 
 
 def coded_picture(plan: Plan, row: PlanRow, image: int, scheme: SchemeSpec) -> CodedPicture:
-    """Which stream a slot of this row sends: the link's packet limit, less what the protection adds, binds the codec."""
+    """Which stream a slot of this row sends; the link's packet limit, less what protection adds, binds the codec."""
     limit = row_link(row).packet_limit_bytes
     if limit is not None:
         limit -= protection_from_spec(scheme.protection).overhead_bytes

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from netsim.decoding.workshop import CodedPicture, Workshop
+from netsim.runs.collapse import Arrays
 from netsim.runs.files import write_atomically
 from netsim.runs.job import coded_picture
-from netsim.runs.collapse import Arrays
 from netsim.runs.transport import PartKey, read_part
 from netsim.scenario.plan import Plan, PlanRow
 
-__all__ = ["SCHEMA", "needed_masks", "write_log"]
+__all__ = ["SCHEMA", "case_qualities", "needed_masks", "write_log"]
 
 _INTEGERS = ("sent", "delivered", "lost", "late", "dropped", "recovered", "usable")
 
@@ -50,7 +50,8 @@ SCHEMA = pa.schema(
 
 def needed_masks(plan: Plan, key: PartKey, arrays: Arrays) -> dict[CodedPicture, set[str]]:
     """Which pictures must be decoded from which usable masks; failed pictures need no decoding."""
-    row, needed = plan.rows[key.row], {}
+    row = plan.rows[key.row]
+    needed: dict[CodedPicture, set[str]] = {}
     for image, tag, mask in zip(arrays["case_image"], arrays["case_tag"], arrays["case_mask"], strict=True):
         if "1" in str(mask):
             coded = coded_picture(plan, row, int(image), row.schemes[int(tag)])
@@ -80,7 +81,7 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Worksho
     total, case, tag = len(arrays["trial"]), arrays["case"], arrays["tag"]
     pixels = np.array([_pixels(plan, i) for i in range(len(plan.image_names))])
     packet = arrays["packet"]
-    qualities = _qualities(plan, key, arrays, shop)
+    qualities = case_qualities(plan, key, arrays, shop)
     columns: dict[str, Any] = {
         "run_id": _repeat(plan.run_id, total),
         "row": np.full(total, row.index, np.int32),
@@ -124,7 +125,7 @@ def _status(arrays: Arrays) -> np.ndarray:
     return np.select([arrays["unresolved"], usable == 0, usable < packets], [3, 2, 1], 0)
 
 
-def _qualities(plan: Plan, key: PartKey, arrays: Arrays, shop: Workshop) -> dict[str, np.ndarray]:
+def case_qualities(plan: Plan, key: PartKey, arrays: Arrays, shop: Workshop) -> dict[str, np.ndarray]:
     """Per case and metric its value; NaN where the picture failed."""
     row = plan.rows[key.row]
     found = {metric: np.full(len(arrays["case_mask"]), np.nan) for metric in plan.metrics}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,8 +18,8 @@ _PACKAGES = ("netsim", "numpy", "scipy", "pandas", "pyarrow", "simpy", "pillow",
 _GIT_S = 5
 
 
-def manifest(plan: Plan, tools: Mapping[str, Any], notes: list[str], workers: int) -> dict[str, Any]:
-    """Scenario as resolved, seeds, versions, git revision, tools' hashes and commands, device."""
+def manifest(plan: Plan, notes: list[str], workers: int) -> dict[str, Any]:
+    """Scenario as resolved, seeds, versions, git revision, device; the run adds its tools and engines."""
     return {
         "name": plan.name,
         "status": "running",
@@ -32,11 +31,8 @@ def manifest(plan: Plan, tools: Mapping[str, Any], notes: list[str], workers: in
             "rows": len(plan.rows),
             "trials": plan.trials,
             "slots": plan.slots,
-            "slots_total": plan.slots_total,
             "images": dict(zip(plan.image_names, plan.image_hashes, strict=True)),
         },
-        "engine": "event",
-        "tools": tools,
         "notes": notes,
         "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
         "git": _git_revision(),

@@ -1,21 +1,24 @@
-"""A run from plan to log: encode, transport, decode, log. Each step's result lies on disk before the next begins."""
+"""A run from plan to log: encode, transport, decode, log. What a step makes lies on disk before it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from netsim.decoding.store import default_store_path
 from netsim.decoding.workshop import CodedPicture
-from netsim.runs.executor import Executor
+from netsim.runs.choice import resolve_engines
+from netsim.runs.executor import Executor, Task
 from netsim.runs.folder import RunFolder, run_folder
 from netsim.runs.job import Job, coded_picture, workshop
 from netsim.runs.log import needed_masks, write_log
 from netsim.runs.manifest import manifest
-from netsim.runs.progress import Reporter
+from netsim.runs.precision import Rounds
+from netsim.runs.progress import Board, Reporter
 from netsim.runs.results import write_summary
-from netsim.runs.transport import parts_of, read_part, transport_part
+from netsim.runs.transport import PartKey, read_part, transport_part
 from netsim.scenario.plan import Plan
 
 __all__ = ["run_plan"]
@@ -28,22 +31,27 @@ def run_plan(plan: Plan, out: Path | None, workers: int, reporter: Reporter) -> 
 
     out: the folder (``run_folder`` says what happens where it holds a run already). workers: processes.
     """
-    store_path = default_store_path()
     with run_folder(out, plan.name, plan.run_id) as folder:
-        job = Job(plan, store_path, folder.parts)
-        reporter.say("plan", _describe(plan))
-        if any(folder.parts.glob("*.npz")):
-            done, total = sum(1 for _ in folder.parts.glob("*.npz")), len(parts_of(plan))
-            reporter.say("resume", f"{folder.path}: {done} of {total} parts of its transport are done")
-        about = manifest(plan, {}, _notes(plan), workers)
+        reporter.say("plan", describe(plan))
+        done = sum(1 for _ in folder.parts.glob("*.npz"))
+        if done:
+            reporter.say("resume", f"{folder.path}: {_many(done, 'part')} of its transport done before")
+        job = Job(plan, default_store_path(), folder.parts)
+        about = manifest(plan, _notes(plan), workers)
         folder.write_manifest(about)
         with Executor(job, workers) as executor:
             tools = _encode(job, executor, reporter)
-            about = {**about, "tools": tools}
+            plan, reasons = resolve_engines(job)
+            for reason in reasons:
+                reporter.say("engine", reason)
+            about = {**about, "tools": tools, "engines": reasons}
             folder.write_manifest(about)
-            _transport(job, executor, reporter)
-            _decode(job, executor, reporter)
-        _log(job, folder, reporter)
+            job = replace(job, plan=plan)
+            parts, verdicts = _transport_and_decode(job, executor, reporter)
+        about = {**about, "precision": verdicts}
+        for verdict in verdicts:
+            reporter.say("precision", verdict)
+        _log(job, folder, parts, reporter)
         write_summary(folder, plan.failure_db)
         folder.finish(about)
         files = [path.name for path in (folder.log, folder.summary, folder.manifest)]
@@ -51,14 +59,15 @@ def run_plan(plan: Plan, out: Path | None, workers: int, reporter: Reporter) -> 
         return folder.path
 
 
-def _describe(plan: Plan) -> str:
-    count = len(plan.rows)
+def describe(plan: Plan) -> str:
+    """A plan in one line: ``6 channels × 7 schemes: 42 rows; 100 trials of 4 slots over 4 images``."""
     channels, links = ({getattr(row, name) for row in plan.rows} for name in ("channel_name", "link_name"))
-    schemes = count // (len(channels) * len(links))
-    grid = [f"{_many(len(channels), 'channel')} × {_many(schemes, 'scheme')}"]
-    grid += [f"{len(links)} links"] if len(links) > 1 else []
-    slots = f"{_many(plan.trials, 'trial')} of {_many(plan.slots, 'slot')} over {_many(len(plan.image_names), 'image')}"
-    return f"{' × '.join(grid)}: {_many(count, 'row')}; {slots}, {plan.slots_total:,} slots in all; event engine"
+    schemes = len(plan.rows) // (len(channels) * len(links))
+    grid = [_many(len(channels), "channel"), _many(schemes, "scheme")]
+    grid += [_many(len(links), "link")] if len(links) > 1 else []
+    trials = _many(plan.trials, "trial") if plan.precision_db is None else f"trials until ±{plan.precision_db:g} dB"
+    over = f"{trials} of {_many(plan.slots, 'slot')} over {_many(len(plan.image_names), 'image')}"
+    return f"{' × '.join(grid)}: {_many(len(plan.rows), 'row')}; {over}"
 
 
 def _many(count: int, noun: str) -> str:
@@ -87,23 +96,24 @@ def _encode(job: Job, executor: Executor, reporter: Reporter) -> dict[str, Any]:
     """Encode what the store lacks; returns how each codec's streams were made."""
     shop, pictures = workshop(job.store_path), _pictures(job.plan)
     missing = [coded for coded in pictures if not shop.store.has_stream(shop.key(coded))]
-    tasks: dict[tuple[str, str], list[CodedPicture]] = {}
+    groups: dict[tuple[str, str], list[CodedPicture]] = {}
     for coded in missing:  # a codec's points of one picture stay together: searches share their encodes
-        tasks.setdefault((coded.image.name, coded.codec), []).append(coded)
-    text = f"{_many(len(pictures), 'stream')}, {len(pictures) - len(missing)} remembered"
-    with reporter.phase("encode", text, len(tasks)) as step:
-        for _ in executor.map(_encode_task, [tuple(task) for task in tasks.values()]):
-            step()
-    return _tools(shop.encode(coded) for coded in pictures)
+        groups.setdefault((coded.image.name, coded.codec), []).append(coded)
+    reporter.say("encode", f"{_many(len(pictures), 'stream')}, {len(pictures) - len(missing):,} remembered")
+    with reporter.board() as board:
+        board.expect("encode", len(groups))
 
+        def done(task: Task, result: None) -> Iterable[Task]:
+            board.step("encode")
+            return ()
 
-def _tools(streams: Iterable[Any]) -> dict[str, Any]:
-    tools: dict[str, Any] = {}
-    for stream in streams:
-        if stream.made_by:
-            made = dict(stream.made_by)
-            tools.setdefault(str(made.get("name", made.get("encoder", "tool"))), made)
-    return tools
+        executor.work([Task("encode", _encode_task, tuple(group)) for group in groups.values()], done)
+    made: dict[str, Any] = {}
+    for coded in pictures:
+        how = shop.encode(coded).made_by
+        if how:
+            made.setdefault(coded.codec, dict(how))
+    return made
 
 
 def _encode_task(job: Job, task: tuple[CodedPicture, ...]) -> None:
@@ -111,33 +121,54 @@ def _encode_task(job: Job, task: tuple[CodedPicture, ...]) -> None:
         workshop(job.store_path).encode(coded)
 
 
-def _transport(job: Job, executor: Executor, reporter: Reporter) -> None:
-    parts = parts_of(job.plan)
-    todo = [key for key in parts if not key.path(job.parts).exists()]
-    with reporter.phase("transport", f"{_many(job.plan.slots_total, 'slot')}", len(todo)) as step:
-        for _ in executor.map(transport_part, todo):
-            step()
+def _transport_and_decode(job: Job, executor: Executor, reporter: Reporter) -> tuple[list[PartKey], list[str]]:
+    """Rounds of transport, each part's masks decoded as soon as it is there; returns all parts, and verdicts."""
+    rounds = Rounds(job)
+    pool = _DecodePool(job)
+    with reporter.board() as board:
+        while keys := rounds.next():
+            _round(job, executor, board, pool, keys)
+    reporter.say("decode", f"{_many(len(pool.seen), 'mask')}, {pool.remembered:,} remembered")
+    return rounds.parts, rounds.verdicts()
 
 
-def _decode(job: Job, executor: Executor, reporter: Reporter) -> None:
-    needed: dict[CodedPicture, set[str]] = {}
-    for key in parts_of(job.plan):
-        for coded, masks in needed_masks(job.plan, key, read_part(key.path(job.parts))).items():
-            needed.setdefault(coded, set()).update(masks)
-    tasks, total, remembered = _decode_tasks(job, needed)
-    text = f"{_many(total, 'mask')}, {remembered:,} remembered"
-    with reporter.phase("decode", text, len(tasks)) as step:
-        for _ in executor.map(_decode_task, tasks):
-            step()
+def _round(job: Job, executor: Executor, board: Board, pool: _DecodePool, keys: list[PartKey]) -> None:
+    def done(task: Task, result: None) -> Iterable[Task]:
+        board.step(task.kind)
+        if task.kind == "decode":
+            return ()
+        more = pool.tasks(task.argument)
+        board.expect("decode", len(more))
+        return more
+
+    there = [key for key in keys if key.path(job.parts).exists()]
+    todo = [Task("transport", transport_part, key) for key in keys if key not in set(there)]
+    before = [task for key in there for task in pool.tasks(key)]
+    board.expect("transport", len(todo))
+    board.expect("decode", len(before))
+    executor.work([*before, *todo], done)
 
 
-def _decode_tasks(job: Job, needed: Mapping[CodedPicture, set[str]]) -> tuple[list[Any], int, int]:
-    shop, tasks, total, missing = workshop(job.store_path), [], 0, 0
-    for coded, masks in needed.items():
-        todo = shop.missing(coded, sorted(masks), job.plan.metrics)
-        total, missing = total + len(masks), missing + len(todo)
-        tasks += [(coded, tuple(todo[i : i + _MASKS_IN_TASK])) for i in range(0, len(todo), _MASKS_IN_TASK)]
-    return tasks, total, total - missing
+class _DecodePool:
+    """Which masks were asked for already, in this run or before."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.seen: set[tuple[str, str]] = set()
+        self.remembered = 0
+
+    def tasks(self, key: PartKey) -> list[Task]:
+        """What must be decoded for a part and is not under way yet."""
+        shop, plan, found = workshop(self.job.store_path), self.job.plan, []
+        for coded, masks in needed_masks(plan, key, read_part(key.path(self.job.parts))).items():
+            address = shop.key(coded)
+            new = sorted(mask for mask in masks if (address, mask) not in self.seen)
+            self.seen.update((address, mask) for mask in new)
+            todo = shop.missing(coded, new, plan.metrics)
+            self.remembered += len(new) - len(todo)
+            parts = [tuple(todo[i : i + _MASKS_IN_TASK]) for i in range(0, len(todo), _MASKS_IN_TASK)]
+            found += [Task("decode", _decode_task, (coded, part)) for part in parts]
+        return found
 
 
 def _decode_task(job: Job, task: tuple[CodedPicture, tuple[str, ...]]) -> None:
@@ -145,7 +176,8 @@ def _decode_task(job: Job, task: tuple[CodedPicture, tuple[str, ...]]) -> None:
     workshop(job.store_path).qualities(coded, masks, job.plan.metrics)
 
 
-def _log(job: Job, folder: RunFolder, reporter: Reporter) -> None:
-    parts = [(key, key.path(job.parts)) for key in parts_of(job.plan)]
-    with reporter.phase("log", _many(job.plan.slots_total, "slot"), len(parts)) as step:
-        write_log(folder.log, job.plan, parts, workshop(job.store_path), step)
+def _log(job: Job, folder: RunFolder, parts: list[PartKey], reporter: Reporter) -> None:
+    with reporter.board() as board:
+        board.expect("log", len(parts))
+        paths = [(key, key.path(job.parts)) for key in sorted(parts)]
+        write_log(folder.log, job.plan, paths, workshop(job.store_path), lambda: board.step("log"))

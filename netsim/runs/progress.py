@@ -1,44 +1,40 @@
-"""What a run says while it works: one line a phase, with a bar and the time left where somebody watches."""
+"""What a run says while it works: a line a phase, with bars and the time left where somebody watches."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["ConsoleReporter", "Reporter", "Silent"]
-
-
-class Step(Protocol):
-    """Called once for each task done."""
-
-    def __call__(self) -> None: ...
+__all__ = ["Board", "ConsoleReporter", "Reporter"]
 
 
-class Reporter(Protocol):
-    """Says what a run does."""
+class Board:
+    """Counts tasks by phase; this one shows nothing."""
 
-    def say(self, phase: str, text: str) -> None: ...
+    def expect(self, phase: str, tasks: int) -> None:
+        """So many tasks more are to be done in a phase."""
 
-    def phase(self, phase: str, text: str, total: int) -> contextmanager[Step]: ...  # type: ignore[valid-type]
+    def step(self, phase: str) -> None:
+        """One is done."""
 
 
-class Silent:
-    """Says nothing (the Python API's default)."""
+class Reporter:
+    """Says what a run does; this one says nothing (the Python API's default)."""
 
     def say(self, phase: str, text: str) -> None:
-        pass
+        """One line about a phase."""
 
     @contextmanager
-    def phase(self, phase: str, text: str, total: int) -> Iterator[Step]:
-        yield lambda: None
+    def board(self) -> Iterator[Board]:
+        """A board for the time that tasks run."""
+        yield Board()
 
 
-class ConsoleReporter:
+class ConsoleReporter(Reporter):
     """Writes to standard error: bars on a terminal, plain lines elsewhere."""
 
     def __init__(self) -> None:
@@ -48,27 +44,39 @@ class ConsoleReporter:
         self.console.print(f"{phase:<10}{text}", soft_wrap=True, markup=False)
 
     @contextmanager
-    def phase(self, phase: str, text: str, total: int) -> Iterator[Step]:
-        if total == 0:
-            yield lambda: None
-            self.say(phase, f"{text}: nothing to do")
-            return
-        if not self.console.is_terminal:
-            start = time.monotonic()
-            self.say(phase, f"{text} …")
-            yield lambda: None
-            self.say(phase, f"{text}: {_clock(time.monotonic() - start)}")
-            return
-        columns = (
-            TextColumn(f"{phase:<9} {{task.description}}"),
-            BarColumn(18),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self.console) as bar:
-            task = bar.add_task(text, total=total)
-            yield lambda: bar.advance(task)
+    def board(self) -> Iterator[Board]:
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description:<9}"), BarColumn(18), MofNCompleteColumn(), TimeElapsedColumn())
+            with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self.console) as progress:
+                yield _Bars(progress)
+        else:
+            board = _Lines()
+            yield board
+            for phase, seconds in board.seconds.items():
+                self.say(phase, f"done, {_clock(seconds)}")
+
+
+class _Bars(Board):
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.tasks, self.totals = progress, {}, {}  # type: ignore[var-annotated]
+
+    def expect(self, phase: str, tasks: int) -> None:
+        self.totals[phase] = self.totals.get(phase, 0) + tasks
+        if phase not in self.tasks:
+            self.tasks[phase] = self.progress.add_task(phase, total=0)
+        self.progress.update(self.tasks[phase], total=self.totals[phase])
+
+    def step(self, phase: str) -> None:
+        self.progress.advance(self.tasks[phase])
+
+
+class _Lines(Board):
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def step(self, phase: str) -> None:
+        self.seconds[phase] = time.monotonic() - self.start
 
 
 def _clock(seconds: float) -> str:

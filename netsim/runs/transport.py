@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netsim.codec import Codec, Stream
 from netsim.control.spec import controller_from_spec
@@ -31,24 +30,21 @@ _SLOTS_IN_PART = 1 << 15
 
 @dataclass(frozen=True, order=True)
 class PartKey:
-    """Trials first … last − 1 of a plan row: the unit of work and of resuming."""
+    """Trials first … last − 1 of a plan row under an engine: the unit of work and of resuming."""
 
     row: int
     first: int
     last: int
+    engine: str
 
     def path(self, folder: Path) -> Path:
-        return folder / f"row-{self.row:06d}-{self.first:09d}.npz"
+        return folder / f"row-{self.row:06d}-{self.first:09d}-{self.last:09d}-{self.engine}.npz"
 
 
-def parts_of(plan: Plan) -> list[PartKey]:
-    """The plan cut into parts; the cut depends on the scenario alone, never on workers."""
+def parts_of(plan: Plan, row: PlanRow, first: int, last: int) -> list[PartKey]:
+    """Trials first … last − 1 of a row, cut into parts; the cut depends on the scenario alone, never on workers."""
     step = max(1, _SLOTS_IN_PART // plan.slots)
-    parts = []
-    for row in plan.rows:
-        trials = 1 if row.engine == "exact" else plan.trials
-        parts += [PartKey(row.index, at, min(at + step, trials)) for at in range(0, trials, step)]
-    return parts
+    return [PartKey(row.index, at, min(at + step, last), row.engine) for at in range(first, last, step)]
 
 
 def read_part(path: Path) -> Arrays:
@@ -61,7 +57,7 @@ def transport_part(job: Job, key: PartKey) -> None:
     """Simulate a part and write its arrays."""
     row = job.plan.rows[key.row]
     senders = _senders(job, row)
-    arrays = collapse(job.plan, senders, _ENGINES[row.engine](job.plan, row, senders, key))
+    arrays = collapse(job.plan, senders, _ENGINES[key.engine](job.plan, row, senders, key))
     write_atomically(key.path(job.parts), lambda file: np.savez(file, **arrays))
 
 

@@ -130,19 +130,17 @@ def _lookup(data: Any, path: KeyPath) -> Any:
 
 def _assign(data: Any, path: KeyPath, value: Any, origin: str) -> None:
     for depth, part in enumerate(path):
-        last = depth == len(path) - 1
+        here = key_path_text(path[:depth])
         if isinstance(data, list) and not (isinstance(part, int) and part < len(data)):
-            here = key_path_text(path[:depth])
             raise InputError(f"`{here}` has {len(data)} entries, no `{part}`", where=origin)
         if not isinstance(data, list | dict):
-            raise InputError(f"`{key_path_text(path[:depth])}` is {data!r}, it has no `{part}`", where=origin)
-        if last:
-            data[part] = value  # type: ignore[index]
-        elif isinstance(data, dict) and data.get(part) is None:  # type: ignore[arg-type]
-            data[part] = {}  # type: ignore[index]
-            data = data[part]  # type: ignore[index]
-        else:
-            data = data[part]  # type: ignore[index]
+            raise InputError(f"`{here}` is {data!r}, it has no `{part}`", where=origin)
+        inside: Any = data
+        if depth == len(path) - 1:
+            inside[part] = value
+        elif isinstance(inside, dict) and inside.get(part) is None:
+            inside[part] = {}
+        data = inside[part]
 
 
 def _syntax_hint(problem: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,14 @@ from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
 from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
-from netsim.scenario.choice import choose_engine
 from netsim.scenario.document import Document, KeyPath
+from netsim.scenario.engine import check_engine
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
 from netsim.scenario.schema import ScenarioModel
 
 __all__ = ["load_plan", "plan_document"]
+
+_TRIALS, _TRIALS_LIMIT = 100, 100_000
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -45,6 +48,8 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     for i, metric in enumerate(model.metrics):
         with _standing_at(document, ("metrics", i)):
             load_plugin("netsim.metrics", metric)
+    with _standing_at(document, ("precision",)):
+        precision_db = _precision_db(model.precision)
     with _standing_at(document, ("images",)):
         images: ImageSet = images_from_spec(model.images, base_dir)
         hashes = tuple(item.sha256 for item in images.items)
@@ -59,12 +64,13 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         images=images,
         image_names=tuple(item.name for item in images.items),
         image_hashes=hashes,
-        trials=model.trials,
+        trials=model.trials or (_TRIALS if precision_db is None else _TRIALS_LIMIT),
         slots=model.slots or len(images.items),
         seed=model.seed,
         log=model.log,
         metrics=tuple(model.metrics),
         coverage=model.coverage,
+        precision_db=precision_db,
         failure_db=model.failure_db,
         resolved=resolved,
     )
@@ -110,6 +116,19 @@ _EXAMPLES = {
     "log": "log: slots, or log: packets for a row at each packet's arrival",
     "failure_db": "failure_db: 13.0",
 }
+
+
+def _precision_db(value: str | float | None) -> float | None:
+    """``0.05 dB`` or 0.05 → 0.05."""
+    if value is None:
+        return None
+    try:
+        number = float(str(value).removesuffix("dB"))
+    except ValueError:
+        number = -1.0
+    if not 0 < number < math.inf:
+        raise InputError(f"precision {value!r}", hint="half the width of the 95 % interval: precision: 0.05 dB")
+    return number
 
 
 def _channel_specs(document: Document, specs: list[Any]) -> Iterable[tuple[int, Any]]:
@@ -162,7 +181,8 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[SchemeS
         with _standing_at(document, path):
             name, parameters = _named(entry)
         inner: KeyPath = (*path, name) if isinstance(entry, Mapping) else path
-        protection, at = model.protection, ("protection",)
+        protection = model.protection
+        at: KeyPath = ("protection",)
         if "protection" in parameters:
             protection, at = parameters.pop("protection"), (*inner, "protection")
         with _standing_at(document, path):
@@ -248,7 +268,7 @@ def _rows(
     links: list[tuple[Any, str]],
 ) -> tuple[PlanRow, ...]:
     if model.control is None:
-        choices = [(scheme,) for group in schemes for scheme in group]
+        choices: list[tuple[SchemeSpec, ...]] = [(scheme,) for group in schemes for scheme in group]
         control_name = ""
     else:
         choices = [tuple(group) for group in schemes]
@@ -260,6 +280,8 @@ def _rows(
     rows = []
     for i, ((channel, channel_name), (link, link_name), choice) in enumerate(conditions):
         with _standing_at(document, ("engine",)):
-            engine = choose_engine(model.engine, channel, link, model.control)
-        rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, engine, model.control, control_name))
+            check_engine(model.engine, channel, link, model.control)
+        rows.append(
+            PlanRow(i, choice, channel, channel_name, link, link_name, model.engine, model.control, control_name)
+        )
     return tuple(rows)

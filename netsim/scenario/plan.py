@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -95,17 +95,9 @@ class Plan:
     log: str
     metrics: tuple[str, ...]
     coverage: float
+    precision_db: float | None
     failure_db: float
     resolved: Mapping[str, Any]
-
-    @cached_property
-    def schemes(self) -> tuple[SchemeSpec, ...]:
-        """Distinct schemes, in plan order."""
-        return tuple(_unique(scheme for row in self.rows for scheme in row.schemes))
-
-    @property
-    def slots_total(self) -> int:
-        return len(self.rows) * self.trials * self.slots
 
     @cached_property
     def run_id(self) -> str:
@@ -113,14 +105,3 @@ class Plan:
         asked = {key: value for key, value in self.resolved.items() if key != "images"}  # a folder may move
         text = json.dumps([asked, self.image_names, self.image_hashes], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The plan as plain data, for ``--json``."""
-        return asdict(self)
-
-
-def _unique(items: Any) -> list[Any]:
-    seen: dict[str, Any] = {}
-    for item in items:
-        seen.setdefault(repr(item), item)
-    return list(seen.values())

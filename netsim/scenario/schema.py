@@ -10,7 +10,10 @@ __all__ = ["ScenarioModel"]
 
 
 class ScenarioModel(BaseModel):
-    """A scenario as written. Parts with a language of their own (codecs, channels, …) are read by their readers."""
+    """A scenario as written. Parts with a language of their own (codecs, channels, …) are read by their readers.
+
+    trials: 100 if not given; with ``precision`` the limit, 100,000 if not given.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -23,7 +26,8 @@ class ScenarioModel(BaseModel):
     control: Any = None
     engine: Literal["auto", "event", "array", "exact"] = "auto"
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.999
-    trials: Annotated[int, Field(ge=1)] = 100
+    trials: Annotated[int, Field(ge=1)] | None = None
+    precision: str | float | None = None
     slots: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     log: Literal["slots", "packets"] = "slots"

@@ -13,7 +13,7 @@ def plan_text(plan: Plan) -> str:
     """A few lines: what will be sent over what, how often."""
     schemes = list(dict.fromkeys(f"{row.label} ({_points(row)})" for row in plan.rows))
     lines = [
-        f"{plan.name}: {len(plan.rows)} rows, {plan.slots_total:,} slots",
+        f"{plan.name}: {len(plan.rows)} rows",
         f"  images    {', '.join(plan.image_names)}",
         f"  channels  {', '.join(dict.fromkeys(row.channel_name for row in plan.rows))}",
         f"  links     {', '.join(dict.fromkeys(row.link_name for row in plan.rows))}",

@@ -26,7 +26,7 @@ BROKEN = [
     ("unknown key", "trials: 2", "trails: 2", "7:1", "unknown key `trails`", "did you mean `trials`"),
     ("wrong type", "trials: 2", "trials: many", "7:9", "'many'", "trials: 100"),
     ("matrix row", "EP4", "{states: [G, B], rows: [[0.9, 0.1], [0.8, 0.8]], loss: [0, 1]}", "6:", "1.6", "sum to"),
-    ("k above n", "trials: 2", "protection: {reed-solomon: [7, 10]}", "7:13", "10", "k"),
+    ("k above n", "trials: 2", "protection: {reed-solomon: [7, 10]}", "7:28", "10", "k"),
     ("missing folder", "{samples: [coffee]}", "no/such/folder", "2:9", "no/such/folder", ""),
     ("negative rate", "EP4", "{loss_rate: -0.1}", "6:", "-0.1", ""),
     ("unknown codec", "jpeg: {quality: 50}", "jpg2000: {bpp: 1}", "4:5", "jpg2000", "did you mean `jpeg2000`"),
@@ -102,4 +102,4 @@ def test_override_errors_name_the_option(tmp_path: Path) -> None:
     assert str(caught.value).startswith("--set trials=many")
     with pytest.raises(InputError, match="no assignment"):
         load_plan(path, ["trials"])
-    assert load_plan(path, ["codecs.0.jpeg.quality=[10, 20]", "trials=3"]).slots_total == 6
+    assert load_plan(path, ["codecs.0.jpeg.quality=[10, 20]", "trials=3"]).trials == 3

@@ -1,4 +1,4 @@
-"""Which engine answers a condition."""
+"""Whether the engine that a scenario asks for has an answer."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ from netsim.engines.exact import why_not_exact
 from netsim.errors import InputError
 from netsim.links.profile import link_from_spec
 
-__all__ = ["choose_engine"]
+__all__ = ["check_engine"]
 
 
-def choose_engine(asked: str, channel: Any, link: Any, control: Any) -> str:
-    """The engine for a condition (specs of channel, link and control).
-
-    auto: ``event`` where a controller feeds back, else ``array``. Raises InputError where the asked engine
-    has no answer.
-    """
+def check_engine(asked: str, channel: Any, link: Any, control: Any) -> None:
+    """Raises InputError where the asked engine can't answer a condition (specs of channel, link and control)."""
     if asked in ("array", "exact") and control is not None:
         raise InputError(f"engine {asked} with a controller: feedback needs time", hint="engine: event")
     if asked == "exact":
         reason = why_not_exact(channel_from_spec(channel), link_from_spec(link))
         if reason:
             raise InputError(f"the exact engine has no answer: {reason}", hint="engine: auto, array or event")
-    if asked == "auto":
-        return "event" if control is not None else "array"
-    return asked
