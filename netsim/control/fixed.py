@@ -1,0 +1,40 @@
+"""The controller that always sends the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netsim.control.settings import check_choice, check_keys
+from netsim.links.packets import Report
+from netsim.protection.base import Protection
+
+__all__ = ["Fixed", "fixed"]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Always the same choice, an index among those given."""
+
+    choice: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"fixed {self.choice}"
+
+    def choose(self, slot: int, reports: Sequence[Report]) -> int:
+        return self.choice
+
+
+def fixed(settings: Mapping[str, Any], protections: Sequence[Protection]) -> Fixed:
+    """``fixed: {choice: 1}``; the first if nothing is given.
+
+    >>> from netsim.protection.base import NoProtection
+    >>> fixed({}, [NoProtection()]).choose(5, [])
+    0
+    """
+    check_keys("fixed", settings, ("choice",))
+    choice = settings.get("choice", 0)
+    check_choice("choice", choice, protections)
+    return Fixed(choice)

@@ -1,0 +1,120 @@
+"""The controller of ResiComp's Fig. 20: the next interval follows the mean loss of the one before.
+
+"VTM + FEC (n ×)": the FEC share is n times the average loss of the previous interval. The paper publishes
+neither how many slots an interval has nor thresholds for its modes, so both are parameters.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netsim.control.settings import check_choice, check_keys
+from netsim.errors import InputError
+from netsim.links.numbers import check_number, check_whole, is_number
+from netsim.links.packets import Report, mean_loss
+from netsim.protection.base import Protection
+
+__all__ = ["PreviousInterval", "by_share", "by_thresholds", "loss_of_previous_interval", "previous_interval"]
+
+
+def loss_of_previous_interval(slot: int, reports: Sequence[Report], interval_slots: int) -> float | None:
+    """Mean measured loss of the interval before the one that ``slot`` is in; None if nothing is known yet.
+
+    Reports that have not reached the sender don't count; if none of that interval has, the last earlier
+    interval of which one has counts instead. The search goes back from the newest report and ends at one
+    that is more than an interval older than those it looks for.
+    """
+    this, wanted = slot // interval_slots, -1
+    found: list[Report] = []
+    for report in reversed(reports):
+        interval = report.slot // interval_slots
+        if interval >= this:
+            continue
+        if interval > wanted:
+            wanted, found = interval, [report]
+        elif interval == wanted:
+            found.append(report)
+        elif interval < wanted - 1:
+            break
+    return mean_loss(found) if found else None
+
+
+def by_share(target: float, shares: Sequence[float]) -> int:
+    """Index of the smallest share of at least ``target``; of the greatest one if none is.
+
+    >>> by_share(0.2, [0.0, 0.1, 0.3, 0.5]), by_share(0.9, [0.0, 0.1, 0.3, 0.5])
+    (2, 3)
+    """
+    enough = [i for i, share in enumerate(shares) if share >= target]
+    if enough:
+        return min(enough, key=lambda i: shares[i])
+    return max(range(len(shares)), key=lambda i: shares[i])
+
+
+def by_thresholds(loss: float, thresholds: Sequence[float]) -> int:
+    """How many of the rising thresholds the loss has reached.
+
+    >>> [by_thresholds(loss, [0.05, 0.2]) for loss in (0.0, 0.05, 0.3)]
+    [0, 1, 2]
+    """
+    return bisect_right(thresholds, loss)
+
+
+@dataclass(frozen=True)
+class PreviousInterval:
+    """Chooses from the mean loss of the previous interval of ``interval_slots`` slots.
+
+    Without thresholds: the smallest of ``shares`` that is at least factor × loss. With them: choice i where
+    i of the thresholds are reached. start: the choice until the first report comes. With a feedback delay an
+    interval's late reports may still move the choice after the next interval has begun.
+    """
+
+    interval_slots: int
+    factor: float
+    shares: tuple[float, ...]
+    thresholds: tuple[float, ...] | None = None
+    start: int = 0
+
+    @property
+    def name(self) -> str:
+        rule = f"{self.factor:g}×" if self.thresholds is None else "thresholds"
+        return f"previous-interval {rule}"
+
+    def choose(self, slot: int, reports: Sequence[Report]) -> int:
+        loss = loss_of_previous_interval(slot, reports, self.interval_slots)
+        if loss is None:
+            return self.start
+        if self.thresholds is not None:
+            return by_thresholds(loss, self.thresholds)
+        return by_share(self.factor * loss, self.shares)
+
+
+def previous_interval(settings: Mapping[str, Any], protections: Sequence[Protection]) -> PreviousInterval:
+    """``previous-interval: {interval_slots: 10, factor: 2}``; or ``thresholds`` in place of the factor; ``start``."""
+    check_keys("previous-interval", settings, ("interval_slots", "factor", "thresholds", "start"))
+    values = {"interval_slots": 10, "factor": 1.0, "start": 0, "thresholds": None} | dict(settings)
+    check_whole("interval_slots", values["interval_slots"], least=1)
+    check_number("factor", values["factor"])
+    check_choice("start", values["start"], protections)
+    thresholds = values["thresholds"]
+    if thresholds is not None:
+        _check_thresholds(thresholds, len(protections))
+        if "factor" in settings:
+            raise InputError("factor and thresholds are two rules", hint="give one of them", key=("thresholds",))
+    return PreviousInterval(
+        values["interval_slots"],
+        float(values["factor"]),
+        tuple(protection.share for protection in protections),
+        None if thresholds is None else tuple(float(threshold) for threshold in thresholds),
+        values["start"],
+    )
+
+
+def _check_thresholds(thresholds: Any, choices: int) -> None:
+    numbers = isinstance(thresholds, list | tuple) and all(is_number(value) and 0 < value <= 1 for value in thresholds)
+    if not numbers or len(thresholds) != choices - 1 or list(thresholds) != sorted(thresholds):
+        hint = f"{choices} choices have {choices - 1} thresholds between them: loss rates above 0, rising"
+        raise InputError(f"thresholds {thresholds!r} do not fit", hint=hint, key=("thresholds",))

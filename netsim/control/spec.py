@@ -1,0 +1,55 @@
+"""How a scenario names a controller; more come by entry point (group ``netsim.controllers``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netsim.control.base import Controller, ControllerFactory
+from netsim.control.fixed import fixed
+from netsim.control.previous_interval import previous_interval
+from netsim.errors import InputError, did_you_mean
+from netsim.plugins import load_plugin, plugin_names
+from netsim.protection.base import Protection
+
+__all__ = ["controller_from_spec", "controller_names"]
+
+GROUP = "netsim.controllers"
+
+_BUILT_IN: dict[str, ControllerFactory] = {"fixed": fixed, "previous-interval": previous_interval}
+
+
+def controller_names() -> list[str]:
+    """Names of all controllers, built in and installed."""
+    return sorted({*_BUILT_IN, *plugin_names(GROUP)})
+
+
+def controller_from_spec(spec: Any, protections: Sequence[Protection]) -> Controller:
+    """A controller as a scenario writes it: nothing, a name, or a name with its settings.
+
+    protections: what it chooses among, in the scenario's order, at least one.
+    Raises InputError, with ``key`` relative to ``spec``.
+
+    >>> from netsim.protection.spec import protection_from_spec
+    >>> choices = [protection_from_spec(s) for s in ("none", {"reed-solomon": "30%"})]
+    >>> controller_from_spec({"previous-interval": {"factor": 2}}, choices).name
+    'previous-interval 2×'
+    """
+    if spec is None:
+        spec = "fixed"
+    if isinstance(spec, str):
+        spec = {spec: None}
+    if not isinstance(spec, Mapping) or len(spec) != 1:
+        raise InputError(f"control {spec!r} is not one controller", hint="write `previous-interval: {factor: 2}`")
+    name, settings = next(iter(spec.items()))
+    settings = {} if settings is None else settings
+    if not isinstance(settings, Mapping):
+        message = f"control {name}: {settings!r} is not a list of settings"
+        raise InputError(message, hint=f"write `{name}: {{…}}`", key=(name,))
+    if name not in controller_names():
+        raise InputError(f"unknown controller `{name}`", hint=did_you_mean(str(name), controller_names()), key=(name,))
+    factory: ControllerFactory = _BUILT_IN[name] if name in _BUILT_IN else load_plugin(GROUP, name)
+    try:
+        return factory(settings, protections)
+    except InputError as error:
+        raise InputError(f"control {name}: {error.message}", hint=error.hint, key=(name, *error.key)) from None

@@ -1,0 +1,89 @@
+"""How a scenario names a protection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from netsim.errors import InputError, did_you_mean
+from netsim.protection.base import NoProtection, Protection
+from netsim.protection.galois import SYMBOLS
+from netsim.protection.reed_solomon import ReedSolomon
+
+__all__ = ["protection_from_spec"]
+
+_KINDS = ("none", "reed-solomon")
+_FORMS = "write `reed-solomon: 30%` (share of the packets sent) or `reed-solomon: [10, 7]` (n, k)"
+
+
+def protection_from_spec(spec: Any) -> Protection:
+    """A protection as a scenario writes it: ``none``, a share of parity, or (n, k).
+
+    Raises InputError, with ``key`` relative to ``spec``.
+
+    >>> protection_from_spec({"reed-solomon": "30%"}).name, protection_from_spec(None).name
+    ('reed-solomon 30%', 'none')
+    >>> protection_from_spec({"reed-solomon": {"n": 10, "k": 7}}).name
+    'reed-solomon (10, 7)'
+    """
+    if spec is None or spec == "none":
+        return NoProtection()
+    if isinstance(spec, str):
+        hint = _FORMS if spec == "reed-solomon" else did_you_mean(spec, _KINDS)
+        raise InputError(f"protection `{spec}` {'needs a strength' if spec in _KINDS else 'is unknown'}", hint=hint)
+    if not isinstance(spec, Mapping) or len(spec) != 1:
+        raise InputError(f"protection {spec!r} is not one protection", hint=f"write `none`, or {_FORMS[6:]}")
+    kind, strength = next(iter(spec.items()))
+    if kind != "reed-solomon":
+        raise InputError(f"unknown protection `{kind}`", hint=did_you_mean(str(kind), _KINDS), key=(kind,))
+    try:
+        return _reed_solomon(strength)
+    except InputError as error:
+        raise InputError(f"reed-solomon: {error.message}", hint=error.hint, key=(kind, *error.key)) from None
+
+
+def _reed_solomon(strength: Any) -> ReedSolomon:
+    if isinstance(strength, Mapping):
+        for key in strength:
+            if key not in ("n", "k"):
+                raise InputError(f"no setting `{key}`", hint=did_you_mean(str(key), ("n", "k")), key=(key,))
+        if len(strength) < 2:
+            raise InputError(f"{dict(strength)} lacks {'k' if 'n' in strength else 'n'}", hint=_FORMS)
+        return ReedSolomon(code=_code(strength["n"], strength["k"]))
+    if isinstance(strength, list | tuple):
+        if len(strength) != 2:
+            raise InputError(f"{list(strength)} is not (n, k)", hint=_FORMS)
+        return ReedSolomon(code=_code(*strength))
+    return ReedSolomon(share=_share(strength))
+
+
+def _code(n: Any, k: Any) -> tuple[int, int]:
+    for key, value in (("n", n), ("k", k)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InputError(f"{key} = {value!r} is no whole number", hint=_FORMS)
+    if k < 1:
+        raise InputError(f"k = {k}: a block has at least one data packet", hint=f"1 <= k <= n; {_FORMS}")
+    if k > n:
+        raise InputError(
+            f"k = {k} is above n = {n}", hint=f"n packets are sent, k of them data: [{k}, {n}] or k <= {n}; {_FORMS}"
+        )
+    if n > SYMBOLS:
+        raise InputError(f"n = {n}: a block has at most {SYMBOLS} packets", hint=f"n <= {SYMBOLS}")
+    return n, k
+
+
+def _share(value: Any) -> Fraction:
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?\s*%", value.strip()):
+        share = Fraction(value.strip().rstrip("% ")) / 100
+    elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
+        share = Fraction(str(value))
+    else:
+        raise InputError(f"{value!r} is neither a share nor (n, k)", hint=_FORMS)
+    if not 0 <= share < 1:
+        percent = f"{value}%" if isinstance(value, int | float) and 1 <= value < 100 else "30%"
+        raise InputError(
+            f"share {value} is outside 0% to 100%", hint=f"parity is part of what is sent, below all of it: `{percent}`"
+        )
+    return share
