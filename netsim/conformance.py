@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from netsim.codec import Codec, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
+from netsim.metrics.psnr import psnr_db
 
 __all__ = ["CHECKS", "CheckResult", "check_codec"]
 
@@ -96,10 +97,8 @@ class Case:
         return f"{self.image.shape[1]}x{self.image.shape[0]} at {self.point}"
 
 
-def psnr_db(image: Image, picture: Image) -> float:
-    """Peak signal-to-noise ratio in dB; inf for equal pictures."""
-    error = np.mean((image.astype(np.float64) - picture) ** 2)
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+def _quality_db(image: Image, picture: Image) -> float:
+    return float(psnr_db(image, picture[np.newaxis])[0])
 
 
 def _fresh(codec: Codec) -> Codec:
@@ -118,8 +117,8 @@ def round_trip(case: Case) -> str:
     picture = case.codec.decode(case.stream, case.masks[:1])
     if picture.dtype != np.uint8 or picture.shape != (1, *case.image.shape):
         raise Broken(f"decode returns {picture.dtype} {list(picture.shape)}, not uint8 {[1, *case.image.shape]}")
-    quality = psnr_db(case.image, picture[0])
-    grey = psnr_db(case.image, np.full_like(case.image, round(case.image.mean())))
+    quality = _quality_db(case.image, picture[0])
+    grey = _quality_db(case.image, np.full_like(case.image, round(case.image.mean())))
     if quality <= grey:
         raise Broken(f"the picture has {quality:.1f} dB, a grey one {grey:.1f} dB")
     return f"{case}: {len(case.stream)} packets, {case.stream.bpp:.3f} bpp, {quality:.1f} dB"
@@ -190,12 +189,14 @@ def lost_payloads_unread(case: Case) -> str:
     rng = np.random.default_rng(case.seed + 1)
     lengths: Iterable[Callable[[int], int]] = (lambda n: n, lambda n: 2 * n + 7, lambda n: 0)
     tried = 0
-    for length, (mask, picture) in product(lengths, zip(case.decoded, case.pictures, strict=True)):
+    alone = [case.codec.decode(case.stream, mask[np.newaxis]) for mask in case.decoded]
+    for length, (mask, picture) in product(lengths, zip(case.decoded, alone, strict=True)):
         packets = tuple(
             p if arrived else Packet(rng.bytes(length(len(p.payload))), p.protected)
             for p, arrived in zip(case.stream.packets, mask, strict=True)
         )
-        if not np.array_equal(case.codec.decode(replace(case.stream, packets=packets), mask[np.newaxis])[0], picture):
+        garbled = replace(case.stream, packets=packets)
+        if not np.array_equal(case.codec.decode(garbled, mask[np.newaxis]), picture):
             raise Broken(f"{case}, mask {_show(mask)}: garbage in a lost packet changes the picture")
         tried += int((~mask).any())
     return f"{tried} masks with garbage of the same length, longer, none" if tried else "every packet is needed"
@@ -271,7 +272,7 @@ def batch_of_one(case: Case) -> str:
     for mask, picture in zip(case.decoded, case.pictures, strict=True):
         alone = case.codec.decode(case.stream, mask[np.newaxis])[0]
         if not np.array_equal(alone, picture):
-            difference = abs(psnr_db(case.image, alone) - psnr_db(case.image, picture))
+            difference = abs(_quality_db(case.image, alone) - _quality_db(case.image, picture))
             if difference > BATCH_TOLERANCE_DB:
                 raise Broken(f"{case}, mask {_show(mask)}: alone it differs by {difference:.3g} dB")
     return f"{len(case.decoded)} masks, within {BATCH_TOLERANCE_DB:g} dB"

@@ -1,0 +1,152 @@
+"""``netsim codecs`` and ``netsim check-codec``: which codecs are installed, and does one keep its contract?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from netsim.codec import Codec, OperatingPoint
+
+__all__ = ["check_codec_command", "codecs_command"]
+
+WIDTH = 110  # where the output is no terminal
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def codecs_command(as_json: AsJson = False) -> None:
+    """List the installed codecs: operating points, settings and their defaults.
+
+    Example: netsim codecs
+    """
+    codecs = [_describe(name) for name in _names()]
+    if as_json:
+        typer.echo(json.dumps(codecs, indent=2, ensure_ascii=False))
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table("codec", "rate by", "settings", "what it is", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for codec in codecs:
+        settings = "\n".join(f"{key}: {_text(value)}" for key, value in codec["settings"].items())
+        about = codec["summary"] if codec["error"] is None else f"can't be loaded: {codec['error']}"
+        table.add_row(codec["name"], "\n".join(codec["operating_points"]), settings, about)
+    console = _console()
+    console.print(table)
+    console.print("next  netsim check-codec jpeg2000")
+
+
+def check_codec_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A codec, as in `netsim codecs`.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. --set receiver=resilient.")
+    ] = None,
+    points: Annotated[
+        list[str] | None, typer.Option("--at", metavar="KEY=VALUE", help="An operating point [bpp=0.5]; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try out whether a codec keeps its contract; exit code 1 if it doesn't.
+
+    Example: netsim check-codec jpeg2000 --set receiver=resilient
+    """
+    from netsim.codec import create_codec
+    from netsim.conformance import check_codec
+
+    codec = create_codec(name, dict(_pair(text) for text in settings or []))
+    results = check_codec(codec, _pictures(), [_point(codec, text) for text in points] if points else None)
+    failed = sum(not result.passed for result in results)
+    if as_json:
+        checks = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results]
+        typer.echo(json.dumps({"codec": name, "passed": not failed, "checks": checks}, indent=2, ensure_ascii=False))
+    else:
+        from rich import box
+        from rich.table import Table
+
+        table = Table("check", "outcome", "tried", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for result in results:
+            table.add_row(result.name, "passed" if result.passed else "FAILED", result.detail)
+        console = _console()
+        console.print(table)
+        console.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps its contract")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _names() -> list[str]:
+    from netsim.codec import codec_names
+
+    return codec_names()
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from netsim.plugins import load_plugin
+
+    try:
+        kind: type[Codec] = load_plugin("netsim.codecs", name)
+    except ImportError as error:  # a codec whose extra isn't installed is listed all the same
+        return {"name": name, "summary": "", "operating_points": [], "settings": {}, "error": str(error)}
+    defaults = kind.Settings.model_construct().model_dump(mode="json", warnings=False)
+    settings = {key: defaults.get(key) for key in kind.Settings.model_fields}
+    points = list(kind.operating_point_keys)
+    return {
+        "name": name,
+        "summary": kind.summary,
+        "operating_points": points,
+        "settings": settings,
+        "error": None,
+    }
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """KEY=VALUE, the value read as in a scenario."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from netsim.errors import InputError
+
+    key, equals, value = text.partition("=")
+    if not (equals and key.strip()):
+        raise InputError(f"`{text}` is no KEY=VALUE", hint="write it as packets=20")
+    try:
+        return key.strip(), YAML(typ="safe", pure=True).load(value)
+    except YAMLError:
+        raise InputError(f"`{value}` can't be read", hint=f"the value of {key} is written as in a scenario") from None
+
+
+def _point(codec: Codec, text: str) -> OperatingPoint:
+    from netsim.codec import OperatingPoint
+    from netsim.errors import InputError, did_you_mean
+
+    key, value = _pair(text)
+    if key not in codec.operating_point_keys:
+        hint = did_you_mean(key, codec.operating_point_keys)
+        raise InputError(f"codec {codec.name} has no operating point `{key}`", hint=hint)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"operating point {key} = {value!r} is no number", hint=f"write it as --at {key}=1")
+    return OperatingPoint(key, value)
+
+
+def _pictures() -> list[Any]:
+    """Two small pieces of the embedded photographs."""
+    import numpy as np
+    from skimage import data
+
+    astronaut, coffee = data.astronaut(), data.coffee()
+    return [np.ascontiguousarray(astronaut[60:252, 130:386]), np.ascontiguousarray(coffee[100:228, 200:392])]
+
+
+def _text(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH)
