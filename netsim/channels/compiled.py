@@ -19,6 +19,46 @@ def _compile(function: Any) -> Any:
 
 
 @_compile
+def _two_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any) -> None:
+    """Without branches: what each state would do is worked out, in bit s for state s, and one is picked.
+
+    Only the pick waits for the packet before, so the processor works on many packets at once.
+    """
+    trials, packets = received.shape
+    from_good, from_bad = cuts[0, 0], cuts[1, 0]
+    loss_good, loss_bad = loss[0], loss[1]
+    for t in range(trials):
+        state = np.int64(states[t])
+        for i in range(packets):
+            u, v = uniforms[t, i, 0], uniforms[t, i, 1]
+            after = np.int64(u >= from_good) | (np.int64(u >= from_bad) << 1)
+            arrives = np.int64(v >= loss_good) | (np.int64(v >= loss_bad) << 1)
+            state = (after >> state) & 1
+            received[t, i] = ((arrives >> state) & 1) != 0
+        states[t] = state
+
+
+@_compile
+def _three_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any) -> None:
+    """The same with two bits for each state, and the state doubled so that it is the shift."""
+    trials, packets = received.shape
+    g0, g1, b0, b1, i0, i1 = cuts[0, 0], cuts[0, 1], cuts[1, 0], cuts[1, 1], cuts[2, 0], cuts[2, 1]
+    loss_0, loss_1, loss_2 = loss[0], loss[1], loss[2]
+    for t in range(trials):
+        shift = np.int64(states[t]) * 2
+        for i in range(packets):
+            u, v = uniforms[t, i, 0], uniforms[t, i, 1]
+            from_0 = np.int64(u >= g0) + np.int64(u >= g1)
+            from_1 = np.int64(u >= b0) + np.int64(u >= b1)
+            from_2 = np.int64(u >= i0) + np.int64(u >= i1)
+            after = (from_0 << 1) | (from_1 << 3) | (from_2 << 5)
+            arrives = np.int64(v >= loss_0) | (np.int64(v >= loss_1) << 2) | (np.int64(v >= loss_2) << 4)
+            shift = (after >> shift) & 6
+            received[t, i] = ((arrives >> shift) & 1) != 0
+        states[t] = shift >> 1
+
+
+@_compile
 def run_chain(
     uniforms: NDArray[np.float64],  # [t, n, 2]
     states: NDArray[np.int64],  # [t], changed to the states after the last packet
@@ -30,15 +70,10 @@ def run_chain(
     trials, packets = received.shape
     size = len(loss)
     if size == 2:
-        c0, c1, l0, l1 = cuts[0, 0], cuts[1, 0], loss[0], loss[1]
-        for t in range(trials):
-            bad = states[t] == 1
-            for i in range(packets):
-                u = uniforms[t, i, 0]
-                to_bad_from_good, to_bad_from_bad = u >= c0, u >= c1
-                bad = to_bad_from_bad if bad else to_bad_from_good
-                received[t, i] = uniforms[t, i, 1] >= (l1 if bad else l0)
-            states[t] = 1 if bad else 0
+        _two_states(uniforms, states, cuts, loss, received)
+        return
+    if size == 3:
+        _three_states(uniforms, states, cuts, loss, received)
         return
     for t in range(trials):
         state = states[t]

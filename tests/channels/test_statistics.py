@@ -30,8 +30,8 @@ def test_masks_and_counts_against_all_paths(channel: MarkovChannel) -> None:
 
 @st.composite
 def chains(draw: st.DrawFn) -> MarkovChannel:
-    """Chains of one to three states, zeros included, from a start that always exists."""
-    size = draw(st.integers(1, 3))
+    """Chains of one to four states, zeros included, from a start that always exists."""
+    size = draw(st.integers(1, 4))
     weights = st.lists(st.integers(0, 5), min_size=size, max_size=size).filter(any)
     rows = np.array([draw(weights) for _ in range(size)], dtype=float)
     loss = draw(st.lists(st.sampled_from([0.0, 0.05, 0.5, 1.0]), min_size=size, max_size=size))
