@@ -27,7 +27,10 @@ def waits_of_poisson_packets(load, packets):
     env = Clock()
     link = Link(env, profile, NoLosses(), Receiver(env, FeedbackPath(env, 0.0)))
     offer, flights = Offer((900,), (False,)), []
-    arrivals = np.random.default_rng(41).exponential(service_s / load, packets).cumsum()
+    # exponential gaps, stratified: one from the middle of each of n equally probable ranges, in random order;
+    # the mean wait then scatters by 0.5 %, where independent gaps would need three times as many packets
+    gaps = -np.log1p(-(np.arange(packets) + 0.5) / packets) * service_s / load
+    arrivals = np.random.default_rng(41).permutation(gaps).cumsum()
 
     def source():
         for slot, time_s in enumerate(arrivals.tolist()):
@@ -42,8 +45,8 @@ def waits_of_poisson_packets(load, packets):
 
 def test_mean_wait_of_m_d_1_within_one_per_cent():
     load = 0.3
-    arrivals, waits = waits_of_poisson_packets(load, 150_000)
-    assert len(waits) == 150_000
+    arrivals, waits = waits_of_poisson_packets(load, 120_000)
+    assert len(waits) == 120_000
     assert waits.mean() == pytest.approx(load / (2 * (1 - load)), rel=0.01)  # Pollaczek–Khinchine, service 1 s
     assert (waits == 0).mean() == pytest.approx(1 - load, rel=0.01)
     # and every single wait follows Lindley's recursion W' = max(0, W + service − gap)

@@ -1,0 +1,56 @@
+"""How a scenario names a protection, and what it is told when it names none."""
+
+import pytest
+
+from netsim.errors import InputError
+from netsim.protection.spec import protection_from_spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "share", "data_of_ten"),
+    [
+        (None, "none", 0, 10),
+        ("none", "none", 0, 10),
+        ({"reed-solomon": "30%"}, "reed-solomon 30%", 0.3, 7),
+        ({"reed-solomon": "12.5 %"}, "reed-solomon 12.5%", 0.125, 9),
+        ({"reed-solomon": 0.7}, "reed-solomon 70%", 0.7, 3),
+        ({"reed-solomon": 0}, "reed-solomon 0%", 0, 10),
+        ({"reed-solomon": [10, 7]}, "reed-solomon (10, 7)", 0.3, 7),
+        ({"reed-solomon": {"n": 12, "k": 9}}, "reed-solomon (12, 9)", 0.25, 9),
+    ],
+)
+def test_forms(spec, name, share, data_of_ten):
+    protection = protection_from_spec(spec)
+    assert (protection.name, protection.share) == (name, pytest.approx(share))
+    assert protection.data_packets(10) == data_of_ten
+    assert protection.overhead_bytes == (2 if name != "none" else 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "key", "telling"),
+    [
+        ("reed-solomon", (), "reed-solomon: 30%"),
+        ("read-solomon", (), "did you mean `reed-solomon`?"),
+        ({"read-solomon": "30%"}, ("read-solomon",), "did you mean `reed-solomon`?"),
+        ({"reed-solomon": [7, 10]}, ("reed-solomon",), "k = 10 is above n = 7"),
+        ({"reed-solomon": [10, 0]}, ("reed-solomon",), "k = 0"),
+        ({"reed-solomon": [300, 10]}, ("reed-solomon",), "at most 255"),
+        ({"reed-solomon": [10, 7, 3]}, ("reed-solomon",), "(n, k)"),
+        ({"reed-solomon": [10, 7.5]}, ("reed-solomon",), "no whole number"),
+        ({"reed-solomon": {"n": 10}}, ("reed-solomon",), "lacks k"),
+        ({"reed-solomon": {"n": 10, "kk": 7}}, ("reed-solomon", "kk"), "did you mean `k`?"),
+        ({"reed-solomon": "100%"}, ("reed-solomon",), "outside 0% to 100%"),
+        ({"reed-solomon": "-5%"}, ("reed-solomon",), "outside 0% to 100%"),
+        ({"reed-solomon": 30}, ("reed-solomon",), "`30%`"),
+        ({"reed-solomon": "lots"}, ("reed-solomon",), "neither a share nor (n, k)"),
+        ({"reed-solomon": True}, ("reed-solomon",), "neither a share nor (n, k)"),
+        ({"reed-solomon": "99.9%"}, ("reed-solomon",), "255"),
+        ({"none": 1, "reed-solomon": 2}, (), "not one protection"),
+        (0.3, (), "not one protection"),
+    ],
+)
+def test_refusals_say_what_would_be_right(spec, key, telling):
+    with pytest.raises(InputError) as refused:
+        protection_from_spec(spec)
+    assert refused.value.key == key
+    assert telling in str(refused.value)
