@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "batch_labels", "mean_interval", "ratio_interval"]
+__all__ = ["Estimate", "batch_labels", "mean_interval", "ratio_interval", "widened"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -125,6 +125,24 @@ def _effective_sample(values: FloatArray, weights: FloatArray, batch: IntArray) 
         return slots
     few = t.ppf((1 + _LEVEL) / 2, max(slots - 1, 1)) / t.ppf((1 + _LEVEL) / 2, batches - 1)
     return float(min(slots, spread / variance * few**2))
+
+
+def widened(mean: Estimate, failures: Estimate, failed_value: float) -> Estimate:
+    """A mean's interval, made honest where the sample shows no spread at all.
+
+    Without spread a t interval has no width, as if what was never seen could not happen. If no slot failed, failures
+    may still be as frequent as ``failures.high``, and the mean so much lower. If every slot failed, the mean may be
+    higher by an amount that the sample doesn't tell: the upper end is NaN.
+    failures: the failure ratio with its interval; failed_value: what a failed slot counts as.
+
+    >>> widened(Estimate(33.0, 33.0, 33.0), Estimate(0.0, 0.0, 0.05), 13.0)
+    Estimate(value=33.0, low=32.0, high=33.0)
+    """
+    if not mean.high - mean.low < 1e-9 * max(1.0, abs(mean.value)):
+        return mean
+    if failures.value == 1.0:
+        return Estimate(mean.value, mean.value, math.nan)
+    return Estimate(mean.value, mean.value - failures.high * (mean.value - failed_value), mean.value)
 
 
 def clopper_pearson(share: float, sample: float) -> Estimate:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netsim.errors import InputError
 from netsim.metrics.exact import bounded_mean
-from netsim.metrics.intervals import Estimate, batch_labels, mean_interval, ratio_interval
+from netsim.metrics.intervals import Estimate, batch_labels, mean_interval, ratio_interval, widened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,7 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     - ms_ssim, ms_ssim_low, ms_ssim_high, if the log has it: failed slots counted as 0
     - loss_rate, late_rate, dropped_rate: measured shares of the packets sent
     - unresolved: share of the probability that the exact engine did not decode
+    - failure_db, as given
 
     Sampled slots are correlated within a trial: see ``netsim.metrics.intervals`` for how the intervals are made.
     Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
@@ -63,7 +64,7 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     with_ms_ssim = "ms_ssim" in slots.columns and bool(slots["ms_ssim"].notna().any())
     groups = slots.groupby(GROUP, sort=False, observed=True)
     rows = [dict(zip(GROUP, key, strict=True)) | _row(part, failure_db, with_ms_ssim) for key, part in groups]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(failure_db=failure_db)
 
 
 def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
@@ -122,14 +123,16 @@ def _sampled_quality(
     failed = (part["status"] == "failed").to_numpy()
     batch = batch_labels(trial, part["slot"].to_numpy(dtype=np.int64), part["image"].nunique())
     lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
-    found = _named("psnr_db", mean_interval(quality, weights, batch), "psnr")
+    ratio = ratio_interval(failed, weights, batch, lost)
+    found = _named("psnr_db", widened(mean_interval(quality, weights, batch), ratio, failure_db), "psnr")
     found["psnr_variance_over_trials"] = _variance_over_trials(quality, weights, trial)
     found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
-    found |= _named("failure_ratio", ratio_interval(failed, weights, batch, lost), "failure")
+    found |= _named("failure_ratio", ratio, "failure")
     if with_ms_ssim:
         similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
         similarity[failed] = 0.0
-        found |= _named("ms_ssim", mean_interval(similarity, weights, batch))
+        mean = widened(mean_interval(similarity, weights, batch), ratio, 0.0)
+        found |= _named("ms_ssim", mean._replace(high=min(mean.high, 1.0)))
     return found
 
 

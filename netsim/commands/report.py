@@ -1,0 +1,20 @@
+"""``netsim report RUN``: one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["report"]
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The file [RUN/report.html].")] = None,
+) -> None:
+    """Write a run's report: what ran, tables with intervals, the figures, how to run it again."""
+    from netsim.report.illustrated import write_report
+
+    typer.echo(f"wrote  {write_report(run, out)}")

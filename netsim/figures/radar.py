@@ -1,0 +1,216 @@
+"""Radar: mean PSNR over a range of rates in every channel, relative to the best scheme there.
+
+ResiComp, Fig. 11: the rate–distortion curve's integral over .3–.4 bpp, divided by that range and by the best
+scheme's value in the same channel.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from netsim.errors import InputError
+from netsim.figures.select import with_condition
+from netsim.figures.style import MUTED, Look, legend, looks, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+__all__ = ["draw", "mean_over_range", "numbers"]
+
+_MARKS = {"part": "†", "point": "‡"}
+_SPOKES = 3  # with fewer there is no polygon: dots instead
+
+
+class RangeMean(NamedTuple):
+    """Mean over a range of rates. kind: ``range`` (covered whole), ``part``, ``point`` (one rate), ``none``."""
+
+    kind: str
+    from_bpp: float
+    to_bpp: float
+    psnr_db: float
+    low_db: float
+    high_db: float
+
+
+def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float) -> RangeMean:
+    """Mean PSNR of a piecewise-linear rate–distortion curve over [low_bpp, high_bpp]; no extrapolation.
+
+    points: float64 [n, 4]: bpp, PSNR and the ends of its interval, in any order. A curve that covers a part of the
+    range is averaged over that part; one that meets the range in a single rate counts as it is there.
+    The interval is the mean of the interval's ends along the curve: the points of a curve share their losses, so
+    they err together.
+
+    >>> mean_over_range(np.array([[0.2, 30, 30, 30], [0.4, 34, 34, 34]]), 0.3, 0.4).psnr_db
+    33.0
+    """
+    points = np.column_stack([points[:, 0].round(9), points[:, 1:]])  # a mean of equal rates may be off by a bit
+    rates = np.unique(points[:, 0])
+    merged = np.array([points[points[:, 0] == rate].mean(axis=0) for rate in rates])
+    start, end = max(low_bpp, rates[0]), min(high_bpp, rates[-1])
+    if start > end:
+        return RangeMean("none", rates[0], rates[-1], *[math.nan] * 3)
+    if start == end:
+        values = merged[np.searchsorted(rates, start), 1:]
+        return RangeMean("point", start, end, *values.tolist())
+    knots = np.concatenate([[start], rates[(rates > start) & (rates < end)], [end]])
+    means = [np.trapz(np.interp(knots, rates, curve), knots) / (end - start) for curve in merged[:, 1:].T]
+    return RangeMean("range" if (start, end) == (low_bpp, high_bpp) else "part", start, end, *map(float, means))
+
+
+def numbers(summary: pd.DataFrame, low_bpp: float = 0.3, high_bpp: float = 0.4) -> pd.DataFrame:
+    """One row per condition and scheme: the mean over the range in dB and relative to the condition's best.
+
+    ``kind`` and from_bpp, to_bpp say what of the range the curve covers; a curve outside it (kind ``none``) keeps
+    its row, without values. Raises InputError if no curve meets the range.
+    """
+    import pandas as pd
+
+    if not 0 <= low_bpp < high_bpp:
+        raise InputError(
+            f"rates from {low_bpp:g} to {high_bpp:g} bpp are no range", hint="--low-bpp 0.3 --high-bpp 0.4"
+        )
+    frame = with_condition(summary)
+    keys = ["condition", "channel", "link", "engine", "scheme"]
+    rows: list[dict[str, Any]] = []
+    for key, curve in frame.groupby(keys, sort=False, observed=True):
+        mean = mean_over_range(curve[["bpp", "psnr_db", "psnr_low", "psnr_high"]].to_numpy(float), low_bpp, high_bpp)
+        rows.append(dict(zip(keys, key, strict=True)) | _row(mean, len(curve), low_bpp, high_bpp))
+    found = pd.DataFrame(rows).assign(failure_db=frame["failure_db"].iloc[0])
+    if (found["kind"] == "none").all():
+        seen = f"{found['from_bpp'].min():.2f}–{found['to_bpp'].max():.2f} bpp"
+        hint = f"the run has points at {seen}: give another range (--low-bpp, --high-bpp) or other operating points"
+        raise InputError(f"no scheme has a point between {low_bpp:g} and {high_bpp:g} bpp", hint=hint)
+    best = found.groupby("condition", sort=False)["psnr_db"].transform("max")
+    found["best_db"] = best
+    for name, column in (("relative", "psnr_db"), ("relative_low", "psnr_low"), ("relative_high", "psnr_high")):
+        found[name] = found[column] / best
+    return found
+
+
+def _row(mean: RangeMean, points: int, low_bpp: float, high_bpp: float) -> dict[str, Any]:
+    return {
+        "points": points,
+        "kind": mean.kind,
+        "from_bpp": mean.from_bpp,
+        "to_bpp": mean.to_bpp,
+        "low_bpp": low_bpp,
+        "high_bpp": high_bpp,
+        "psnr_db": mean.psnr_db,
+        "psnr_low": mean.low_db,
+        "psnr_high": mean.high_db,
+    }
+
+
+@styled
+def draw(numbers: pd.DataFrame) -> Figure:
+    """A polygon per scheme; with one or two channels, dots."""
+    from matplotlib.figure import Figure
+
+    conditions = list(dict.fromkeys(numbers["condition"]))
+    style = looks(numbers["scheme"])
+    labels = {scheme: scheme + mark for scheme, mark in _marks(numbers).items()}
+    if len(conditions) < _SPOKES:
+        figure = Figure(figsize=(max(4.6, 1.5 + 0.16 * len(conditions) * (len(labels) + 2)), 4.0), layout="constrained")
+        _dots(figure, numbers, conditions, style, labels)
+    else:
+        figure = Figure(figsize=(6.2, 6.2), layout="constrained")
+        _polygons(figure, numbers, conditions, style, labels)
+    legend(figure, figure.axes[0], _note(numbers, relative=len(conditions) >= _SPOKES))
+    return figure
+
+
+def _polygons(
+    figure: Figure, numbers: pd.DataFrame, conditions: list[str], style: dict[str, Look], labels: dict[str, str]
+) -> None:
+    axes: Any = figure.add_subplot(projection="polar")
+    axes.set_theta_zero_location("N")
+    axes.set_theta_direction(-1)
+    angles = np.linspace(0, 2 * np.pi, len(conditions), endpoint=False)
+    sampled = bool((numbers["relative_high"] - numbers["relative_low"]).max() > 0.002)
+    dodge = np.radians(min(0.9, 7 / len(labels))) * sampled  # so that intervals on a spoke do not cover one another
+    closed = np.append(np.arange(len(conditions)), 0)
+    for i, scheme in enumerate(labels):
+        mine = numbers[numbers["scheme"] == scheme].set_index("condition").reindex(conditions)
+        at = angles + (i - (len(labels) - 1) / 2) * dodge
+        axes.plot(at[closed], mine["relative"].to_numpy()[closed], label=labels[scheme], **style[scheme].line)
+        axes.vlines(at, mine["relative_low"], mine["relative_high"], color=style[scheme].colour, linewidth=1.0)
+    rings = _rings(numbers)
+    highest = max(1.0, float(numbers["relative_high"].max()))
+    axes.set_ylim(rings[0], highest + 0.02 * (1 - rings[0]))
+    axes.set_yticks(rings[1:], [f"{100 * ring:.3g} %" for ring in rings[1:]])
+    axes.set_rlabel_position(180 / len(conditions))
+    backing = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
+    for text in axes.get_yticklabels():
+        text.set(fontsize=7, color=MUTED, bbox=backing, zorder=4)
+    circle = np.linspace(0, 2 * np.pi, 361)
+    axes.plot(circle, np.ones_like(circle), color=MUTED, linewidth=0.8, zorder=1)
+    axes.spines["polar"].set_visible(False)
+    axes.text(0, rings[0], f"{100 * rings[0]:.3g} %", ha="center", va="center", fontsize=7, color=MUTED, bbox=backing)
+    best = numbers.groupby("condition", sort=False)["best_db"].first()
+    axes.set_xticks(angles, [""] * len(conditions))
+    edge = highest + 0.07 * (highest - rings[0])
+    for angle, name in zip(angles, conditions, strict=True):
+        side, rise = np.sin(angle), np.cos(angle)
+        named = {
+            "ha": "center" if abs(side) < 0.1 else ("left" if side > 0 else "right"),
+            "va": "center" if abs(rise) < 0.5 else ("bottom" if rise > 0 else "top"),
+        }
+        axes.text(angle, edge, f"{name}\nbest {best[name]:.1f} dB", fontsize=8.5, linespacing=1.35, **named)
+
+
+def _rings(numbers: pd.DataFrame) -> list[float]:
+    """Radii of the grid, the centre first: about five rings, from below the worst value up to 1."""
+    worst = float(np.nanmin(numbers[["relative", "relative_low"]].to_numpy(dtype=float)))
+    for step in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2):
+        steps = math.ceil((1 - max(0.0, worst)) / step + 0.25)
+        if steps <= 6:
+            break
+    return [1 - step * i for i in range(steps, -1, -1) if 1 - step * i > -1e-9]
+
+
+def _dots(
+    figure: Figure, numbers: pd.DataFrame, conditions: list[str], style: dict[str, Look], labels: dict[str, str]
+) -> None:
+    axes = figure.subplots()
+    step = 0.8 / len(labels)
+    for i, scheme in enumerate(labels):
+        mine = numbers[numbers["scheme"] == scheme].set_index("condition").reindex(conditions)
+        x = np.arange(len(conditions)) + (i - (len(labels) - 1) / 2) * step
+        psnr, low, high = (mine[name].to_numpy(dtype=float) for name in ("psnr_db", "psnr_low", "psnr_high"))
+        spread = np.stack([psnr - low, high - psnr])
+        named = style[scheme].line | {"linestyle": "none"}
+        axes.errorbar(x, psnr, spread, label=labels[scheme], capsize=2, elinewidth=1, **named)
+    axes.set_xticks(range(len(conditions)), conditions)
+    axes.set_xlim(-0.5, len(conditions) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.set_ylabel("mean PSNR over the range (dB)")
+
+
+def _marks(numbers: pd.DataFrame) -> dict[str, str]:
+    """For each scheme that can be drawn, the mark behind its name (marks are left out where all have the same)."""
+    kinds: dict[str, str] = {}
+    for scheme, mine in numbers.groupby("scheme", sort=False):
+        met = [kind for kind in ("part", "point", "range") if (mine["kind"] == kind).any()]
+        if met:
+            kinds[str(scheme)] = met[0]
+    alike = set(kinds.values()) == {"point"}
+    return {scheme: "" if alike else _MARKS.get(kind, "") for scheme, kind in kinds.items()}
+
+
+def _note(numbers: pd.DataFrame, relative: bool) -> str:
+    low, high, failure_db = (numbers[name].iloc[0] for name in ("low_bpp", "high_bpp", "failure_db"))
+    notes = [f"Mean PSNR over {low:g}–{high:g} bit/pixel{', as a share of the best scheme’s' if relative else ''}."]
+    notes += ["Bars: 95 % interval.", f"A slot without a picture counts as {failure_db:g} dB."]
+    marks = set(_marks(numbers).values())
+    texts = {"†": "† covers a part of that range.", "‡": "‡ one operating point in it, taken as it is."}
+    notes += [text for mark, text in texts.items() if mark in marks]
+    if (numbers["kind"] == "point").any() and "‡" not in marks:
+        notes.append("Each scheme has one operating point there, taken as it is.")
+    left = numbers[numbers["kind"] == "none"].groupby("scheme", sort=False)[["from_bpp", "to_bpp"]].first()
+    named = [f"{name} ({row.from_bpp:.2f}–{row.to_bpp:.2f})" for name, row in left.iterrows()]
+    return " ".join(notes + (["Left out, as outside the range: " + ", ".join(named) + "."] if named else []))

@@ -1,0 +1,40 @@
+"""What several figures choose in the same way: panels, operating points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["NEAR_BPP", "nearest_point", "with_condition"]
+
+NEAR_BPP = 0.35
+"""Where a figure shows one operating point of each scheme, it is the one nearest to this rate."""
+
+
+def with_condition(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a column ``condition``: the channel, with link and engine where the frame has several.
+
+    frame: has columns channel, link, engine.
+    """
+    condition = [str(name) for name in frame["channel"]]
+    for column in ("link", "engine"):
+        if frame[column].nunique() > 1:
+            condition = [f"{one}, {more}" for one, more in zip(condition, frame[column], strict=True)]
+    return frame.assign(condition=condition)
+
+
+def nearest_point(frame: pd.DataFrame, near_bpp: float) -> np.ndarray:
+    """True for the rows of each condition's and scheme's operating point nearest to a rate.
+
+    frame: has columns condition, scheme, operating_point, bpp (one value per operating point or many).
+    """
+    keys = ["condition", "scheme", "operating_point"]
+    rates = frame.groupby(keys, sort=False, observed=True)["bpp"].mean().reset_index()
+    rates["distance"] = (rates["bpp"] - near_bpp).abs().round(9)
+    best = rates.sort_values(["distance", "bpp"], kind="stable").drop_duplicates(keys[:2])
+    chosen = set(best[keys].itertuples(index=False, name=None))
+    return np.array([key in chosen for key in frame[keys].itertuples(index=False, name=None)], dtype=bool)

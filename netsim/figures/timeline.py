@@ -1,0 +1,147 @@
+"""Timeline: PSNR from slot to slot in one trial, or from packet to packet, over the share of packets lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netsim.errors import InputError
+from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
+from netsim.figures.style import MUTED, Look, legend, looks, styled
+from netsim.metrics.summary import slot_quality
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw", "numbers"]
+
+_SLOTS, _PROGRESSIVE_SLOTS = 60, 3
+_COLUMNS = ["condition", "channel", "link", "engine", "scheme", "operating_point", "trial", "slot", "packet", "image"]
+_COLUMNS += ["start_s", "time_s", "status", "psnr_db", "loss_rate", "failure_db"]
+
+
+def numbers(
+    log: pd.DataFrame,
+    failure_db: float = 13.0,
+    trial: int = 0,
+    slots: int | None = None,
+    near_bpp: float = NEAR_BPP,
+) -> pd.DataFrame:
+    """The first slots of one trial, one operating point of each scheme (the nearest to near_bpp).
+
+    log: rows of slots, and of packets where the scenario asked for them (then PSNR is drawn over time).
+    failure_db: what a slot without a picture is drawn as. slots: how many, default 60, or 3 with packet rows.
+    Column ``loss_rate``: share of the slot's packets that the channel lost. Raises InputError if the log has no
+    such trial, or no slots in time (exact engine).
+    """
+    sampled = log[log["engine"] != "exact"]
+    if sampled.empty:
+        hint = "the exact engine sums over all losses; run the scenario with --engine event for a course in time"
+        raise InputError("this run has no slots in time", hint=hint)
+    mine = sampled[sampled["trial"] == trial]
+    if mine.empty:
+        known = f"trials 0 … {int(sampled['trial'].max())}"
+        raise InputError(f"no trial {trial}", where="--trial", hint=f"the run has {known}")
+    if slots is None:
+        slots = _PROGRESSIVE_SLOTS if mine["packet"].notna().any() else _SLOTS
+    mine = with_condition(mine[mine["slot"] < slots])
+    mine = mine[nearest_point(mine, near_bpp)]
+    sent = np.maximum(mine["packets_sent"].to_numpy(dtype=float), 1)
+    found = mine.assign(
+        psnr_db=slot_quality(mine, failure_db),
+        loss_rate=mine["packets_lost"].to_numpy(dtype=float) / sent,
+        failure_db=failure_db,
+    )
+    order = ["condition", "scheme", "slot", "time_s"]
+    ranks = {name: {key: i for i, key in enumerate(dict.fromkeys(found[name]))} for name in order[:2]}
+    return (
+        found[_COLUMNS]
+        .sort_values(
+            order, kind="stable", key=lambda column: column.map(ranks[column.name]) if column.name in ranks else column
+        )
+        .reset_index(drop=True)
+    )
+
+
+@styled
+def draw(numbers: pd.DataFrame) -> Figure:
+    """One panel per condition, one above the other, on one axis of slots (or of time, for packet rows)."""
+    from matplotlib.figure import Figure
+
+    conditions = list(dict.fromkeys(numbers["condition"]))
+    progressive = bool(numbers["packet"].notna().any())
+    height = 3.6 if len(conditions) == 1 else 1.45 * len(conditions) + 1.1
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    panels = figure.subplots(len(conditions), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    style = looks(numbers["scheme"])
+    for panel, condition in zip(panels, conditions, strict=True):
+        here = numbers[numbers["condition"] == condition]
+        panel.set_title(condition)
+        _losses(panel, here, progressive)
+        (_courses if progressive else _slots)(panel, here, style)
+        panel.grid(visible=False, axis="x")
+    failure_db = float(numbers["failure_db"].iloc[0])
+    panels[0].set_ylim(*_limits(numbers, failure_db))
+    panels[-1].set_xlabel("time (s)" if progressive else "slot")
+    figure.supylabel("PSNR (dB)", fontsize=9)
+    none = f"{'At' if progressive else '× at'} {failure_db:g} dB: no picture."
+    legend(
+        figure, panels[0], f"Trial {numbers['trial'].iloc[0]}. {none} Grey: share of the slot's packets lost (right)."
+    )
+    return figure
+
+
+def _limits(numbers: pd.DataFrame, failure_db: float) -> tuple[float, float]:
+    low, high = min(failure_db, numbers["psnr_db"].min()), numbers["psnr_db"].max()
+    margin = max(0.06 * (high - low), 0.5)
+    return low - margin, high + margin
+
+
+def _losses(panel: Axes, here: pd.DataFrame, progressive: bool) -> None:
+    """The share of packets lost in each slot as grey bars behind the lines (mean over the schemes drawn)."""
+    own = here[here["packet"].isna()]
+    slots = own.groupby("slot").agg(
+        loss_rate=("loss_rate", "mean"), start_s=("start_s", "min"), end_s=("time_s", "max")
+    )
+    back: Any = panel.twinx()
+    back.set_zorder(panel.get_zorder() - 1)
+    panel.patch.set_visible(False)
+    if progressive:
+        ends = np.append(slots["start_s"].to_numpy()[1:], slots["end_s"].iloc[-1])
+        left, width = slots["start_s"].to_numpy(), ends - slots["start_s"].to_numpy()
+    else:
+        left, width = slots.index.to_numpy() - 0.5, np.ones(len(slots))
+    back.bar(left, slots["loss_rate"], width, align="edge", color="#dddddd", linewidth=0)
+    back.set_ylim(0, 1)
+    back.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    back.tick_params(labelsize=7, labelcolor=MUTED, length=2)
+    back.grid(visible=False)
+    panel.set_xlim(left[0], left[-1] + width[-1])
+
+
+def _slots(panel: Axes, here: pd.DataFrame, style: dict[str, Look]) -> None:
+    for scheme, look in style.items():
+        mine = here[here["scheme"] == scheme]
+        named = look.line | {"markersize": 3.6, "linewidth": 1.1}
+        panel.plot(mine["slot"], mine["psnr_db"], label=scheme, **named)
+        failed = mine[mine["status"] == "failed"]
+        panel.plot(failed["slot"], failed["psnr_db"], "x", color=look.colour, markersize=5, markeredgewidth=1.2)
+
+
+def _courses(panel: Axes, here: pd.DataFrame, style: dict[str, Look]) -> None:
+    """PSNR holds from one arrival to the next; a new slot begins without a picture."""
+    for scheme, look in style.items():
+        mine = here[here["scheme"] == scheme]
+        label: str | None = scheme
+        starts = mine.groupby("slot")["start_s"].min()
+        for slot, part in mine.groupby("slot"):
+            later = starts[starts.index > slot]
+            end = later.iloc[0] if len(later) else part["time_s"].max()
+            x = np.concatenate([[starts[slot]], part["time_s"], [max(end, part["time_s"].max())]])
+            y = np.concatenate([[part["failure_db"].iloc[0]], part["psnr_db"], part["psnr_db"].iloc[-1:]])
+            named = look.line | {"markersize": 3.6, "linewidth": 1.2, "drawstyle": "steps-post"}
+            panel.plot(x, y, label=label, markevery=range(1, len(x) - 1), **named)
+            label = None

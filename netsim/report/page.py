@@ -1,0 +1,216 @@
+"""The report's text and tables, made from a summary and a manifest."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netsim.errors import InputError
+from netsim.report.inline import inline_svg
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FigureText", "report_html"]
+
+
+class FigureText(NamedTuple):
+    """A figure for the page: its SVG, or (svg None) why there is none."""
+
+    name: str
+    title: str
+    svg: bytes | None
+    reason: str
+
+
+class Table(NamedTuple):
+    """A table of text. rows: cells, and whether a group begins there. text_columns: those that are set flush left."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[tuple[str, ...], bool]]
+    text_columns: tuple[int, ...]
+
+
+def report_html(summary: pd.DataFrame, manifest: Mapping[str, Any], figures: Sequence[FigureText]) -> str:
+    """The report as one HTML page that refers to nothing outside itself.
+
+    summary: from ``summarise``. manifest: the run's (``name, scenario, plan, engine, seed, versions, tools, git,
+    device, command, created, notes, run_id``, each optional). Text from the run is escaped.
+    """
+    from importlib.resources import files
+
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    from netsim.figures.select import with_condition
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((files("netsim.report") / "report.html.j2").read_text(encoding="utf-8"))
+    frame = with_condition(summary)
+    drawn = [(one, Markup(inline_svg(one.svg, one.name, one.title)) if one.svg is not None else "") for one in figures]
+    return template.render(
+        name=str(manifest.get("name", "run")),
+        lead=_lead(frame, manifest),
+        best=_best(summary),
+        notes=[str(note) for note in manifest.get("notes", [])],
+        figures=drawn,
+        tables=[_table(str(name), part) for name, part in frame.groupby("condition", sort=False)],
+        reading=_reading(frame),
+        facts=_facts(manifest),
+        images=[(name, str(digest)) for name, digest in manifest.get("plan", {}).get("images", {}).items()],
+        tools=[(name, _yaml(about)) for name, about in manifest.get("tools", {}).items()],
+        command=_command(manifest),
+        scenario=_yaml(manifest.get("scenario", {})),
+    )
+
+
+def _lead(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
+    counts = [
+        _many(frame["scheme"].nunique(), "scheme"),
+        _many(frame["condition"].nunique(), "channel"),
+        _many(int(frame["images"].max()), "image"),
+    ]
+    sampled = frame["slots"].dropna()
+    how = "exact: no sampling"
+    if len(sampled):
+        how = f"{_many(int(frame['trials'].max()), 'trial')}, {int(sampled.sum()):,} slots in all"
+    engine = ", ".join(frame["engine"].unique())
+    return f"{' × '.join(counts)}; {how}; {engine} engine"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _best(summary: pd.DataFrame) -> Table | None:
+    """The best scheme of each channel over the radar's range of rates, and the next one."""
+    from netsim.figures.radar import numbers
+
+    try:
+        means = numbers(summary)
+    except InputError:  # no scheme has a point in the range
+        return None
+    rows = []
+    loss = summary.groupby("channel", sort=False)["loss_rate"].mean()
+    for condition, part in means.groupby("condition", sort=False):
+        ranked = part.dropna(subset="psnr_db").sort_values("psnr_db", ascending=False, kind="stable")
+        if ranked.empty:
+            continue
+        first = ranked.iloc[0]
+        told = [str(condition), str(first["scheme"]), _interval(first, "psnr_db", "psnr", 2)]
+        if len(ranked) > 1:
+            second = ranked.iloc[1]
+            apart = first["psnr_low"] > second["psnr_high"]
+            told += [str(second["scheme"]), _interval(second, "psnr_db", "psnr", 2), "apart" if apart else "overlap"]
+        else:
+            told += ["–", "–", "–"]
+        rows.append(((told[0], _percent(loss[first["channel"]]), *told[1:]), False))
+    low, high = means["low_bpp"].iloc[0], means["high_bpp"].iloc[0]
+    head = ("channel", "packets lost", "best", "mean PSNR, dB", "next", "mean PSNR, dB", "intervals")
+    return Table(f"Best scheme per channel, {low:g}–{high:g} bit/pixel", head, rows, (0, 2, 4))
+
+
+def _table(condition: str, part: pd.DataFrame) -> Table:
+    """One channel's schemes, the best mean over its points first, and their operating points by rate."""
+    level = part.groupby("scheme", sort=False)["psnr_db"].transform("mean")
+    order = part.assign(level=-level).sort_values(["level", "scheme", "bpp"], kind="stable").index
+    part = part.loc[order]
+    several = len(part) > part["scheme"].nunique()
+    late = bool((part["late_rate"] + part["dropped_rate"]).max() > 0)
+    similarity = "ms_ssim" in part.columns
+    head = ["scheme", "operating point", "bit/pixel", "mean PSNR, dB", "where shown, dB", "failure ratio"]
+    head += ["packets lost", *(["late or dropped"] if late else []), *(["MS-SSIM"] if similarity else [])]
+    head += ["variance over trials, dB²"]
+    rows = []
+    above = None
+    for _, row in part.iterrows():
+        cells = [str(row["scheme"]), str(row["operating_point"]), f"{row['bpp']:.3f}"]
+        cells += [_interval(row, "psnr_db", "psnr", 2), _number(row["psnr_received_db"], 2)]
+        cells += [_interval(row, "failure_ratio", "failure", 4), _percent(row["loss_rate"])]
+        cells += [_percent(row["late_rate"] + row["dropped_rate"])] if late else []
+        cells += [_interval(row, "ms_ssim", "ms_ssim", 4)] if similarity else []
+        cells += [_number(row["psnr_variance_over_trials"], 3)]
+        rows.append((tuple(cells), above is not None and row["scheme"] != above and several))
+        above = row["scheme"]
+    return Table(condition, tuple(head), rows, (0, 1))
+
+
+def _interval(row: pd.Series[Any], value: str, stem: str, digits: int) -> str:
+    middle, low, high = (float(row[name]) for name in (value, f"{stem}_low", f"{stem}_high"))
+    if math.isnan(low) or math.isnan(high):
+        return f"{_number(middle, digits)} [?]"
+    if row["engine"] == "exact" and high - low < 1e-9:
+        return f"{middle:.2e}" if 0 < middle < 10**-digits else f"{middle:.{digits}f}"
+    return f"{_number(middle, digits)} [{_number(low, digits)}, {_number(high, digits)}]"
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.2f} %"
+
+
+def _reading(frame: pd.DataFrame) -> list[str]:
+    told = [
+        f"A slot without a picture counts as {frame['failure_db'].iloc[0]:g} dB in mean PSNR; the log keeps it empty.",
+        "Bit/pixel is all that was sent, parity and protected packets included.",
+        "Means over images are means of dB. PSNR is on 8-bit RGB.",
+    ]
+    if frame["slots"].notna().any():
+        told.append(
+            "[low, high] is a 95 % interval over the channel's randomness, for these images: t over the trials' means "
+            "for PSNR, Clopper–Pearson on the effective sample for the failure ratio, so that slots of one trial do "
+            "not count as independent. [?]: too little was sampled to say."
+        )
+    if (frame["engine"] == "exact").any():
+        told.append(
+            "Exact engine: weighted sums over all loss patterns; [low, high] there bounds what was not decoded."
+        )
+    return told
+
+
+def _facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = [
+        ("run", manifest.get("run_id")),
+        ("made", manifest.get("created")),
+        ("engine", manifest.get("engine")),
+        ("seed", manifest.get("seed")),
+        ("plan", _pairs(manifest.get("plan", {}), leave="images")),
+        ("git", manifest.get("git")),
+        ("versions", _pairs(manifest.get("versions", {}))),
+        ("device", _pairs(manifest.get("device", {}))),
+    ]
+    return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _pairs(mapping: Mapping[str, Any], leave: str = "") -> str:
+    """``a 1, b 2``, without what is empty.
+
+    >>> _pairs({"numpy": "1.26.4", "torch": None})
+    'numpy 1.26.4'
+    """
+    return ", ".join(f"{key} {value}" for key, value in mapping.items() if value is not None and key != leave)
+
+
+def _command(manifest: Mapping[str, Any]) -> str:
+    command = manifest.get("command", "")
+    return shlex.join(map(str, command)) if isinstance(command, Iterable) and not isinstance(command, str) else command
+
+
+def _yaml(value: Any) -> str:
+    from ruamel.yaml import YAML
+
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    writer.allow_unicode = True
+    writer.width = 100
+    out = StringIO()
+    writer.dump(value, out)
+    return out.getvalue()

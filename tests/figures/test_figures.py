@@ -1,0 +1,154 @@
+"""Every figure: its numbers, its files, the same bytes each time, whatever matplotlib is set to."""
+
+import hashlib
+import math
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from netsim.errors import InputError
+from netsim.figures import failure, rd, timeline
+from netsim.figures.kinds import KINDS, make
+from netsim.figures.select import nearest_point, with_condition
+from netsim.figures.style import figure_bytes, looks, save
+from netsim.metrics.summary import summarise
+from tests.figures.synthetic import LOSS, SCHEMES, exact_log, sampled_log
+
+
+@pytest.fixture(scope="module")
+def log() -> pd.DataFrame:
+    return sampled_log(list(SCHEMES)[:3], ["EP1", "EP4", "EP6"], trials=5, slots=4)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_files_are_written_and_the_same_each_time(kind: str, log: pd.DataFrame, tmp_path: Path) -> None:
+    digests = []
+    for folder in ("one", "two"):
+        numbers, figure = make(kind, log, summarise(log))
+        paths = save(figure, numbers, tmp_path / folder, KINDS[kind].file_name)
+        assert [path.suffix for path in paths] == [".png", ".svg", ".csv"]
+        digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
+        matplotlib.rcParams["font.size"] = 23.0  # a user's own settings change nothing
+    matplotlib.rcdefaults()
+    assert digests[0] == digests[1]
+    written = pd.read_csv(tmp_path / "one" / f"{KINDS[kind].file_name}.csv", keep_default_na=False, na_values=[""])
+    assert list(written.columns) == list(numbers.columns)
+    assert len(written) == len(numbers)
+    svg = (tmp_path / "one" / f"{KINDS[kind].file_name}.svg").read_text()
+    assert "<dc:date>" not in svg
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(path.name for path in paths)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_one_scheme_in_one_channel_and_twelve_in_eight(kind: str) -> None:
+    for schemes, channels in (([next(iter(SCHEMES))], ["EP4"]), (list(SCHEMES), list(LOSS))):
+        log = sampled_log(schemes, channels, (0.35,), trials=2, slots=2)
+        figure = make(kind, log, summarise(log))[1]
+        assert len(figure_bytes(figure, "png")) > 5000
+        labels = [text.get_text().rstrip("†‡") for text in figure.legends[0].get_texts()]
+        assert labels == schemes
+
+
+def test_looks_differ_without_colour() -> None:
+    found = looks(SCHEMES)
+    assert len({(look.marker, str(look.dashes)) for look in found.values()}) == len(SCHEMES)
+    assert len({look.marker for look in found.values()}) == 12
+
+
+def test_unknown_kind_and_foreign_option_are_told(log: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="no figure `radr`") as caught:
+        make("radr", log, summarise(log))
+    assert "did you mean `radar`" in caught.value.hint
+    with pytest.raises(InputError, match="rd figure has no option --trial"):
+        make("rd", log, summarise(log), trial=1)
+
+
+def test_rd_curves_are_sorted_by_rate_within_a_scheme(log: pd.DataFrame) -> None:
+    numbers = rd.numbers(summarise(log).iloc[::-1])
+    for _, curve in numbers.groupby(["condition", "scheme"], sort=False):
+        assert list(curve["bpp"]) == pytest.approx([0.25, 0.35, 0.5])
+    assert len(numbers) == 27
+
+
+def test_link_and_engine_are_named_only_where_they_differ() -> None:
+    frame = pd.DataFrame({"channel": ["EP1", "EP1"], "link": ["geo", "wlan"], "engine": ["event"] * 2})
+    assert list(with_condition(frame)["condition"]) == ["EP1, geo", "EP1, wlan"]
+    assert list(with_condition(frame.assign(link="geo"))["condition"]) == ["EP1", "EP1"]
+
+
+def test_nearest_point_takes_the_lower_rate_of_two_equally_near() -> None:
+    frame = pd.DataFrame({"condition": "x", "scheme": "a", "operating_point": list("pqr"), "bpp": [0.3, 0.4, 0.9]})
+    assert nearest_point(frame, 0.35).tolist() == [True, False, False]
+
+
+def test_failure_numbers_and_closed_form(log: pd.DataFrame) -> None:
+    closed = pd.DataFrame({"channel": ["EP4"], "scheme": ["vvc"], "failure_ratio": [0.77]})
+    numbers = failure.numbers(summarise(log), closed_form=closed)
+    assert set(numbers[numbers["drawn"]]["operating_point"]) == {"bpp=0.35"}
+    told = numbers[numbers["exact"].notna()]
+    assert set(zip(told["channel"], told["scheme"], told["exact"], strict=True)) == {("EP4", "vvc", 0.77)}
+    assert "closed form" in failure.draw(numbers).legends[0].get_title().get_text()
+    exact = failure.numbers(summarise(exact_log()))
+    assert (exact["exact"] == exact["failure_ratio"]).all()
+
+
+def test_zero_failures_stand_at_a_tick_called_zero() -> None:
+    log = sampled_log(["vvc", "vvc + 70% FEC"], ["EP1", "EP4"], (0.35,), trials=20, slots=8)
+    axes = failure.draw(failure.numbers(summarise(log))).axes[0]
+    assert axes.get_yscale() == "log"
+    ticks = dict(zip((text.get_text() for text in axes.get_yticklabels()), axes.get_yticks(), strict=True))
+    never = next(line for line in axes.lines if line.get_label() == "vvc + 70% FEC").get_ydata()
+    assert never[0] == ticks["0"] < 0.01
+
+
+def test_what_is_too_small_for_the_axis_is_called_smaller_not_zero() -> None:
+    axes = failure.draw(failure.numbers(summarise(exact_log()))).axes[0]
+    assert axes.get_yticklabels()[0].get_text() == "$<10^{-6}$"
+
+
+def test_like_ratios_get_a_linear_axis_from_zero() -> None:
+    log = sampled_log(["vvc", "hevc"], ["EP4", "EP6"], (0.35,), trials=20, slots=8)
+    axes = failure.draw(failure.numbers(summarise(log))).axes[0]
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim()[0] == 0.0
+
+
+def test_timeline_shows_one_trial_with_failures_at_their_db(log: pd.DataFrame) -> None:
+    numbers = timeline.numbers(log, failure_db=10.0, trial=3, slots=2)
+    assert len(numbers) == 3 * 3 * 2
+    assert set(numbers["operating_point"]) == {"bpp=0.35"}
+    failed = numbers["status"] == "failed"
+    assert failed.any()
+    assert (numbers.loc[failed, "psnr_db"] == 10.0).all()
+    source = log[(log["trial"] == 3) & (log["channel"] == "EP6") & (log["scheme"] == "vvc") & (log["slot"] == 1)]
+    shown = numbers[(numbers["channel"] == "EP6") & (numbers["scheme"] == "vvc") & (numbers["slot"] == 1)]
+    assert shown["loss_rate"].item() == source["packets_lost"].iloc[0] / 10
+
+
+def test_timeline_of_packet_rows_runs_over_time() -> None:
+    log = sampled_log(["jpeg2000 prefix"], ["EP4"], (0.35,), trials=1, slots=6, packet_rows=True)
+    numbers = timeline.numbers(log)
+    assert numbers["slot"].max() == 2
+    assert numbers["packet"].notna().any()
+    axes = timeline.draw(numbers).axes[0]
+    assert axes.get_xlabel() == "time (s)"
+    rising = axes.lines[0].get_ydata()
+    assert (np.diff(rising[np.isfinite(rising)]) >= 0).all()
+
+
+def test_timeline_refuses_what_has_no_course_in_time(log: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="no slots in time"):
+        timeline.numbers(exact_log())
+    with pytest.raises(InputError, match="no trial 99") as caught:
+        timeline.numbers(log, trial=99)
+    assert "0 … 4" in caught.value.hint
+
+
+def test_interval_of_a_sample_without_spread_has_a_width() -> None:
+    never = summarise(sampled_log(["vvc + 70% FEC"], ["EP1"], (0.35,), trials=20, slots=4)).iloc[0]
+    assert never["failure_ratio"] == 0
+    assert never["psnr_low"] == pytest.approx(never["psnr_db"] - never["failure_high"] * (never["psnr_db"] - 13))
+    assert not math.isnan(never["psnr_high"])

@@ -1,0 +1,98 @@
+"""The radar's numbers against an example by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from netsim.errors import InputError
+from netsim.figures import radar
+from netsim.metrics.summary import summarise
+from tests.figures.synthetic import sampled_log
+
+
+def _summary(curves: dict[str, list[tuple[float, float]]], channels: tuple[str, ...] = ("EP1",)) -> pd.DataFrame:
+    rows = [
+        {"scheme": scheme, "channel": channel, "link": "ideal", "engine": "event", "operating_point": f"bpp={bpp}"}
+        | {"bpp": bpp, "psnr_db": psnr, "psnr_low": psnr - 1, "psnr_high": psnr + 2, "failure_db": 13.0}
+        for channel in channels
+        for scheme, points in curves.items()
+        for bpp, psnr in points
+    ]
+    return pd.DataFrame(rows)
+
+
+CURVES = {
+    "a": [(0.2, 28.0), (0.35, 31.0), (0.5, 32.5)],  # a knee inside the range
+    "b": [(0.35, 30.0), (0.45, 32.0)],  # covers the upper half
+    "c": [(0.33, 29.0)],
+    "d": [(0.5, 34.0), (0.6, 35.0)],  # outside
+    "e": [(0.1, 20.0), (0.3, 24.0)],  # meets the range in one rate
+}
+
+
+def test_numbers_by_hand() -> None:
+    found = radar.numbers(_summary(CURVES)).set_index("scheme")
+    # a: 30 at 0.3, 31 at 0.35, 31.5 at 0.4: two trapezoids of equal width
+    assert found.loc["a", "psnr_db"] == pytest.approx((30.5 + 31.25) / 2)
+    assert found.loc["b", "psnr_db"] == pytest.approx(30.5)
+    assert found.loc["c", "psnr_db"] == 29.0
+    assert found.loc["e", "psnr_db"] == 24.0
+    assert math.isnan(found.loc["d", "psnr_db"])
+    assert found["kind"].to_dict() == {"a": "range", "b": "part", "c": "point", "d": "none", "e": "point"}
+    assert tuple(found.loc["b", ["from_bpp", "to_bpp"]]) == (0.35, 0.4)
+    best = (30.5 + 31.25) / 2
+    assert found.loc["a", "relative"] == 1.0
+    assert found.loc["b", "relative"] == pytest.approx(30.5 / best)
+    assert found.loc["b", "relative_low"] == pytest.approx(29.5 / best)
+    assert found.loc["b", "relative_high"] == pytest.approx(32.5 / best)
+
+
+def test_mean_over_range_agrees_with_a_fine_sum() -> None:
+    rng = np.random.default_rng(8)
+    points = np.column_stack([rng.uniform(0.1, 0.6, 9), *rng.uniform(20, 40, (3, 9))])
+    points[:2, 0] = 0.1, 0.6
+    order = np.argsort(points[:, 0])
+    fine = np.linspace(0.3, 0.4, 200_001)
+    expected = np.interp(fine, points[order, 0], points[order, 1]).mean()
+    assert radar.mean_over_range(points, 0.3, 0.4).psnr_db == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_range_that_no_scheme_meets_is_refused_and_says_what_there_is() -> None:
+    with pytest.raises(InputError, match=r"between 0.7 and 0.8") as caught:
+        radar.numbers(_summary(CURVES), 0.7, 0.8)
+    assert "0.10–0.60" in caught.value.hint
+    with pytest.raises(InputError, match="no range"):
+        radar.numbers(_summary(CURVES), 0.4, 0.3)
+
+
+def test_marks_and_notes_say_what_is_covered() -> None:
+    numbers = radar.numbers(_summary(CURVES, ("EP1", "EP2", "EP3")))
+    figure = radar.draw(numbers)
+    legend = figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b†", "c‡", "e‡"]
+    note = legend.get_title().get_text().replace("\n", " ")
+    assert "d (0.50–0.60)" in note
+    assert "counts as 13 dB" in note
+
+
+def test_spokes_name_the_best_db() -> None:
+    numbers = radar.numbers(summarise(sampled_log(trials=5, slots=4)))
+    texts = [text.get_text() for text in radar.draw(numbers).axes[0].texts]
+    best = numbers.groupby("channel")["psnr_db"].max()
+    assert [f"{name}\nbest {best[name]:.1f} dB" in texts for name in best.index] == [True] * 6
+
+
+@pytest.mark.parametrize("channels", [["EP4"], ["EP4", "EP6"]])
+def test_fewer_than_three_channels_are_dots_not_a_polygon(channels: list[str]) -> None:
+    figure = radar.draw(radar.numbers(summarise(sampled_log(["vvc", "jpeg"], channels, trials=5, slots=4))))
+    assert figure.axes[0].name == "rectilinear"
+
+
+def test_radial_range_lets_small_differences_be_seen() -> None:
+    near = {name: [(0.3, psnr), (0.4, psnr)] for name, psnr in (("a", 31.0), ("b", 30.6))}
+    summary = _summary(near, ("x", "y", "z")).assign(psnr_low=lambda f: f["psnr_db"], psnr_high=lambda f: f["psnr_db"])
+    low, high = radar.draw(radar.numbers(summary)).axes[0].get_ylim()
+    assert 0.9 < low < 30.6 / 31.0
+    assert high >= 1.0

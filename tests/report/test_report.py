@@ -1,0 +1,205 @@
+"""The report: what it must hold, nothing from outside, nothing unescaped. And the commands that write figures."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from netsim.commands.data import fetch_kodak
+from netsim.commands.plot import plot
+from netsim.commands.report import report
+from netsim.errors import InputError
+from netsim.images import kodak_checksums
+from netsim.report.illustrated import illustrate, write_report
+from netsim.report.inline import inline_svg
+from tests.figures.synthetic import exact_log, sampled_log, write_run
+
+EVIL = "<script>alert('x')</script> & \"sweep\""
+
+
+class _Tags(HTMLParser):
+    """Open tags, attributes, and whether every element that must be closed was."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href", "xlink:href", "action", "data"):
+                self.addresses.append(value or "")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attributes)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "sweep"
+    log = sampled_log(["vvc", "vvc + 30% FEC"], ["EP1", "EP4", "EP6"], trials=5, slots=4)
+    return write_run(folder, log, name=EVIL, notes=["EP5 as printed loses <50 %>"])
+
+
+@pytest.fixture(scope="module")
+def page(run: Path) -> str:
+    return write_report(run).read_text(encoding="utf-8")
+
+
+def test_page_is_well_formed_and_refers_to_nothing_outside(page: str) -> None:
+    tags = _Tags(page)
+    assert tags.open == []
+    assert len(tags.ids) == len(set(tags.ids))
+    assert all(address.startswith("#") and address[1:] in tags.ids for address in tags.addresses)
+    assert "script" not in tags.seen
+    assert not re.search(r"https?:|@import|url\((?!#)", page)
+
+
+def test_page_escapes_what_comes_from_the_scenario(page: str) -> None:
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &#34;sweep&#34;" in page
+    assert "EP5 as printed loses &lt;50 %&gt;" in page
+
+
+def test_page_holds_what_ran_tables_figures_and_how_to_run_it_again(page: str) -> None:
+    assert "2 schemes × 3 channels × 4 images; 5 trials, 360 slots in all; event engine" in page
+    assert _Tags(page).seen.count("svg") == 4
+    assert "netsim run scenarios/synthetic.yaml --set trials=12" in page
+    assert "trials: 12" in page
+    assert "numpy 1.26.4" in page
+    assert re.search(r"<td>\d\d\.\d\d \[\d\d\.\d\d, \d\d\.\d\d\]</td>", page)
+    assert re.search(r"<td>0\.\d{4} \[0\.\d{4}, \d\.\d{4}\]</td>", page)
+    assert "counts as 13 dB" in page
+
+
+def test_exact_run_says_so_and_tells_why_a_figure_is_missing(tmp_path: Path) -> None:
+    page = write_report(write_run(tmp_path / "run", exact_log(["vvc"], ["EP1", "EP4"]))).read_text(encoding="utf-8")
+    assert "exact: no sampling" in page
+    assert "not drawn, this run has no slots in time" in page
+    assert _Tags(page).open == []
+
+
+def test_illustrate_writes_all_figures_and_the_report(tmp_path: Path) -> None:
+    log = sampled_log(["vvc", "jpeg2000 prefix"], ["EP4", "EP5", "EP6"], (0.35,), trials=2, slots=2)
+    folder = write_run(tmp_path / "run", log)
+    written = {path.name for path in illustrate(folder)}
+    stems = ("radar", "failure_ratio", "rd", "timeline")
+    assert written == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg", "csv")} | {"report.html"}
+    assert written < {path.name for path in folder.iterdir()}
+
+
+def test_a_run_made_again_gives_the_same_report(run: Path, page: str, tmp_path: Path) -> None:
+    assert write_report(run, tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_inline_svg_keeps_drawings_apart() -> None:
+    svg = b'<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="http://a"><g id="p"/><use xlink:href="#p"/></svg>'
+    assert inline_svg(svg, "one", "A") != inline_svg(svg, "two", "A")
+    assert 'id="one-p"' in inline_svg(svg, "one", "A")
+    assert 'href="#one-p"' in inline_svg(svg, "one", "A")
+
+
+def _cli() -> object:
+    import typer
+
+    app = typer.Typer()
+    app.command("plot")(plot)
+    app.command("report")(report)
+    return app
+
+
+def test_commands_write_files_and_name_them(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures"
+    drawn = CliRunner().invoke(_cli(), ["plot", "radar", str(run), "--out", str(out), "--high-bpp", "0.45"])
+    assert drawn.exit_code == 0, drawn.output
+    assert [line.split()[-1] for line in drawn.output.splitlines()] == [
+        str(out / f"radar.{suffix}") for suffix in ("png", "svg", "csv")
+    ]
+    told = CliRunner().invoke(_cli(), ["report", str(run), "--out", str(out / "r.html")])
+    assert told.exit_code == 0, told.output
+    assert (out / "r.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plot", "radr", "{run}"], "no figure `radr`"),
+        (["plot", "radar", "{run}/nowhere"], "no run folder"),
+        (["plot", "radar", "{run}", "--low-bpp", "2", "--high-bpp", "3"], "no scheme has a point between 2 and 3 bpp"),
+        (["plot", "rd", "{run}", "--trial", "1"], "no option --trial"),
+        (["plot", "timeline", "{run}", "--trial", "77"], "no trial 77"),
+        (["report", "{run}", "--out", "{run}/no/such/file.html"], "no folder"),
+    ],
+)
+def test_commands_say_what_is_wrong(run: Path, arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(_cli(), [one.format(run=run) for one in arguments])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+
+
+def test_a_table_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", exact_log(["vvc"], ["EP1"]).drop(columns=["weight"]))
+    with pytest.raises(InputError, match="lacks columns: weight"):
+        write_report(folder)
+
+
+class _Answer:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __enter__(self) -> "_Answer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def read(self, _: int) -> bytes:
+        return self.content
+
+
+def test_fetch_checks_every_file_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+
+    contents = {name: name.encode() * 9 for name in kodak_checksums()}
+    known = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    monkeypatch.setattr("netsim.images.kodak_checksums", lambda: known)
+    asked: list[str] = []
+
+    def open_url(url: str, timeout: float) -> _Answer:
+        asked.append(url)
+        name = url.rpartition("/")[2]
+        if len(asked) == 3:
+            raise OSError("network unreachable")
+        return _Answer(contents[name])
+
+    with pytest.raises(InputError, match=r"kodim03.png: network unreachable") as caught:
+        fetch_kodak(tmp_path, open_url)
+    assert "NETSIM_KODAK" in caught.value.hint
+    assert fetch_kodak(tmp_path, open_url) == 22
+    assert all(url.startswith("https://") for url in asked)
+    assert fetch_kodak(tmp_path, open_url) == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == contents
+
+
+def test_fetch_refuses_another_file_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not the known file"):
+        fetch_kodak(tmp_path / "kodak", lambda url, timeout: _Answer(b"captive portal"))
+    assert list((tmp_path / "kodak").iterdir()) == []
