@@ -1,6 +1,7 @@
 """Profiles: the published numbers, overriding, refusals; and the geometry of a GEO hop."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,18 @@ def test_refusals_say_what_would_be_right(spec, key, telling):
         link_from_spec(spec)
     assert refused.value.key == key
     assert telling in str(refused.value)
+
+
+def test_the_documented_table_is_the_profiles():
+    text = (Path(__file__).parents[2] / "docs" / "links.md").read_text(encoding="utf-8")
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:3] == "| `"]
+    profiles = [link_from_spec(name) for name in link_names()]
+    documented = {row[0].strip("`"): row[1:] for row in table if len(row) == 5 and "," not in row[0]}
+    assert len(documented) == 8
+    for key, cells in documented.items():
+        for cell, profile in zip(cells, profiles, strict=True):
+            value = getattr(profile, key)
+            if cell == "none":
+                assert value is None
+            else:
+                assert float(cell.replace(",", "")) == pytest.approx(value, abs=1e-6)
