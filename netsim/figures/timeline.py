@@ -70,6 +70,7 @@ def numbers(
 def draw(numbers: pd.DataFrame) -> Figure:
     """One panel per condition, one above the other, on one axis of slots (or of time, for packet rows)."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     conditions = list(dict.fromkeys(numbers["condition"]))
     progressive = bool(numbers["packet"].notna().any())
@@ -83,6 +84,8 @@ def draw(numbers: pd.DataFrame) -> Figure:
         _losses(panel, here, progressive)
         (_courses if progressive else _slots)(panel, here, style)
         panel.grid(visible=False, axis="x")
+    if not progressive:
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     failure_db = float(numbers["failure_db"].iloc[0])
     panels[0].set_ylim(*_limits(numbers, failure_db))
     panels[-1].set_xlabel("time (s)" if progressive else "slot")

@@ -179,7 +179,8 @@ def _facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [
         ("run", manifest.get("run_id")),
         ("made", manifest.get("created")),
-        ("engine", manifest.get("engine")),
+        ("engine", "; ".join(manifest.get("engines", [])) or manifest.get("engine")),
+        ("precision", "; ".join(manifest.get("precision", []))),
         ("seed", manifest.get("seed")),
         ("plan", _pairs(manifest.get("plan", {}), leave="images")),
         ("git", manifest.get("git")),
