@@ -78,6 +78,8 @@ def draw(numbers: pd.DataFrame) -> Figure:
 def _note(numbers: pd.DataFrame) -> str:
     sampled = numbers[numbers["engine"] != "exact"]
     notes = ["Bars: 95 % interval." if len(sampled) else "Exact: no sampling."]
+    if 0 < len(sampled) < len(numbers):
+        notes.append("Schemes without a bar in any channel: exact.")
     if sampled["exact"].notna().any():
         notes.append("Dashes: closed form.")
     if not numbers["drawn"].all():
