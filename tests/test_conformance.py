@@ -157,7 +157,8 @@ class BatchDependent(Stripes):
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
         pictures = super().decode(stream, masks)
-        return pictures + np.arange(len(masks), dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis] % 16
+        pictures += (np.arange(len(masks)) % 16).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+        return pictures
 
 
 class Flickering(Stripes):

@@ -94,6 +94,8 @@ def crop(image: Image, width: int, height: int) -> Image:
 class BitstreamCodec(Codec):
     """Base of the codecs whose bitstream is of use only as a whole."""
 
+    all_needed = True
+
     Settings = BitstreamSettings
     scale: ClassVar[Scale]
     settings: BitstreamSettings

@@ -40,17 +40,10 @@ class Run:
     first: int
     count: int
 
-    def needs_from(self, layers: int) -> int | None:
-        """Chain-order index that must have arrived for anything here to be of use: the start of its only chain.
-
-        None if some chain starts in this run, which is then of use whatever else is lost. layers: enhancement
-        layers.
-
-        >>> Run(6, 2).needs_from(4), Run(6, 3).needs_from(4)
-        (4, None)
-        """
-        start = self.first // layers * layers
-        return start if self.first > start and self.first + self.count <= start + layers else None
+    @property
+    def end(self) -> int:
+        """One past the last."""
+        return self.first + self.count
 
 
 def partition(sizes: Sequence[int], parts: int) -> list[int]:
@@ -85,13 +78,28 @@ def _chain_order(geometry: Geometry) -> NDArray[np.int64]:
     return (layer + 1) * geometry.per_layer + chain
 
 
+def _holds(piece: bytes) -> bool:
+    """Whether a J2K packet holds code-block data: a lone byte is a header that includes none."""
+    return len(piece) > 1
+
+
+def _without_empty_ends(bounds: list[int], ordered: Sequence[bytes], layers: int) -> list[int]:
+    """Bounds moved back where a run would end with a chain's empty beginning, which is of use to the next run only."""
+    moved = bounds[:1]
+    for bound in bounds[1:]:
+        start = bound // layers * layers
+        only_empty = not any(map(_holds, ordered[start:bound]))
+        moved.append(start if bound < len(ordered) and only_empty and start > moved[-1] else bound)
+    return moved
+
+
 def cut_chains(header: bytes, j2k_packets: Sequence[bytes], packets: int) -> list[bytes]:
     """Payloads of a codestream: the protected one and ``packets`` droppable ones."""
     geometry = read_geometry(header)
     ordered = [j2k_packets[i] for i in _chain_order(geometry)]
     base = b"".join(j2k_packets[: geometry.per_layer])
     payloads = [pack_numbers([len(header)]) + header + base]
-    bounds = partition([len(p) for p in ordered], packets)
+    bounds = _without_empty_ends(partition([len(p) for p in ordered], packets), ordered, geometry.layers - 1)
     for a, b in pairwise(bounds):
         run = ordered[a:b]
         payloads.append(pack_numbers([a, b - a, *map(len, run)]) + b"".join(run))
@@ -144,16 +152,31 @@ def join_chains(payloads: Sequence[bytes | None]) -> bytes:
 def usable_chains(payloads: Sequence[bytes], received: BoolArray) -> BoolArray:
     """Packets of which something can be used. payloads: as sent; received: bool [..., n]; returns bool [..., n].
 
-    A packet that only goes on with a chain begun in earlier ones needs these; any other is of use by itself.
-    All need packet 0.
+    A packet in which a chain starts is of use by itself; one that only goes on with a chain needs the packets
+    since that chain's start. A chain that holds nothing any more counts for neither. All need packet 0.
     """
     (size,), at = unpack_numbers(payloads[0], 1)
-    layers = read_geometry(payloads[0][at : at + size]).layers - 1
-    runs = [_read_run(payload)[0] for payload in payloads[1:]]
+    geometry = read_geometry(payloads[0][at : at + size])
+    layers = geometry.layers - 1
+    content = _read_all(payloads[1:])
+    filled = np.array([_holds(piece) for _, pieces in content for piece in pieces]).reshape(-1, layers)
+    holds = np.logical_or.accumulate(filled[:, ::-1], axis=1)[:, ::-1]  # [chain, layer]: anything from here on?
+    runs = [run for run, _ in content]
     usable = received & received[..., :1]
     for k, run in enumerate(runs):
-        start = run.needs_from(layers)
-        if start is not None:
-            earlier = [1 + j for j in range(k) if runs[j].first + runs[j].count > start]
-            usable[..., 1 + k] &= received[..., earlier].all(axis=-1)
+        starts = range(-(-run.first // layers), -(-run.end // layers))  # chains that start in this run
+        if holds[starts, 0].any():
+            continue
+        chain, layer = divmod(run.first, layers)
+        earlier = [1 + j for j in range(k) if runs[j].end > chain * layers]
+        goes_on = received[..., earlier].all(axis=-1) if layer and holds[chain, layer] else False
+        usable[..., 1 + k] &= goes_on
     return usable
+
+
+def _read_all(payloads: Sequence[bytes]) -> list[tuple[Run, list[bytes]]]:
+    content = [_read_run(payload) for payload in payloads]
+    ends = [0, *(run.end for run, _ in content)]
+    if any(run.first != end for (run, _), end in zip(content, ends, strict=False)):
+        raise CodestreamError("packets don't follow one another")
+    return content

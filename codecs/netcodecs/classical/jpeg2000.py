@@ -65,6 +65,7 @@ class Jpeg2000(Codec):
     summary = "JPEG 2000 (OpenJPEG): protected base layer, droppable enhancement packets"
     Settings = Jpeg2000Settings
     operating_point_keys: ClassVar[Mapping[str, type]] = {"bpp": float}
+    label_settings = ("receiver",)
     settings: Jpeg2000Settings
 
     @property
