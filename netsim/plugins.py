@@ -1,4 +1,4 @@
-"""Plug-ins by entry point: groups ``netsim.codecs``, ``netsim.channels``, ``netsim.controllers``, ``netsim.metrics``."""
+"""Plug-ins by entry point, in the groups ``netsim.codecs``, ``.channels``, ``.controllers`` and ``.metrics``."""
 
 from __future__ import annotations
 

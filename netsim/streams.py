@@ -7,11 +7,22 @@ same draws for any number of workers, in any order, after a kill and in any engi
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Streams"]
+
+
+class _Key(np.random.bit_generator.ISeedSequence):
+    """Hands Philox its key as a seed sequence would: NumPy then asks the system for no entropy, which takes longest."""
+
+    def __init__(self, key: NDArray[np.uint64]) -> None:
+        self.key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
+        return self.key
 
 
 class Streams:
@@ -34,8 +45,9 @@ class Streams:
         words = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
         sequence = np.random.SeedSequence(seed, spawn_key=words)
         self.key: NDArray[np.uint64] = sequence.generate_state(2, np.uint64).astype(np.uint64)
+        self._seed: Any = _Key(self.key)
 
     def at(self, trial: int, slot: int) -> np.random.Generator:
         """A fresh generator for one slot of one trial."""
         counter = np.array([0, 0, slot, trial], dtype=np.uint64)
-        return np.random.Generator(np.random.Philox(key=self.key, counter=counter))
+        return np.random.Generator(np.random.Philox(self._seed, counter=counter))

@@ -16,14 +16,13 @@ NEAR_BPP = 0.35
 
 
 def with_condition(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with a column ``condition``: the channel, with link and engine where the frame has several.
+    """The frame with a column ``condition``: the channel, with the link where the frame has several.
 
-    frame: has columns channel, link, engine.
+    frame: has columns channel, link.
     """
     condition = [str(name) for name in frame["channel"]]
-    for column in ("link", "engine"):
-        if frame[column].nunique() > 1:
-            condition = [f"{one}, {more}" for one, more in zip(condition, frame[column], strict=True)]
+    if frame["link"].nunique() > 1:
+        condition = [f"{one}, {link}" for one, link in zip(condition, frame["link"], strict=True)]
     return frame.assign(condition=condition)
 
 

@@ -77,4 +77,5 @@ def _published(recipe: Recipe) -> dict[tuple[str, str, str], float]:
     if not first.startswith("# PUBLISHED"):
         raise InputError(f"`{path}` must say on its first line that it is published, and where", hint="# PUBLISHED. …")
     frame = pd.read_csv(path, comment="#")
-    return {(row.condition, row.scheme, row.quantity): row.published for row in frame.itertuples()}
+    rows = frame[["condition", "scheme", "quantity", "published"]].to_numpy()
+    return {(condition, scheme, quantity): float(value) for condition, scheme, quantity, value in rows}

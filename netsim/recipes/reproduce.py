@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netsim.recipes.compare import compare_channels, compare_summary
 from netsim.recipes.recipe import Recipe
 from netsim.runs.files import write_atomically
+from netsim.runs.folder import fresh_folder
 from netsim.runs.progress import Reporter
 
 if TYPE_CHECKING:
@@ -24,22 +25,26 @@ def reproduce(recipe: Recipe, full: bool, out: Path | None, workers: int, report
     folder = out or Path("runs") / f"{recipe.name.replace('/', '-')}-{'full' if full else 'quick'}"
     if recipe.compare == "channels":
         return _channels(recipe, folder)
-    from netsim.figures.illustrate import draw
+    from netsim.figures.kinds import KINDS, make
+    from netsim.figures.style import save
     from netsim.runs.pipeline import run_plan
     from netsim.runs.results import load_run
     from netsim.scenario.load import load_plan
 
     plan = load_plan(recipe.folder / str(recipe.scenario), recipe.full if full else recipe.quick)
     folder = run_plan(plan, folder, workers, reporter)
-    comparison = compare_summary(recipe, load_run(folder).summary)
-    figures = draw(recipe.figure, folder) if recipe.figure else []
-    return [_write(folder, comparison), *figures]
+    found = load_run(folder)
+    written = [_write(folder, compare_summary(recipe, found.summary))]
+    if recipe.figure is not None:
+        numbers, figure = make(recipe.figure, found.log, found.summary)
+        written += save(figure, numbers, folder, KINDS[recipe.figure].file_name)
+    return written
 
 
 def _channels(recipe: Recipe, folder: Path) -> list[Path]:
     from netsim.figures.channels import draw_channels
 
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = fresh_folder(folder)
     comparison = compare_channels(recipe)
     return [_write(folder, comparison), *draw_channels(comparison, folder)]
 

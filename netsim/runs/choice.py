@@ -1,8 +1,8 @@
-"""``engine: auto``: which engine answers a row, decided once its streams are there."""
+"""``engine: auto``: which engine answers a scheme, decided once its streams are there."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -21,60 +21,74 @@ _PRECISION_TRIALS = 400  # what sampling to a stated precision is taken to need,
 def resolve_engines(job: Job) -> tuple[Plan, list[str]]:
     """The plan with every row's engine chosen, and why, in sentences.
 
-    exact where it needs no more decodes than sampling is expected to need; array elsewhere where nothing feeds
-    back; event else.
+    One engine for a scheme over all channels of a link, since one table of decoded masks answers them all:
+    exact where that table is no larger than what sampling is expected to decode, array elsewhere, event where
+    something feeds back.
     """
-    rows, reasons, decodes = [], Counter[str](), Counter[str]()
-    for row in job.plan.rows:
-        engine, reason, count = _choose(job, row)
-        rows.append(replace(row, engine=engine))
-        reasons[f"{engine}: {reason}"] += 1
-        decodes[f"{engine}: {reason}"] += count
-    sentences = [
-        f"{reason} ({count} {'row' if count == 1 else 'rows'}, up to {decodes[reason]:,} decodes a picture in all)"
-        for reason, count in reasons.items()
-    ]
-    return replace(job.plan, rows=tuple(rows)), sentences
+    chosen: dict[int, str] = {}
+    told: dict[str, list[int]] = {}
+    for rows in _groups(job.plan.rows):
+        engine, reason, decodes = _choose(job, rows)
+        chosen |= dict.fromkeys((row.index for row in rows), engine)
+        told.setdefault(f"{engine}: {reason}", []).append(decodes)
+    rows_now = tuple(replace(row, engine=chosen[row.index]) for row in job.plan.rows)
+    sentences = [f"{reason}; {_expected(decodes)}" for reason, decodes in told.items()]
+    return replace(job.plan, rows=rows_now), sentences
 
 
-def _choose(job: Job, row: PlanRow) -> tuple[str, str, int]:
+def _expected(decodes: list[int]) -> str:
+    points = f"{len(decodes)} operating point{'' if len(decodes) == 1 else 's'}"
+    return f"{points}, about {sum(decodes):,} decodes a picture in all" if sum(decodes) else points
+
+
+def _groups(rows: Iterable[PlanRow]) -> Iterable[list[PlanRow]]:
+    found: dict[str, list[PlanRow]] = {}
+    for row in rows:
+        found.setdefault(repr((row.schemes, row.link, row.control)), []).append(row)
+    return found.values()
+
+
+def _choose(job: Job, rows: list[PlanRow]) -> tuple[str, str, int]:
     """(engine, why, decodes expected for the first picture)."""
-    if row.engine != "auto":
-        exact, _ = _decodes(job, row)
-        return row.engine, "as asked", exact
+    row = rows[0]
     if row.control is not None:
-        return "event", "a controller feeds back", len(row.schemes)
-    channel, link = row_channel(row), row_link(row)
-    reason = why_not_exact(channel, link)
-    exact, sampled = _decodes(job, row)
+        return "event", "a controller feeds back", 0
+    reason = next(filter(None, (why_not_exact(row_channel(one), row_link(one)) for one in rows)), "")
+    exact, sampled = (0, 0) if reason else _decodes(job, rows)
+    if row.engine != "auto":
+        return row.engine, "as asked", exact if row.engine == "exact" else sampled
     if reason:
-        return "array", reason, exact
+        return "array", reason, 0
     if exact == 0:
         return "array", f"more than {ALL_MASKS_PACKETS} packets", 0
     if exact <= sampled:
-        return "exact", "no more decodes than sampling", exact
-    return "array", "fewer decodes than exact", sampled
+        return "exact", "no more masks to decode than sampling meets", exact
+    return "array", f"{exact:,} masks are possible, fewer will be met", sampled
 
 
-def _decodes(job: Job, row: PlanRow) -> tuple[int, int]:
-    """Decodes of the first picture: (exact engine, 0 if unknown; expected when sampling)."""
+def _decodes(job: Job, rows: list[PlanRow]) -> tuple[int, int]:
+    """Decodes of the first picture over all channels: (exact engine, expected when sampling); 0 where unknown."""
+    row, shop = rows[0], workshop(job.store_path)
     coded = coded_picture(job.plan, row, 0, row.schemes[0])
-    shop = workshop(job.store_path)
     stream, codec = shop.encode(coded), shop.codec(coded)
-    protected = protection_from_spec(row.schemes[0].protection).protect(stream)
-    at_risk = np.flatnonzero(~protected.sent.protected)
     if codec.all_needed:
         return 1, 1
-    channel = row_channel(row)
-    if len(at_risk) > ALL_MASKS_PACKETS or not isinstance(channel, MarkovChannel):
+    protected = protection_from_spec(row.schemes[0].protection).protect(stream)
+    at_risk = np.flatnonzero(~protected.sent.protected)
+    if not 0 < len(at_risk) <= ALL_MASKS_PACKETS:
         return 0, 0
     received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
-    received[:, at_risk] = all_masks(len(at_risk)) if len(at_risk) else True
+    received[:, at_risk] = all_masks(len(at_risk))
     usable = codec.usable(stream, protected.recover(received))
     masks, which = np.unique(usable, axis=0, return_inverse=True)
-    probability = np.bincount(which.reshape(-1), channel.mask_probabilities(len(at_risk)) if len(at_risk) else None)
-    decodable = masks.any(axis=1)
     trials = job.plan.trials if job.plan.precision_db is None else _PRECISION_TRIALS
     draws = trials * max(1, job.plan.slots // len(job.plan.image_names))
-    expected = (1 - (1 - probability[decodable].clip(0, 1)) ** draws).sum()
-    return int(((probability > 0) & decodable).sum()), int(np.ceil(expected))
+    possible, never = np.zeros(len(masks), dtype=bool), np.ones(len(masks))
+    for one in rows:
+        channel = row_channel(one)
+        assert isinstance(channel, MarkovChannel)
+        probability = np.bincount(which.reshape(-1), channel.mask_probabilities(len(at_risk)), len(masks))
+        possible |= probability > 0
+        never *= (1 - probability.clip(0, 1)) ** draws
+    decodable = masks.any(axis=1)
+    return int((possible & decodable).sum()), int(np.ceil((1 - never[decodable]).sum()))

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from netsim.errors import InputError
 from netsim.runs.files import write_atomically
 
-__all__ = ["RunFolder", "read_manifest", "run_folder"]
+__all__ = ["RunFolder", "fresh_folder", "read_manifest", "run_folder"]
 
 
 class RunFolder:
@@ -66,6 +66,17 @@ def run_folder(out: Path | None, name: str, run_id: str) -> Iterator[RunFolder]:
             finally:
                 lock.close()
             return
+
+
+def fresh_folder(base: Path) -> Path:
+    """``base``, made now, or ``base-2``, … where there is one already: no result is written over another."""
+    for path in _candidates(base, numbered_from=2, itself=True):
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("numbers don't end")
 
 
 def _candidates(base: Path, numbered_from: int, itself: bool) -> Iterator[Path]:
