@@ -28,6 +28,8 @@ __all__ = ["simulate_trials", "timetable"]
 BoolArray = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
+_TILE_NUMBERS = 1 << 14  # uniforms at once: 128 KiB
+
 
 def timetable(slots: int, offer: Callable[[int], Offer], link: LinkProfile) -> list[SlotReception]:
     """When each packet starts and would arrive if nothing were lost and nothing jittered; the queue's drops.
@@ -52,30 +54,58 @@ def simulate_trials(
 
     offer(slot): what the slot sends, in every trial. Raises InputError if a packet is above the link's limit.
     """
-    from netsim.philox import uniforms  # compiled: not on the way to reading a scenario
-
-    states: Any = None
+    chain = _Chain(channel, losses, first, last)
     before_s = 0.0
     for plan in timetable(slots, offer, link):
         offered = offer(plan.slot)
         droppable = np.flatnonzero(~np.array(offered.protected, dtype=bool))
         on_wire = plan.fate[droppable] != DROPPED
-        head = 2 if plan.slot == 0 else 1  # initial_state (slot 0 only), enter_slot
-        drawn = uniforms(losses.key, first, last, plan.slot, head + 2 * len(droppable))
-        if plan.slot == 0:
-            states = _initial_states(channel, drawn[:, 0])
-        states = _enter_slot(channel, drawn[:, head - 1], states)
         steps: Any = 1
         if channel.step_s is not None and on_wire.any():
             starts = plan.sent_s[droppable][on_wire]
             steps = chain_steps(np.concatenate([[before_s], starts[:-1]]), starts, channel.step_s)
             before_s = float(starts[-1])
-        pairs = drawn[:, head:].reshape(last - first, len(droppable), 2)
         lost = np.zeros((last - first, len(plan.fate)), dtype=bool)
-        if on_wire.any():
-            received, states = _receive(channel, pairs if on_wire.all() else pairs[:, on_wire], states, steps)
-            lost[:, droppable[on_wire]] = ~received
+        chain.lose(plan.slot, droppable, on_wire, steps, lost)
         yield _batch(plan, link, lost, _jitter(link, jitter, plan, first, last), first)
+
+
+class _Chain:
+    """The channel's state in every trial, a tile of trials at a time: their uniforms stay in the processor's cache."""
+
+    def __init__(self, channel: Channel, losses: Streams, first: int, last: int) -> None:
+        self.channel, self.losses, self.first, self.last = channel, losses, first, last
+        self._tiles: dict[int, tuple[int, Any]] = {}  # first trial → (last trial, states)
+
+    def lose(self, slot: int, droppable: NDArray[np.int64], on_wire: BoolArray, steps: Any, lost: BoolArray) -> None:
+        """Draw a slot's losses into ``lost`` [t, n]; on_wire: which of the droppable packets reach the channel."""
+        from netsim.philox import uniforms  # compiled: not on the way to reading a scenario
+
+        head = 2 if slot == 0 else 1  # initial_state (slot 0 only), enter_slot
+        count = head + 2 * len(droppable)
+        if slot == 0:
+            step = max(1, _TILE_NUMBERS // count)
+            self._tiles = {at: (min(at + step, self.last), None) for at in range(self.first, self.last, step)}
+        everything, any_on_wire = bool(on_wire.all()), bool(on_wire.any())
+        columns = _as_slice(droppable[on_wire])
+        for at, (end, states) in self._tiles.items():
+            drawn = uniforms(self.losses.key, at, end, slot, count)
+            if slot == 0:
+                states = _initial_states(self.channel, drawn[:, 0])
+            states = _enter_slot(self.channel, drawn[:, head - 1], states)
+            if any_on_wire:
+                pairs = drawn[:, head:].reshape(end - at, len(droppable), 2)
+                received, states = _receive(self.channel, pairs if everything else pairs[:, on_wire], states, steps)
+                np.logical_not(received, out=received)
+                lost[at - self.first : end - self.first, columns] = received
+            self._tiles[at] = (end, states)
+
+
+def _as_slice(places: NDArray[np.int64]) -> Any:
+    """Places that follow each other as a slice, which copies faster."""
+    if len(places) and places[-1] - places[0] == len(places) - 1:
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
 
 
 def _initial_states(channel: Channel, drawn: Floats) -> Any:
@@ -92,7 +122,7 @@ def _enter_slot(channel: Channel, drawn: Floats, states: Any) -> Any:
 
 def _receive(channel: Channel, pairs: Floats, states: Any, steps: Any) -> tuple[BoolArray, Any]:
     if isinstance(channel, MarkovChannel):
-        return channel.receive_many(np.ascontiguousarray(pairs), states, steps)
+        return channel.receive_many(pairs, states, steps)
     done = [channel.receive(pair, state, steps) for pair, state in zip(pairs, states, strict=True)]
     return np.stack([received for received, _ in done]), [state for _, state in done]
 
@@ -106,6 +136,6 @@ def _jitter(link: LinkProfile, streams: Streams, plan: SlotReception, first: int
 
 
 def _batch(plan: SlotReception, link: LinkProfile, lost: BoolArray, jitter_s: Floats | None, first: int) -> SlotBatch:
-    arrival_s = np.broadcast_to(plan.arrival_s, lost.shape) if jitter_s is None else plan.arrival_s + jitter_s
+    arrival_s = plan.arrival_s if jitter_s is None else plan.arrival_s + jitter_s
     trials = np.arange(first, first + len(lost))
     return settled(plan, link, lost, arrival_s, trials, np.ones(len(lost)))

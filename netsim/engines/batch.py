@@ -46,15 +46,20 @@ def settled(
     weight: Floats,
     rest: float = 0.0,
 ) -> SlotBatch:
-    """Fates from what the channel takes and when packets arrive (lost ones: would have); plan: the slot's timetable."""
+    """Fates from what the channel takes and when packets arrive (lost ones: would have); plan: the slot's timetable.
+
+    lost: bool [t, n]. arrival_s: float64 [t, n], or [n] where packets arrive at the same times in every outcome.
+    """
     dropped = plan.fate == DROPPED
     deadline_s = np.inf if link.deadline_s is None else plan.start_s + link.deadline_s
-    fate = np.where(lost, LOST, np.where(arrival_s <= deadline_s, DELIVERED, LATE)).astype(np.uint8)
+    in_time = np.where(arrival_s <= deadline_s, np.uint8(DELIVERED), np.uint8(LATE))
+    fate = np.where(lost, np.uint8(LOST), in_time)
     fate[:, dropped] = DROPPED
     if dropped.all():
         end_s = np.full(len(lost), plan.start_s)
     else:
-        end_s = np.minimum(arrival_s[:, ~dropped].max(axis=1), deadline_s)
+        last_s = arrival_s[..., ~dropped].max(axis=-1)
+        end_s = np.array(np.broadcast_to(np.minimum(last_s, deadline_s), len(lost)))
     return SlotBatch(
         slot=plan.slot,
         tag=plan.tag,

@@ -85,8 +85,9 @@ def distributions(
             start = _after(channel, start, len(at_risk))
         lost = np.zeros((len(table.masks), len(plan.fate)), dtype=bool)
         lost[:, at_risk] = ~table.masks
-        arrival_s = np.broadcast_to(plan.arrival_s, lost.shape)
-        yield settled(plan, link, lost, arrival_s, np.zeros(len(lost), dtype=np.int64), table.probability, table.rest)
+        yield settled(
+            plan, link, lost, plan.arrival_s, np.zeros(len(lost), dtype=np.int64), table.probability, table.rest
+        )
 
 
 def _after(channel: MarkovChannel, start: Vector, steps: int) -> Vector:
