@@ -135,8 +135,8 @@ def _array(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
 
 def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
     images, channel = len(plan.image_names), row_channel(row)
-    runs_alike = getattr(channel, "start", "") == "stationary" and channel.step_s is None
-    slots = min(plan.slots, images) if runs_alike else plan.slots  # further rounds would say the same again
+    alike = getattr(channel, "start", "") == "stationary" and channel.step_s is None and plan.slots % images == 0
+    slots = images if alike else plan.slots  # further rounds would say the same again
 
     def offer(slot: int) -> Offer:
         return _offer(plan, senders, slot)

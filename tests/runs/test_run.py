@@ -1,0 +1,168 @@
+"""Whole runs: the log's laws, determinism, resuming, and that nothing is overwritten."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import netsim
+from netsim.errors import InputError
+from netsim.runs import pipeline, transport
+from netsim.runs.log import SCHEMA
+
+FATES = ["packets_delivered", "packets_lost", "packets_late", "packets_dropped"]
+
+
+def test_log_keeps_its_laws(scenario: Path) -> None:
+    run = netsim.run(scenario)
+    log = run.log
+    assert run.path == Path("runs/small-1")
+    assert list(log.columns) == SCHEMA.names
+    sampled = log[log["engine"] == "array"]
+    assert (sampled.groupby("row").size() == 20 * 5).all()
+    assert (log["packets_sent"] == log[FATES].sum(axis=1)).all()
+    assert (log["psnr_db"].isna() == (log["status"] == "failed")).all()
+    assert (log["packets_usable"][log["status"] == "failed"] == 0).all()
+    assert (log["time_s"] >= log["start_s"]).all()
+    exact = log[log["engine"] == "exact"]
+    weights = exact.groupby(["row", "image"])["weight"].sum()
+    np.testing.assert_allclose(weights, 1, atol=1e-12)
+    full = log[log["status"] == "full"].groupby(["scheme", "operating_point", "image"])["psnr_db"].nunique()
+    assert (full == 1).all()
+    assert run.manifest["status"] == "finished"
+    assert run.manifest["tools"]["jpeg2000"]
+    assert set(run.summary["channel"]) == {"EP4", "switching"}
+
+
+def test_all_schemes_meet_the_same_losses(scenario: Path) -> None:
+    log = netsim.run(scenario, overrides=["engine=array"]).log
+    jpeg = log[(log["codec"] == "jpeg") & (log["channel"] == "EP4")]
+    lost = jpeg.pivot_table(index=["trial", "slot"], columns="protection", values="packets_lost")
+    assert (lost["none"] == lost["reed-solomon 30%"]).all()
+
+
+@pytest.mark.parametrize("engine", ["array", "event", "auto"])
+def test_same_bytes_for_any_number_of_workers(scenario: Path, engine: str) -> None:
+    command = [sys.executable, "-m", "netsim.cli", "run", str(scenario), "--set", f"engine={engine}"]
+    logs = []
+    for workers in ("1", "2"):
+        environment = {**os.environ, "NETSIM_STORE": f"{scenario.parent}/store{workers}.sqlite"}
+        subprocess.run([*command, "--workers", workers, "--out", workers], check=True, env=environment, timeout=120)
+        logs.append((scenario.parent / workers / "log.parquet").read_bytes())
+    assert logs[0] == logs[1]
+
+
+def test_event_and_array_write_the_same_log(scenario: Path) -> None:
+    frames = []
+    for engine in ("event", "array"):
+        log = netsim.run(scenario, out=engine, overrides=[f"engine={engine}", "link.wlan.jitter_s=0.06"]).log
+        frames.append(log.drop(columns=["run_id", "engine"]))
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_exact_is_what_sampling_tends_to(scenario: Path) -> None:
+    overrides = ["channels=[EP4]", "trials=4000"]
+    exact = netsim.run(scenario, out="exact", overrides=[*overrides, "engine=exact"]).summary
+    array = netsim.run(scenario, out="array", overrides=[*overrides, "engine=array"]).summary
+    assert (exact["psnr_low"] == exact["psnr_high"]).all()
+    half = (array["psnr_high"] - array["psnr_low"]) / 2
+    assert ((exact["psnr_db"] - array["psnr_db"]).abs() < 2.5 * half).all()  # 4.9 standard errors
+    np.testing.assert_allclose(exact["bpp"], array["bpp"], rtol=1e-12)
+
+
+def test_second_run_does_not_touch_the_first(scenario: Path) -> None:
+    first = netsim.run(scenario, out="here")
+    before = {path: path.read_bytes() for path in first.path.iterdir()}
+    second = netsim.run(scenario, out="here")
+    assert second.path == Path("here-2")
+    assert {path: path.read_bytes() for path in first.path.iterdir()} == before
+    assert (second.path / "log.parquet").read_bytes() == before[first.path / "log.parquet"]
+
+
+def test_a_broken_run_goes_on_where_it_was(scenario: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = netsim.run(scenario, out="whole")
+    real, calls = transport.transport_part, []
+
+    def breaks(job: object, key: object) -> None:
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        calls.append(key)
+        real(job, key)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "transport_part", breaks)
+        with pytest.raises(KeyboardInterrupt):
+            netsim.run(scenario, out="broken")
+    parts = {path: path.stat().st_mtime_ns for path in Path("broken/parts").glob("*.npz")}
+    assert len(parts) == 4
+    with pytest.raises(InputError, match="not finished"):
+        netsim.load("broken")
+
+    again: list[object] = []
+    monkeypatch.setattr(pipeline, "transport_part", lambda job, key: (again.append(key), real(job, key)))
+    resumed = netsim.run(scenario, out="broken")
+    assert resumed.path == Path("broken")
+    assert not set(map(str, again)) & set(map(str, calls))
+    assert (resumed.path / "log.parquet").read_bytes() == (whole.path / "log.parquet").read_bytes()
+    assert not (resumed.path / "parts").exists()
+
+
+def test_a_killed_process_leaves_nothing_half_written(scenario: Path) -> None:
+    command = [sys.executable, "-m", "netsim.cli", "run", str(scenario), "--out", "killed", "--workers", "2"]
+    command += ["--set", "engine=event", "--set", "trials=300"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any(Path("killed/parts").glob("*.npz")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not Path("killed/log.parquet").exists()
+    for path in Path("killed/parts").glob("*.npz"):
+        assert len(transport.read_part(path)["trial"]) == 300 * 5
+    subprocess.run(command, check=True, timeout=120, stderr=subprocess.DEVNULL)
+    subprocess.run([*command[:6], "afresh", *command[7:]], check=True, timeout=120, stderr=subprocess.DEVNULL)
+    assert Path("killed/log.parquet").read_bytes() == Path("afresh/log.parquet").read_bytes()
+
+
+def test_rows_at_arrivals_build_the_picture_up(scenario: Path) -> None:
+    log = netsim.run(scenario, overrides=["log=packets", "engine=array", "link=geo", "channels=[ge-15]"]).log
+    jpeg2000 = log[(log["codec"] == "jpeg2000") & (log["operating_point"] == "bpp=1")]
+    for _, slot in jpeg2000.groupby(["row", "trial", "slot"]):
+        assert slot["packet"].isna().tolist() == [False] * (len(slot) - 1) + [True]
+        assert slot["time_s"].is_monotonic_increasing
+        assert slot["packets_usable"].is_monotonic_increasing
+        assert slot["bytes"].is_monotonic_increasing
+        last = slot.iloc[-1]
+        assert last["packets_delivered"] == len(slot) - 1
+        assert last["psnr_db"] == slot.iloc[-2]["psnr_db"]
+        assert (slot["packets_sent"] == slot[FATES].sum(axis=1)).all()
+
+
+def test_precision_runs_until_it_is_reached(scenario: Path) -> None:
+    overrides = ["precision=0.4 dB", "trials=5000", "engine=array"]
+    run = netsim.run(scenario, overrides=overrides)
+    half = (run.summary["psnr_high"] - run.summary["psnr_low"]) / 2
+    assert (half <= 0.4).all()
+    assert run.summary["trials"].nunique() > 1
+    assert "reached in 10 of 10" in run.manifest["precision"][0]
+    limited = netsim.run(scenario, overrides=["precision=0.01 dB", "trials=64", "engine=array"])
+    assert "stopped at the limit of 64 trials" in limited.manifest["precision"][0]
+
+
+def test_controlled_rows_follow_the_reports(scenario: Path) -> None:
+    overrides = [
+        "codecs=[{jpeg: {quality: 30}}]",
+        "protection=[none, {reed-solomon: 30%}, {reed-solomon: 50%}]",
+        "control={previous-interval: {interval_slots: 3, factor: 2}}",
+        "slots=30",
+    ]
+    log = netsim.run(scenario, overrides=overrides).log
+    assert set(log["engine"]) == {"event"}
+    assert log["protection"].nunique() == 3
+    assert log["scheme"].nunique() == 1
