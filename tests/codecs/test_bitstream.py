@@ -105,8 +105,7 @@ def test_the_packet_limit_raises_the_number_of_packets(name: str) -> None:
     stream = made(name).encode(IMAGE, OperatingPoint("bpp", 1.0), 40)
     assert stream.sizes_bytes.max() <= 40
     assert len(stream) == -(-free.bytes_total // 40)
-    with pytest.raises(InputError, match=rf"{name}: packets = 10 can't hold \d+ bytes at 40 each"):
-        made(name, packets=10).encode(IMAGE, OperatingPoint("bpp", 1.0), 40)
+    assert len(made(name, packets=10).encode(IMAGE, OperatingPoint("bpp", 1.0), 40)) == len(stream)
 
 
 @pytest.mark.parametrize("name", ["vvc", "hevc"])

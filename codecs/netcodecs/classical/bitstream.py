@@ -160,13 +160,7 @@ class BitstreamCodec(Codec):
         packets = self.settings.packets
         if limit is None:
             return packets
-        needed = -(-total_bytes // limit)
-        if needed > packets and "packets" in self.settings.model_fields_set:
-            hint = f"leave `packets` out, or give at least {needed}"
-            raise InputError(
-                f"{self.name}: packets = {packets} can't hold {total_bytes} bytes at {limit} each", hint=hint
-            )
-        return max(packets, needed)
+        return max(packets, -(-total_bytes // limit))
 
     def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
         """All packets if all arrived, else none."""

@@ -96,20 +96,13 @@ class Jpeg2000(Codec):
         packets = self.settings.packets
         if limit is None:
             return self._at_rate(image, target_bpp, packets)
-        chosen = "packets" in self.settings.model_fields_set
         total_bytes = target_bpp * image.shape[0] * image.shape[1] / 8
-        if not chosen:
-            packets = max(packets, math.ceil(total_bytes / limit) - 1)
+        packets = max(packets, math.ceil(total_bytes / limit) - 1)
         for _ in range(LIMIT_STEPS):
             payloads = self._at_rate(image, target_bpp, packets)
             largest = max(map(len, payloads))
             if largest <= limit:
                 return payloads
-            if chosen:
-                hint = "leave `packets` out and as many are made as the limit needs, or give more"
-                raise InputError(
-                    f"jpeg2000: packets = {packets} needs {largest} bytes, the limit is {limit}", hint=hint
-                )
             if limit < _least_protected_bytes(payloads[0]):
                 break
             packets = min(MAX_PACKETS, max(packets + 1, min(math.ceil(packets * largest / limit), 2 * packets)))
