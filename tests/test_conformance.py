@@ -177,7 +177,7 @@ class Smuggling(Stripes):
 
     def picture(self, stream: Stream, mask: BoolArray) -> Image:
         picture = super().picture(stream, mask)
-        return picture if stream.shape == picture.shape[:2] else 255 - picture
+        return picture if stream.shape == picture.shape[:2] else np.invert(picture)
 
 
 class EvenOnly(Stripes):
