@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml requirements.lock
 
 # Real codecs over EP1–EP6: under five minutes on two cores; the figures and the report lie in runs/demo/.
 demo: $(STAMP)
-	$(BIN)/netsim run scenarios/demo.yaml --out runs/demo --figures
+	$(BIN)/netsim run scenarios/ep_sweep.yaml --out runs/demo --figures
 
 # Checks, then all tests.
 test: $(STAMP) check

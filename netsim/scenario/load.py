@@ -267,21 +267,27 @@ def _rows(
     channels: list[tuple[Any, str]],
     links: list[tuple[Any, str]],
 ) -> tuple[PlanRow, ...]:
-    if model.control is None:
-        choices: list[tuple[SchemeSpec, ...]] = [(scheme,) for group in schemes for scheme in group]
-        control_name = ""
-    else:
-        choices = [tuple(group) for group in schemes]
-        with _standing_at(document, ("control",)):
-            for group in choices:
-                controller = controller_from_spec(model.control, [protection_from_spec(s.protection) for s in group])
-            control_name = controller.name
+    choices = list(_choices(document, model.control, schemes))
     conditions = [(c, li, choice) for c in channels for li in links for choice in choices]
     rows = []
-    for i, ((channel, channel_name), (link, link_name), choice) in enumerate(conditions):
+    for i, ((channel, channel_name), (link, link_name), (choice, control, control_name)) in enumerate(conditions):
         with _standing_at(document, ("engine",)):
-            check_engine(model.engine, channel, link, model.control)
-        rows.append(
-            PlanRow(i, choice, channel, channel_name, link, link_name, model.engine, model.control, control_name)
-        )
+            check_engine(model.engine, channel, link, control)
+        rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, model.engine, control, control_name))
     return tuple(rows)
+
+
+_Choice = tuple[tuple[SchemeSpec, ...], Any, str]
+
+
+def _choices(document: Document, control: Any, groups: list[list[SchemeSpec]]) -> Iterable[_Choice]:
+    """(schemes to choose among, control, its name): single schemes where nothing is controlled."""
+    several = isinstance(control, list)
+    for i, spec in enumerate(control if several else [control]):
+        if spec is None or spec == "none":
+            yield from (((scheme,), None, "") for group in groups for scheme in group)
+            continue
+        for group in groups:
+            with _standing_at(document, ("control", i) if several else ("control",)):
+                name = controller_from_spec(spec, [protection_from_spec(s.protection) for s in group]).name
+            yield tuple(group), spec, name

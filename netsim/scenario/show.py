@@ -11,7 +11,10 @@ __all__ = ["plan_json", "plan_text"]
 
 def plan_text(plan: Plan) -> str:
     """A few lines: what will be sent over what, how often."""
-    schemes = list(dict.fromkeys(f"{row.label} ({_points(row)})" for row in plan.rows))
+    points: dict[str, dict[str, None]] = {}
+    for row in plan.rows:
+        points.setdefault(row.label, {}).update(dict.fromkeys(scheme.operating_point for scheme in row.schemes))
+    schemes = [f"{label}: {', '.join(known)}" for label, known in points.items()]
     lines = [
         f"{plan.name}: {len(plan.rows)} rows",
         f"  images    {', '.join(plan.image_names)}",
@@ -21,10 +24,6 @@ def plan_text(plan: Plan) -> str:
         f"  each      {plan.trials} trials of {plan.slots} slots, seed {plan.seed}",
     ]
     return "\n".join(lines)
-
-
-def _points(row: object) -> str:
-    return ", ".join(dict.fromkeys(scheme.operating_point for scheme in row.schemes))  # type: ignore[attr-defined]
 
 
 def plan_json(plan: Plan) -> str:
