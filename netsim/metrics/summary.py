@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from netsim.metrics.intervals import Estimate, batch_labels, mean_interval, rati
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GROUP", "LOSSLESS_DB", "slot_quality", "summarise"]
+__all__ = ["GROUP", "LOSSLESS_DB", "NEEDED", "slot_quality", "summarise", "summarise_groups"]
 
 GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
 """Columns that tell one row of a summary from another."""
@@ -23,12 +24,13 @@ GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
 LOSSLESS_DB = 100.0
 """What a picture that arrived without any error counts as in means of PSNR (its PSNR is infinite)."""
 
-_NEEDED = [
+NEEDED = [
     *GROUP,
     *("row", "trial", "slot", "packet", "image", "mode", "protection", "seed", "status", "psnr_db", "weight"),
     *("bytes", "bpp", "packets_sent", "packets_lost", "packets_late", "packets_dropped"),
     *("packets_recovered", "packets_usable"),
 ]
+"""Columns that a summary is made of; ``ms_ssim`` may stand beside them."""
 
 
 def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
@@ -53,17 +55,27 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
     unresolved (``netsim.metrics.exact``). Raises InputError if the log is empty or lacks columns.
     """
-    import pandas as pd
-
-    missing = [name for name in _NEEDED if name not in log.columns]
+    missing = [name for name in NEEDED if name not in log.columns]
     if missing:
         raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
     slots = log[log["packet"].isna()]
-    if slots.empty:
-        raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
     with_ms_ssim = "ms_ssim" in slots.columns and bool(slots["ms_ssim"].notna().any())
-    groups = slots.groupby(GROUP, sort=False, observed=True)
+    return summarise_groups(slots.groupby(GROUP, sort=False, observed=True), failure_db, with_ms_ssim)
+
+
+def summarise_groups(
+    groups: Iterable[tuple[tuple[Any, ...], pd.DataFrame]], failure_db: float, with_ms_ssim: bool
+) -> pd.DataFrame:
+    """The same from groups that are read one at a time, so that a long log never stands in memory whole.
+
+    groups: values of ``GROUP`` and the group's slots, without rows of single packets; strings may be categories.
+    with_ms_ssim: whether any slot of the log has MS-SSIM. Raises InputError if there is no group.
+    """
+    import pandas as pd
+
     rows = [dict(zip(GROUP, key, strict=True)) | _row(part, failure_db, with_ms_ssim) for key, part in groups]
+    if not rows:
+        raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
     return pd.DataFrame(rows).assign(failure_db=failure_db)
 
 
@@ -97,8 +109,8 @@ def _row(part: pd.DataFrame, failure_db: float, with_ms_ssim: bool) -> dict[str,
 
 def _one_or_mixed(column: pd.Series[Any]) -> str:
     """The value that all rows share; a controller may have chosen several."""
-    values = column.fillna("").unique()
-    return str(values[0]) if len(values) == 1 else "mixed"
+    values = {"" if value is None or value != value else str(value) for value in column.unique()}
+    return values.pop() if len(values) == 1 else "mixed"
 
 
 def _trials(part: pd.DataFrame) -> NDArray[np.int64]:

@@ -59,10 +59,9 @@ def load_run(path: str | Path) -> Run:
 
 
 def write_summary(folder: RunFolder, failure_db: float) -> None:
-    """Write summary.csv from the log."""
-    import pandas as pd
+    """Write summary.csv from the log, one group of the log in memory at a time."""
+    from netsim.metrics.summary import summarise_groups
+    from netsim.runs.slots import has_ms_ssim, slot_groups
 
-    from netsim.metrics.summary import summarise
-
-    summary = summarise(pd.read_parquet(folder.log), failure_db)
+    summary = summarise_groups(slot_groups(folder.log), failure_db, has_ms_ssim(folder.log))
     write_atomically(folder.summary, lambda file: file.write(summary.to_csv(index=False).encode()))
