@@ -20,10 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def codecs_command(as_json: AsJson = False) -> None:
-    """List the installed codecs: operating points, settings and their defaults.
-
-    Example: netsim codecs
-    """
+    """List the installed codecs: operating points, settings and their defaults."""
     codecs = [_describe(name) for name in _names()]
     if as_json:
         typer.echo(json.dumps(codecs, indent=2, ensure_ascii=False))
@@ -51,10 +48,7 @@ def check_codec_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try out whether a codec keeps its contract; exit code 1 if it doesn't.
-
-    Example: netsim check-codec jpeg2000 --set receiver=resilient
-    """
+    """Try out whether a codec keeps its contract; exit code 1 if it doesn't."""
     from netsim.codec import create_codec
     from netsim.conformance import check_codec
 
