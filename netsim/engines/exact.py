@@ -21,7 +21,15 @@ from netsim.errors import InputError
 from netsim.links.profile import LinkProfile
 from netsim.links.timing import chain_steps
 
-__all__ = ["ALL_MASKS_PACKETS", "MaskTable", "all_masks", "distributions", "mask_table", "why_not_exact"]
+__all__ = [
+    "ALL_MASKS_PACKETS",
+    "MaskTable",
+    "all_masks",
+    "distributions",
+    "mask_table",
+    "step_matrices",
+    "why_not_exact",
+]
 
 BoolArray = NDArray[np.bool_]
 Vector = NDArray[np.float64]
@@ -70,19 +78,16 @@ def distributions(
     for plan in timetable(slots, offer, link):
         protected = np.array(offer(plan.slot).protected, dtype=bool)
         at_risk = np.flatnonzero(~protected & (plan.fate != DROPPED))
-        chain = channel
-        if channel.step_s is not None and len(at_risk):
-            starts = plan.sent_s[at_risk]
-            steps = chain_steps(np.concatenate([[before_s], starts[:-1]]), starts, channel.step_s)
-            before_s = float(starts[-1])
-            table = _varying(channel, steps, start, coverage)
-            start = _after(channel, start, int(steps.sum()))
+        powers, before_s = step_matrices(channel, plan.sent_s[at_risk], before_s)
+        if channel.step_s is None and len(at_risk) > ALL_MASKS_PACKETS and by_count(plan.slot):
+            table = _counts(channel, len(at_risk), start)
+        elif channel.step_s is None:
+            table = mask_table(channel, len(at_risk), start, coverage)
         else:
-            if len(at_risk) > ALL_MASKS_PACKETS and by_count(plan.slot):
-                table = _counts(chain, len(at_risk), start)
-            else:
-                table = mask_table(chain, len(at_risk), start, coverage)
-            start = _after(channel, start, len(at_risk))
+            table = _table(powers, channel.loss, start, coverage)
+        if channel.start != "stationary":  # a stationary start stays what it is, to the bit
+            for power in powers:
+                start = start @ power
         lost = np.zeros((len(table.masks), len(plan.fate)), dtype=bool)
         lost[:, at_risk] = ~table.masks
         yield settled(
@@ -90,23 +95,21 @@ def distributions(
         )
 
 
-def _after(channel: MarkovChannel, start: Vector, steps: int) -> Vector:
-    """Distribution of the state after a number of steps; a stationary start stays what it is, to the bit."""
-    if channel.start == "stationary":
-        return start
-    return np.asarray(start @ np.linalg.matrix_power(channel.transition, steps))
+def step_matrices(channel: MarkovChannel, sent_s: Vector, before_s: float) -> tuple[list[Vector], float]:
+    """The chain's transition before each of these packets, and the time of the last of them.
+
+    One step each, or with ``step_s`` as many as lie between the packets' times; before_s: time of the packet before.
+    """
+    if channel.step_s is None or not len(sent_s):
+        return [channel.transition] * len(sent_s), before_s
+    steps = chain_steps(np.concatenate([[before_s], sent_s[:-1]]), sent_s, channel.step_s)
+    return [np.linalg.matrix_power(channel.transition, int(step)) for step in steps], float(sent_s[-1])
 
 
 def _counts(channel: MarkovChannel, packets: int, start: Vector) -> MaskTable:
     """One mask per loss count, its first packets lost, with the probability of the count."""
     probability = channel.loss_count_probabilities(packets, start)
     return MaskTable(np.arange(packets) >= np.arange(packets + 1)[:, None], probability, 0.0)
-
-
-def _varying(channel: MarkovChannel, steps: NDArray[np.int64], start: Vector, coverage: float) -> MaskTable:
-    """Masks where the chain takes a different number of steps before each packet."""
-    powers = [np.linalg.matrix_power(channel.transition, int(step)) for step in steps]
-    return _table(powers, channel.loss, start, coverage)
 
 
 def all_masks(packets: int) -> BoolArray:

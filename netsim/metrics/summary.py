@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from netsim.errors import InputError
 from netsim.metrics.exact import bounded_mean
 from netsim.metrics.intervals import Estimate, batch_labels, mean_interval, ratio_interval, widened
+from netsim.metrics.stratified import stratified_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     - failure_db, as given
 
     Sampled slots are correlated within a trial: see ``netsim.metrics.intervals`` for how the intervals are made.
-    Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
+    Stratified rows: see ``netsim.metrics.stratified``. Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
     unresolved (``netsim.metrics.exact``). Raises InputError if the log is empty or lacks columns.
     """
     missing = [name for name in NEEDED if name not in log.columns]
@@ -102,6 +103,8 @@ def _row(part: pd.DataFrame, failure_db: float, with_ms_ssim: bool) -> dict[str,
     }
     if exact:
         quality = _exact_quality(part, weights, failure_db, with_ms_ssim)
+    elif first["engine"] == "stratified":
+        quality = _stratified_quality(part, weights, failure_db, with_ms_ssim)
     else:
         quality = _sampled_quality(part, weights, trial, failure_db, with_ms_ssim)
     return told | counts | quality | _traffic(part, weights)
@@ -173,6 +176,30 @@ def _exact_quality(
         similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
         similarity[failed] = 0.0
         found |= _named("ms_ssim", bounded_mean(similarity, weights, picture, unresolved, 0.0, 1.0, within_known=True))
+    return found
+
+
+def _stratified_quality(
+    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, with_ms_ssim: bool
+) -> dict[str, float]:
+    status = part["status"].to_numpy()
+    failed, unresolved = status == "failed", status == "unresolved"
+    slot, stratum = (part[name].to_numpy(dtype=np.int64) for name in ("slot", "packets_lost"))
+
+    def mean(values: NDArray[np.float64], worst: float, best: float) -> Estimate:
+        return stratified_mean(values, weights, slot, stratum, unresolved, worst, best)
+
+    quality = slot_quality(part, failure_db)
+    shown = ~failed & ~unresolved
+    found = _named("psnr_db", mean(quality, failure_db, LOSSLESS_DB), "psnr")
+    found["psnr_variance_over_trials"] = math.nan
+    found["psnr_received_db"] = _mean(quality[shown], weights[shown])
+    ratio = mean(failed.astype(np.float64), 0.0, 1.0)
+    found |= _named("failure_ratio", Estimate(ratio.value, max(0.0, ratio.low), min(1.0, ratio.high)), "failure")
+    if with_ms_ssim:
+        similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+        similarity[failed] = 0.0
+        found |= _named("ms_ssim", mean(similarity, 0.0, 1.0))
     return found
 
 
