@@ -32,7 +32,8 @@ class Streams:
     purpose: strings that name what is drawn ("channel", "EP4"); different purposes never share a number.
 
     The Philox key is derived from a ``SeedSequence`` with the purpose as spawn key; trial and slot stand
-    in the upper half of Philox's 256-bit counter, so a slot has 2**128 blocks of its own.
+    in the upper half of Philox's 256-bit counter, so a slot has 2**128 blocks of its own; 2**64 of them for
+    each attempt (retransmissions draw apart, so that they move nobody else's numbers).
 
     >>> a, b = Streams(7, "channel", "EP4"), Streams(7, "channel", "EP4")
     >>> _ = a.at(0, 0).random(5)                      # draws elsewhere change nothing
@@ -47,7 +48,7 @@ class Streams:
         self.key: NDArray[np.uint64] = sequence.generate_state(2, np.uint64).astype(np.uint64)
         self._seed: Any = _Key(self.key)
 
-    def at(self, trial: int, slot: int) -> np.random.Generator:
-        """A fresh generator for one slot of one trial."""
-        counter = np.array([0, 0, slot, trial], dtype=np.uint64)
+    def at(self, trial: int, slot: int, attempt: int = 0) -> np.random.Generator:
+        """A fresh generator for one slot of one trial; attempt: the how-manieth retransmission draws, 0 for none."""
+        counter = np.array([0, attempt, slot, trial], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(self._seed, counter=counter))

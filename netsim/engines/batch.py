@@ -18,11 +18,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SlotBatch:
-    """Outcomes of one slot with one sender's choice (tag); t of them, n packets.
+    """Outcomes of one slot with one sender's choice (tag); t of them, n packets, m = n · attempts transmissions.
 
     trials: int64 [t]. weight: float64 [t], 1 for a simulated slot, a probability in the exact engine.
     rest: probability that no outcome here stands for. start_s, end_s: float64 [t], start of the slot and when its
-    outcome was final. sent_s, arrival_s: float64 [t, n], nan where there was none. fate: uint8 [t, n].
+    outcome was final. sent_s, arrival_s: float64 [t, m], nan where there was none. fate: uint8 [t, m]; in the order
+    of ``SlotReception``. attempts: above 1 only with ARQ.
     """
 
     slot: int
@@ -35,6 +36,7 @@ class SlotBatch:
     sent_s: Floats
     arrival_s: Floats
     fate: NDArray[np.uint8]
+    attempts: int = 1
 
 
 def settled(
@@ -93,4 +95,5 @@ def stacked(trials: Iterable[tuple[int, list[SlotReception]]]) -> Iterator[SlotB
             sent_s=np.stack([one.sent_s for one in ones]),
             arrival_s=np.stack([one.arrival_s for one in ones]),
             fate=np.stack([one.fate for one in ones]),
+            attempts=ones[0].attempts,
         )

@@ -3,7 +3,8 @@
 Randomness. Of slot s of a trial, ``losses.at(trial, s)`` gives, in this order: one uniform for
 ``channel.initial_state`` (slot 0 only), one for ``channel.enter_slot``, then uniforms [n, 2] for the packets
 that are not protected, in sending order; and ``jitter.at(trial, s)`` one uniform per packet, protected or
-not. Nothing else is drawn. (A packet that the queue drops keeps its numbers, unread.)
+not. Nothing else is drawn. (A packet that the queue drops keeps its numbers, unread.) The k-th retries of a
+slot's packets read ``losses.at(trial, s, k)``, [n, 2], and ``jitter.at(trial, s, k)``, [n], in the same way.
 
 Times follow the formulas of ``netsim.links.timing``, to the bit.
 """
@@ -19,23 +20,35 @@ from numpy.typing import NDArray
 from netsim.channels.base import Channel
 from netsim.links.flight import Flight
 from netsim.links.losses import Losses
-from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, Offer, Report
+from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, Arq, Offer, Report
 from netsim.links.processes import Clock, FeedbackPath, Link, Receiver, Sender
 from netsim.links.profile import LinkProfile
 from netsim.streams import Streams
 
-__all__ = ["DELIVERED", "DROPPED", "LATE", "LOST", "Offer", "Report", "SlotReception", "simulate_trial"]
+__all__ = [
+    "DELIVERED",
+    "DROPPED",
+    "LATE",
+    "LOST",
+    "UNSENT",
+    "Arq",
+    "Offer",
+    "Report",
+    "SlotReception",
+    "simulate_trial",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class SlotReception:
-    """What became of one slot's packets, in sending order.
+    """What became of one slot's n packets, in sending order: m transmissions, m = n without ARQ.
 
+    With ARQ, m = n · attempts: transmission i < n is the first of packet i, transmission k · n + i its k-th retry.
     start_s: when the slot was offered to the link. end_s: when its outcome was final: the last arrival (a lost
     packet's would-be arrival included), at the latest the deadline.
-    sent_s: float64 [n], start of each transmission; nan if dropped.
-    arrival_s: float64 [n], nan if lost or dropped; late packets have theirs.
-    fate: uint8 [n], DELIVERED, LOST, LATE or DROPPED: each packet has exactly one.
+    sent_s: float64 [m], start of each transmission; nan if dropped (a retry: when it was dropped) or not made.
+    arrival_s: float64 [m], nan if lost, dropped or not made; late packets have theirs.
+    fate: uint8 [m], DELIVERED, LOST, LATE or DROPPED: each transmission has exactly one; UNSENT if never made.
     """
 
     slot: int
@@ -45,14 +58,16 @@ class SlotReception:
     sent_s: NDArray[np.float64]
     arrival_s: NDArray[np.float64]
     fate: NDArray[np.uint8]
+    attempts: int = 1
 
     @property
     def received(self) -> NDArray[np.bool_]:
-        """bool [n]: True where a packet was there in time."""
-        return self.fate == DELIVERED
+        """bool [n]: True where a packet was there in time, by whichever transmission."""
+        there: NDArray[np.bool_] = (self.fate == DELIVERED).reshape(self.attempts, -1).any(axis=0)
+        return there
 
     def count(self, fate: int) -> int:
-        """How many packets met this fate."""
+        """How many transmissions met this fate."""
         return int(np.count_nonzero(self.fate == fate))
 
 
@@ -101,4 +116,5 @@ def _reception(flight: Flight) -> SlotReception:
         sent_s=np.array(flight.sent_s, dtype=np.float64),
         arrival_s=np.array(flight.arrival_s, dtype=np.float64),
         fate=np.array(flight.fate, dtype=np.uint8),
+        attempts=1 if flight.offer.arq is None else 1 + flight.offer.arq.retries,
     )

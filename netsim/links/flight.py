@@ -7,7 +7,8 @@ import math
 import numpy as np
 import simpy
 
-from netsim.links.packets import LATE, Offer
+from netsim.links.arq import Attempts
+from netsim.links.packets import DELIVERED, LATE, UNSENT, Offer
 from netsim.links.profile import LinkProfile
 from netsim.links.timing import serialisation_s
 
@@ -18,19 +19,25 @@ _NO_UNIFORMS = np.empty((0, 2))
 
 
 class Flight:
-    """State of one slot's packets, as plain lists: one entry per packet, in sending order.
+    """State of one slot's packets, as plain lists: one entry per transmission.
+
+    Entry i of the n packets is the i-th packet's first transmission, in sending order; with ARQ, entry k · n + i is
+    its k-th retry, UNSENT unless it was made.
 
     start_s, deadline_s: absolute times of the slot (deadline inf if there is none). left_s: end of the last
     transmission so far. end_s: when the outcome became final, None before. sent_s, arrival_s: start of
     transmission and arrival, nan where there was none. jitter_s: added
     delay. fate: LATE until
     something else is known. lost: True where the channel takes the packet.
-    unsent: packets that wait for the link. pending: packets whose fate is not settled.
+    packets: n. unsent: packets that wait for the link, or may yet have to be sent again. pending: packets whose
+    fate is not settled. attempts: the state of ARQ, None without. as_sent: losses are drawn packet by packet.
     left: happens when the last packet has left the sender, if anybody waits for that.
     """
 
     __slots__ = (
         "arrival_s",
+        "as_sent",
+        "attempts",
         "deadline_s",
         "droppable",
         "end_s",
@@ -40,6 +47,7 @@ class Flight:
         "left_s",
         "lost",
         "offer",
+        "packets",
         "pending",
         "sent_s",
         "serialisation_s",
@@ -58,7 +66,7 @@ class Flight:
         left: simpy.Event | None,
         jitter_s: list[float],
     ) -> None:
-        n = len(offer.sizes_bytes)
+        n = self.packets = len(offer.sizes_bytes)
         self.slot, self.offer, self.start_s = slot, offer, start_s
         self.deadline_s = math.inf if link.deadline_s is None else start_s + link.deadline_s
         self.left_s = start_s
@@ -71,3 +79,17 @@ class Flight:
         self.droppable = [i for i, protected in enumerate(offer.protected) if not protected]
         self.uniforms = _NO_UNIFORMS
         self.unsent = self.pending = n
+        self.as_sent = False
+        self.attempts: Attempts | None = None
+        if offer.arq is not None:
+            self.attempts = Attempts(n)
+            more = offer.arq.retries * n
+            self.serialisation_s *= 1 + offer.arq.retries
+            self.sent_s += [_NAN] * more
+            self.arrival_s += [_NAN] * more
+            self.fate += [UNSENT] * more
+            self.lost += [False] * more
+
+    def has(self, i: int) -> bool:
+        """True if packet i (< n) was delivered, by whichever transmission."""
+        return self.fate[i] == DELIVERED if self.attempts is None else self.attempts.received[i]

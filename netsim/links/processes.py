@@ -1,23 +1,19 @@
 """A link as SimPy processes: sender, link, receiver, and a feedback path back to the sender.
 
-All times are absolute and exact: SimPy's own ``timeout`` would add delays to its clock and round at every
-step, so events are scheduled at the very times that ``netsim.links.timing`` defines. At one instant, things
-happen in this order: the link starts waiting packets, packets and reports arrive, deadlines pass, slots
-start. So a packet that starts just as a slot begins no longer waits; one that arrives at its deadline is in
-time; and a report that arrives as a slot starts is seen by that slot.
+All times are absolute and exact; what happens at one instant has an order: see ``netsim.links.clock``.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from heapq import heappush
 from typing import Any
 
-import simpy
 from simpy.events import Event
 
 from netsim.errors import InputError
+from netsim.links.arq import Repeater
+from netsim.links.clock import ARRIVAL, DEADLINE, LINK, SLOT, Clock
 from netsim.links.flight import Flight
 from netsim.links.losses import Losses
 from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, Offer, Report
@@ -26,25 +22,7 @@ from netsim.streams import Streams
 
 __all__ = ["DELIVERED", "DROPPED", "LATE", "LOST", "Clock", "FeedbackPath", "Link", "Receiver", "Sender"]
 
-LINK, ARRIVAL, DEADLINE, SLOT = range(4)
-"""Priorities of events at one instant, in order."""
-
 Callback = Callable[[Any], None]
-
-
-class Clock(simpy.Environment):
-    """SimPy's environment with events at absolute times: now + (t − now) need not be t."""
-
-    def push(self, time_s: float, priority: int, event: Event) -> None:
-        """Put an event that already has its value into SimPy's queue."""
-        heappush(self._queue, (time_s, priority, next(self._eid), event))  # type: ignore[misc]
-
-    def at(self, time_s: float, priority: int, event: Event | None = None) -> Event:
-        """Let ``event`` (a new one if None) happen at ``time_s``; a process may yield it."""
-        event = Event(self) if event is None else event
-        event._ok, event._value = True, None
-        heappush(self._queue, (time_s, priority, next(self._eid), event))  # type: ignore[misc]  # push, inlined
-        return event
 
 
 class _Arrival(Event):
@@ -75,7 +53,8 @@ class FeedbackPath:
 class Receiver:
     """Settles each packet's fate as it arrives, and reports a slot once nothing more can change.
 
-    A slot is final when its last packet has arrived or would have, at the latest at its deadline.
+    A slot is final when its last packet has arrived or would have, at the latest at its deadline; with ARQ, when
+    each packet has arrived or will not be sent again.
     """
 
     def __init__(self, env: Clock, feedback: FeedbackPath) -> None:
@@ -98,15 +77,26 @@ class Receiver:
             flight.arrival_s[i] = now
             if now <= flight.deadline_s:
                 flight.fate[i] = DELIVERED
-        flight.pending -= 1
-        if not flight.pending:
-            self._settle(flight)
+        if flight.attempts is None:
+            flight.pending -= 1
+            if not flight.pending:
+                self._settle(flight)
+        else:
+            self.end_one(flight, i)
+
+    def end_one(self, flight: Flight, i: int) -> None:
+        """Under ARQ: transmission i has come to its end, on the way or because it will not be made."""
+        assert flight.attempts is not None
+        if flight.attempts.end_one(i % flight.packets, flight.fate[i] == DELIVERED):
+            flight.pending -= 1
+            if not flight.pending:
+                self._settle(flight)
 
     def _settle(self, flight: Flight) -> None:
         if flight.end_s is not None:
             return
         flight.end_s = self.env.now
-        delivered = sum(flight.fate[i] == DELIVERED for i in flight.droppable)
+        delivered = sum(flight.has(i) for i in flight.droppable)
         self.feedback.send(flight.slot, len(flight.droppable), len(flight.droppable) - delivered)
 
 
@@ -115,11 +105,14 @@ class Link:
 
     A packet starts once the one before has been sent and ``interval_s`` has passed since that one's start. If
     it cannot start at once it waits; if ``queue_packets`` are waiting already it is dropped, unless it is
-    protected. A lost packet occupies the link like any other. free_s: earliest start of the next packet.
+    protected. A lost packet occupies the link like any other. Retries queue behind what waits.
+
+    free_s: earliest start of the next packet.
     """
 
     def __init__(self, env: Clock, profile: LinkProfile, losses: Losses, receiver: Receiver) -> None:
         self.env, self.profile, self.losses, self.receiver = env, profile, losses, receiver
+        self.repeater = Repeater(env, self)
         self.free_s = 0.0
         self.waiting: deque[tuple[Flight, int]] = deque()
         self._someone_waits: Event | None = None
@@ -130,23 +123,61 @@ class Link:
         self._check_sizes(flight)
         self.losses.draw(flight)
         now, limit, waiting = flight.start_s, self.profile.queue_packets, self.waiting
-        for i in range(len(flight.fate)):
+        for i in range(flight.packets):
             if not waiting and self.free_s <= now:
                 self._transmit(flight, i, now)
             elif limit is not None and len(waiting) >= limit and not flight.offer.protected[i]:
-                flight.fate[i] = DROPPED
-                flight.unsent -= 1
-                flight.pending -= 1
+                self._drop(flight, i, now)
             else:
                 waiting.append((flight, i))
-        if self.losses.step_s is None:
+        if not flight.as_sent:
             self.losses.lose(flight)
+        self._let_go(flight)
+        self._wake()
+        self.receiver.expect(flight)
+
+    def take_again(self, flight: Flight, i: int) -> None:
+        """Take retry i of a packet, now: it queues behind what waits, unless there is no use in it any more."""
+        now, limit = self.env.now, self.profile.queue_packets
+        if not self.repeater.worthwhile(flight, i, max(now, self.free_s)):
+            self._withdraw(flight, i)
+        elif not self.waiting and self.free_s <= now:
+            self._transmit(flight, i, now)
+            self._let_go(flight)
+        elif limit is not None and len(self.waiting) >= limit:
+            flight.sent_s[i] = now
+            self._drop(flight, i, now)
+            self._let_go(flight)
+        else:
+            self.waiting.append((flight, i))
+            self._wake()
+
+    def one_less(self, flight: Flight) -> None:
+        """One packet of the slot, of which a retry could have followed, is done."""
+        flight.unsent -= 1
+        self._let_go(flight)
+
+    def _withdraw(self, flight: Flight, i: int) -> None:
+        self.receiver.end_one(flight, i)
+        self.one_less(flight)
+
+    def _drop(self, flight: Flight, i: int, now_s: float) -> None:
+        flight.fate[i] = DROPPED
+        flight.unsent -= 1
+        if flight.attempts is None:
+            flight.pending -= 1
+        else:
+            self.repeater.dropped(flight, i, now_s)
+
+    def _let_go(self, flight: Flight) -> None:
+        """If nothing of the slot is left to send, let the next one start."""
         if not flight.unsent and flight.left is not None:
-            self.env.at(flight.left_s, SLOT, flight.left)
-        if waiting and self._someone_waits is not None:
+            self.env.at(max(flight.left_s, self.env.now), SLOT, flight.left)
+
+    def _wake(self) -> None:
+        if self.waiting and self._someone_waits is not None:
             self._someone_waits.succeed()
             self._someone_waits = None
-        self.receiver.expect(flight)
 
     def _serve(self) -> Generator[Event, None, None]:
         """The link's own process: start each waiting packet as soon as the link is free."""
@@ -155,9 +186,11 @@ class Link:
             while waiting:
                 yield env.at(self.free_s, LINK)
                 flight, i = waiting.popleft()
+                if i >= flight.packets and not self.repeater.worthwhile(flight, i, self.free_s):
+                    self._withdraw(flight, i)
+                    continue
                 self._transmit(flight, i, self.free_s)
-                if not flight.unsent and flight.left is not None:
-                    env.at(flight.left_s, SLOT, flight.left)
+                self._let_go(flight)
             self._someone_waits = env.event()
             yield self._someone_waits
 
@@ -168,11 +201,13 @@ class Link:
         self.free_s = spaced_s if spaced_s > end_s else end_s
         flight.sent_s[i], flight.left_s = start_s, end_s
         flight.unsent -= 1
-        if self.losses.step_s is not None:
+        if flight.as_sent:
             self.losses.start(flight, i, start_s)
         arrival_s = (end_s + profile.propagation_s) + flight.jitter_s[i]
         packet = _Arrival(env, self.receiver.on_arrival, flight, i)
         env.push(arrival_s, ARRIVAL, packet)
+        if flight.attempts is not None:
+            self.repeater.sent(flight, i, end_s, arrival_s)
 
     def _check_sizes(self, flight: Flight) -> None:
         limit = self.profile.packet_limit_bytes
@@ -213,16 +248,19 @@ class Sender:
                 yield env.at(slot * profile.period_s, SLOT)
             offer = self.offer(slot, self.feedback.reports)
             left = Event(env) if profile.period_s is None else None
-            flight = Flight(slot, offer, env.now, profile, left, self._jitter(slot, len(offer.sizes_bytes)))
+            flight = Flight(slot, offer, env.now, profile, left, self._jitter(slot, offer))
             self.flights.append(flight)
             self.link.take(flight)
             if left is not None:
                 yield left
 
-    def _jitter(self, slot: int, packets: int) -> list[float]:
-        """Jitter of each packet: one uniform each from the slot's stream, in sending order."""
-        if not self.link.profile.jitter_s:
-            return [0.0] * packets
-        uniforms = self.jitter.at(self.trial, slot).random(packets)
-        jitter_s: list[float] = (self.link.profile.jitter_s * uniforms).tolist()
+    def _jitter(self, slot: int, offer: Offer) -> list[float]:
+        """Jitter of each packet: one uniform each from the slot's stream, in sending order; then of each retry."""
+        n, again = len(offer.sizes_bytes), 0 if offer.arq is None else offer.arq.retries
+        most_s = self.link.profile.jitter_s
+        if not most_s:
+            return [0.0] * (n * (1 + again))
+        jitter_s: list[float] = (most_s * self.jitter.at(self.trial, slot).random(n)).tolist()
+        for attempt in range(1, 1 + again):
+            jitter_s += (most_s * self.jitter.at(self.trial, slot, attempt).random(n)).tolist()
         return jitter_s

@@ -137,7 +137,8 @@ def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
     """A link as a scenario writes it: nothing, a profile's name, or a name with some of its numbers.
 
     ``geo`` also takes ``elevation_deg`` (of both stations, or one number for both), ``orbit_height_km`` and
-    ``earth_radius_km``; they set the propagation and feedback delays unless those are given themselves.
+    ``earth_radius_km``; they set the propagation and feedback delays unless those are given themselves. What comes
+    back crosses the same orbit: ``geo``'s feedback takes as long as its propagation unless it is given.
     Raises InputError, with ``key`` relative to ``spec``.
 
     >>> link_from_spec("wlan").packet_limit_bytes
@@ -167,6 +168,8 @@ def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
     try:
         given = {key: value for key, value in numbers.items() if key not in _GEOMETRY}
         delays = _geo_delays(geometry) if geometry else {}
+        if name == "geo" and "propagation_s" in given:
+            delays["feedback_delay_s"] = given["propagation_s"]
         return replace(profile, **(delays | given))
     except InputError as error:
         raise InputError(f"link {name}: {error.message}", hint=error.hint, key=(name, *error.key)) from None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Stream
+from netsim.links.packets import Arq
 
 __all__ = ["BoolArray", "NoProtection", "PlainStream", "ProtectedStream", "Protection"]
 
@@ -43,10 +44,12 @@ class Protection(ABC):
     """A way to add redundancy.
 
     name: as shown in logs and figures. share: of the packets sent, the part that is parity, N_r / (N_k + N_r).
-    overhead_bytes: by how much a packet sent may be longer than the longest data packet.
+    overhead_bytes: by how much a packet sent may be longer than the longest data packet. arq: how missing packets
+    are sent again, if they are.
     """
 
     name: str
+    arq: Arq | None = None
     share: float = 0.0
     overhead_bytes: int = 0
 

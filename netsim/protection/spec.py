@@ -8,18 +8,25 @@ from fractions import Fraction
 from typing import Any
 
 from netsim.errors import InputError, did_you_mean
+from netsim.links.numbers import check_number, check_whole
+from netsim.links.packets import Arq
+from netsim.protection.arq import SelectiveRepeat
 from netsim.protection.base import NoProtection, Protection
 from netsim.protection.galois import SYMBOLS
 from netsim.protection.reed_solomon import ReedSolomon
 
 __all__ = ["protection_from_spec"]
 
-_KINDS = ("none", "reed-solomon")
+RETRIES_LIMIT = 100
+"""Most retries of a packet: the event engine keeps a record for each, made or not."""
+
+_KINDS = ("none", "reed-solomon", "arq")
 _FORMS = "write `reed-solomon: 30%` (share of the packets sent) or `reed-solomon: [10, 7]` (n, k)"
+_ARQ_FORMS = "write `arq: {retries: 2}`"
 
 
 def protection_from_spec(spec: Any) -> Protection:
-    """A protection as a scenario writes it: ``none``, a share of parity, or (n, k).
+    """A protection as a scenario writes it: ``none``, a share of parity or (n, k), or retransmission.
 
     Raises InputError, with ``key`` relative to ``spec``.
 
@@ -27,21 +34,23 @@ def protection_from_spec(spec: Any) -> Protection:
     ('reed-solomon 30%', 'none')
     >>> protection_from_spec({"reed-solomon": {"n": 10, "k": 7}}).name
     'reed-solomon (10, 7)'
+    >>> protection_from_spec({"arq": {"retries": 2}}).name
+    'arq 2'
     """
     if spec is None or spec == "none":
         return NoProtection()
     if isinstance(spec, str):
-        hint = _FORMS if spec == "reed-solomon" else did_you_mean(spec, _KINDS)
+        hint = {"reed-solomon": _FORMS, "arq": _ARQ_FORMS}.get(spec) or did_you_mean(spec, _KINDS)
         raise InputError(f"protection `{spec}` {'needs a strength' if spec in _KINDS else 'is unknown'}", hint=hint)
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise InputError(f"protection {spec!r} is not one protection", hint=f"write `none`, or {_FORMS[6:]}")
     kind, strength = next(iter(spec.items()))
-    if kind != "reed-solomon":
+    if kind not in _KINDS[1:]:
         raise InputError(f"unknown protection `{kind}`", hint=did_you_mean(str(kind), _KINDS), key=(kind,))
     try:
-        return _reed_solomon(strength)
+        return _reed_solomon(strength) if kind == "reed-solomon" else _arq(strength)
     except InputError as error:
-        raise InputError(f"reed-solomon: {error.message}", hint=error.hint, key=(kind, *error.key)) from None
+        raise InputError(f"{kind}: {error.message}", hint=error.hint, key=(kind, *error.key)) from None
 
 
 def _reed_solomon(strength: Any) -> ReedSolomon:
@@ -57,6 +66,25 @@ def _reed_solomon(strength: Any) -> ReedSolomon:
             raise InputError(f"{list(strength)} is not (n, k)", hint=_FORMS)
         return ReedSolomon(code=_code(*strength))
     return ReedSolomon(share=_share(strength))
+
+
+def _arq(settings: Any) -> SelectiveRepeat:
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{settings!r} is not a list of settings", hint=_ARQ_FORMS)
+    for key in settings:
+        if key not in ("retries", "timeout_s"):
+            raise InputError(f"no setting `{key}`", hint=did_you_mean(str(key), ("retries", "timeout_s")), key=(key,))
+    if "retries" not in settings:
+        raise InputError("no retries given", hint=_ARQ_FORMS)
+    check_whole("retries", settings["retries"], least=1)
+    if settings["retries"] > RETRIES_LIMIT:
+        hint = f"up to {RETRIES_LIMIT}; the deadline of the link ends them earlier"
+        raise InputError(
+            f"retries {settings['retries']} is more than any link has time for", hint=hint, key=("retries",)
+        )
+    if "timeout_s" in settings:
+        check_number("timeout_s", settings["timeout_s"], above_zero=True)
+    return SelectiveRepeat(Arq(settings["retries"], settings.get("timeout_s")))
 
 
 def _code(n: Any, k: Any) -> tuple[int, int]:

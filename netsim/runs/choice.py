@@ -53,6 +53,8 @@ def _choose(job: Job, rows: list[PlanRow]) -> tuple[str, str, int]:
     row = rows[0]
     if row.control is not None:
         return "event", "a controller feeds back", 0
+    if any(protection_from_spec(scheme.protection).arq for scheme in row.schemes):
+        return "event", "retransmission feeds back", 0
     reason = next(filter(None, (why_not_exact(row_channel(one), row_link(one)) for one in rows)), "")
     exact, sampled = (0, 0) if reason else _decodes(job, rows)
     if row.engine != "auto":

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from netsim.codec import Codec, Stream
 from netsim.decoding.workshop import mask_text
 from netsim.engines.batch import SlotBatch
-from netsim.engines.event import DELIVERED, DROPPED, LATE, LOST, Offer
+from netsim.engines.event import DELIVERED, DROPPED, LATE, LOST, UNSENT, Offer
 from netsim.protection.base import ProtectedStream
 from netsim.scenario.plan import Plan
 
 __all__ = ["Arrays", "Sender", "collapse"]
 
 Arrays = dict[str, NDArray[Any]]
-_UNDER_WAY = 255
 _FATES = {"delivered": DELIVERED, "lost": LOST, "late": LATE, "dropped": DROPPED}
 
 
@@ -72,12 +71,13 @@ def _rows(sender: Sender, batch: SlotBatch, at_arrivals: bool) -> Arrays:
 
 
 def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: Any, order: float = np.inf) -> Arrays:
-    """What the log says of a slot's outcomes: fate uint8 [t, n] as it stands at time_s [t]."""
-    received = fate == DELIVERED
+    """What the log says of a slot's outcomes: fate uint8 [t, m] as it stands at time_s [t]; all transmissions count."""
+    sizes = np.tile(np.array(sender.offer.sizes_bytes, dtype=np.int64), batch.attempts)
+    received = (fate == DELIVERED).reshape(len(fate), batch.attempts, len(sizes) // batch.attempts).any(axis=1)
     recovered = sender.protected.recover(received)
     usable = sender.codec.usable(sender.stream, recovered)
     itself = received[:, : len(sender.stream)]  # a systematic code sends the data packets first, as they are
-    settled = fate != _UNDER_WAY
+    settled = fate != UNSENT
     rows: Arrays = {name: (fate == value).sum(axis=1, dtype=np.int32) for name, value in _FATES.items()}
     return rows | {
         "trial": batch.trials.astype(np.int32),
@@ -87,7 +87,7 @@ def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: A
         "sent": settled.sum(axis=1, dtype=np.int32),
         "recovered": (recovered & ~itself).sum(axis=1, dtype=np.int32),
         "usable": usable.sum(axis=1, dtype=np.int32),
-        "bytes": (settled * np.array(sender.offer.sizes_bytes, dtype=np.int64)).sum(axis=1),
+        "bytes": (settled * sizes).sum(axis=1),
         "weight": batch.weight,
         "unresolved": np.zeros(len(fate), dtype=bool),
         "order": np.full(len(fate), order),
@@ -98,14 +98,14 @@ def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: A
 def _arrivals(sender: Sender, batch: SlotBatch) -> list[Arrays]:
     """A row at each packet's arrival in time: fates as they stand then, packets on their way left out."""
     found = []
-    for packet in range(batch.fate.shape[1]):
-        there = np.flatnonzero(batch.fate[:, packet] == DELIVERED)
+    for i in range(batch.fate.shape[1]):
+        there = np.flatnonzero(batch.fate[:, i] == DELIVERED)
         if not len(there):
             continue
-        now = batch.arrival_s[there, packet]
+        now = batch.arrival_s[there, i]
         fate = batch.fate[there].copy()
         arrived = batch.arrival_s[there] <= now[:, None]
-        fate[(~arrived & np.isin(fate, (DELIVERED, LATE))) | (batch.sent_s[there] > now[:, None])] = _UNDER_WAY
+        fate[(~arrived & np.isin(fate, (DELIVERED, LATE))) | (batch.sent_s[there] > now[:, None])] = UNSENT
         part = SlotBatch(
             slot=batch.slot,
             tag=batch.tag,
@@ -117,8 +117,9 @@ def _arrivals(sender: Sender, batch: SlotBatch) -> list[Arrays]:
             sent_s=batch.sent_s[there],
             arrival_s=batch.arrival_s[there],
             fate=fate,
+            attempts=batch.attempts,
         )
-        rows = _outcome(sender, part, fate, now, np.full(len(there), packet))
+        rows = _outcome(sender, part, fate, now, np.full(len(there), i % len(sender.offer.sizes_bytes)))
         rows["order"] = now
         found.append(rows)
     return found

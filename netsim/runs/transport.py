@@ -13,7 +13,7 @@ from netsim.codec import Codec, Stream
 from netsim.control.spec import controller_from_spec
 from netsim.engines.array import simulate_trials
 from netsim.engines.batch import SlotBatch, stacked
-from netsim.engines.event import Offer, Report, SlotReception, simulate_trial
+from netsim.engines.event import Arq, Offer, Report, SlotReception, simulate_trial
 from netsim.engines.exact import distributions
 from netsim.protection.base import ProtectedStream
 from netsim.protection.spec import protection_from_spec
@@ -71,15 +71,16 @@ def _senders(job: Job, row: PlanRow) -> Senders:
         for tag, scheme in enumerate(row.schemes):
             coded = coded_picture(job.plan, row, image, scheme)
             stream, codec = shop.encode(coded), shop.codec(coded)
-            protected = protection_from_spec(scheme.protection).protect(stream)
+            protection = protection_from_spec(scheme.protection)
+            protected = protection.protect(stream)
             _check_recovery(protected)
-            found[image, tag] = _sender(codec, stream, protected, tag)
+            found[image, tag] = _sender(codec, stream, protected, tag, protection.arq)
     return found
 
 
-def _sender(codec: Codec, stream: Stream, protected: ProtectedStream, tag: int) -> Sender:
+def _sender(codec: Codec, stream: Stream, protected: ProtectedStream, tag: int, arq: Arq | None) -> Sender:
     sizes, marks = protected.sent.sizes_bytes.tolist(), protected.sent.protected.tolist()
-    return Sender(codec, stream, protected, Offer(tuple(sizes), tuple(marks), tag))
+    return Sender(codec, stream, protected, Offer(tuple(sizes), tuple(marks), tag, arq))
 
 
 def _check_recovery(protected: ProtectedStream) -> None:

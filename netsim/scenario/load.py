@@ -272,7 +272,7 @@ def _rows(
     rows = []
     for i, ((channel, channel_name), (link, link_name), (choice, control, control_name)) in enumerate(conditions):
         with _standing_at(document, ("engine",)):
-            check_engine(model.engine, channel, link, control)
+            check_engine(model.engine, channel, link, control, [scheme.protection for scheme in choice])
         rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, model.engine, control, control_name))
     return tuple(rows)
 

@@ -55,6 +55,8 @@ class SchemeSpec:
 
 def _short(protection: str) -> str:
     family, _, share = protection.partition(" ")
+    if family == "arq":
+        return f"ARQ {share}"
     return f"{share} FEC" if family == "reed-solomon" and share.endswith("%") else protection
 
 
