@@ -1,4 +1,7 @@
-"""Makes ``import compressai`` work beside a CPU build of torch; import this module before compressai.
+"""Makes ``import compressai`` work beside a CPU build of torch.
+
+Take compressai from here, so that no import order (or import sorter) can undo the remedy:
+``from netcodecs.compressai_import import compressai``.
 
 compressai imports torchvision, whose wheel registers its kernels for a CUDA build of torch. Beside a CPU build its
 import fails with ``operator torchvision::nms does not exist``, although nothing here calls that operator. Declaring
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 import torch
 
-__all__: list[str] = []
+__all__ = ["compressai"]
 
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -32,4 +35,5 @@ def _declare_missing_operators() -> None:
 
 _declare_missing_operators()
 
-import compressai  # noqa: E402, F401
+import compressai  # noqa: E402
+import compressai.models.utils  # noqa: E402

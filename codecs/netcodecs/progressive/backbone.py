@@ -10,24 +10,24 @@ g_a and the first of g_s: :meth:`Backbone.at` gives a plain mbt2018-mean for one
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
-import netcodecs.compressai_import  # noqa: F401  (must come before compressai)
 import torch
-from compressai.layers import GDN
-from compressai.models import MeanScaleHyperprior
-from compressai.models.utils import conv, deconv
-from compressai.ops import quantize_ste
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from netcodecs.compressai_import import compressai
 from netsim.errors import InputError
 
-__all__ = ["FULL_WIDTHS", "LAMBDAS", "M", "N", "Backbone", "Coded", "widen"]
+__all__ = ["FULL_WIDTHS", "LAMBDAS", "SHIPPED", "Backbone", "Coded", "M", "N", "load_backbone", "widen"]
 
 LAMBDAS = (0.0018, 0.0035, 0.0067)  # paper 1, §4.1
 N, M = 128, 192
 FULL_WIDTHS = (N, N, N)
+SHIPPED = Path(__file__).parents[1] / "weights" / "mbt-mean.safetensors"
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,19 @@ class Coded:
 
 
 def _analysis(widths: tuple[int, int, int]) -> nn.Sequential:
-    first, second, third = widths
-    return nn.Sequential(
-        *(conv(3, first), GDN(first), conv(first, second), GDN(second), conv(second, third), GDN(third)),
-        conv(third, M),
-    )
+    sides = (3, *widths, M)
+    layers: list[nn.Module] = []
+    for listened, made in itertools.pairwise(sides):
+        layers += [compressai.models.utils.conv(listened, made), compressai.layers.GDN(made)]
+    return nn.Sequential(*layers[:-1])
 
 
 def _synthesis(widths: tuple[int, int, int]) -> nn.Sequential:
-    first, second, third = widths
-    return nn.Sequential(
-        *(deconv(M, third), GDN(third, inverse=True), deconv(third, second), GDN(second, inverse=True)),
-        *(deconv(second, first), GDN(first, inverse=True), deconv(first, 3)),
-    )
+    sides = (M, *widths[::-1], 3)
+    layers: list[nn.Module] = []
+    for listened, made in itertools.pairwise(sides):
+        layers += [compressai.models.utils.deconv(listened, made), compressai.layers.GDN(made, inverse=True)]
+    return nn.Sequential(*layers[:-1])
 
 
 class Backbone(nn.Module):
@@ -68,7 +68,7 @@ class Backbone(nn.Module):
     def __init__(self, widths: tuple[int, int, int] = FULL_WIDTHS) -> None:
         super().__init__()
         self.widths = widths
-        self.model = MeanScaleHyperprior(N, M)
+        self.model = compressai.models.MeanScaleHyperprior(N, M)
         if widths != FULL_WIDTHS:
             self.model.g_a, self.model.g_s = _analysis(widths), _synthesis(widths)
         # quantisation steps are proportional to 1/√λ at high rate, so that is where the gains start
@@ -105,24 +105,23 @@ class Backbone(nn.Module):
         latent = model.g_a(picture).float() * gain
         hyper = model.h_a(latent)
         _, hyper_likelihood = model.entropy_bottleneck(hyper)
-        medians = model.entropy_bottleneck._get_medians()[None, :, :, 0].transpose(1, 0)[..., None]
-        medians = medians.reshape(1, -1, 1, 1)
-        scales, means = model.h_s(quantize_ste(hyper - medians) + medians).chunk(2, 1)
+        medians = model.entropy_bottleneck.quantiles[:, 0, 1].detach().reshape(1, -1, 1, 1)
+        scales, means = model.h_s(compressai.ops.quantize_ste(hyper - medians) + medians).chunk(2, 1)
         _, likelihood = model.gaussian_conditional(latent, scales, means=means)
-        received = quantize_ste(latent - means) + means
+        received = compressai.ops.quantize_ste(latent - means) + means
         bits = sum(-torch.log2(p).flatten(1).sum(1) for p in (likelihood, hyper_likelihood))
         assert isinstance(bits, Tensor)
         return Coded(model.g_s(received * inverse).float(), bits)
 
     @torch.no_grad()
-    def at(self, lam: float) -> MeanScaleHyperprior:
+    def at(self, lam: float) -> compressai.models.MeanScaleHyperprior:
         """Plain mbt2018-mean for one λ: the gains folded into g_a's last and g_s's first layer.
 
         lam: within LAMBDAS' range. Returns a new model in eval mode, its entropy tables made.
         """
         gain, inverse = (g.reshape(M) for g in self.gains(torch.tensor([lam])))
         full = self if self.widths == FULL_WIDTHS else widen(self)
-        plain = MeanScaleHyperprior(N, M)
+        plain = compressai.models.MeanScaleHyperprior(N, M)
         plain.load_state_dict(full.model.state_dict())
         plain.g_a[-1].weight.mul_(gain[:, None, None, None])
         plain.g_a[-1].bias.mul_(gain)
@@ -130,6 +129,26 @@ class Backbone(nn.Module):
         plain.eval()
         plain.update(force=True)
         return plain
+
+
+def load_backbone(path: Path | None = None) -> Backbone:
+    """A backbone from exported weights (``netcodecs.training.export``), in eval mode.
+
+    path: a safetensors file; the weights that ship with the package if None.
+    Raises InputError if the file is missing or holds other tensors than a backbone's.
+    """
+    path = SHIPPED if path is None else path
+    if not path.is_file():
+        raise InputError(f"no weights at {path}", hint="train and export them: docs/training.md")
+    backbone = Backbone()
+    own = backbone.state_dict()
+    tables = {name for name, value in own.items() if not value.numel() or name.endswith("scale_table")}
+    tensors = load_file(path)
+    if set(tensors) != set(own) - tables:
+        wrong = sorted(set(tensors) ^ (set(own) - tables))[0]
+        raise InputError(f"{path.name} does not hold this backbone's weights: {wrong}", hint="export them anew")
+    backbone.load_state_dict(own | {name: value.float() for name, value in tensors.items()})
+    return backbone.eval()
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import csv
 import json
 import math
 import os
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,9 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netcodecs.progressive.backbone import FULL_WIDTHS, LAMBDAS, Backbone, Coded
+from netcodecs.progressive.backbone import FULL_WIDTHS, LAMBDAS, Backbone, Coded, load_backbone
 from netcodecs.training.checkpoint import load_tensors, optimiser_tensors, restore_optimiser, save_tensors
 from netcodecs.training.crops import centre_crops, load_folder, random_crops
+from netcodecs.training.soap import Soap
 from netcodecs.training.start import lapped_start
 from netsim.errors import InputError
 
@@ -35,20 +37,18 @@ class Recipe:
     """What defines a training run, apart from its pictures and its length.
 
     batch: crops per step, a multiple of the number of λ. crop: side in pixels, a multiple of 64.
-    rate: Adam's learning rate for g_a, g_s; hyper_rate: for the hyperprior, the bottleneck and the gains;
-    aux_rate: for the bottleneck's quantiles. warm: share of the run over which the rates rise. hyper_first: share of
-    the run, at its begin, in which only the hyperprior learns (cheap, and the transform starts well).
+    rate: learning rate for g_a, g_s; hyper_rate: for the hyperprior, the bottleneck and the gains;
+    aux_rate: for the bottleneck's quantiles. warm: share of the run over which the rates rise.
     average: decay per step of the weight average that is validated and exported. bf16: autocast of g_a and g_s.
     """
 
     widths: tuple[int, int, int] = FULL_WIDTHS
     batch: int = 3
     crop: int = 192
-    rate: float = 3e-4
+    rate: float = 6e-4
     hyper_rate: float = 1e-3
     aux_rate: float = 1e-3
-    warm: float = 0.005
-    hyper_first: float = 0.0
+    warm: float = 0.02
     average: float = 0.998
     clip: float = 1.0
     seed: int = 0
@@ -116,9 +116,15 @@ class ActiveClock:
 
 
 class Trainer:
-    """A network, its optimisers, its weight average and its random numbers: everything that a checkpoint holds."""
+    """A network, its optimisers, its weight average and its random numbers: everything that a checkpoint holds.
 
-    def __init__(self, recipe: Recipe, pictures: Sequence[Tensor], device: str = "cpu") -> None:
+    start: a backbone of the recipe's widths to begin from; None: the lapped-transform start.
+    Raises InputError if the batch does not divide by the number of λ, or the crop by 64.
+    """
+
+    def __init__(
+        self, recipe: Recipe, pictures: Sequence[Tensor], device: str = "cpu", start: Backbone | None = None
+    ) -> None:
         if recipe.batch % len(LAMBDAS) or recipe.crop % 64:
             raise InputError(
                 f"batch {recipe.batch}, crop {recipe.crop}", hint="a batch divides by 3 (one per λ), a crop by 64"
@@ -127,60 +133,69 @@ class Trainer:
         self.recipe, self.pictures, self.device = recipe, pictures, torch.device(device)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.backbone = Backbone(recipe.widths)
-        lapped_start(self.backbone, random_crops(pictures, 32, recipe.crop, self.generator))
+        if start is None:
+            lapped_start(self.backbone, random_crops(pictures, 32, recipe.crop, self.generator).cpu())
+        else:
+            self.backbone.load_state_dict(start.state_dict())
         self.average = Backbone(recipe.widths)
         self.average.load_state_dict(self.backbone.state_dict())
         for module in (self.backbone, self.average):
-            module.to(device=self.device, memory_format=torch.channels_last)
+            module.to(self.device)
+            if recipe.bf16:
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._make_optimisers()
         self.step_count, self.skipped, self.usual_norm = 0, 0, 0.0
         self.lams = torch.tensor(LAMBDAS, device=self.device).repeat(recipe.batch // len(LAMBDAS))
 
     def _make_optimisers(self) -> None:
-        named = dict(self.backbone.named_parameters())
-        transform = [p for n, p in named.items() if ".g_a." in n or ".g_s." in n]
-        hyper = [p for n, p in named.items() if ".g_a." not in n and ".g_s." not in n and "quantiles" not in n]
-        groups = [{"params": transform, "base": self.recipe.rate}, {"params": hyper, "base": self.recipe.hyper_rate}]
-        self.transform = transform
-        self.optimiser = torch.optim.Adam(groups, lr=self.recipe.rate, fused=True)
-        quantiles = [p for n, p in named.items() if "quantiles" in n]
-        self.aux_optimiser = torch.optim.Adam(quantiles, lr=self.recipe.aux_rate)
+        """SOAP for the kernels, Adam for the rest and, on its own loss, for the bottleneck's quantiles."""
+        kernels: dict[float, list[Tensor]] = {self.recipe.rate: [], self.recipe.hyper_rate: []}
+        others: dict[float, list[Tensor]] = {self.recipe.rate: [], self.recipe.hyper_rate: []}
+        quantiles = []
+        for name, parameter in self.backbone.named_parameters():
+            if "quantiles" in name:
+                quantiles.append(parameter)
+                continue
+            transform = ".g_a." in name or ".g_s." in name
+            kind = kernels if parameter.dim() == 4 else others
+            kind[self.recipe.rate if transform else self.recipe.hyper_rate].append(parameter)
+        grouped = [[{"params": p, "base": rate} for rate, p in kind.items()] for kind in (kernels, others)]
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "soap": Soap(grouped[0], lr=self.recipe.rate),
+            "adam": torch.optim.Adam(grouped[1], lr=self.recipe.rate, fused=True),
+            "quantiles": torch.optim.Adam(quantiles, lr=self.recipe.aux_rate),
+        }
 
-    def _set_rates(self, share: float) -> bool:
-        """Cosine to a hundredth over the run. Returns whether the transform learns yet."""
-        recipe = self.recipe
+    def _set_rates(self, share: float) -> None:
+        """Cosine over the run to a hundredth of the rate, after a short rise."""
         factor = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
-        joint = share >= recipe.hyper_first
-        for group in self.optimiser.param_groups:
-            begin = recipe.hyper_first if group["base"] == recipe.rate else 0.0
-            rise = min(1.0, max(share - begin, 0.0) / recipe.warm + 0.01) if recipe.warm else 1.0
-            group["lr"] = group["base"] * factor * rise
-        for parameter in self.transform:
-            parameter.requires_grad_(joint)
-        return joint
+        factor *= min(1.0, share / self.recipe.warm + 0.01)
+        for name in ("soap", "adam"):
+            for group in self.optimisers[name].param_groups:
+                group["lr"] = group["base"] * factor
 
     def step(self, share: float) -> tuple[Tensor, Tensor, Tensor]:
         """One step at the given share of the run; returns loss, bpp and MSE of each image, (B,) each."""
         recipe = self.recipe
         self._set_rates(share)
         picture = random_crops(self.pictures, recipe.batch, recipe.crop, self.generator)
-        picture = picture.to(self.device, memory_format=torch.channels_last)
+        picture = picture.to(self.device)
         self.backbone.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
             coded = self.backbone(picture, self.lams)
         loss, bpp, mse = losses(coded, picture, self.lams)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.backbone.zero_grad(set_to_none=True)
         loss.mean().backward()
-        learning = [p for p in self.backbone.parameters() if p.grad is not None]
-        norm = float(nn.utils.clip_grad_norm_(learning, recipe.clip))
+        norm = float(
+            nn.utils.clip_grad_norm_([p for p in self.backbone.parameters() if p.grad is not None], recipe.clip)
+        )
         if self._is_spike(norm):
             self.skipped += 1
         else:
-            self.optimiser.step()
-        aux = self.backbone.model.entropy_bottleneck.loss()
-        self.aux_optimiser.zero_grad(set_to_none=True)
-        aux.backward()
-        self.aux_optimiser.step()
+            self.optimisers["soap"].step()
+            self.optimisers["adam"].step()
+        self.backbone.model.entropy_bottleneck.loss().backward()
+        self.optimisers["quantiles"].step()
         self.step_count += 1
         self._update_average()
         return loss.detach(), bpp.detach(), mse.detach()
@@ -203,8 +218,8 @@ class Trainer:
         """Writes everything that the next step depends on, and facts for the reader."""
         tensors = {f"model/{n}": t for n, t in self.backbone.state_dict().items()}
         tensors |= {f"average/{n}": t for n, t in self.average.state_dict().items()}
-        tensors |= optimiser_tensors(self.optimiser, "optimiser")
-        tensors |= optimiser_tensors(self.aux_optimiser, "aux_optimiser")
+        for name, optimiser in self.optimisers.items():
+            tensors |= optimiser_tensors(optimiser, name)
         tensors |= {"random": torch.get_rng_state(), "random_crops": self.generator.get_state()}
         tensors = {n: t for n, t in tensors.items() if t.numel()}  # entropy tables are empty until a codec is made
         counters = {"steps": self.step_count, "skipped": self.skipped, "usual_norm": self.usual_norm}
@@ -216,8 +231,8 @@ class Trainer:
         for module, prefix in ((self.backbone, "model/"), (self.average, "average/")):
             state = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
             module.load_state_dict(module.state_dict() | state)
-        restore_optimiser(self.optimiser, tensors, "optimiser")
-        restore_optimiser(self.aux_optimiser, tensors, "aux_optimiser")
+        for name, optimiser in self.optimisers.items():
+            restore_optimiser(optimiser, tensors, name)
         torch.set_rng_state(tensors["random"])
         self.generator.set_state(tensors["random_crops"])
         self.step_count, self.skipped = facts["steps"], facts["skipped"]
@@ -244,7 +259,7 @@ class Log:
         speed = bpp.numel() / elapsed
         print(
             f"{datetime.now():%H:%M:%S}  step {trainer.step_count}  loss {loss.mean():.3f}  {bpp.mean():.3f} bpp  "
-            f"{psnr:.2f} dB  {speed:.1f} images/s  rate {trainer.optimiser.param_groups[0]['lr']:.1e}  "
+            f"{psnr:.2f} dB  {speed:.1f} images/s  rate {trainer.optimisers['soap'].param_groups[0]['lr']:.1e}  "
             f"skipped {trainer.skipped}  {clock.left_s() / 60:.0f} min left",
             flush=True,
         )
@@ -294,18 +309,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, required=True, help="length of the whole run, resumed parts included")
     parser.add_argument("--stop-at", help="local time at which to stop in any case, as 2026-01-31T23:00")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the logs")
+    parser.add_argument("--start", type=Path, help="exported weights to begin from, in place of the lapped transform")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--widths", type=int, nargs=3, default=list(FULL_WIDTHS), help="channels of g_a's layers")
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--crop", type=int, default=Recipe.crop)
     parser.add_argument("--rate", type=float, default=Recipe.rate, help="learning rate of the transforms")
     parser.add_argument("--hyper-rate", type=float, default=Recipe.hyper_rate)
-    parser.add_argument("--hyper-first", type=float, default=Recipe.hyper_first)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--bf16", action="store_true", help="autocast; only where the processor has bfloat16")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
+
+
+def _hardware(device: str, threads: int) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {threads} threads"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -314,18 +338,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(given.threads)
     torch.set_flush_denormal(True)
     given.out.mkdir(parents=True, exist_ok=True)
-    names = ("batch", "crop", "rate", "hyper_rate", "hyper_first", "seed", "bf16")
+    names = ("batch", "crop", "rate", "hyper_rate", "seed", "bf16")
     recipe = Recipe(widths=tuple(given.widths), **{name: getattr(given, name) for name in names})
-    pictures = [p for folder in given.images for p in load_folder(folder, at_least=recipe.crop)]
+    pictures = [p.to(given.device) for folder in given.images for p in load_folder(folder, at_least=recipe.crop)]
     held_out = [p.to(given.device) for p in centre_crops(load_folder(given.validation, at_least=64, limit=8))]
-    trainer = Trainer(recipe, pictures, given.device)
+    start = load_backbone(given.start) if given.start else None
+    trainer = Trainer(recipe, pictures, given.device, start)
     resumed = trainer.load(given.out / "latest.safetensors") if given.resume else {}
     facts = {
         "hours": given.hours,
         "pictures": len(pictures),
         "megapixels": sum(p[0].numel() for p in pictures) / 1e6,
-        "device": given.device,
-        "threads": given.threads,
+        "start": given.start.name if given.start else "lapped transform",
+        "hardware": _hardware(given.device, given.threads),
         "checkpoint_s": 180,
         "validate_s": 300,
     }

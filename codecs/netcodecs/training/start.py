@@ -22,11 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from netcodecs.progressive.backbone import LAMBDAS, M, Backbone
+from netcodecs.progressive.backbone import LAMBDAS, Backbone, M
+from netsim.errors import InputError
 
 __all__ = ["lapped_start", "lapped_transform", "quantiser_step"]
 
 _COLOUR = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])  # luma, two chroma: orthonormal
+_LEAST = (12, 48, 128)  # channels of 2×2 and 4×4 colour blocks, and those kept of 8×8
 _BANDS = (48, 40, 40)  # bands of luma and of each chroma kept at 8×8, of 64 each, where 128 channels are to be had
 
 
@@ -98,11 +100,13 @@ def _lapped_bands(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
     """The M two-dimensional lapped basis functions of largest variance on pictures (B, 3, H, W): (M, 3, 32, 32)."""
     rows = lapped_transform()
     colour = np.einsum("pc,bchw->bphw", _COLOUR, pictures - 0.5)
-    windows = np.lib.stride_tricks.sliding_window_view(colour, (32, 32), axis=(2, 3))[:, :, ::16, ::16]
-    energy = np.mean(np.einsum("bpyxij,ui,vj->bpyxuv", windows, rows, rows, optimize=True) ** 2, axis=(0, 2, 3))
+    kernel = np.einsum("ui,vj->uvij", rows, rows).reshape(256, 1, 32, 32)
+    planes = torch.from_numpy(colour.reshape(-1, 1, *colour.shape[2:]))
+    bands = nn.functional.conv2d(planes, torch.from_numpy(kernel), stride=16)
+    energy = bands.square().mean((2, 3)).reshape(-1, 3, 16, 16).mean(0).numpy()
     chosen = np.argsort(energy, axis=None)[::-1][:M]
-    planes, across, down = np.unravel_index(chosen, energy.shape)
-    return np.einsum("bc,bi,bj->bcij", _COLOUR[planes], rows[across], rows[down])
+    plane, down, across = np.unravel_index(chosen, energy.shape)
+    return np.einsum("bc,bi,bj->bcij", _COLOUR[plane], rows[down], rows[across])
 
 
 def _place(layer: nn.Module, kernel: NDArray[np.float64], quiet: float) -> None:
@@ -124,9 +128,12 @@ def lapped_start(backbone: Backbone, pictures: Tensor, *, quiet: float = 0.03, g
 
     pictures: (B, 3, H, W), 0…1, H and W multiples of 64: a few training crops, from which the bands are chosen and the
     latent's mean and standard deviation are measured (the hyper-decoder's first answer).
+    Raises InputError if the backbone is too narrow for the block transforms.
     quiet: size of the weights that the start does not need, as a share of their usual size. gamma: GDN's diagonal.
     """
     widths = backbone.widths
+    if any(width < least for width, least in zip(widths, _LEAST, strict=True)):
+        raise InputError(f"widths {widths} are too narrow for the block transforms", hint=f"at least {_LEAST}")
     pixels = np.eye(3)[:, :, None, None]  # basis of a 1×1 block: its red, green and blue
     bases = [pixels, *(_blocks(2 ** (i + 1), width) for i, width in enumerate(widths))]
     bands = _lapped_bands(pictures.numpy().astype(np.float64))
