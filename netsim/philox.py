@@ -22,45 +22,56 @@ _ROUNDS = 10
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2**-53: NumPy's doubles are the upper 53 bits
 
 
-def _upper_half(typing_context: Any, a: Any, b: Any) -> Any:
-    """Upper 64 bits of a 64 × 64 bit product, one machine instruction."""
+def _both_halves(typing_context: Any, a: Any, b: Any) -> Any:
+    """Upper and lower 64 bits of a 64 × 64 bit product, one machine instruction."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         from llvmlite import ir
 
-        wide = ir.IntType(128)
+        word, wide = ir.IntType(64), ir.IntType(128)
         product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
-        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
+        upper = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+        return context.make_tuple(builder, signature.return_type, [upper, builder.trunc(product, word)])
 
-    return types.uint64(types.uint64, types.uint64), code
+    return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), code
 
 
-_high_product: Any = intrinsic(_upper_half)
+_product: Any = intrinsic(_both_halves)
+
+
+@numba.njit(inline="always")
+def _block(block: Any, slot: Any, trial: Any, k0: Any, k1: Any) -> Any:
+    """Four random words of one counter."""
+    c0, c1, c2, c3 = block, np.uint64(0), slot, trial
+    for _ in range(_ROUNDS):
+        h0, l0 = _product(_M0, c0)
+        h1, l1 = _product(_M1, c2)
+        c0, c1, c2, c3 = h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0
+        k0 += _W0
+        k1 += _W1
+    return c0, c1, c2, c3
 
 
 @numba.njit(cache=True)
 def _fill(out: Any, key0: Any, key1: Any, slot: Any, first: Any) -> None:
     trials, count = out.shape
+    whole, high = count // 4, np.uint64(11)
     for t in range(trials):
-        block, done = np.uint64(0), 0
-        while done < count:
-            block += np.uint64(1)  # NumPy counts up before it draws
-            c0, c1, c2, c3 = block, np.uint64(0), np.uint64(slot), np.uint64(first + t)
-            k0, k1 = key0, key1
-            for _ in range(_ROUNDS):
-                h0, l0 = _high_product(_M0, c0), _M0 * c0
-                h1, l1 = _high_product(_M1, c2), _M1 * c2
-                c0, c1, c2, c3 = h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0
-                k0 += _W0
-                k1 += _W1
-            out[t, done] = (c0 >> np.uint64(11)) * _TO_UNIT
+        trial = np.uint64(first + t)
+        for b in range(whole):  # NumPy counts up before it draws
+            w0, w1, w2, w3 = _block(np.uint64(b + 1), np.uint64(slot), trial, key0, key1)
+            out[t, 4 * b] = (w0 >> high) * _TO_UNIT
+            out[t, 4 * b + 1] = (w1 >> high) * _TO_UNIT
+            out[t, 4 * b + 2] = (w2 >> high) * _TO_UNIT
+            out[t, 4 * b + 3] = (w3 >> high) * _TO_UNIT
+        done = 4 * whole
+        if done < count:
+            w0, w1, w2, _ = _block(np.uint64(whole + 1), np.uint64(slot), trial, key0, key1)
+            out[t, done] = (w0 >> high) * _TO_UNIT
             if done + 1 < count:
-                out[t, done + 1] = (c1 >> np.uint64(11)) * _TO_UNIT
+                out[t, done + 1] = (w1 >> high) * _TO_UNIT
             if done + 2 < count:
-                out[t, done + 2] = (c2 >> np.uint64(11)) * _TO_UNIT
-            if done + 3 < count:
-                out[t, done + 3] = (c3 >> np.uint64(11)) * _TO_UNIT
-            done += 4
+                out[t, done + 2] = (w2 >> high) * _TO_UNIT
 
 
 def uniforms(key: NDArray[np.uint64], first: int, last: int, slot: int, count: int) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,14 @@ def timetable(slots: int, offer: Callable[[int], Offer], link: LinkProfile) -> l
 
     offer(slot): what the slot sends. Raises InputError if a packet is above the link's limit.
     """
+    return list(_timetable(tuple(offer(slot) for slot in range(slots)), link))
+
+
+@lru_cache(maxsize=8)  # the parts of a plan row share one
+def _timetable(offers: tuple[Offer, ...], link: LinkProfile) -> tuple[SlotReception, ...]:
     calm, silent = replace(link, jitter_s=0.0), Streams(0, "timetable")
-    return simulate_trial(slots, lambda slot, _: offer(slot), bernoulli(0.0), calm, silent, silent, 0)
+    plan = simulate_trial(len(offers), lambda slot, _: offers[slot], bernoulli(0.0), calm, silent, silent, 0)
+    return tuple(plan)
 
 
 def simulate_trials(
