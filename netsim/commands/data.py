@@ -16,7 +16,12 @@ from netsim.errors import InputError
 
 __all__ = ["app", "fetch_kodak"]
 
-app = typer.Typer(help="Image sets that do not come with netsim.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Image sets that do not come with netsim.",
+    epilog="Example:  netsim data kodak",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 _HOME = "http://r0k.us/graphics/kodak/"
 _FILES = "https://r0k.us/graphics/kodak/kodak/"

@@ -45,10 +45,10 @@ def write_report(run: Path, out: Path | None = None) -> Path:
 
     Raises InputError if ``run`` is no finished run, or out's folder is missing.
     """
+    found, summary = _read(run)
     path = out or run / "report.html"
     if not path.parent.is_dir():
         raise InputError(f"no folder `{path.parent}`", hint="make it first, or write elsewhere")
-    found, summary = _read(run)
     figures = []
     for name, kind in KINDS.items():
         drawing = _drawing(name, found, summary)

@@ -22,8 +22,8 @@ def resolve_engines(job: Job) -> tuple[Plan, list[str]]:
     """The plan with every row's engine chosen, and why, in sentences.
 
     One engine for a scheme over all channels of a link, since one table of decoded masks answers them all:
-    exact where that table is no larger than what sampling is expected to decode, array elsewhere, event where
-    something feeds back.
+    exact where that table is no larger than what sampling is expected to decode; stratified (sampling by loss count)
+    where there are too many masks for a table; array elsewhere; event where something feeds back.
     """
     chosen: dict[int, str] = {}
     told: dict[str, list[int]] = {}
@@ -62,7 +62,8 @@ def _choose(job: Job, rows: list[PlanRow]) -> tuple[str, str, int]:
     if reason:
         return "array", reason, 0
     if exact == 0:
-        return "array", f"more than {ALL_MASKS_PACKETS} packets", 0
+        engine = "stratified" if job.plan.precision_db is None else "array"
+        return engine, f"more than {ALL_MASKS_PACKETS} packets", 0
     if exact <= sampled:
         return "exact", "no more masks to decode than sampling meets", exact
     return "array", f"{exact:,} masks are possible, fewer will be met", sampled

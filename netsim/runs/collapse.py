@@ -63,7 +63,7 @@ def _rows(sender: Sender, batch: SlotBatch, at_arrivals: bool) -> Arrays:
     rows = _outcome(sender, batch, batch.fate, batch.end_s, np.full(len(batch.trials), -1))
     if at_arrivals:
         rows = _joined([*_arrivals(sender, batch), rows])
-    if (batch.weight != 1).any():
+    if len(np.unique(batch.trials)) < len(batch.trials):  # alternatives of one trial, with their probabilities
         rows = _merged(rows)
     if batch.rest > 0:
         rows = _joined([rows, _unresolved(rows, batch)])

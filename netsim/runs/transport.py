@@ -15,6 +15,7 @@ from netsim.engines.array import simulate_trials
 from netsim.engines.batch import SlotBatch, stacked
 from netsim.engines.event import Arq, Offer, Report, SlotReception, simulate_trial
 from netsim.engines.exact import distributions
+from netsim.engines.stratified import simulate_strata
 from netsim.protection.base import ProtectedStream
 from netsim.protection.spec import protection_from_spec
 from netsim.runs.collapse import Arrays, Sender, collapse
@@ -43,7 +44,7 @@ class PartKey:
 
 def parts_of(plan: Plan, row: PlanRow, first: int, last: int) -> list[PartKey]:
     """Trials first … last − 1 of a row, cut into parts; the cut depends on the scenario alone, never on workers."""
-    step = max(1, _SLOTS_IN_PART // plan.slots)
+    step = max(1, _SLOTS_IN_PART // plan.slots) if row.engine != "stratified" else last  # strata can't be cut
     return [PartKey(row.index, at, min(at + step, last), row.engine) for at in range(first, last, step)]
 
 
@@ -148,4 +149,12 @@ def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
     return distributions(slots, offer, channel, row_link(row), plan.coverage, by_count)
 
 
-_ENGINES: Any = {"event": _event, "array": _array, "exact": _exact}
+def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
+    def offer(slot: int) -> Offer:
+        return _offer(plan, senders, slot)
+
+    strata = Streams(plan.seed, "strata", row.channel_name)
+    return simulate_strata(plan.slots, offer, row_channel(row), row_link(row), strata, plan.trials)
+
+
+_ENGINES: Any = {"event": _event, "array": _array, "exact": _exact, "stratified": _stratified}

@@ -111,7 +111,7 @@ _EXAMPLES = {
     "seed": "seed: 7",
     "slots": "slots: 24",
     "metrics": "metrics: [psnr_db, ms_ssim]",
-    "engine": "engine: auto, event, array or exact",
+    "engine": "engine: auto, event, array, exact or stratified",
     "coverage": "coverage: 0.999",
     "log": "log: slots, or log: packets for a row at each packet's arrival",
     "failure_db": "failure_db: 13.0",

@@ -24,7 +24,7 @@ class ScenarioModel(BaseModel):
     channels: Annotated[list[Any], Field(min_length=1)]
     link: Any = None
     control: Any = None
-    engine: Literal["auto", "event", "array", "exact"] = "auto"
+    engine: Literal["auto", "event", "array", "exact", "stratified"] = "auto"
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.999
     trials: Annotated[int, Field(ge=1)] | None = None
     precision: str | float | None = None

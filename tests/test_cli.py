@@ -1,0 +1,100 @@
+"""The command line: help that answers at once and shows an example, exit codes, the same from Python."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ["run", "sweep", "validate", "plot", "report", "reproduce", "codecs", "check-codec", "channels", "data"]
+HEAVY = ["numpy", "pandas", "matplotlib", "torch", "scipy", "pyarrow", "numba", "pydantic", "simpy"]
+
+
+def netsim(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "netsim.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = f"""
+import sys
+from netsim import cli
+sys.argv = ["netsim", "--help"]
+try:
+    cli.main()
+except SystemExit:
+    pass
+print("loaded:", [name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "loaded: []" in done.stdout
+    for command in COMMANDS:
+        assert f"  {command}" in done.stdout
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "channels show", "data kodak"])
+def test_every_command_shows_an_example(command: str) -> None:
+    done = netsim(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"netsim {command}" in done.stdout
+    assert "Example" in done.stdout or "For example" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nowhere.yaml"], "no scenario file `nowhere.yaml`"),
+        (["report", "nowhere"], "no run folder `nowhere`"),
+        (["plot", "rader", "nowhere"], "did you mean `radar`"),
+        (["reproduce", "resicomp/fig99"], "no recipe `resicomp/fig99`"),
+        (["check-codec", "vcc"], "did you mean `vvc`"),
+        (["channels", "show", "EP9"], "EP9"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_bad_input_is_a_sentence_and_exit_code_2(arguments: list[str], words: str, tmp_path: Path) -> None:
+    cwd = tmp_path if arguments[0] != "reproduce" else None
+    done = netsim(*arguments, cwd=cwd)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sweep_is_run_with_axes_from_the_command_line(tmp_path: Path) -> None:
+    scenario = tmp_path / "mine.yaml"
+    scenario.write_text(
+        "images: {samples: [coffee]}\ncodecs: [{jpeg: {quality: 20}}, {webp: {quality: 20}}]\nchannels: [uniform-5]\n"
+    )
+    arguments = ["sweep", str(scenario), "--channels", "EP1..EP3,EP6", "--codec", "jpeg", "--workers", "1"]
+    done = netsim(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "next" in done.stderr
+    manifest = json.loads((tmp_path / "runs" / "mine-1" / "manifest.json").read_text())
+    assert manifest["scenario"]["channels"] == ["EP1", "EP2", "EP3", "EP6"]
+    assert [list(codec) for codec in manifest["scenario"]["codecs"]] == [["jpeg"]]
+    assert manifest["command"][1] == "sweep"
+    unknown = netsim(*arguments[:-3], "bpg", cwd=tmp_path)
+    assert unknown.returncode == 2
+    assert "no codec `bpg`" in unknown.stderr
+
+
+def test_channels_json_holds_every_preset_and_variant() -> None:
+    found = json.loads(netsim("channels", "--json").stdout)
+    by_key = {(one["name"], one["variant"]): one for one in found}
+    assert by_key["EP3", "corrected"]["loss_rate"] == pytest.approx(0.065)
+    assert by_key["EP5", "released"]["mean_burst"] == pytest.approx(2.5)
+    assert not by_key["EP2", "printed"]["valid"]
+    assert "1.0024" in by_key["EP2", "printed"]["error"]
+    shown = json.loads(netsim("channels", "show", "EP4", "--packets", "10", "--json").stdout)
+    assert len(shown["loss_count_probabilities"]) == 11
+    assert sum(shown["loss_count_probabilities"]) == pytest.approx(1)
+
+
+def test_validate_prints_the_plan(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    for path in sorted((root / "scenarios").glob("*.yaml")):
+        done = netsim("validate", str(path))
+        assert done.returncode == 0, done.stderr
+    plan = json.loads(netsim("validate", str(root / "scenarios" / "quickstart.yaml"), "--json").stdout)
+    assert len(plan["rows"]) == 12
