@@ -17,13 +17,15 @@ from netsim.protection.spec import protection_from_spec
         ({"reed-solomon": 0}, "reed-solomon 0%", 0, 10),
         ({"reed-solomon": [10, 7]}, "reed-solomon (10, 7)", 0.3, 7),
         ({"reed-solomon": {"n": 12, "k": 9}}, "reed-solomon (12, 9)", 0.25, 9),
+        ({"arq": {"retries": 2}}, "arq 2", 0, 10),
+        ({"arq": {"retries": 1, "timeout_s": 1.5}}, "arq 1 timeout 1.5 s", 0, 10),
     ],
 )
 def test_forms(spec, name, share, data_of_ten):
     protection = protection_from_spec(spec)
     assert (protection.name, protection.share) == (name, pytest.approx(share))
     assert protection.data_packets(10) == data_of_ten
-    assert protection.overhead_bytes == (2 if name != "none" else 0)
+    assert protection.overhead_bytes == (2 if name.startswith("reed-solomon") else 0)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,14 @@ def test_forms(spec, name, share, data_of_ten):
         ("reed-solomon", (), "reed-solomon: 30%"),
         ("read-solomon", (), "did you mean `reed-solomon`?"),
         ({"read-solomon": "30%"}, ("read-solomon",), "did you mean `reed-solomon`?"),
+        ("arq", (), "arq: {retries: 2}"),
+        ({"arq": 2}, ("arq",), "arq: {retries: 2}"),
+        ({"arq": {"timeout_s": 1}}, ("arq",), "no retries"),
+        ({"arq": {"retries": 0}}, ("arq", "retries"), "1 or more"),
+        ({"arq": {"retries": 1.5}}, ("arq", "retries"), "1.5"),
+        ({"arq": {"retries": 1000}}, ("arq", "retries"), "up to 100"),
+        ({"arq": {"retries": 1, "timeout_s": 0}}, ("arq", "timeout_s"), "zero timeout_s"),
+        ({"arq": {"retries": 1, "timeout": 1}}, ("arq", "timeout"), "did you mean `timeout_s`?"),
         ({"reed-solomon": [7, 10]}, ("reed-solomon",), "k = 10 is above n = 7"),
         ({"reed-solomon": [10, 0]}, ("reed-solomon",), "k = 0"),
         ({"reed-solomon": [300, 10]}, ("reed-solomon",), "at most 255"),

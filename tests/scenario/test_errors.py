@@ -43,6 +43,15 @@ BROKEN = [
     ("not YAML", "trials: 2", "trials: [2", "", "YAML", ""),
     ("negative link rate", "trials: 2", "link: {geo: {rate_bps: -3}}", "7:", "-3", ""),
     ("unknown link", "trials: 2", "link: gso", "7:7", "gso", "geo"),
+    (
+        "ARQ, no event",
+        "trials: 2",
+        "protection: [none, arq: {retries: 2}]\nengine: exact",
+        "8:9",
+        "arq 2",
+        "engine: auto",
+    ),
+    ("ARQ, no retries", "trials: 2", "protection: {arq: {retries: 0}}", "7:29", "0", "1 or more"),
     ("no channels", "channels:\n  - EP4\n", "", "1:1", "needs `channels`", "EP4"),
 ]
 

@@ -1,0 +1,57 @@
+"""Whole runs with ARQ: the engine chosen, what the log counts, and what it costs."""
+
+from pathlib import Path
+
+import pytest
+
+import netsim
+
+ARQ = ["engine=auto", "log=packets", "trials=8", "protection=[none, arq: {retries: 1}, arq: {retries: 3}]"]
+FATES = ["packets_delivered", "packets_lost", "packets_late", "packets_dropped"]
+
+
+@pytest.fixture
+def log(scenario: Path):
+    text = (
+        scenario.read_text()
+        .replace(", protection: [none, {reed-solomon: 30%}]", "")
+        .replace("bpp: [0.5, 1.0]", "bpp: 1.0")
+    )
+    scenario.write_text(text)
+    run = netsim.run(scenario, overrides=ARQ)
+    assert any("retransmission feeds back" in reason for reason in run.manifest["engines"])
+    return run.log
+
+
+def test_only_schemes_with_arq_are_simulated_by_events(log) -> None:
+    assert set(log["protection"]) == {"none", "arq 1", "arq 3"}
+    assert set(log[log["protection"] != "none"]["engine"]) == {"event"}
+    assert "event" not in set(log[log["protection"] == "none"]["engine"])
+    assert {"jpeg2000 prefix + ARQ 1", "jpeg + ARQ 3"} <= set(log["scheme"])
+
+
+def test_all_transmissions_count_and_more_packets_come_through(log) -> None:
+    assert (log["packets_sent"] == log[FATES].sum(axis=1)).all()
+    slots = log[log["packet"].isna() & (log["engine"] != "exact")]
+    for _, sent in slots.groupby(["codec", "settings", "image"]):  # one stream, with retries or without
+        once = sent["packets_sent"] == sent["packets_sent"].min()
+        assert sent[once]["bytes"].nunique() == 1
+        assert (sent[~once]["bytes"] > sent[once]["bytes"].iloc[0]).all()
+        assert (sent[~once]["protection"] != "none").all()
+    slots = slots[slots["channel"] == "switching"]  # sampled under all three protections
+    means = slots.groupby("protection")[["packets_sent", "packets_usable"]].mean()
+    assert (means.loc["none"] < means.loc["arq 1"]).all()
+    assert (means.loc["arq 1"] < means.loc["arq 3"]).all()
+    assert (slots["packets_recovered"] == 0).all()
+
+
+def test_rows_at_arrivals_lead_up_to_the_slots_own(log) -> None:
+    arq = log[log["protection"] == "arq 3"]
+    keys = ["row", "trial", "slot"]
+    ends = arq[arq["packet"].isna()].set_index(keys)
+    steps = arq[arq["packet"].notna()]
+    assert (steps.groupby(keys)["packets_sent"].apply(lambda sent: sent.is_monotonic_increasing)).all()
+    counts = steps.groupby(keys).size()
+    assert (counts == ends.loc[counts.index, "packets_delivered"]).all()
+    last = steps.groupby(keys)["packets_usable"].last()
+    assert (last == ends.loc[last.index, "packets_usable"]).all()
