@@ -35,6 +35,9 @@ SetOption = Annotated[
 ]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one a core].")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Override the scenario's seed.")]
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", help="auto, event, array, exact or stratified [the scenario's].")
+]
 FiguresOption = Annotated[bool, typer.Option("--figures", help="Draw the figures and write the report, too.")]
 
 
@@ -45,10 +48,11 @@ def run(
     assignments: SetOption = None,
     workers: WorkersOption = None,
     seed: SeedOption = None,
+    engine: EngineOption = None,
     figures: FiguresOption = False,
 ) -> None:
     """Run a scenario: encode, send, decode, log. A killed run goes on where it was."""
-    _run(scenario, out, _overrides(assignments, seed), workers, figures)
+    _run(scenario, out, _overrides(assignments, seed, engine), workers, figures)
 
 
 @app.command(epilog="Example:  netsim sweep scenarios/quickstart.yaml --channels EP1..EP6 --codec jpeg2000")
@@ -60,6 +64,7 @@ def sweep(
     assignments: SetOption = None,
     workers: WorkersOption = None,
     seed: SeedOption = None,
+    engine: EngineOption = None,
     figures: FiguresOption = False,
 ) -> None:
     """Run a scenario with its axes given on the command line."""
@@ -69,7 +74,7 @@ def sweep(
     overrides = [f"channels=[{', '.join(names)}]"]
     if codec:
         overrides.append(_codecs_kept(Document.read(scenario).data.get("codecs"), codec))
-    _run(scenario, out, [*_overrides(assignments, seed), *overrides], workers, figures)
+    _run(scenario, out, [*_overrides(assignments, seed, engine), *overrides], workers, figures)
 
 
 @app.command(epilog="Example:  netsim validate scenarios/ep_sweep.yaml")
@@ -95,8 +100,9 @@ app.add_typer(channels_module.app, name="channels")
 app.add_typer(data_module.app, name="data")
 
 
-def _overrides(assignments: list[str] | None, seed: int | None) -> list[str]:
-    return [*(assignments or []), *([] if seed is None else [f"seed={seed}"])]
+def _overrides(assignments: list[str] | None, seed: int | None, engine: str | None) -> list[str]:
+    named = {"seed": seed, "engine": engine}
+    return [*(assignments or []), *(f"{key}={value}" for key, value in named.items() if value is not None)]
 
 
 def _codecs_kept(entries: object, wanted: list[str]) -> str:

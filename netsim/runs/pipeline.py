@@ -66,6 +66,10 @@ def describe(plan: Plan) -> str:
     grid = [_many(len(channels), "channel"), _many(schemes, "scheme")]
     grid += [_many(len(links), "link")] if len(links) > 1 else []
     trials = _many(plan.trials, "trial") if plan.precision_db is None else f"trials until ±{plan.precision_db:g} dB"
+    if all(row.engine == "exact" for row in plan.rows):
+        return (
+            f"{' × '.join(grid)}: {_many(len(plan.rows), 'row')}; {_many(len(plan.image_names), 'image')}, exact engine"
+        )
     over = f"{trials} of {_many(plan.slots, 'slot')} over {_many(len(plan.image_names), 'image')}"
     return f"{' × '.join(grid)}: {_many(len(plan.rows), 'row')}; {over}"
 
