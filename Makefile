@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml requirements.lock
@@ -25,6 +25,10 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Speed and memory against named references: runs/bench/results.json and the table in docs/benchmarks.md (minutes).
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks --docs
 
 clean:
 	rm -rf $(VENV) build *.egg-info

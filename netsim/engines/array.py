@@ -83,6 +83,7 @@ class _Chain:
     def __init__(self, channel: Channel, losses: Streams, first: int, last: int) -> None:
         self.channel, self.losses, self.first, self.last = channel, losses, first, last
         self._tiles: dict[int, tuple[int, Any]] = {}  # first trial → (last trial, states)
+        self._scratch = np.empty(0)
 
     def lose(self, slot: int, droppable: NDArray[np.int64], on_wire: BoolArray, steps: Any, lost: BoolArray) -> None:
         """Draw a slot's losses into ``lost`` [t, n]; on_wire: which of the droppable packets reach the channel."""
@@ -96,7 +97,7 @@ class _Chain:
         everything, any_on_wire = bool(on_wire.all()), bool(on_wire.any())
         columns = _as_slice(droppable[on_wire])
         for at, (end, states) in self._tiles.items():
-            drawn = uniforms(self.losses.key, at, end, slot, count)
+            drawn = uniforms(self.losses.key, at, end, slot, count, self._room(end - at, count))
             if slot == 0:
                 states = _initial_states(self.channel, drawn[:, 0])
             states = _enter_slot(self.channel, drawn[:, head - 1], states)
@@ -106,6 +107,12 @@ class _Chain:
                 np.logical_not(received, out=received)
                 lost[at - self.first : end - self.first, columns] = received
             self._tiles[at] = (end, states)
+
+    def _room(self, trials: int, count: int) -> Floats:
+        """Memory for a tile's uniforms, the same every time."""
+        if trials * count > len(self._scratch):
+            self._scratch = np.empty(trials * count)
+        return self._scratch[: trials * count].reshape(trials, count)
 
 
 def _as_slice(places: NDArray[np.int64]) -> Any:
