@@ -1,0 +1,86 @@
+"""``netsim explain RUN``: what each packet of a picture is worth, and the worst that losses can do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from netsim.insight.explain import Explanation
+
+__all__ = ["explain"]
+
+WIDTH = 120  # where the output is no terminal
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    image: Annotated[str, typer.Option("--image", metavar="NAME", help="A picture of the run.")],
+    codec: Annotated[str, typer.Option("--codec", metavar="NAME", help='A scheme ("vvc + 30% FEC"), or a codec.')],
+    point: Annotated[
+        str | None, typer.Option("--point", metavar="KEY=VALUE", help="Operating point [nearest to 0.35 bpp].")
+    ] = None,
+    channels: Annotated[
+        list[str] | None, typer.Option("--channel", metavar="NAME", help="A channel; repeatable [the run's].")
+    ] = None,
+    link: Annotated[str | None, typer.Option("--link", metavar="NAME", help="A link of the run [its first].")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write [RUN/explain/…].")] = None,
+) -> None:
+    """The worth of each packet by channel, and the worst and best masks of each loss count, with pictures.
+
+    From the picture's mask table: what the run did not decode is decoded now, and remembered.
+    """
+    from netsim.decoding.store import Store
+    from netsim.decoding.workshop import Workshop
+    from netsim.insight.explain import explain as explained
+    from netsim.insight.explain import write_explanation
+    from netsim.insight.plan_of_run import plan_of_run
+    from netsim.runs.results import load_run
+
+    plan = plan_of_run(load_run(run))
+    with Store() as store:
+        shop = Workshop(store)
+        found = explained(plan, shop, image, codec, point, channels or (), link)
+        _print(found)
+        name = f"{image} {found.scheme.label} {found.scheme.scheme.operating_point}"
+        folder = out or run / "explain" / re.sub(r"[^\w.=%-]+", "_", name)
+        paths = write_explanation(found, shop, folder)
+    typer.echo(f"wrote  {folder}/  " + "  ".join(path.name for path in paths if path.name.startswith("explain")))
+    typer.echo(f"       and {sum(path.name.startswith('lost_') for path in paths)} pictures of worst and best masks")
+
+
+def _print(found: Explanation) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    console.print(found.title, markup=False)
+    worth = found.packets.pivot(index="packet", columns="channel", values="importance_db")
+    names = list(dict.fromkeys(found.packets["channel"]))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for head in ("packet", "bytes", "lost alone", *names):
+        table.add_column(head, justify="right")
+    for _, row in found.packets.drop_duplicates("packet").iterrows():
+        cells = [f"{worth.loc[row['packet'], name]:.2f}" for name in names]
+        table.add_row(str(row["packet"]), str(row["bytes"]), f"{row['drop_alone_db']:.2f}", *cells)
+    console.print(table)
+    note = f"dB lost with each packet: alone, and expected by channel, E[received] − E[lost]\n{_worst(found)}"
+    console.print(note, markup=False)
+    for reason in found.skipped:
+        console.print(f"left out: {reason}", markup=False)
+
+
+def _worst(found: Explanation) -> str:
+    """The worst of one loss, and from how many losses on there may be no picture."""
+    one = found.counts[found.counts["lost"] == 1].iloc[0]
+    text = f"worst single loss: packet {one['worst_lost']}, {one['worst_db']:.2f} dB left"
+    if one["worst_masks"] == one["masks"] > 1:
+        text = f"each single loss leaves {one['worst_db']:.2f} dB"
+    fails = found.counts[found.counts["failed"] > 0]
+    return f"{text}; from {fails['lost'].min()} lost on there may be no picture" if len(fails) else text
