@@ -1,4 +1,4 @@
-"""The kinds of figure by name, each drawn from a log alone."""
+"""The kinds of figure by name: those drawn from a log alone, and those that need a run's mask tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Kind", "figure_kind", "make"]
+__all__ = ["KINDS", "TABLE_KINDS", "Kind", "figure_kind", "given_options", "make"]
 
 
 class Kind(NamedTuple):
@@ -32,16 +32,33 @@ KINDS: Mapping[str, Kind] = {
     "timeline": Kind("timeline", "PSNR from slot to slot in one trial", True, ("trial", "slots", "near_bpp")),
 }
 
+TABLE_KINDS: Mapping[str, Kind] = {
+    "winner": Kind("winner_map", "Best scheme over loss rate and mean burst", False, ("near_bpp", "images", "link")),
+}
+"""Kinds that a log is not enough for: ``netsim.insight`` makes their numbers from the run's plan and its pictures."""
+
 
 def figure_kind(name: str) -> Kind:
-    """The kind called ``name``. Raises InputError with the nearest known one."""
-    if name not in KINDS:
-        raise InputError(f"no figure `{name}`", hint=did_you_mean(name, KINDS))
-    return KINDS[name]
+    """The kind called ``name``, of either sort. Raises InputError with the nearest known one."""
+    known = {**KINDS, **TABLE_KINDS}
+    if name not in known:
+        raise InputError(f"no figure `{name}`", hint=did_you_mean(name, known))
+    return known[name]
+
+
+def given_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a kind's options that are given (not None). Raises InputError for one that it does not have."""
+    kind = figure_kind(name)
+    given = {key: value for key, value in options.items() if value is not None}
+    for key in given:
+        if key not in kind.options:
+            known = ", ".join(map(_flag, kind.options)) or "none"
+            raise InputError(f"the {name} figure has no option {_flag(key)}", hint=f"its options: {known}")
+    return given
 
 
 def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) -> tuple[pd.DataFrame, Figure]:
-    """The numbers and the drawing of a figure.
+    """The numbers and the drawing of a figure of ``KINDS``.
 
     log: a run's log, packet rows included; summary: what ``summarise`` makes of it.
     options: those that the kind knows; None stands for its default.
@@ -49,12 +66,9 @@ def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) ->
     """
     from netsim.figures import failure, radar, rd, timeline
 
-    kind = figure_kind(name)
-    given = {key: value for key, value in options.items() if value is not None}
-    for key in given:
-        if key not in kind.options:
-            known = ", ".join(map(_flag, kind.options)) or "none"
-            raise InputError(f"the {name} figure has no option {_flag(key)}", hint=f"its options: {known}")
+    kind, given = figure_kind(name), given_options(name, options)
+    if name not in KINDS:
+        raise InputError(f"the {name} figure needs more than a log", hint=f"netsim plot {name} RUN")
     if kind.reads_log:
         numbers = timeline.numbers(log, float(summary["failure_db"].iloc[0]), **given)
         return numbers, timeline.draw(numbers)
@@ -64,4 +78,4 @@ def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) ->
 
 
 def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")
+    return "--image" if option == "images" else "--" + option.replace("_", "-")
