@@ -1,0 +1,98 @@
+"""The three commands on a small run, files and messages."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+import netsim
+from netsim.commands.compare import compare
+from netsim.commands.explain import explain
+from netsim.commands.plot import plot
+from netsim.errors import InputError
+from netsim.metrics.psnr import psnr_db
+
+app = typer.Typer()
+for command in (compare, explain, plot):
+    app.command()(command)
+
+
+@pytest.fixture
+def run(small_run: netsim.Run, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("NETSIM_STORE", str(small_run.path.parent / "store.sqlite"))
+    return str(small_run.path)
+
+
+def call(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def test_compare_prints_and_writes(run: str, tmp_path: Path, small_run: netsim.Run) -> None:
+    arguments = ("compare", run, "jpeg + 30% FEC", "jpeg")
+    text = call(*arguments, "--csv", str(tmp_path / "difference.csv"))
+    assert "exact" in text
+    assert "A slot without a picture counts as 13 dB." in text
+    rows = json.loads(call(*arguments, "--json"))
+    summary = {(row["scheme"], row["channel"]): row["psnr_db"] for _, row in small_run.summary.iterrows()}
+    for row in rows:
+        expected = summary["jpeg + 30% FEC", row["channel"]] - summary["jpeg", row["channel"]]
+        assert row["difference_db"] == pytest.approx(expected, abs=1e-9)
+        assert row["pairs"] is None
+        assert row["bpp_a"] > row["bpp_b"]
+    assert len(pd.read_csv(tmp_path / "difference.csv")) == len(rows) == 3
+
+
+def test_explain_writes_tables_pictures_and_figure(run: str, tmp_path: Path) -> None:
+    text = call("explain", run, "--image", "a", "--codec", "jpeg2000 resilient", "--out", str(tmp_path / "out"))
+    assert "jpeg2000 resilient at bpp=1" in text
+    assert "E[received] − E[lost]" in text
+    packets = pd.read_csv(tmp_path / "out" / "explain.csv")
+    masks = pd.read_csv(tmp_path / "out" / "explain_masks.csv")
+    assert packets["channel"].nunique() == 3
+    assert len(packets) == 3 * masks["lost"].max()
+    assert (masks["worst_db"] <= masks["best_db"]).all()
+    assert masks["worst_mask"].str.len().unique().tolist() == [masks["lost"].max()]
+    original = np.asarray(Image.open(Path(run).parent / "pictures" / "a.png"))
+    for end in ("worst", "best"):
+        for count, expected in enumerate(masks[f"{end}_db"]):
+            picture = np.asarray(Image.open(tmp_path / "out" / f"lost_{count:02d}_{end}.png"))
+            assert psnr_db(original, picture[None])[0] == pytest.approx(expected)
+    assert {"explain.png", "explain.svg"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_explain_of_a_code_that_fails_has_no_picture_there(run: str, tmp_path: Path) -> None:
+    text = call("explain", run, "--image", "b", "--codec", "jpeg", "--channel", "EP6", "--out", str(tmp_path))
+    assert "from 1 lost on there may be no picture" in text
+    assert not (tmp_path / "lost_01_worst.png").exists()
+    assert (tmp_path / "lost_00_best.png").exists()
+
+
+def test_explain_refuses_what_is_not_there(run: str) -> None:
+    for arguments, match in (
+        (("--image", "aa", "--codec", "jpeg"), "no picture `aa`"),
+        (("--image", "a", "--codec", "jpeg2000"), "fits 2 schemes"),
+        (("--image", "a", "--codec", "jpg"), "no scheme `jpg`"),
+        (("--image", "a", "--codec", "jpeg", "--point", "quality=31"), "no operating point"),
+        (("--image", "a", "--codec", "jpeg", "--link", "geo"), "no link `geo`"),
+        (("--image", "a", "--codec", "jpeg", "--channel", "EP44"), "unknown channel"),
+    ):
+        with pytest.raises(InputError, match=match):
+            call("explain", run, *arguments)
+
+
+def test_plot_winner(run: str, tmp_path: Path) -> None:
+    text = call("plot", "winner", run, "--out", str(tmp_path), "--image", "a")
+    assert {path.name for path in tmp_path.iterdir()} == {f"winner_map.{suffix}" for suffix in ("csv", "png", "svg")}
+    assert "winner_map.csv" in text
+    with pytest.raises(InputError, match="no option --trial"):
+        call("plot", "winner", run, "--trial", "1")
+    with pytest.raises(InputError, match="no option --image"):
+        call("plot", "rd", run, "--image", "a")
