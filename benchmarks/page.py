@@ -31,10 +31,10 @@ def _number(value: float) -> str:
     >>> _number(123456.0), _number(0.0345), _number(300)
     ('123,000', '0.0345', '300')
     """
-    if abs(value) >= 1000:
+    if abs(value) >= 10_000:
         magnitude = 10 ** (len(str(int(abs(value)))) - 3)
         return f"{round(value / magnitude) * magnitude:,}"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def machine() -> str:
