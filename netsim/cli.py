@@ -11,6 +11,8 @@ import typer
 from netsim.commands import channels as channels_module
 from netsim.commands import data as data_module
 from netsim.commands.codecs import check_codec_command, codecs_command
+from netsim.commands.compare import compare
+from netsim.commands.explain import explain
 from netsim.commands.plot import plot
 from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
@@ -92,6 +94,10 @@ def validate(
 
 
 app.command("plot", epilog="Example:  netsim plot radar runs/quickstart-1")(plot)
+app.command("compare", epilog='Example:  netsim compare runs/quickstart-1 "jpeg2000 resilient" "jpeg2000 prefix"')(
+    compare
+)
+app.command("explain", epilog="Example:  netsim explain runs/quickstart-1 --image coffee --codec jpeg2000")(explain)
 app.command("report", epilog="Example:  netsim report runs/quickstart-1")(report)
 app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --quick")(reproduce_command)
 app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)

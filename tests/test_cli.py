@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ["run", "sweep", "validate", "plot", "report", "reproduce", "codecs", "check-codec", "channels", "data"]
+COMMANDS = [
+    "run",
+    "sweep",
+    "validate",
+    "plot",
+    "compare",
+    "explain",
+    "report",
+    "reproduce",
+    "codecs",
+    "check-codec",
+    "channels",
+    "data",
+]
 HEAVY = ["numpy", "pandas", "matplotlib", "torch", "scipy", "pyarrow", "numba", "pydantic", "simpy"]
 
 

@@ -17,7 +17,7 @@ from netsim.plugins import load_plugin
 __all__ = ["CodedPicture", "Workshop", "mask_text", "masks_from_text"]
 
 BoolArray = NDArray[np.bool_]
-_BATCH = 16  # pictures in memory at once
+_BATCH = 16  # pictures decoded at once, while memory lasts
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Workshop:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._batch = _BATCH
 
     def codec(self, coded: CodedPicture) -> Codec:
         """The codec that made the picture; one object per process and setting."""
@@ -104,10 +105,23 @@ class Workshop:
 
     def _decode(self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]) -> None:
         stream, codec, reference = self.encode(coded), self.codec(coded), coded.image.pixels()
-        for i in range(0, len(masks), _BATCH):
-            part = masks[i : i + _BATCH]
-            pictures = codec.decode(stream, masks_from_text(part))
+        left = list(masks)
+        while left:
+            part = left[: self._batch]
+            try:
+                pictures = codec.decode(stream, masks_from_text(part))
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error) or len(part) == 1:
+                    raise
+                self._batch = len(part) // 2  # kept: the next picture is as large
+                continue
+            left = left[len(part) :]
             keys = self._mask_keys(coded, part)
             for metric in metrics:
                 values = load_plugin("netsim.metrics", metric)(reference, pictures)
                 self.store.put_qualities(dict(zip(keys.values(), values.tolist(), strict=True)), metric)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Also the devices' own errors, which are told by name: netsim does not know torch."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
+from netsim.figures.select import NEAR_BPP, interval_note, nearest_point, with_condition
 from netsim.figures.style import BAND, MUTED, legend, looks, styled
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
 def _note(numbers: pd.DataFrame) -> str:
     sampled = numbers[numbers["engine"] != "exact"]
-    notes = ["Bars: 95 % interval." if len(sampled) else "Exact: no sampling."]
+    notes = [interval_note(numbers)]
     if 0 < len(sampled) < len(numbers):
         notes.append("Schemes without a bar in any channel: exact.")
     if sampled["exact"].notna().any():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netsim.errors import InputError
-from netsim.figures.select import with_condition
+from netsim.figures.select import interval_note, with_condition
 from netsim.figures.style import MUTED, Look, legend, looks, styled
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _marks(numbers: pd.DataFrame) -> dict[str, str]:
 def _note(numbers: pd.DataFrame, relative: bool) -> str:
     low, high, failure_db = (numbers[name].iloc[0] for name in ("low_bpp", "high_bpp", "failure_db"))
     notes = [f"Mean PSNR over {low:g}–{high:g} bit/pixel{', as a share of the best scheme’s' if relative else ''}."]
-    notes += ["Bars: 95 % interval.", f"A slot without a picture counts as {failure_db:g} dB."]
+    notes += [interval_note(numbers), f"A slot without a picture counts as {failure_db:g} dB."]
     marks = set(_marks(numbers).values())
     texts = {"†": "† covers a part of that range.", "‡": "‡ one operating point in it, taken as it is."}
     notes += [text for mark, text in texts.items() if mark in marks]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netsim.figures.select import with_condition
+from netsim.figures.select import interval_note, with_condition
 from netsim.figures.style import legend, looks, styled
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     panels[0, 0].set_xlim(*_room(numbers["bpp"].min(), numbers["bpp"].max()))
     failure_db = numbers["failure_db"].iloc[0]
     counted = f"A slot without a picture counts as {failure_db:g} dB."
-    legend(figure, panels[0, 0], f"Rate: all that was sent. Bars: 95 % interval. {counted}")
+    legend(figure, panels[0, 0], f"Rate: all that was sent. {interval_note(numbers)} {counted}")
     return figure
 
 

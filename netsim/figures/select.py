@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NEAR_BPP", "nearest_point", "with_condition"]
+__all__ = ["NEAR_BPP", "interval_note", "nearest_point", "with_condition"]
 
 NEAR_BPP = 0.35
 """Where a figure shows one operating point of each scheme, it is the one nearest to this rate."""
@@ -24,6 +24,11 @@ def with_condition(frame: pd.DataFrame) -> pd.DataFrame:
     if frame["link"].nunique() > 1:
         condition = [f"{one}, {link}" for one, link in zip(condition, frame["link"], strict=True)]
     return frame.assign(condition=condition)
+
+
+def interval_note(numbers: pd.DataFrame) -> str:
+    """What the bars are; numbers: has the column engine."""
+    return "Exact: no sampling, no interval." if set(numbers["engine"]) == {"exact"} else "Bars: 95 % interval."
 
 
 def nearest_point(frame: pd.DataFrame, near_bpp: float) -> np.ndarray:

@@ -53,7 +53,8 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     - failure_db, as given
 
     Sampled slots are correlated within a trial: see ``netsim.metrics.intervals`` for how the intervals are made.
-    Stratified rows: see ``netsim.metrics.stratified``. Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
+    Stratified rows: see ``netsim.metrics.stratified``.
+    Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
     unresolved (``netsim.metrics.exact``). Raises InputError if the log is empty or lacks columns.
     """
     missing = [name for name in NEEDED if name not in log.columns]

@@ -24,6 +24,7 @@ class RunFolder:
         self.parts = path / "parts"
         self.log = path / "log.parquet"
         self.summary = path / "summary.csv"
+        self.distribution = path / "distribution.csv"
         self.manifest = path / "manifest.json"
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:

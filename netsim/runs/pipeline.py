@@ -54,7 +54,7 @@ def run_plan(plan: Plan, out: Path | None, workers: int, reporter: Reporter) -> 
         _log(job, folder, parts, reporter)
         write_summary(folder, plan.failure_db)
         folder.finish(about)
-        files = [path.name for path in (folder.log, folder.summary, folder.manifest)]
+        files = [path.name for path in (folder.log, folder.summary, folder.distribution, folder.manifest)]
         reporter.say("wrote", f"{folder.path}/  {'  '.join(files)}")
         return folder.path
 

@@ -43,6 +43,13 @@ class Run:
 
         return pd.read_csv(self.path / "summary.csv")
 
+    @cached_property
+    def distribution(self) -> pd.DataFrame:
+        """Mean, variance, quantiles and failure ratio of each metric, per image and over all images."""
+        import pandas as pd
+
+        return pd.read_csv(self.path / "distribution.csv")
+
 
 def load_run(path: str | Path) -> Run:
     """A finished run by its folder. Raises InputError if there is none."""
@@ -59,9 +66,12 @@ def load_run(path: str | Path) -> Run:
 
 
 def write_summary(folder: RunFolder, failure_db: float) -> None:
-    """Write summary.csv from the log, one group of the log in memory at a time."""
+    """Write summary.csv and distribution.csv from the log, one group of the log in memory at a time."""
+    from netsim.metrics.distribution import distributions
     from netsim.metrics.summary import summarise_groups
     from netsim.runs.slots import has_ms_ssim, slot_groups
 
     summary = summarise_groups(slot_groups(folder.log), failure_db, has_ms_ssim(folder.log))
     write_atomically(folder.summary, lambda file: file.write(summary.to_csv(index=False).encode()))
+    spread = distributions((group for _, group in slot_groups(folder.log)), failure_db)
+    write_atomically(folder.distribution, lambda file: file.write(spread.to_csv(index=False).encode()))

@@ -21,7 +21,7 @@ seed: 7
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Path of a scenario that runs in a second or two."""
     folder = tmp_path / "pictures"

@@ -1,0 +1,82 @@
+"""The distribution of a quality over slots: per image and over the set, exact where the rows are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.metrics.summary import GROUP, slot_quality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["QUANTILES", "SET", "distributions", "weighted_quantiles"]
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+SET = "all"
+"""The image column's entry in the rows over the whole set."""
+
+
+def distributions(groups: Iterable[pd.DataFrame], failure_db: float) -> pd.DataFrame:
+    """One row per summary group, metric and image, and one over all images (image = ``all``).
+
+    groups: logs of one group each (equal scheme, operating point, channel, link, engine), slot rows only.
+    Columns: the group's, metric, image, mean, variance (of a slot's quality), quantiles q01 … q99, failure_ratio,
+    unresolved. A failed slot counts as failure_db (PSNR) or 0 (MS-SSIM). Weighted by ``weight``: for exact rows
+    these are the distribution itself, with no sampling error; mass that was not resolved is left out of mean,
+    variance and quantiles and stated.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for group in groups:
+        key = {name: str(group[name].iloc[0]) for name in GROUP}
+        for metric in ("psnr_db", "ms_ssim"):
+            if metric == "ms_ssim" and not group["ms_ssim"].notna().any():
+                continue
+            values = slot_quality(group, failure_db) if metric == "psnr_db" else _similarity(group)
+            images = group["image"].astype(str).to_numpy()
+            for image in [*dict.fromkeys(images.tolist()), SET]:
+                mine = (images == image) | (image == SET)
+                rows.append({**key, "metric": metric, "image": image} | _describe(group[mine], values[mine]))
+    return pd.DataFrame(rows)
+
+
+def _similarity(group: pd.DataFrame) -> NDArray[np.float64]:
+    values = group["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    values[(group["status"] == "failed").to_numpy()] = 0.0
+    return values
+
+
+def _describe(group: pd.DataFrame, values: NDArray[np.float64]) -> dict[str, float]:
+    weight = group["weight"].to_numpy(dtype=np.float64)
+    status = group["status"].astype(str).to_numpy()
+    known, total = status != "unresolved", weight.sum()
+    values, inside = values[known], weight[known] / weight[known].sum()
+    mean = float((values * inside).sum())
+    quantiles = weighted_quantiles(values, inside, QUANTILES)
+    return {
+        "mean": mean,
+        "variance": float((inside * (values - mean) ** 2).sum()),
+        **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
+        "failure_ratio": float(weight[status == "failed"].sum() / total),
+        "unresolved": float(weight[~known].sum() / total),
+    }
+
+
+def weighted_quantiles(
+    values: NDArray[np.float64], weights: NDArray[np.float64], quantiles: Iterable[float]
+) -> NDArray[np.float64]:
+    """The smallest value whose cumulative weight reaches each quantile (inverse of the distribution function).
+
+    >>> weighted_quantiles(np.array([3.0, 1.0, 2.0]), np.array([0.5, 0.25, 0.25]), [0.25, 0.5, 0.51])
+    array([1., 2., 3.])
+    """
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weights[order])
+    asked = np.array(list(quantiles)) * cumulative[-1]
+    index = np.searchsorted(cumulative, asked * (1 - 1e-12), side="left")
+    return np.asarray(values[order][np.minimum(index, len(values) - 1)])
