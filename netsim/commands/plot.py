@@ -30,6 +30,9 @@ def plot(
     images: Annotated[
         list[str] | None, typer.Option("--image", metavar="NAME", help="winner: over these pictures [all of the run's]")
     ] = None,
+    over: Annotated[
+        str | None, typer.Option("--over", metavar="AXIS", help="winner: loss rate × burst, or × rtt [burst]")
+    ] = None,
     link: Annotated[
         str | None, typer.Option("--link", metavar="NAME", help="winner: a link of the run [its first]")
     ] = None,
@@ -40,28 +43,36 @@ def plot(
     from netsim.runs.results import load_run
 
     rates = {"low_bpp": low_bpp, "high_bpp": high_bpp, "near_bpp": near_bpp}
-    options = given_options(kind, {**rates, "trial": trial, "slots": slots, "images": images or None, "link": link})
+    tables = {"images": images or None, "link": link, "over": over}
+    options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables})
+    name = figure_kind(kind).file_name
     found = load_run(run)  # an unknown kind or option is told before a long log is read
     if kind in TABLE_KINDS:
         numbers, figure = _winner(found, options)
+        name += "_rtt" if over == "rtt" else ""
     else:
         from netsim.metrics.summary import summarise
 
         numbers, figure = make(kind, found.log, summarise(found.log, found.manifest.get("failure_db", 13.0)), **options)
-    for path in save(figure, numbers, out or run, figure_kind(kind).file_name):
+    for path in save(figure, numbers, out or run, name):
         typer.echo(f"wrote  {path}")
 
 
 def _winner(run: Run, options: dict[str, Any]) -> tuple[pd.DataFrame, Figure]:
-    """The winner map: from mask tables, so it takes the run's plan and pictures, not its log."""
+    """The winner map, from the run's plan: × burst by mask tables, × round trip sampled."""
     from netsim.decoding.store import Store
     from netsim.decoding.workshop import Workshop
-    from netsim.figures.winner import draw
+    from netsim.errors import InputError, did_you_mean
+    from netsim.figures.winner import LOSS_RATE, MEAN_BURST, ROUND_TRIP, draw
     from netsim.insight.plan_of_run import plan_of_run
+    from netsim.insight.round_trip import round_trip_numbers
     from netsim.insight.winner import winner_numbers
 
+    over = options.pop("over", "burst")
+    makers: dict[str, Any] = {"burst": (winner_numbers, MEAN_BURST), "rtt": (round_trip_numbers, ROUND_TRIP)}
+    if over not in makers:
+        raise InputError(f"no map over `{over}`", where="--over", hint=did_you_mean(over, makers))
+    numbers_of, axis = makers[over]
     with Store() as store:
-        numbers = winner_numbers(
-            plan_of_run(run), Workshop(store), say=lambda text: typer.echo(text, err=True), **options
-        )
-    return numbers, draw(numbers)
+        numbers = numbers_of(plan_of_run(run), Workshop(store), say=lambda text: typer.echo(text, err=True), **options)
+    return numbers, draw(numbers, LOSS_RATE, axis)

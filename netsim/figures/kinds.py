@@ -33,7 +33,9 @@ KINDS: Mapping[str, Kind] = {
 }
 
 TABLE_KINDS: Mapping[str, Kind] = {
-    "winner": Kind("winner_map", "Best scheme over loss rate and mean burst", False, ("near_bpp", "images", "link")),
+    "winner": Kind(
+        "winner_map", "Best scheme over loss rate and mean burst", False, ("near_bpp", "images", "link", "over")
+    ),
 }
 """Kinds that a log is not enough for: ``netsim.insight`` makes their numbers from the run's plan and its pictures."""
 

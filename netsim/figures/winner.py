@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["LOSS_RATE", "MEAN_BURST", "Axis", "draw"]
+__all__ = ["LOSS_RATE", "MEAN_BURST", "ROUND_TRIP", "Axis", "draw"]
 
 # light tints of the house's colours, each with a hatch of its own, so that grey print will do
 _TINTS = ("#9ecae6", "#f6c9a4", "#d9d9d9", "#a9dcc8", "#efcfe0", "#fbe2a8", "#d4ecfa")
@@ -36,11 +36,14 @@ class Axis(NamedTuple):
 
 LOSS_RATE = Axis("loss_rate", "loss rate", (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5), True)
 MEAN_BURST = Axis("mean_burst", "mean burst (packets)", (1, 1.5, 2, 3, 5, 7, 10, 15, 20))
+_SECONDS = tuple(step * 10.0**power for power in range(-4, 4) for step in (1, 2, 5))
+ROUND_TRIP = Axis("rtt_s", "round-trip time (s)", _SECONDS)
 
 
 @styled
 def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST) -> Figure:
-    """The map. numbers: rows of ``netsim.insight.winner.winners`` with near_bpp, pictures, failure_db.
+    """The map. numbers: rows of ``netsim.insight.winner.winners`` with near_bpp, pictures, failure_db; or, for the axes
+    ``LOSS_RATE`` and ``ROUND_TRIP``, those of ``netsim.insight.round_trip``, with deadline_s and slots.
 
     Each scheme's region reaches to where another's expectation is equal. Marked channels stand where their loss rate
     and mean burst fall. Raises InputError if the numbers hold no grid.
@@ -126,13 +129,17 @@ def _leads_named(leads: NDArray[np.float64], numbers: pd.DataFrame) -> list[tupl
 
 def _region(axes: Axes, across: Any, up: Any, lead: NDArray[np.float64], i: int, label: str) -> Any:
     """Paint one scheme's region; returns its entry in the legend, None where it wins nowhere."""
+    from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
     if not (lead >= 0).any():
         return None
     tint, hatch = _TINTS[i % len(_TINTS)], _HATCHES[i % len(_HATCHES)]
-    shown = np.ma.masked_invalid(lead)
+    shown = np.ma.masked_invalid(np.where(lead == 0, 1e-6, lead))  # the first of equals: above the lowest level
     levels = [0.0, max(1.0, float(np.nanmax(lead)) + 1)]
+    if (lead == 0).any():  # between equals and a third, contours leave gaps
+        cells = np.ma.masked_where(~(lead >= 0), np.zeros_like(lead))
+        axes.pcolormesh(across, up, cells, shading="nearest", cmap=ListedColormap([tint]), zorder=0.5)
     area = axes.contourf(across, up, shown, levels=levels, colors=[tint], hatches=[hatch])
     area.set_edgecolor("#7a7a7a")
     area.set_linewidth(0)
@@ -225,11 +232,16 @@ def _marks(axes: Axes, numbers: pd.DataFrame, axis: tuple[Axis, Axis]) -> None:
 def _note(numbers: pd.DataFrame, schemes: list[str], names: tuple[str, str]) -> str:
     near, pictures, failure_db = (numbers[name].iloc[0] for name in ("near_bpp", "pictures", "failure_db"))
     over = "one picture" if pictures == 1 else f"{pictures} pictures"
+    sampled = ROUND_TRIP.column in names
     notes = [
-        f"Two-state channels; each scheme at {near:g} bpp (PSNR linear between its operating points), or its nearest; "
-        f"mean over {over}."
+        f"{'Independent losses' if sampled else 'Two-state channels'}; each scheme at {near:g} bpp (PSNR linear "
+        f"between its operating points), or its nearest; mean over {over}."
     ]
-    notes.append(f"No picture counts as {failure_db:g} dB. Exact, from mask tables.")
+    if sampled:
+        deadline_s, slots = (numbers[name].iloc[0] for name in ("deadline_s", "slots"))
+        notes.append(f"The deadline is {deadline_s:g} s after the slot's start.")
+        notes.append(f"Sampled: {slots} pictures a cell under the same losses for all; borders are as rough as that.")
+    notes.append(f"No picture counts as {failure_db:g} dB.{'' if sampled else ' Exact, from mask tables.'}")
     grid = numbers[numbers["kind"] == "grid"]
     never = [name for name in schemes if not grid.loc[grid["scheme"] == name, "wins"].any()]
     if never:

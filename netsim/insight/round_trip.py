@@ -143,7 +143,7 @@ def round_trip_numbers(
     images: names, none: all of the run's. Sampled: ``SLOTS`` pictures in each cell, under the same losses.
 
     One row per cell and scheme: kind (``grid``), channel (empty), loss_rate, rtt_s, scheme, operating_point, bpp,
-    psnr_db, behind_db, wins (true for one: the first of equals), near_bpp, pictures, failure_db, slots.
+    psnr_db, behind_db, wins (true for one: the first of equals), near_bpp, pictures, failure_db, slots, deadline_s.
     Raises InputError if the link has no deadline, if no scheme retransmits, or for an unknown picture or link.
     """
     import pandas as pd
@@ -172,7 +172,8 @@ def round_trip_numbers(
         parts.append(pd.DataFrame([_row(cell, i, label, names, found, near_bpp) for i, cell in enumerate(cells)]))
     quality = np.stack([part["psnr_db"] for part in parts])
     behind, best = quality.max(axis=0) - quality, np.argmax(quality, axis=0)
-    told = {"near_bpp": near_bpp, "pictures": len(chosen), "failure_db": plan.failure_db, "slots": trials * slots}
+    told: dict[str, Any] = {"near_bpp": near_bpp, "pictures": len(chosen), "failure_db": plan.failure_db}
+    told |= {"slots": trials * slots, "deadline_s": profile.deadline_s}
     whole = [part.assign(behind_db=behind[i], wins=best == i, **told) for i, part in enumerate(parts)]
     return pd.concat(whole, ignore_index=True)
 
@@ -198,7 +199,7 @@ def _row(
     found: Sequence[tuple[Floats, Floats]],
     near_bpp: float,
 ) -> dict[str, Any]:
-    """One scheme in one cell, mixed from the operating points around near_bpp."""
+    """One scheme in one cell, mixed from the points around near_bpp; rounded, so that equals stay equal."""
     around, shares = points_around([float(bpp[i]) for bpp, _ in found], near_bpp)
     return {
         "kind": "grid",
@@ -208,5 +209,5 @@ def _row(
         "scheme": label,
         "operating_point": " … ".join(names[k] for k in around),
         "bpp": sum(share * float(found[k][0][i]) for k, share in zip(around, shares, strict=True)),
-        "psnr_db": sum(share * float(found[k][1][i]) for k, share in zip(around, shares, strict=True)),
+        "psnr_db": round(sum(share * float(found[k][1][i]) for k, share in zip(around, shares, strict=True)), 9),
     }
