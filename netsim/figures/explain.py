@@ -110,7 +110,7 @@ def _extremes(axes: Axes, counts: pd.DataFrame, failure_db: float) -> None:
     axes.set_xlabel("packets lost")
     axes.set_ylabel("PSNR (dB)")
     axes.set_title("What so many losses can do")
-    axes.legend(loc="upper right")
+    axes.legend(loc="center right")
 
 
 def _gallery(
