@@ -16,18 +16,19 @@ from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
 from netsim.engines.array import timetable
 from netsim.engines.batch import SlotBatch, settled
-from netsim.engines.event import DROPPED, Offer
+from netsim.engines.event import DROPPED, Offer, SlotReception
 from netsim.errors import InputError
 from netsim.links.profile import LinkProfile
 from netsim.links.timing import chain_steps
 
 __all__ = [
     "ALL_MASKS_PACKETS",
+    "ChainSlot",
     "MaskTable",
     "all_masks",
+    "chain_slots",
     "distributions",
     "mask_table",
-    "step_matrices",
     "why_not_exact",
 ]
 
@@ -69,33 +70,76 @@ def distributions(
 
     offer(slot): what the slot sends. by_count(slot): only the number of lost packets matters to the receiver, so that
     one mask stands for all of equal count where there are too many masks. A batch's weights sum to 1 less what
-    is not covered. Raises InputError where there is no closed form.
+    is not covered. Times are those without jitter. Raises InputError where there is no closed form.
+    """
+    for slot in chain_slots(slots, offer, channel, link):
+        chain, packets = slot.channel, len(slot.at_risk)
+        if packets > ALL_MASKS_PACKETS and by_count(slot.plan.slot):
+            table = _counts(slot)
+        elif chain.step_s is None:
+            table = mask_table(chain, packets, slot.start, coverage)
+        else:
+            table = _table(slot.powers, chain.loss, slot.start, coverage)
+        trials = np.zeros(len(table.masks), dtype=np.int64)
+        yield settled(
+            slot.plan, link, slot.lost(table.masks), slot.plan.arrival_s, trials, table.probability, table.rest
+        )
+
+
+@dataclass(frozen=True)
+class ChainSlot:
+    """A slot as a Markov channel meets it.
+
+    plan: its timetable. at_risk: int64 [n], the packets that the channel can take. powers: the chain's transition
+    before each of them, n times [S, S]. start: float64 [S], distribution of the state before the first.
+    """
+
+    channel: MarkovChannel
+    plan: SlotReception
+    at_risk: NDArray[np.int64]
+    powers: list[Vector]
+    start: Vector
+
+    def lost(self, received: BoolArray) -> BoolArray:
+        """received: bool [m, n] over the packets at risk; returns bool [m, all packets of the slot]."""
+        lost = np.zeros((len(received), len(self.plan.fate)), dtype=bool)
+        lost[:, self.at_risk] = ~received
+        return lost
+
+    def count_probabilities(self) -> list[Vector]:
+        """B_t[s, k] = P(k losses among packets t … n − 1 | state s before packet t): n + 1 times [S, n + 1]."""
+        loss = self.channel.loss
+        table = np.zeros((len(loss), len(self.powers) + 1))
+        table[:, 0] = 1
+        tables = [table]
+        for power in reversed(self.powers):
+            after = (1 - loss)[:, None] * table
+            after[:, 1:] += loss[:, None] * table[:, :-1]
+            table = power @ after
+            tables.append(table)
+        return tables[::-1]
+
+
+def chain_slots(slots: int, offer: Callable[[int], Offer], channel: Channel, link: LinkProfile) -> Iterator[ChainSlot]:
+    """The slots of a trial, each with the distribution of the chain's state that it begins with.
+
+    Raises InputError where the channel is no Markov chain or lateness is random.
     """
     reason = why_not_exact(channel, link)
     if reason or not isinstance(channel, MarkovChannel):
-        raise InputError(f"the exact engine has no answer: {reason}", hint="--engine auto, array or event samples it")
+        raise InputError(f"there is no closed form: {reason}", hint="engine: auto, array or event samples it")
     start, before_s = channel.start_distribution, 0.0
     for plan in timetable(slots, offer, link):
         protected = np.array(offer(plan.slot).protected, dtype=bool)
         at_risk = np.flatnonzero(~protected & (plan.fate != DROPPED))
-        powers, before_s = step_matrices(channel, plan.sent_s[at_risk], before_s)
-        if channel.step_s is None and len(at_risk) > ALL_MASKS_PACKETS and by_count(plan.slot):
-            table = _counts(channel, len(at_risk), start)
-        elif channel.step_s is None:
-            table = mask_table(channel, len(at_risk), start, coverage)
-        else:
-            table = _table(powers, channel.loss, start, coverage)
+        powers, before_s = _step_matrices(channel, plan.sent_s[at_risk], before_s)
+        yield ChainSlot(channel, plan, at_risk, powers, start)
         if channel.start != "stationary":  # a stationary start stays what it is, to the bit
             for power in powers:
                 start = start @ power
-        lost = np.zeros((len(table.masks), len(plan.fate)), dtype=bool)
-        lost[:, at_risk] = ~table.masks
-        yield settled(
-            plan, link, lost, plan.arrival_s, np.zeros(len(lost), dtype=np.int64), table.probability, table.rest
-        )
 
 
-def step_matrices(channel: MarkovChannel, sent_s: Vector, before_s: float) -> tuple[list[Vector], float]:
+def _step_matrices(channel: MarkovChannel, sent_s: Vector, before_s: float) -> tuple[list[Vector], float]:
     """The chain's transition before each of these packets, and the time of the last of them.
 
     One step each, or with ``step_s`` as many as lie between the packets' times; before_s: time of the packet before.
@@ -106,9 +150,10 @@ def step_matrices(channel: MarkovChannel, sent_s: Vector, before_s: float) -> tu
     return [np.linalg.matrix_power(channel.transition, int(step)) for step in steps], float(sent_s[-1])
 
 
-def _counts(channel: MarkovChannel, packets: int, start: Vector) -> MaskTable:
+def _counts(slot: ChainSlot) -> MaskTable:
     """One mask per loss count, its first packets lost, with the probability of the count."""
-    probability = channel.loss_count_probabilities(packets, start)
+    packets = len(slot.at_risk)
+    probability = slot.start @ slot.count_probabilities()[0]
     return MaskTable(np.arange(packets) >= np.arange(packets + 1)[:, None], probability, 0.0)
 
 

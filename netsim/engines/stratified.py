@@ -18,12 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
-from netsim.channels.markov import MarkovChannel
-from netsim.engines.array import timetable
 from netsim.engines.batch import SlotBatch, settled
-from netsim.engines.event import DROPPED, Offer
-from netsim.engines.exact import step_matrices, why_not_exact
-from netsim.errors import InputError
+from netsim.engines.event import Offer
+from netsim.engines.exact import ChainSlot, chain_slots
 from netsim.links.profile import LinkProfile
 from netsim.streams import Streams
 
@@ -43,26 +40,14 @@ def simulate_strata(
     offer(slot): what the slot sends. Slots are drawn independently of each other, each from its own distribution.
     Raises InputError where the channel is no Markov chain or lateness is random.
     """
-    reason = why_not_exact(channel, link)
-    if reason or not isinstance(channel, MarkovChannel):
-        raise InputError(f"sampling by loss count has no answer: {reason}", hint="engine: array or event")
-    start, before_s = channel.start_distribution, 0.0
-    for plan in timetable(slots, offer, link):
-        protected = np.array(offer(plan.slot).protected, dtype=bool)
-        at_risk = np.flatnonzero(~protected & (plan.fate != DROPPED))
-        powers, before_s = step_matrices(channel, plan.sent_s[at_risk], before_s)
-        tables = _count_tables(powers, channel.loss)
-        counts, sizes, rest = allocation(start @ tables[0], draws)
-        rng = streams.at(0, plan.slot)
-        masks = masks_with_count(powers, channel.loss, start, tables, np.repeat(counts, sizes), rng)
-        lost = np.zeros((len(masks), len(plan.fate)), dtype=bool)
-        lost[:, at_risk] = ~masks
-        weight = np.repeat((start @ tables[0])[counts] / sizes, sizes)
-        arrival_s = np.broadcast_to(plan.arrival_s, lost.shape)
-        yield settled(plan, link, lost, arrival_s, np.arange(len(masks)), weight, rest)
-        if channel.start != "stationary":
-            for power in powers:
-                start = start @ power
+    for slot in chain_slots(slots, offer, channel, link):
+        tables = slot.count_probabilities()
+        probability = slot.start @ tables[0]
+        counts, sizes, rest = allocation(probability, draws)
+        rng = streams.at(0, slot.plan.slot)
+        masks = masks_with_count(slot, tables, np.repeat(counts, sizes), rng)
+        weight = np.repeat(probability[counts] / sizes, sizes)
+        yield settled(slot.plan, link, slot.lost(masks), slot.plan.arrival_s, np.arange(len(masks)), weight, rest)
 
 
 def allocation(probability: Vector, draws: int) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
@@ -78,29 +63,14 @@ def allocation(probability: Vector, draws: int) -> tuple[NDArray[np.int64], NDAr
     return counts, sizes, float(probability[ignored].sum())
 
 
-def _count_tables(powers: list[Vector], loss: Vector) -> list[Vector]:
-    """B_t for t = 0 … n: float64 [S, n + 1] each."""
-    packets = len(powers)
-    table = np.zeros((len(loss), packets + 1))
-    table[:, 0] = 1
-    tables = [table]
-    for power in reversed(powers):
-        after = (1 - loss)[:, None] * table
-        after[:, 1:] += loss[:, None] * table[:, :-1]
-        table = power @ after
-        tables.append(table)
-    return tables[::-1]
-
-
 def masks_with_count(
-    powers: list[Vector],
-    loss: Vector,
-    start: Vector,
-    tables: list[Vector],
-    counts: NDArray[np.int64],
-    rng: np.random.Generator,
+    slot: ChainSlot, tables: list[Vector], counts: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """One mask per entry of ``counts``, drawn from the chain given that so many packets are lost: bool [m, n]."""
+    """One mask per entry of ``counts``, drawn from the chain given that so many packets are lost: bool [m, n].
+
+    tables: the slot's ``count_probabilities``.
+    """
+    powers, loss, start = slot.powers, slot.channel.loss, slot.start
     left = counts.copy()
     state = _drawn((start[None, :] * tables[0][:, counts].T), rng.random(len(counts)))
     received = np.ones((len(counts), len(powers)), dtype=bool)

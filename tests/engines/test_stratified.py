@@ -7,7 +7,7 @@ from netsim.channels.markov import MarkovChannel
 from netsim.channels.spec import channel_from_spec
 from netsim.engines import stratified
 from netsim.engines.event import LOST, Offer
-from netsim.engines.exact import all_masks
+from netsim.engines.exact import all_masks, chain_slots
 from netsim.links.profile import link_from_spec
 from netsim.streams import Streams
 
@@ -21,15 +21,14 @@ def chain(spec: object) -> MarkovChannel:
 @pytest.mark.parametrize("preset", ["EP1", "EP4", "EP6", "ge-15"])
 def test_masks_follow_the_chain_given_their_count(preset: str) -> None:
     channel, packets, draws = chain(preset), 8, 40_000
-    powers = [channel.transition] * packets
-    tables = stratified._count_tables(powers, channel.loss)
-    start = channel.start_distribution
+    [slot] = chain_slots(1, lambda _: Offer((9,) * packets, (False,) * packets), channel, link_from_spec(None))
+    tables, start = slot.count_probabilities(), slot.start
     np.testing.assert_allclose(start @ tables[0], channel.loss_count_probabilities(packets), atol=1e-14)
     probability, lost = channel.mask_probabilities(packets), (~all_masks(packets)).sum(axis=1)
     for count in (1, 3):
         counts = np.full(draws, count)
         rng = np.random.default_rng(11)
-        masks = stratified.masks_with_count(powers, channel.loss, start, tables, counts, rng)
+        masks = stratified.masks_with_count(slot, tables, counts, rng)
         assert ((~masks).sum(axis=1) == count).all()
         seen = np.bincount(masks @ (1 << np.arange(packets)), minlength=1 << packets) / draws
         expected = np.where(lost == count, probability, 0) / probability[lost == count].sum()
