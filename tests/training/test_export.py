@@ -26,7 +26,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, photos: list[Tensor]) -> P
         (root / name).mkdir()
         Image.fromarray(picture[:, :128, :160].permute(1, 2, 0).numpy()).save(root / name / "a.png")
     paths = ["--images", str(root / "images"), str(root / "images2"), "--validation", str(root / "held_out")]
-    settings = ["--hours", "0.0008", "--widths", "12", "48", "128", "--crop", "64", "--device", "cpu"]
+    settings = ["--hours", "0.0001", "--widths", "12", "48", "128", "--crop", "64", "--device", "cpu"]
     threads = torch.get_num_threads()
     progressive.main([*paths, *settings, "--out", str(root / "run"), "--threads", str(threads)])
     torch.set_flush_denormal(False)

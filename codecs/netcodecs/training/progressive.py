@@ -286,8 +286,8 @@ def _fit(trainer: Trainer, clock: ActiveClock, log: Log, held_out: Sequence[Tens
     validated = saved = clock.active_s
     if trainer.step_count == 0:
         log.validation(trainer, clock, held_out)
-    while (share := clock.tick()) < 1:
-        log.step(trainer, clock, trainer.step(share))
+    while (share := clock.tick()) < 1 or trainer.step_count == 0:  # however short the time, a run has learned something
+        log.step(trainer, clock, trainer.step(min(share, 1.0)))
         if clock.active_s - saved > facts["checkpoint_s"]:
             trainer.save(latest, facts | {"active_s": clock.active_s})
             saved = clock.active_s
