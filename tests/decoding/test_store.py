@@ -51,7 +51,7 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
     )
     path = tmp_path / "store.sqlite"
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "ab"]
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=300) for writer in writers] == [0, 0]
     with Store(path) as store:
         keys = [f"{name}{i}" for name in ("a", "b", "both") for i in range(200)]
         assert len(store.qualities(keys, "psnr_db")) == 600

@@ -53,7 +53,7 @@ def test_same_bytes_for_any_number_of_workers(scenario: Path, engine: str) -> No
     logs = []
     for workers in ("1", "2"):
         environment = {**os.environ, "NETSIM_STORE": f"{scenario.parent}/store{workers}.sqlite"}
-        subprocess.run([*command, "--workers", workers, "--out", workers], check=True, env=environment, timeout=120)
+        subprocess.run([*command, "--workers", workers, "--out", workers], check=True, env=environment, timeout=300)
         logs.append((scenario.parent / workers / "log.parquet").read_bytes())
     assert logs[0] == logs[1]
 
@@ -125,8 +125,8 @@ def test_a_killed_process_leaves_nothing_half_written(scenario: Path) -> None:
     assert not Path("killed/log.parquet").exists()
     for path in Path("killed/parts").glob("*.npz"):
         assert len(transport.read_part(path)["trial"]) == 300 * 5
-    subprocess.run(command, check=True, timeout=120, stderr=subprocess.DEVNULL)
-    subprocess.run([*command[:6], "afresh", *command[7:]], check=True, timeout=120, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, timeout=300, stderr=subprocess.DEVNULL)
+    subprocess.run([*command[:6], "afresh", *command[7:]], check=True, timeout=300, stderr=subprocess.DEVNULL)
     assert Path("killed/log.parquet").read_bytes() == Path("afresh/log.parquet").read_bytes()
 
 

@@ -96,7 +96,7 @@ def test_command_line_exits_with_2_and_no_traceback(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD.replace("EP4", "EP3-printed"))
     command = [sys.executable, "-m", "netsim.cli", "run", str(path), "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert f"{path}:6:5" in done.stderr
