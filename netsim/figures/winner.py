@@ -137,9 +137,8 @@ def _region(axes: Axes, across: Any, up: Any, lead: NDArray[np.float64], i: int,
     tint, hatch = _TINTS[i % len(_TINTS)], _HATCHES[i % len(_HATCHES)]
     shown = np.ma.masked_invalid(np.where(lead == 0, 1e-6, lead))  # the first of equals: above the lowest level
     levels = [0.0, max(1.0, float(np.nanmax(lead)) + 1)]
-    if (lead == 0).any():  # between equals and a third, contours leave gaps
-        cells = np.ma.masked_where(~(lead >= 0), np.zeros_like(lead))
-        axes.pcolormesh(across, up, cells, shading="nearest", cmap=ListedColormap([tint]), zorder=0.5)
+    cells = np.ma.masked_where(~(lead >= 0), np.zeros_like(lead))  # where equals meet, contours leave gaps
+    axes.pcolormesh(across, up, cells, shading="nearest", cmap=ListedColormap([tint]), zorder=0.5)
     area = axes.contourf(across, up, shown, levels=levels, colors=[tint], hatches=[hatch])
     area.set_edgecolor("#7a7a7a")
     area.set_linewidth(0)
