@@ -133,7 +133,11 @@ def _run(scenario: Path, out: Path | None, overrides: list[str], workers: int | 
     from netsim.scenario.load import load_plan
 
     reporter = ConsoleReporter()
-    folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter)
+    try:
+        folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter)
+    except KeyboardInterrupt:
+        reporter.say("stopped", "the same command goes on where it was")
+        raise typer.Exit(130) from None
     if not figures:
         reporter.say("next", f"netsim plot radar {folder}")
         return
@@ -144,15 +148,12 @@ def _run(scenario: Path, out: Path | None, overrides: list[str], workers: int | 
 
 
 def main() -> None:
-    """Entry point. Bad input: the error on standard error, exit code 2. Interrupted: 130."""
+    """Entry point. Bad input: the error on standard error, exit code 2."""
     try:
         app()
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on where it was\n")
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
 
