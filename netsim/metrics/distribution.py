@@ -34,37 +34,44 @@ def distributions(groups: Iterable[pd.DataFrame], failure_db: float) -> pd.DataF
     rows: list[dict[str, Any]] = []
     for group in groups:
         key = {name: str(group[name].iloc[0]) for name in GROUP}
-        for metric in ("psnr_db", "ms_ssim"):
-            if metric == "ms_ssim" and not group["ms_ssim"].notna().any():
-                continue
-            values = slot_quality(group, failure_db) if metric == "psnr_db" else _similarity(group)
-            images = group["image"].astype(str).to_numpy()
-            for image in [*dict.fromkeys(images.tolist()), SET]:
-                mine = (images == image) | (image == SET)
-                rows.append({**key, "metric": metric, "image": image} | _describe(group[mine], values[mine]))
+        slots = _Slots(group, failure_db)
+        for metric, values in slots.metrics.items():
+            for number, image in enumerate([*slots.images, SET]):
+                mine = slots.image == number if image != SET else np.ones(len(values), dtype=bool)
+                rows.append({**key, "metric": metric, "image": image} | slots.describe(values, mine))
     return pd.DataFrame(rows)
 
 
-def _similarity(group: pd.DataFrame) -> NDArray[np.float64]:
-    values = group["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
-    values[(group["status"] == "failed").to_numpy()] = 0.0
-    return values
+class _Slots:
+    """A group's columns as arrays: a group may hold millions of slots."""
 
+    def __init__(self, group: pd.DataFrame, failure_db: float) -> None:
+        import pandas as pd
 
-def _describe(group: pd.DataFrame, values: NDArray[np.float64]) -> dict[str, float]:
-    weight = group["weight"].to_numpy(dtype=np.float64)
-    status = group["status"].astype(str).to_numpy()
-    known, total = status != "unresolved", weight.sum()
-    values, inside = values[known], weight[known] / weight[known].sum()
-    mean = float((values * inside).sum())
-    quantiles = weighted_quantiles(values, inside, QUANTILES)
-    return {
-        "mean": mean,
-        "variance": float((inside * (values - mean) ** 2).sum()),
-        **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
-        "failure_ratio": float(weight[status == "failed"].sum() / total),
-        "unresolved": float(weight[~known].sum() / total),
-    }
+        self.image, names = pd.factorize(group["image"])
+        self.images = [str(name) for name in names]
+        self.weight = group["weight"].to_numpy(dtype=np.float64)
+        self.failed = (group["status"] == "failed").to_numpy()
+        self.unresolved = (group["status"] == "unresolved").to_numpy()
+        self.metrics = {"psnr_db": slot_quality(group, failure_db)}
+        if group["ms_ssim"].notna().any():
+            values = group["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan)
+            self.metrics["ms_ssim"] = np.where(self.failed, 0.0, values)
+
+    def describe(self, values: NDArray[np.float64], mine: NDArray[np.bool_]) -> dict[str, float]:
+        """mean … unresolved of some of the slots."""
+        known = mine & ~self.unresolved
+        total, inside = self.weight[mine].sum(), self.weight[known] / self.weight[known].sum()
+        values = values[known]
+        mean = float((values * inside).sum())
+        quantiles = weighted_quantiles(values, inside, QUANTILES)
+        return {
+            "mean": mean,
+            "variance": float((inside * (values - mean) ** 2).sum()),
+            **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
+            "failure_ratio": float(self.weight[mine & self.failed].sum() / total),
+            "unresolved": float(self.weight[mine & self.unresolved].sum() / total),
+        }
 
 
 def weighted_quantiles(
