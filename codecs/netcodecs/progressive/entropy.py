@@ -1,0 +1,115 @@
+"""Tables and range coding of the latent: CompressAI's rANS with tables that are the same at both ends."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import erfc, ndtri
+
+from netcodecs.compressai_import import compressai
+
+__all__ = ["Tables", "bottleneck_tables", "gaussian_tables", "scale_indexes", "scale_steps"]
+
+Ints = NDArray[np.int64]
+
+_PRECISION = 16
+_TAIL = 1e-9  # probability of both tails, as CompressAI's GaussianConditional
+_TABLES = 64
+_SCALES = (0.11, 256.0)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Cumulative counts per table (the last symbol escapes to longer codes) and the value of each first symbol."""
+
+    counts: list[list[int]]
+    offsets: list[int]
+
+    @cached_property
+    def _bits(self) -> NDArray[np.float64]:
+        """Code length of each symbol, (tables, symbols), the escape's prefix included at its place."""
+        longest = max(map(len, self.counts)) - 1
+        bits = np.full((len(self.counts), longest), np.inf)
+        for row, counts in zip(bits, self.counts, strict=True):
+            row[: len(counts) - 1] = _PRECISION - np.log2(np.diff(counts))
+        return bits
+
+    def bits(self, symbols: Ints, indexes: Ints) -> NDArray[np.float64]:
+        """Code length of each symbol in bits, of any equal shape; the coder adds some 6 bytes per string.
+
+        An escaped symbol takes 4 bits for each hexadecimal digit and 4 for their number.
+        """
+        escape = np.array([len(counts) - 2 for counts in self.counts])[indexes]
+        value = symbols - np.array(self.offsets)[indexes]
+        beyond = np.where(value < 0, -2 * value - 1, 2 * (value - escape))
+        escaped = (value < 0) | (value >= escape)
+        digits = np.ceil(np.log2(np.maximum(beyond, 0) + 1.0) / 4)
+        return self._bits[indexes, np.where(escaped, escape, value)] + np.where(escaped, 4 + 4 * digits, 0)
+
+    def encode(self, symbols: Ints, indexes: Ints) -> bytes:
+        """One string of at least one symbol. symbols, indexes (which table): of any equal shape."""
+        tables = int(indexes.max()) + 1
+        sizes = [len(counts) for counts in self.counts[:tables]]
+        coder = compressai.ans.RansEncoder()
+        given = (symbols.ravel().tolist(), indexes.ravel().tolist(), self.counts[:tables], sizes)
+        return bytes(coder.encode_with_indexes(*given, self.offsets[:tables]))
+
+    def decode(self, coded: bytes, indexes: Ints) -> Ints:
+        """Symbols of a string, in the shape of ``indexes``. The string must be one that ``encode`` made: a
+        damaged one may end the process, so check it first."""
+        tables = int(indexes.max()) + 1
+        sizes = [len(counts) for counts in self.counts[:tables]]
+        coder = compressai.ans.RansDecoder()
+        symbols = coder.decode_with_indexes(
+            coded, indexes.ravel().tolist(), self.counts[:tables], sizes, self.offsets[:tables]
+        )
+        return np.array(symbols, dtype=np.int64).reshape(indexes.shape)
+
+
+def scale_steps() -> NDArray[np.float64]:
+    """Standard deviations that have a table, (64,): CompressAI's."""
+    low, high = map(math.log, _SCALES)
+    return np.exp(np.linspace(low, high, _TABLES))
+
+
+def scale_indexes(scales: NDArray[np.float64]) -> Ints:
+    """The table of each scale: the first that is not narrower."""
+    return np.searchsorted(scale_steps()[:-1], scales, side="left")
+
+
+def gaussian_tables() -> Tables:
+    """Tables of zero-mean normal distributions, rounded to integers, for ``scale_steps``.
+
+    CompressAI's, but in float64 on one thread: in float32 the number of threads decides how a tail rounds.
+    """
+    counts, offsets = [], []
+    reach = -float(ndtri(_TAIL / 2))  # in standard deviations
+    for scale in scale_steps():
+        centre = math.ceil(scale * reach)
+        distance = np.abs(np.arange(-centre, centre + 1))
+        upper, lower = (0.5 * erfc(-(side - distance) / (scale * math.sqrt(2))) for side in (0.5, -0.5))
+        counts.append(_cumulative([*(upper - lower), 2 * float(lower[0])]))
+        offsets.append(-centre)
+    return Tables(counts, offsets)
+
+
+def bottleneck_tables(bottleneck: Any) -> Tables:
+    """Tables of CompressAI's EntropyBottleneck, one per channel, made in float64."""
+    exact = copy.deepcopy(bottleneck).double()
+    exact.update(force=True)
+    lengths = exact.cdf_length.tolist()
+    counts = [row[:length] for row, length in zip(exact.quantized_cdf.tolist(), lengths, strict=True)]
+    return Tables(counts, exact.offset.tolist())
+
+
+def _cumulative(probabilities: list[float]) -> list[int]:
+    made = compressai.entropy_models.entropy_models.pmf_to_quantized_cdf(torch.tensor(probabilities), _PRECISION)
+    counts: list[int] = made.tolist()
+    return counts

@@ -1,0 +1,197 @@
+"""Packets of the channel-progressive family: their bytes, and which part of the latent each one holds.
+
+Head packets (protected): the coded hyperprior cut into pieces; in front of the first, picture size, quality and the
+number of pieces. Latent packets: first channel and channel count, then those channels coded jointly (paper 1,
+appendix, as FACTS of the release have it). Where a single channel is larger than a packet, the count is 0 and the
+rows of that channel follow. Every packet ends with a CRC-32 that is seeded with packet 0's and with the packet's
+place, so that nothing reaches the entropy decoder but what its own encoder wrote.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.errors import InputError
+
+__all__ = [
+    "MAX_PACKET_BYTES",
+    "Head",
+    "Piece",
+    "cut_head",
+    "first_pieces",
+    "fitting",
+    "halves",
+    "read_head",
+    "read_piece",
+    "sound",
+    "write_piece",
+]
+
+MAX_PACKET_BYTES = 900  # commercial short burst data (paper 1, §4.1)
+QUALITY_STEP = 1 / 1024  # resolution of the quality in the head
+_HEAD = struct.Struct(">HHHB")
+_ROWS = struct.Struct(">HH")
+_CRC = struct.Struct(">I")
+_CODER_BYTES = 6  # what rANS adds to the symbols' information: its state and the rounding to words, on average
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a receiver must know first: picture size, quality (1…3) and the coded hyperprior."""
+
+    height: int
+    width: int
+    quality: float
+    hyperprior: bytes
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of the latent in one packet: channels first…last-1, rows top…bottom-1 of each."""
+
+    first: int
+    last: int
+    top: int
+    bottom: int
+
+    @property
+    def region(self) -> tuple[slice, slice]:
+        """Index into a latent (M, h, w)."""
+        return slice(self.first, self.last), slice(self.top, self.bottom)
+
+
+def _sealed(body: bytes, seed: int) -> bytes:
+    return body + _CRC.pack(zlib.crc32(body, seed & 0xFFFFFFFF))
+
+
+def _intact(payload: bytes, seed: int) -> bool:
+    body, crc = payload[: -_CRC.size], payload[-_CRC.size :]
+    return len(body) > 0 and crc == _CRC.pack(zlib.crc32(body, seed & 0xFFFFFFFF))
+
+
+def _key(payload: bytes) -> int:
+    """What packet 0's checksum contributes to all others'."""
+    return int(_CRC.unpack(payload[-_CRC.size :])[0])
+
+
+def cut_head(head: Head, limit_bytes: int) -> list[bytes]:
+    """Payloads of the head, each at most ``limit_bytes``.
+
+    Raises InputError if the picture's sides do not fit into 16 bits, or the limit leaves no room.
+    """
+    if max(head.height, head.width) >= 1 << 16:
+        raise InputError(f"a picture of {head.width}x{head.height} is too large", hint="at most 65535 a side")
+    room = limit_bytes - _HEAD.size - _CRC.size
+    pieces = -(-len(head.hyperprior) // room) if room > 0 else 256
+    if pieces > 255:
+        raise InputError(f"packets of {limit_bytes} bytes are too small for the protected {len(head.hyperprior)} bytes")
+    bounds = [len(head.hyperprior) * i // pieces for i in range(pieces + 1)]
+    parts = [head.hyperprior[a:b] for a, b in pairwise(bounds)]
+    quality = round((head.quality - 1) / QUALITY_STEP)
+    start = _sealed(_HEAD.pack(head.height, head.width, quality, pieces) + parts[0], 0)
+    return [start, *(_sealed(part, _key(start) + i) for i, part in enumerate(parts[1:], 1))]
+
+
+def sound(payloads: Sequence[bytes]) -> tuple[int, NDArray[np.bool_]]:
+    """How many packets the head has (0: packet 0 is damaged), and which packets are as they were written, bool (n,)."""
+    if not payloads or len(payloads[0]) <= _HEAD.size + _CRC.size or not _intact(payloads[0], 0):
+        return 0, np.zeros(len(payloads), bool)
+    key = _key(payloads[0])
+    intact = [True, *(_intact(payload, key + i) for i, payload in enumerate(payloads[1:], 1))]
+    return _HEAD.unpack_from(payloads[0])[3], np.array(intact)
+
+
+def read_head(payloads: Sequence[bytes]) -> Head:
+    """The head from its packets' payloads, found sound before."""
+    height, width, quality, _ = _HEAD.unpack_from(payloads[0])
+    bodies = [payload[: -_CRC.size] for payload in payloads]
+    return Head(height, width, 1 + quality * QUALITY_STEP, b"".join([bodies[0][_HEAD.size :], *bodies[1:]]))
+
+
+def write_piece(piece: Piece, rows: int, coded: bytes, start: bytes, place: int) -> bytes:
+    """Payload of a latent packet. rows: of a whole channel. start: packet 0's payload. place: position in the stream.
+
+    >>> head = cut_head(Head(16, 16, 1.0, b"hyper"), 900)
+    >>> payload = write_piece(Piece(3, 5, 0, 4), 4, b"coded", head[0], place=1)
+    >>> read_piece(payload, rows=4), sound([*head, payload])[1].tolist()
+    ((Piece(first=3, last=5, top=0, bottom=4), b'coded'), [True, True])
+    """
+    whole = piece.bottom - piece.top == rows
+    body = bytes([piece.first, piece.last - piece.first if whole else 0])
+    return _sealed(body + (b"" if whole else _ROWS.pack(piece.top, piece.bottom)) + coded, _key(start) + place)
+
+
+def read_piece(payload: bytes, rows: int) -> tuple[Piece, bytes]:
+    """Where a sound latent packet's symbols belong, and their code."""
+    first, count = payload[0], payload[1]
+    body = payload[2 : -_CRC.size]
+    if count:
+        return Piece(first, first + count, 0, rows), body
+    top, bottom = _ROWS.unpack_from(body)
+    return Piece(first, first + 1, top, bottom), body[_ROWS.size :]
+
+
+def first_pieces(channel_bits: NDArray[np.float64], rows: int, limit_bytes: int) -> list[Piece]:
+    """Channels in order, packed greedily by their coded length.
+
+    channel_bits: information of each channel, (M,). rows: of the latent. Returns pieces of whole channels; one that
+    comes out too long all the same is cut by :func:`halves`.
+
+    >>> [(p.first, p.last) for p in first_pieces(np.array([300.0, 300.0, 300.0, 8.0]), 4, 100)]
+    [(0, 2), (2, 4)]
+    """
+    room = 8 * (limit_bytes - 2 - _CRC.size - _CODER_BYTES)
+    bounds, filled = [0], 0.0
+    for channel, bits in enumerate(channel_bits):
+        if filled + bits > room and channel > bounds[-1]:
+            bounds.append(channel)
+            filled = 0.0
+        filled += bits
+    bounds.append(len(channel_bits))
+    return [Piece(a, b, 0, rows) for a, b in pairwise(bounds)]
+
+
+def halves(piece: Piece) -> tuple[Piece, Piece] | None:
+    """A piece that came out too long in two: by channels, a single channel by rows; None if it is a single row.
+
+    >>> halves(Piece(0, 3, 0, 4))
+    (Piece(first=0, last=1, top=0, bottom=4), Piece(first=1, last=3, top=0, bottom=4))
+    >>> halves(Piece(2, 3, 0, 4))
+    (Piece(first=2, last=3, top=0, bottom=2), Piece(first=2, last=3, top=2, bottom=4))
+    """
+    if piece.last - piece.first > 1:
+        middle = (piece.first + piece.last) // 2
+        return Piece(piece.first, middle, piece.top, piece.bottom), Piece(middle, piece.last, piece.top, piece.bottom)
+    if piece.bottom - piece.top > 1:
+        middle = (piece.top + piece.bottom) // 2
+        return Piece(piece.first, piece.last, piece.top, middle), Piece(piece.first, piece.last, middle, piece.bottom)
+    return None
+
+
+def fitting(
+    pieces: Sequence[Piece], rows: int, coded: Callable[[Piece], bytes], limit_bytes: int
+) -> list[tuple[Piece, bytes]]:
+    """Each piece with its code, cut in half until payloads keep to the limit. rows: of a whole channel.
+
+    Raises InputError if one row of one channel is still too long.
+    """
+    done: list[tuple[Piece, bytes]] = []
+    todo = list(reversed(pieces))
+    while todo:
+        piece = todo.pop()
+        code = coded(piece)
+        if len(write_piece(piece, rows, code, bytes(_CRC.size), 0)) <= limit_bytes:
+            done.append((piece, code))
+            continue
+        parts = halves(piece)
+        if parts is None:
+            raise InputError(f"packets of {limit_bytes} bytes are too small for one row of a channel ({len(code)})")
+        todo += reversed(parts)
+    return done
