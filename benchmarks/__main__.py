@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import closed_forms, memory, sampling, sweep, transport
+from benchmarks import closed_forms, learned, memory, sampling, sweep, transport
 from benchmarks.page import table, write_page
 from benchmarks.result import Result
 
@@ -19,9 +19,10 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "masks": closed_forms.mask_probabilities,
     "reweighting": closed_forms.reweighting,
     "sweep": sweep.decode_sweep,
+    "learned": learned.learned_codecs,
     "memory": memory.long_sweep,
 }
-SLOW = {"memory", "sweep"}
+SLOW = {"learned", "memory", "sweep"}
 
 
 def main(arguments: list[str] | None = None) -> int:

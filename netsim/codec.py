@@ -96,7 +96,8 @@ class Codec(ABC):
     Class attributes: ``name`` (as in a scenario), ``Settings`` (a CodecSettings subclass) and
     ``operating_point_keys`` (each key that may set the rate, with its type; a scenario gives exactly one).
     ``all_needed``: True if a picture decodes from all packets or not at all.
-    ``label_settings``: settings that always stand in a scheme's name; others only where not the default.
+    ``label_settings``: settings that always stand in a scheme's name; others only where not the default;
+    ``hidden_settings``: those that never do, since they change neither bytes nor pictures.
     """
 
     name: ClassVar[str]
@@ -104,6 +105,7 @@ class Codec(ABC):
     Settings: ClassVar[type[CodecSettings]] = CodecSettings
     operating_point_keys: ClassVar[Mapping[str, type]]
     label_settings: ClassVar[tuple[str, ...]] = ()
+    hidden_settings: ClassVar[tuple[str, ...]] = ()
     all_needed: ClassVar[bool] = False
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
@@ -115,7 +117,8 @@ class Codec(ABC):
         shown = []
         for key, info in type(self.settings).model_fields.items():
             value = getattr(self.settings, key)
-            if key != "packets" and (key in self.label_settings or value != info.default):
+            hidden = key == "packets" or key in self.hidden_settings
+            if not hidden and (key in self.label_settings or value != info.default):
                 shown.append(str(value) if key in self.label_settings else f"{key}={value}")
         return " ".join([self.name, *shown])
 
@@ -126,6 +129,14 @@ class Codec(ABC):
         Part of the content address of every stream and every decoded mask.
         """
         return {}
+
+    @property
+    def parameters(self) -> int | None:
+        """Number of trained parameters that encoder and decoder need together; None if nothing in it was trained.
+
+        May load the codec's weights.
+        """
+        return None
 
     @abstractmethod
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:

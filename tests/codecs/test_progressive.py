@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from netcodecs.progressive.backbone import LAMBDAS, Backbone, load_backbone, widen
-from netcodecs.progressive.codec import MbtMean, MbtMeanSettings
+from netcodecs.progressive.backbone import LAMBDAS, Backbone
 from netcodecs.progressive.entropy import bottleneck_tables, gaussian_tables, scale_indexes, scale_steps
+from netcodecs.progressive.family import MbtMean, MbtMeanSettings
 from netcodecs.progressive.packets import MAX_PACKET_BYTES, read_head, read_piece, sound
 from netcodecs.progressive.transforms import ExactHyperSynthesis, quality_lambda
+from netcodecs.progressive.weights import load_backbone, save_weights
 from netcodecs.training.crops import random_crops
-from netcodecs.training.export import shrunk
 from netcodecs.training.start import lapped_start
-from safetensors.torch import save_file
 from skimage import data
 
 from netsim.codec import Codec, Image, OperatingPoint, Packet, Stream, create_codec
@@ -39,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     narrow = Backbone((12, 48, 128))
     lapped_start(narrow, random_crops(photos, 8, 128, torch.Generator().manual_seed(0)))
     path = tmp_path_factory.mktemp("weights") / "started.safetensors"
-    save_file(shrunk(widen(narrow)), path)
+    save_weights(path, narrow, "mbt-mean")
     return path
 
 
@@ -173,24 +172,25 @@ def test_lost_channels_are_zero_or_as_expected(weights: Path, codec: MbtMean, st
     head_only = np.arange(len(stream))[None] < heads(stream)
     transforms = codec._networks.transforms
     nothing = np.zeros((1, CHANNELS, 8, 12), np.float32)
-    assert np.array_equal(codec.decode(stream, head_only), transforms.synthesise(nothing, 2, 128, 192))
+    expected = transforms.synthesise(nothing, np.ones(nothing.shape, bool), 2, 128, 192)
+    assert np.array_equal(codec.decode(stream, head_only), expected)
     assert not np.array_equal(expecting.decode(stream, head_only), codec.decode(stream, head_only))
     assert np.array_equal(expecting.decode(stream, everything(stream)), codec.decode(stream, everything(stream)))
     assert expecting.label == "mbt-mean weights=" + str(weights) + " lost=mean"
 
 
 def test_quality_numbers_are_those_of_compressai(codec: MbtMean) -> None:
-    assert [quality_lambda(q) for q in (1, 2, 3)] == list(LAMBDAS)
+    assert [quality_lambda(q) for q in (0, 1, 2, 3)] == list(LAMBDAS)
     between = codec.encode(IMAGE, OperatingPoint("quality", 1.7))
     assert read_head([between.packets[0].payload]).quality == pytest.approx(1.7, abs=1e-3)
-    rates = [codec.encode(IMAGE, OperatingPoint("quality", q)).bpp for q in (1, 1.7, 3)]
+    rates = [codec.encode(IMAGE, OperatingPoint("quality", q)).bpp for q in (0, 1, 1.7, 3)]
     assert rates == sorted(rates)
-    with pytest.raises(InputError, match="between 1 and 3"):
+    with pytest.raises(InputError, match="between 0 and 3"):
         codec.encode(IMAGE, OperatingPoint("quality", 3.5))
 
 
 def test_bpp_is_met_within_the_range_of_rates(codec: MbtMean) -> None:
-    low, high = (codec.encode(IMAGE, OperatingPoint("quality", q)) for q in (1, 3))
+    low, high = (codec.encode(IMAGE, OperatingPoint("quality", q)) for q in (0, 3))
     target = (low.bpp * high.bpp) ** 0.5
     assert codec.encode(IMAGE, OperatingPoint("bpp", target)).bpp == pytest.approx(target, rel=0.02)
     assert codec.encode(IMAGE, OperatingPoint("bpp", 3 * high.bpp)).packets == high.packets
@@ -281,7 +281,7 @@ def test_weights_that_are_not_there(tmp_path: Path) -> None:
 
 def test_torch_waits_for_the_first_picture(weights: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from netcodecs.progressive.codec import MbtMean, MbtMeanSettings; "
+        "import sys; from pathlib import Path; from netcodecs.progressive.family import MbtMean, MbtMeanSettings; "
         f"codec = MbtMean(MbtMeanSettings(weights=Path({str(weights)!r}))); codec.fingerprint; "
         "print('torch' in sys.modules)"
     )
@@ -290,9 +290,10 @@ def test_torch_waits_for_the_first_picture(weights: Path) -> None:
 
 
 def test_more_weights_another_fingerprint(weights: Path, codec: MbtMean, tmp_path: Path) -> None:
-    tensors = shrunk(load_backbone(weights))
-    tensors["log_gain"] = tensors["log_gain"] + 0.01
-    save_file(tensors, tmp_path / "other.safetensors")
+    changed = load_backbone(weights)
+    with torch.no_grad():
+        changed.log_gain += 0.01
+    save_weights(tmp_path / "other.safetensors", changed, "mbt-mean")
     other = MbtMean(MbtMeanSettings(weights=tmp_path / "other.safetensors"))
     assert other.fingerprint != codec.fingerprint
     assert Packet(b"") not in other.encode(IMAGE[:64, :64], OperatingPoint("quality", 1)).packets

@@ -13,21 +13,20 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from netcodecs.compressai_import import compressai
+from netcodecs.progressive.aggregation import MaskConditionalAggregation
+from netcodecs.progressive.rearrangement import rearranged
 from netsim.errors import InputError
 
-__all__ = ["FULL_WIDTHS", "LAMBDAS", "SHIPPED", "Backbone", "Coded", "M", "N", "load_backbone", "widen"]
+__all__ = ["FULL_WIDTHS", "LAMBDAS", "Backbone", "Coded", "Fate", "M", "N", "bits_of", "widen"]
 
-LAMBDAS = (0.0018, 0.0035, 0.0067)  # paper 1, §4.1
+LAMBDAS = (0.0005, 0.0018, 0.0035, 0.0067)  # paper 1, §4.1, and one below: for the lowest rates of its Table 1
 N, M = 128, 192
 FULL_WIDTHS = (N, N, N)
-SHIPPED = Path(__file__).parents[1] / "weights" / "mbt-mean.safetensors"
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,23 @@ class Coded:
 
     picture: Tensor
     bits: Tensor
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of each image's channels in training; bool, True = kept.
+
+    sent: (B, M), False for a latent channel that tail drop takes away: it costs nothing and is zero, its mask stays 1.
+    sent_hyper: (B, N), the same of the hyperprior. received: (B, M), False for a channel that the network loses.
+    """
+
+    sent: Tensor
+    sent_hyper: Tensor
+    received: Tensor
+
+    def to(self, device: torch.device | str) -> Fate:
+        """The same on a device."""
+        return Fate(self.sent.to(device), self.sent_hyper.to(device), self.received.to(device))
 
 
 def _analysis(widths: tuple[int, int, int]) -> nn.Sequential:
@@ -59,70 +75,122 @@ def _synthesis(widths: tuple[int, int, int]) -> nn.Sequential:
 
 
 class Backbone(nn.Module):
-    """mbt2018-mean with a gain vector per λ.
+    """mbt2018-mean with a gain vector per λ, and the modules of paper 1 where they are asked for.
 
     widths: channels after g_a's first three layers (g_s mirrors them). (128, 128, 128) is mbt2018-mean; a narrower
         network trains several times as fast on a CPU and is brought to full width by :func:`widen`.
+    scr, mca: with spatial-channel rearrangement; with mask conditional aggregation.
+    lambdas: the λ that have a gain, ascending. A single one is a network for one rate: any λ then gives its gain.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = FULL_WIDTHS) -> None:
+    def __init__(
+        self,
+        widths: tuple[int, int, int] = FULL_WIDTHS,
+        *,
+        scr: bool = False,
+        mca: bool = False,
+        lambdas: tuple[float, ...] = LAMBDAS,
+    ) -> None:
         super().__init__()
-        self.widths = widths
+        self.widths, self.scr, self.lambdas = widths, scr, lambdas
         self.model = compressai.models.MeanScaleHyperprior(N, M)
         if widths != FULL_WIDTHS:
             self.model.g_a, self.model.g_s = _analysis(widths), _synthesis(widths)
+        self.aggregation = MaskConditionalAggregation(M) if mca else None
         # quantisation steps are proportional to 1/√λ at high rate, so that is where the gains start
-        start = torch.tensor([0.5 * math.log(lam / LAMBDAS[-1]) for lam in LAMBDAS])
+        start = torch.tensor([0.5 * math.log(lam / lambdas[-1]) for lam in lambdas])
         self.log_gain = nn.Parameter(start[:, None].repeat(1, M))
         self.log_inverse_gain = nn.Parameter(-start[:, None].repeat(1, M))
 
     def gains(self, lam: Tensor) -> tuple[Tensor, Tensor]:
         """Gain and inverse gain for each λ of a batch, log-linear in λ between the trained ones.
 
-        lam: (B,), within LAMBDAS' range. Returns two tensors (B, M, 1, 1).
+        lam: (B,), within the range of ``lambdas``. Returns two tensors (B, M, 1, 1).
         Raises InputError if a λ lies outside the trained range.
         """
-        low, high = LAMBDAS[0], LAMBDAS[-1]
+        both = (self.log_gain, self.log_inverse_gain)
+        if len(self.lambdas) == 1:
+            gain, inverse = (torch.exp(g).expand(len(lam), M) for g in both)
+            return gain[:, :, None, None], inverse[:, :, None, None]
+        low, high = self.lambdas[0], self.lambdas[-1]
         if bool(((lam < low * (1 - 1e-6)) | (lam > high * (1 + 1e-6))).any()):
             raise InputError(f"λ = {lam.tolist()} lies outside the trained range", hint=f"from {low} to {high}")
-        knots = torch.log(torch.tensor(LAMBDAS, device=lam.device))
+        knots = torch.log(torch.tensor(self.lambdas, device=lam.device))
         where = torch.log(lam.float())
-        right = torch.bucketize(where, knots).clamp(1, len(LAMBDAS) - 1)
+        right = torch.bucketize(where, knots).clamp(1, len(self.lambdas) - 1)
         share = ((where - knots[right - 1]) / (knots[right] - knots[right - 1])).clamp(0, 1)[:, None]
-        both = (self.log_gain, self.log_inverse_gain)
         gain, inverse = (torch.exp(g[right - 1] * (1 - share) + g[right] * share) for g in both)
         return gain[:, :, None, None], inverse[:, :, None, None]
 
-    def forward(self, picture: Tensor, lam: Tensor) -> Coded:
+    def analysed(self, picture: Tensor, gain: Tensor) -> Tensor:
+        """The latent that is coded, (B, M, H/16, W/16): g_a, gain and, with SCR, rearranged."""
+        latent = self.model.g_a(picture).float() * gain
+        return rearranged(latent) if self.scr else latent
+
+    def synthesised(self, received: Tensor, mask: Tensor, inverse: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) from received latents as they were coded, zero where lost.
+
+        mask: 1 = received or not sent, 0 = lost; of the latent's shape, or (B, M, 1, 1). inverse: inverse gains.
+        """
+        if self.scr:
+            received = rearranged(received)
+        received = received * inverse
+        if self.aggregation is not None:
+            mask = mask.to(received.dtype).expand(received.shape)
+            received = self.aggregation(received, rearranged(mask) if self.scr else mask)
+        picture: Tensor = self.model.g_s(received)
+        return picture
+
+    def entropy_parameters(self, hyper: Tensor, sent: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scales and means of the latent from the rounded hyperprior; a channel that is not sent is its median."""
+        medians = self.model.entropy_bottleneck.quantiles[:, 0, 1].detach().reshape(1, -1, 1, 1)
+        rounded = compressai.ops.quantize_ste(hyper - medians)
+        if sent is not None:
+            rounded = rounded * sent[:, :, None, None]
+        scales, means = self.model.h_s(rounded + medians).chunk(2, 1)
+        return scales, means
+
+    def rate(self, latent: Tensor, fate: Fate | None = None) -> tuple[Tensor, Tensor]:
+        """Estimated bits of each image (B,), and the latent as it comes out of the quantiser."""
+        model = self.model
+        hyper = model.h_a(latent)
+        _, hyper_likelihood = model.entropy_bottleneck(hyper)
+        scales, means = self.entropy_parameters(hyper, None if fate is None else fate.sent_hyper)
+        _, likelihood = model.gaussian_conditional(latent, scales, means=means)
+        costs = bits_of(likelihood), bits_of(hyper_likelihood)
+        if fate is not None:
+            costs = costs[0] * fate.sent, costs[1] * fate.sent_hyper
+        return costs[0].sum(1) + costs[1].sum(1), compressai.ops.quantize_ste(latent - means) + means
+
+    def forward(self, picture: Tensor, lam: Tensor, fate: Fate | None = None) -> Coded:
         """Code a batch as in training (train mode) or as a codec would (eval mode).
 
-        picture: (B, 3, H, W), 0…1, H and W multiples of 64. lam: (B,).
+        picture: (B, 3, H, W), 0…1, H and W multiples of 64. lam: (B,). fate: what is not sent or lost; None: nothing.
         In train mode the likelihoods see additive uniform noise and g_s sees rounded latents with a straight-through
         gradient (Minnen & Singh 2020, §3.2): most of a low-rate latent rounds to zero, and noise would hide that.
         """
-        model = self.model
         gain, inverse = self.gains(lam)
-        latent = model.g_a(picture).float() * gain
-        hyper = model.h_a(latent)
-        _, hyper_likelihood = model.entropy_bottleneck(hyper)
-        medians = model.entropy_bottleneck.quantiles[:, 0, 1].detach().reshape(1, -1, 1, 1)
-        scales, means = model.h_s(compressai.ops.quantize_ste(hyper - medians) + medians).chunk(2, 1)
-        _, likelihood = model.gaussian_conditional(latent, scales, means=means)
-        received = compressai.ops.quantize_ste(latent - means) + means
-        bits = sum(-torch.log2(p).flatten(1).sum(1) for p in (likelihood, hyper_likelihood))
-        assert isinstance(bits, Tensor)
-        return Coded(model.g_s(received * inverse).float(), bits)
+        latent = self.analysed(picture, gain)
+        with torch.autocast(latent.device.type, enabled=False):  # the hyperprior learns badly in half precision
+            bits, received = self.rate(latent, fate)
+        mask = torch.ones(len(picture), M, 1, 1, device=picture.device)
+        if fate is not None:
+            mask = fate.received[:, :, None, None].to(received.dtype)
+            received = received * mask * fate.sent[:, :, None, None]
+        return Coded(self.synthesised(received, mask, inverse).float(), bits)
 
     @torch.no_grad()
     def at(self, lam: float) -> compressai.models.MeanScaleHyperprior:
         """Plain mbt2018-mean for one λ: the gains folded into g_a's last and g_s's first layer.
 
-        lam: within LAMBDAS' range. Returns a new model in eval mode, its entropy tables made.
+        lam: within the range of ``lambdas``. Returns a new model of the same widths in eval mode, its entropy tables
+        made. SCR and MCA have no place in it: raises ValueError if the network has them.
         """
+        if self.scr or self.aggregation is not None:
+            raise ValueError("a network with SCR or MCA is not a plain mbt2018-mean")
         gain, inverse = (g.reshape(M) for g in self.gains(torch.tensor([lam])))
-        full = self if self.widths == FULL_WIDTHS else widen(self)
-        plain = compressai.models.MeanScaleHyperprior(N, M)
-        plain.load_state_dict(full.model.state_dict())
+        plain = Backbone(self.widths).model
+        plain.load_state_dict(self.model.state_dict())
         plain.g_a[-1].weight.mul_(gain[:, None, None, None])
         plain.g_a[-1].bias.mul_(gain)
         plain.g_s[0].weight.mul_(inverse[:, None, None, None])  # a transposed convolution: (in, out, 5, 5)
@@ -131,30 +199,15 @@ class Backbone(nn.Module):
         return plain
 
 
-def load_backbone(path: Path | None = None) -> Backbone:
-    """A backbone from exported weights (``netcodecs.training.export``), in eval mode.
-
-    path: a safetensors file; the weights that ship with the package if None.
-    Raises InputError if the file is missing or holds other tensors than a backbone's.
-    """
-    path = SHIPPED if path is None else path
-    if not path.is_file():
-        raise InputError(f"no weights at {path}", hint="train and export them: docs/training.md")
-    backbone = Backbone()
-    own = backbone.state_dict()
-    tables = {name for name, value in own.items() if not value.numel() or name.endswith("scale_table")}
-    tensors = load_file(path)
-    if set(tensors) != set(own) - tables:
-        wrong = sorted(set(tensors) ^ (set(own) - tables))[0]
-        raise InputError(f"{path.name} does not hold this backbone's weights: {wrong}", hint="export them anew")
-    backbone.load_state_dict(own | {name: value.float() for name, value in tensors.items()})
-    return backbone.eval()
+def bits_of(likelihood: Tensor) -> Tensor:
+    """Information of each channel in bits, (B, C), from the likelihoods of its elements (B, C, h, w)."""
+    return -torch.log2(likelihood).flatten(2).sum(2)
 
 
 @torch.no_grad()
 def widen(narrow: Backbone) -> Backbone:
     """The same function with mbt2018-mean's full widths: new channels listen at random and are not yet heard."""
-    full = Backbone()
+    full = Backbone(scr=narrow.scr, mca=narrow.aggregation is not None, lambdas=narrow.lambdas)
     own = full.state_dict()
     heard = {f"model.g_a.{i}.weight": 1 for i in (2, 4, 6)} | {f"model.g_s.{i}.weight": 0 for i in (2, 4, 6)}
     for name, small in narrow.state_dict().items():

@@ -1,4 +1,4 @@
-"""``mbt-mean``: mbt2018-mean in packets of whole channels, decoded from whichever arrived (paper 1's baseline)."""
+"""The channel-progressive codec: a learned latent in packets of whole channels, decoded from whichever arrived."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcodecs.classical.rate import TOO_FAR, refuse_bpp
+from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.packets import (
     MAX_PACKET_BYTES,
     QUALITY_STEP,
@@ -37,26 +38,27 @@ if TYPE_CHECKING:  # torch is loaded with the first picture
     from netcodecs.progressive.entropy import Tables
     from netcodecs.progressive.transforms import Transforms
 
-__all__ = ["MbtMean", "MbtMeanSettings"]
+__all__ = ["ChannelProgressive", "ProgressiveSettings"]
 
 BoolArray = NDArray[np.bool_]
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SHIPPED = Path(__file__).parents[1] / "weights" / "mbt-mean.safetensors"
-QUALITIES = (1.0, 3.0)
+QUALITIES = (0.0, 3.0)
+ONE_QUALITY = (1.0, 1.0)  # of a checkpoint that was trained for one rate
+GROUP = 4  # channels that SCR mixes; rearrangement.py, which would load torch
 RATE_TOLERANCE = 0.002
 RATE_STEPS = 6
 
 
-class MbtMeanSettings(CodecSettings):
-    """weights: a safetensors file from ``netcodecs.training.export``; those that ship if None.
-    lost: what stands in place of a lost channel: zero (the papers'), or the mean that the hyperprior expects.
+class ProgressiveSettings(CodecSettings):
+    """weights: a file from ``netcodecs.training.export``, or CompressAI's checkpoint of mbt2018-mean; those that ship
+    if None. device: where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
     """
 
     weights: Path | None = None
-    lost: Literal["zero", "mean"] = "zero"
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ class _Coded:
     channel_bits: Floats
     hyper_bits: float
 
-    def bytes_about(self, limit_bytes: int) -> float:
+    def bytes_about(self, limit_bytes: int, group: int) -> float:
         """What the packets will have in all."""
-        pieces = len(first_pieces(self.channel_bits, self.symbols.shape[1], limit_bytes))
+        pieces = len(first_pieces(self.channel_bits, self.symbols.shape[1], limit_bytes, group))
         return float(self.channel_bits.sum() + self.hyper_bits) / 8 + 12 * pieces + 17
 
 
@@ -83,6 +85,12 @@ class _Networks:
     transforms: Transforms
     latent_tables: Tables
     hyper_tables: Tables
+    qualities: tuple[float, float]
+
+    @property
+    def group(self) -> int:
+        """Channels that must not end a packet together; 0: none."""
+        return GROUP if self.transforms.scr else 0
 
     def coded(self, latent: Tensor, quality: float) -> _Coded:
         from netcodecs.progressive.entropy import scale_indexes
@@ -100,67 +108,95 @@ def _own_table(shape: tuple[int, ...]) -> Ints:
     return np.broadcast_to(np.arange(shape[0])[:, None, None], shape)
 
 
-class MbtMean(Codec):
-    """mbt2018-mean with gains: one set of weights for all rates between its outermost λ."""
+class ChannelProgressive(Codec):
+    """A method of paper 1 as a codec; subclasses name it. One set of weights for all rates between its outermost λ.
 
-    name = "mbt-mean"
-    summary = "learned (mbt2018-mean): protected hyperprior, latent channels in packets that decode on their own"
-    Settings = MbtMeanSettings
+    What SCR and MCA do to a packet or a picture follows from the weights: their file says which method they are of.
+    """
+
+    Settings = ProgressiveSettings
     operating_point_keys: ClassVar[Mapping[str, type]] = {"quality": float, "bpp": float}
-    settings: MbtMeanSettings
+    hidden_settings: ClassVar[tuple[str, ...]] = ("device",)
+    settings: ProgressiveSettings
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         super().__init__(settings)
         if not self._weights.is_file():
             hint = "train and export them (docs/training.md), or name a file with `weights:`"
-            raise InputError(f"mbt-mean: no weights at {self._weights}", hint=hint)
+            raise InputError(f"{self.name}: no weights at {self._weights}", hint=hint)
+
+    @property
+    def method(self) -> str:
+        """Which of ``netcodecs.progressive.methods`` the weights must be of."""
+        return self.name
 
     @property
     def _weights(self) -> Path:
-        return SHIPPED if self.settings.weights is None else self.settings.weights.expanduser()
+        return shipped_weights(self.method) if self.settings.weights is None else self.settings.weights.expanduser()
 
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
         return {
-            "format": 1,
+            "format": 2,
             "weights": hashlib.sha256(self._weights.read_bytes()).hexdigest(),
             "torch": version("torch"),
             "compressai": version("compressai"),
         }
 
+    @property
+    def parameters(self) -> int:
+        """Trained parameters of the network, gains (which fold away) not counted."""
+        return self._networks.transforms.parameters
+
     @cached_property
     def _networks(self) -> _Networks:
         try:
-            from netcodecs.progressive.backbone import load_backbone
             from netcodecs.progressive.entropy import bottleneck_tables, gaussian_tables
-            from netcodecs.progressive.transforms import Transforms
+            from netcodecs.progressive.transforms import Transforms, check_device
+            from netcodecs.progressive.weights import load_weights
         except ModuleNotFoundError as error:
-            raise InputError(f"mbt-mean needs {error.name}", hint="install netsim[learned]") from None
-        backbone = load_backbone(self._weights)
-        return _Networks(Transforms(backbone), gaussian_tables(), bottleneck_tables(backbone.model.entropy_bottleneck))
+            raise InputError(f"{self.name} needs {error.name}", hint="install netsim[learned]") from None
+        backbone, method = load_weights(self._weights)
+        if method.name != self.method:
+            raise InputError(f"{self._weights.name} holds weights of {method.name}, not of {self.method}")
+        check_device(self.settings.device)
+        hyper_tables = bottleneck_tables(backbone.model.entropy_bottleneck)
+        qualities = QUALITIES if len(backbone.lambdas) > 1 else ONE_QUALITY
+        return _Networks(Transforms(backbone, self.settings.device), gaussian_tables(), hyper_tables, qualities)
+
+    def _check(self, operating_point: OperatingPoint) -> None:
+        if operating_point.key not in self.operating_point_keys:
+            raise InputError(
+                f"{self.name} has no operating point `{operating_point.key}`", hint="give `quality` or `bpp`"
+            )
+        if operating_point.key == "bpp":
+            refuse_bpp(operating_point.value)
+            return
+        low, high = self._networks.qualities
+        if not low <= operating_point.value <= high:
+            hint = f"between {low:g} and {high:g}" if low < high else f"weights of one rate have quality {low:g} only"
+            raise InputError(f"{self.name}: quality {operating_point.value:g}", hint=hint)
 
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
-        """See ``Codec.encode``. Operating points: ``quality`` 1…3 (λ .0018, .0035 and .0067 at 1, 2 and 3, log-linear
-        between), or ``bpp`` of all that is sent: the nearest that the weights' range of rates holds.
+        """See ``Codec.encode``. Operating points: ``quality`` 0…3 (λ .0005, .0018, .0035 and .0067 at 0, 1, 2 and 3,
+        log-linear between), or ``bpp`` of all that is sent: the nearest that the weights' range of rates holds.
 
         Packets have at most 900 bytes, or ``packet_limit_bytes`` if that is less.
         """
         limit = min(MAX_PACKET_BYTES, packet_limit_bytes or MAX_PACKET_BYTES)
-        if operating_point.key not in self.operating_point_keys:
-            raise InputError(f"mbt-mean has no operating point `{operating_point.key}`", hint="give `quality` or `bpp`")
-        low, high = QUALITIES
-        if operating_point.key == "quality" and not low <= operating_point.value <= high:
-            raise InputError(f"mbt-mean: quality {operating_point.value:g}", hint=f"between {low:g} and {high:g}")
-        if operating_point.key == "bpp":
-            refuse_bpp(operating_point.value)
+        self._check(operating_point)
         networks = self._networks
         latent = networks.transforms.analyse(image)
         if operating_point.key == "quality":
             coded = networks.coded(latent, _in_steps(operating_point.value))
         else:
-            coded = _near(networks, latent, operating_point.value * image.shape[0] * image.shape[1] / 8, limit)
+            target_bytes = operating_point.value * image.shape[0] * image.shape[1] / 8
+            coded, least = _near(networks, latent, target_bytes, limit)
+            if least > TOO_FAR:
+                hint = f"the smallest stream has {least:.3g} times as many bytes"
+                raise InputError(f"{self.name}: {target_bytes:.0f} bytes can't be reached", hint=hint)
         packets = self._packets(coded, (image.shape[0], image.shape[1]), limit)
-        made_by = {"tool": "netcodecs mbt-mean", **self.fingerprint, "quality": coded.quality}
+        made_by = {"tool": f"netcodecs {self.method}", **self.fingerprint, "quality": coded.quality}
         return Stream(packets, (image.shape[0], image.shape[1]), operating_point, made_by)
 
     def _packets(self, coded: _Coded, size: tuple[int, int], limit: int) -> tuple[Packet, ...]:
@@ -171,7 +207,8 @@ class MbtMean(Codec):
         def code(piece: Piece) -> bytes:
             return networks.latent_tables.encode(coded.symbols[piece.region], coded.indexes[piece.region])
 
-        pieces = fitting(first_pieces(coded.channel_bits, rows, limit), rows, code, limit)
+        first = first_pieces(coded.channel_bits, rows, limit, networks.group)
+        pieces = fitting(first, rows, code, limit, networks.group)
         payloads = [write_piece(p, rows, c, head[0], place) for place, (p, c) in enumerate(pieces, len(head))]
         return (*(Packet(payload, protected=True) for payload in head), *map(Packet, payloads))
 
@@ -188,23 +225,28 @@ class MbtMean(Codec):
         payloads = [packet.payload for packet in stream.packets]
         heads, intact = sound(payloads)
         if not heads or len(payloads) < heads or not intact[:heads].all() or not masks[:, :heads].all():
-            raise InputError("mbt-mean: a protected packet is damaged or missing")
+            raise InputError(f"{self.name}: a protected packet is damaged or missing")
         head = read_head(payloads[:heads])
         used, which = np.unique(masks & intact, axis=0, return_inverse=True)
         means, pieces = self._decoded(head, payloads, heads, used.any(axis=0))
-        transforms = self._networks.transforms
-        latents = np.empty((len(used), *means.shape), np.float32)
-        latents[:] = means if self.settings.lost == "mean" else 0
-        for latent, mask in zip(latents, used, strict=True):
-            for place, (region, symbols) in pieces.items():
-                if mask[place]:
-                    latent[region] = symbols + means[region]
-        return transforms.synthesise(latents, head.quality, head.height, head.width)[which.reshape(-1)]
+        latents = np.zeros((len(used), *means.shape), np.float32)
+        present = np.ones(latents.shape, bool)
+        for latent, here, mask in zip(latents, present, used, strict=True):
+            arrived = [pieces[place] for place in np.flatnonzero(mask[heads:]) + heads]
+            here[:] = _present([piece for piece, _ in arrived], means.shape)
+            for piece, symbols in arrived:
+                latent[piece.region] = symbols + means[piece.region]
+            self._fill(latent, arrived, means)
+        shown = self._networks.transforms.synthesise(latents, present, head.quality, head.height, head.width)
+        return shown[which.reshape(-1)]
+
+    def _fill(self, latent: NDArray[np.float32], arrived: Sequence[tuple[Piece, Ints]], means: Floats) -> None:
+        """Puts something in place of what did not arrive; zero, which is there already, unless a subclass does."""
 
     def _decoded(
         self, head: Head, payloads: Sequence[bytes], heads: int, wanted: BoolArray
-    ) -> tuple[Floats, dict[int, tuple[tuple[slice, slice], Ints]]]:
-        """Means of the latent, and the symbols of each wanted packet with their region."""
+    ) -> tuple[Floats, dict[int, tuple[Piece, Ints]]]:
+        """Means of the latent, and the symbols of each wanted packet with their place in it."""
         from netcodecs.progressive.entropy import scale_indexes
         from netcodecs.progressive.transforms import STRIDE
 
@@ -216,32 +258,46 @@ class MbtMean(Codec):
         pieces = {}
         for place in np.flatnonzero(wanted[heads:]) + heads:
             piece, coded = read_piece(payloads[place], indexes.shape[1])
-            pieces[int(place)] = (piece.region, networks.latent_tables.decode(coded, indexes[piece.region]))
+            pieces[int(place)] = (piece, networks.latent_tables.decode(coded, indexes[piece.region]))
         return means, pieces
+
+
+def _present(arrived: Sequence[Piece], shape: tuple[int, ...]) -> BoolArray:
+    """What a receiver takes for received or not yet sent, bool (M, h, w); the rest it knows to be lost.
+
+    Packets come in order: what lies before the last one that arrived and did not arrive is lost, what lies behind it
+    may never have been sent (paper 1, §3.4: only losses are zeros with mask 0).
+    """
+    present = np.ones(shape, bool)
+    if arrived:
+        last = arrived[-1]
+        present[: last.first] = False
+        present[last.first, : last.top] = False
+    for piece in arrived:
+        present[piece.region] = True
+    return present
 
 
 def _in_steps(quality: float) -> float:
     """The quality that the head can say."""
-    return round((quality - 1) / QUALITY_STEP) * QUALITY_STEP + 1
+    return round(quality / QUALITY_STEP) * QUALITY_STEP
 
 
-def _near(networks: _Networks, latent: Tensor, target_bytes: float, limit: int) -> _Coded:
-    """The latent at the quality whose packets come nearest to the target: false position, entropies only.
+def _near(networks: _Networks, latent: Tensor, target_bytes: float, limit: int) -> tuple[_Coded, float]:
+    """The latent at the quality whose packets come nearest to the target, and the lowest quality's bytes over it.
 
-    Raises InputError if the lowest quality is more than 10 % above.
+    By false position on entropies; what is range-coded is the answer alone.
     """
-    low, high = QUALITIES
+    low, high = networks.qualities
     known: dict[float, tuple[float, _Coded]] = {}
 
     def off(quality: float) -> float:  # natural log of the rate over the target
         coded = networks.coded(latent, quality)
-        known[quality] = (math.log(coded.bytes_about(limit) / target_bytes), coded)
+        known[quality] = (math.log(coded.bytes_about(limit, networks.group) / target_bytes), coded)
         return known[quality][0]
 
-    least, most = off(low), off(high)
-    if least > math.log(TOO_FAR):
-        hint = f"the smallest stream has {math.exp(least):.3g} times as many bytes"
-        raise InputError(f"mbt-mean: {target_bytes:.0f} bytes can't be reached", hint=hint)
+    lowest = least = off(low)
+    most = off(high) if high > low else least
     while len(known) < RATE_STEPS and least < 0 < most and min(abs(o) for o, _ in known.values()) > RATE_TOLERANCE:
         middle = _in_steps(low + (high - low) * least / (least - most))
         if middle in known:
@@ -250,4 +306,4 @@ def _near(networks: _Networks, latent: Tensor, target_bytes: float, limit: int) 
         low, least, high, most = (
             (low, least, middle, middle_off) if middle_off > 0 else (middle, middle_off, high, most)
         )
-    return min(known.values(), key=lambda pair: abs(pair[0]))[1]
+    return min(known.values(), key=lambda pair: abs(pair[0]))[1], math.exp(lowest)

@@ -44,7 +44,7 @@ _CODER_BYTES = 6  # what rANS adds to the symbols' information: its state and th
 
 @dataclass(frozen=True)
 class Head:
-    """What a receiver must know first: picture size, quality (1…3) and the coded hyperprior."""
+    """What a receiver must know first: picture size, quality (0…3) and the coded hyperprior."""
 
     height: int
     width: int
@@ -94,7 +94,7 @@ def cut_head(head: Head, limit_bytes: int) -> list[bytes]:
         raise InputError(f"packets of {limit_bytes} bytes are too small for the protected {len(head.hyperprior)} bytes")
     bounds = [len(head.hyperprior) * i // pieces for i in range(pieces + 1)]
     parts = [head.hyperprior[a:b] for a, b in pairwise(bounds)]
-    quality = round((head.quality - 1) / QUALITY_STEP)
+    quality = round(head.quality / QUALITY_STEP)
     start = _sealed(_HEAD.pack(head.height, head.width, quality, pieces) + parts[0], 0)
     return [start, *(_sealed(part, _key(start) + i) for i, part in enumerate(parts[1:], 1))]
 
@@ -112,7 +112,7 @@ def read_head(payloads: Sequence[bytes]) -> Head:
     """The head from its packets' payloads, found sound before."""
     height, width, quality, _ = _HEAD.unpack_from(payloads[0])
     bodies = [payload[: -_CRC.size] for payload in payloads]
-    return Head(height, width, 1 + quality * QUALITY_STEP, b"".join([bodies[0][_HEAD.size :], *bodies[1:]]))
+    return Head(height, width, quality * QUALITY_STEP, b"".join([bodies[0][_HEAD.size :], *bodies[1:]]))
 
 
 def write_piece(piece: Piece, rows: int, coded: bytes, start: bytes, place: int) -> bytes:
@@ -138,28 +138,44 @@ def read_piece(payload: bytes, rows: int) -> tuple[Piece, bytes]:
     return Piece(first, first + 1, top, bottom), body[_ROWS.size :]
 
 
-def first_pieces(channel_bits: NDArray[np.float64], rows: int, limit_bytes: int) -> list[Piece]:
+def first_pieces(channel_bits: NDArray[np.float64], rows: int, limit_bytes: int, group: int = 0) -> list[Piece]:
     """Channels in order, packed greedily by their coded length.
 
-    channel_bits: information of each channel, (M,). rows: of the latent. Returns pieces of whole channels; one that
-    comes out too long all the same is cut by :func:`halves`.
+    channel_bits: information of each channel, (M,). rows: of the latent. group: channels that SCR has mixed (0:
+    none): a packet does not end with the last channel of a group but hands it to the next one, so that a lost packet
+    seldom takes a whole group away (paper 1, §3.2). Returns pieces of whole channels; one that comes out too long all
+    the same is cut by :func:`halves`.
 
-    >>> [(p.first, p.last) for p in first_pieces(np.array([300.0, 300.0, 300.0, 8.0]), 4, 100)]
-    [(0, 2), (2, 4)]
+    >>> bits = np.array([200.0, 200.0, 200.0, 100.0, 200.0, 200.0])
+    >>> [(p.first, p.last) for p in first_pieces(bits, 4, 100)]
+    [(0, 3), (3, 6)]
+    >>> [[(p.first, p.last) for p in first_pieces(bits, 4, 125, group)] for group in (0, 4)]
+    [[(0, 4), (4, 6)], [(0, 3), (3, 6)]]
     """
     room = 8 * (limit_bytes - 2 - _CRC.size - _CODER_BYTES)
     bounds, filled = [0], 0.0
     for channel, bits in enumerate(channel_bits):
         if filled + bits > room and channel > bounds[-1]:
-            bounds.append(channel)
-            filled = 0.0
+            bound = _not_flush(bounds[-1], channel, group)
+            filled = float(channel_bits[bound:channel].sum())
+            bounds.append(bound)
+            if filled + bits > room and channel > bound:
+                bounds.append(channel)
+                filled = 0.0
         filled += bits
     bounds.append(len(channel_bits))
     return [Piece(a, b, 0, rows) for a, b in pairwise(bounds)]
 
 
-def halves(piece: Piece) -> tuple[Piece, Piece] | None:
+def _not_flush(first: int, last: int, group: int) -> int:
+    """Where channels first…last-1 end if the last one of a group may not be the last one here; one channel stays."""
+    return last - 1 if group and last % group == 0 and last - 1 > first else last
+
+
+def halves(piece: Piece, group: int = 0) -> tuple[Piece, Piece] | None:
     """A piece that came out too long in two: by channels, a single channel by rows; None if it is a single row.
+
+    group: as for :func:`first_pieces`.
 
     >>> halves(Piece(0, 3, 0, 4))
     (Piece(first=0, last=1, top=0, bottom=4), Piece(first=1, last=3, top=0, bottom=4))
@@ -167,7 +183,7 @@ def halves(piece: Piece) -> tuple[Piece, Piece] | None:
     (Piece(first=2, last=3, top=0, bottom=2), Piece(first=2, last=3, top=2, bottom=4))
     """
     if piece.last - piece.first > 1:
-        middle = (piece.first + piece.last) // 2
+        middle = _not_flush(piece.first, (piece.first + piece.last) // 2, group)
         return Piece(piece.first, middle, piece.top, piece.bottom), Piece(middle, piece.last, piece.top, piece.bottom)
     if piece.bottom - piece.top > 1:
         middle = (piece.top + piece.bottom) // 2
@@ -176,9 +192,10 @@ def halves(piece: Piece) -> tuple[Piece, Piece] | None:
 
 
 def fitting(
-    pieces: Sequence[Piece], rows: int, coded: Callable[[Piece], bytes], limit_bytes: int
+    pieces: Sequence[Piece], rows: int, coded: Callable[[Piece], bytes], limit_bytes: int, group: int = 0
 ) -> list[tuple[Piece, bytes]]:
-    """Each piece with its code, cut in half until payloads keep to the limit. rows: of a whole channel.
+    """Each piece with its code, cut in half until payloads keep to the limit. rows: of a whole channel; group:
+    as for :func:`first_pieces`.
 
     Raises InputError if one row of one channel is still too long.
     """
@@ -190,7 +207,7 @@ def fitting(
         if len(write_piece(piece, rows, code, bytes(_CRC.size), 0)) <= limit_bytes:
             done.append((piece, code))
             continue
-        parts = halves(piece)
+        parts = halves(piece, group)
         if parts is None:
             raise InputError(f"packets of {limit_bytes} bytes are too small for one row of a channel ({len(code)})")
         todo += reversed(parts)

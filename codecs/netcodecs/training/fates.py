@@ -1,0 +1,70 @@
+"""What becomes of each channel in a training step: double tail drop, and the losses of ``netsim.channels``."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from netcodecs.progressive.backbone import Fate, M, N
+from netcodecs.progressive.methods import Method
+from netsim.channels.markov import MarkovChannel
+from netsim.channels.presets import preset
+
+__all__ = ["UNIFORM_RATES", "received_by", "sample_fate", "tail_drop"]
+
+# paper 1, §4.1: around 5, 10 and 20 % loss
+UNIFORM_RATES = ((0.005, 0.015, 0.025, 0.035, 0.05), (0.01, 0.03, 0.05, 0.07, 0.1), (0.02, 0.06, 0.1, 0.14, 0.2))
+_NO_LOSS = 0.5  # share of the uniform model's images that lose nothing (the release; the paper leaves it out)
+
+
+def sample_fate(method: Method, count: int, generator: torch.Generator) -> Fate | None:
+    """Fates of ``count`` images as a method is trained; None if nothing is ever taken away."""
+    if not method.tail_drop and method.losses == "none":
+        return None
+    sent, sent_hyper = torch.ones(count, M, dtype=torch.bool), torch.ones(count, N, dtype=torch.bool)
+    if method.tail_drop:
+        kept = torch.rand(count, generator=generator)
+        sent, sent_hyper = tail_drop(kept, M), tail_drop(kept, N)
+    received = received_by(method.losses, count, generator)
+    return Fate(sent, sent_hyper, received | ~sent)  # what is not sent is not lost: its mask stays 1
+
+
+def tail_drop(kept: Tensor, channels: int) -> Tensor:
+    """The first int(p·C)+1 of C channels of each image, bool (B, C): Hojjat et al., ProgDTD (CVPR-W 2023), §3.2.
+
+    >>> tail_drop(torch.tensor([0.0, 0.5]), 4).tolist()
+    [[True, False, False, False], [True, True, True, False]]
+    """
+    return torch.arange(channels) < (kept * channels).long()[:, None] + 1
+
+
+def received_by(losses: str, count: int, generator: torch.Generator) -> Tensor:
+    """Which channels arrive, bool (count, M), under a method's model of losses; a chain steps once per channel.
+
+    "gilbert-elliott": each image its own chain from state G, transition first and then the draw (the release).
+    "uniform": half of the images lose nothing, the others at one of ``UNIFORM_RATES``.
+    """
+    if losses == "none":
+        return torch.ones(count, M, dtype=torch.bool)
+    uniforms = torch.rand(count, M, 2, generator=generator, dtype=torch.float64).numpy()
+    if losses == "gilbert-elliott":
+        chain = _trained_on()
+        received, _ = chain.receive_many(uniforms, chain.initial_states(np.zeros(count)))
+        return torch.from_numpy(received)
+    return torch.from_numpy(uniforms[:, :, 1] >= _uniform_rates(count, generator)[:, None])
+
+
+@cache
+def _trained_on() -> MarkovChannel:
+    return preset("ge-10", "released", start="G")
+
+
+def _uniform_rates(count: int, generator: torch.Generator) -> NDArray[np.float64]:
+    rates = np.array(UNIFORM_RATES)
+    around, which = (torch.randint(n, (count,), generator=generator).numpy() for n in rates.shape)
+    lossy = torch.rand(count, generator=generator).numpy() >= _NO_LOSS
+    return np.asarray(np.where(lossy, rates[around, which], 0.0))
