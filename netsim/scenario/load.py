@@ -21,7 +21,7 @@ from netsim.protection.spec import protection_from_spec
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import check_engine
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
-from netsim.scenario.schema import ScenarioModel
+from netsim.scenario.schema import ENGINES, ScenarioModel
 
 __all__ = ["load_plan", "plan_document"]
 
@@ -187,6 +187,8 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[SchemeS
             protection, at = parameters.pop("protection"), (*inner, "protection")
         with _standing_at(document, path):
             codec_class = _codec_class(name)
+        with _standing_at(document, (*inner, "engine")):
+            engine = _engine(parameters.pop("engine", None))
         with _standing_at(document, inner):
             points = _operating_points(codec_class, parameters)
             create_codec(name, parameters)
@@ -196,7 +198,7 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[SchemeS
             for spec, read in protections:
                 with _standing_at(document, inner):
                     codec = create_codec(name, _with_data_packets(codec_class, parameters, read))
-                group.append(SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name))
+                group.append(SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine))
             groups.append(group)
     return groups
 
@@ -233,11 +235,18 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> list[tu
         if not number or (kind is int and one != int(one)):
             word = "a whole number" if kind is int else "a number"
             raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
-        if one < 0 or (kind is float and one == 0):
+        if one < 0 or (key == "bpp" and one == 0):
             raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
     if not values:
         raise InputError(f"{key} is an empty list", key=(key,))
     return [(key, float(one)) for one in values]
+
+
+def _engine(asked: Any) -> str:
+    """A codec's own engine; empty: the scenario's."""
+    if asked is not None and asked not in ENGINES:
+        raise InputError(f"no engine `{asked}`", hint=did_you_mean(str(asked), ENGINES))
+    return asked or ""
 
 
 def _read_protections(document: Document, spec: Any, at: KeyPath) -> Iterable[tuple[Any, Any]]:
@@ -271,9 +280,10 @@ def _rows(
     conditions = [(c, li, choice) for c in channels for li in links for choice in choices]
     rows = []
     for i, ((channel, channel_name), (link, link_name), (choice, control, control_name)) in enumerate(conditions):
+        engine = model.engine if control is not None else choice[0].engine or model.engine
         with _standing_at(document, ("engine",)):
-            check_engine(model.engine, channel, link, control, [scheme.protection for scheme in choice])
-        rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, model.engine, control, control_name))
+            check_engine(engine, channel, link, control, [scheme.protection for scheme in choice])
+        rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, engine, control, control_name))
     return tuple(rows)
 
 

@@ -29,13 +29,17 @@ class CodecSpec:
 
 @dataclass(frozen=True)
 class SchemeSpec:
-    """A codec at one operating point under one protection: what a sender sends for a picture."""
+    """A codec at one operating point under one protection: what a sender sends for a picture.
+
+    engine: which one answers it, if the codec's entry says so.
+    """
 
     codec: CodecSpec
     point_key: str
     point_value: float
     protection: Any
     protection_name: str
+    engine: str = ""
 
     @property
     def operating_point(self) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ScenarioModel"]
+__all__ = ["ENGINES", "ScenarioModel"]
+
+Engine = Literal["auto", "event", "array", "exact", "stratified"]
+ENGINES: tuple[str, ...] = get_args(Engine)
 
 
 class ScenarioModel(BaseModel):
@@ -24,7 +27,7 @@ class ScenarioModel(BaseModel):
     channels: Annotated[list[Any], Field(min_length=1)]
     link: Any = None
     control: Any = None
-    engine: Literal["auto", "event", "array", "exact", "stratified"] = "auto"
+    engine: Engine = "auto"
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.999
     trials: Annotated[int, Field(ge=1)] | None = None
     precision: str | float | None = None

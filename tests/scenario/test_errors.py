@@ -36,6 +36,7 @@ BROKEN = [
     ("no operating point", "{quality: 50}", "{}", "4:", "no operating point", "quality"),
     ("two operating points", "{quality: 50}", "{quality: 50, bpp: 1}", "4:", "quality and bpp", ""),
     ("negative operating point", "{quality: 50}", "{bpp: [0.3, -0.3]}", "4:", "-0.3", "above zero"),
+    ("engine of an entry", "{quality: 50}", "{quality: 50, engine: exct}", "4:", "exct", "did you mean `exact`"),
     ("fractional quality", "quality: 50", "quality: 50.5", "4:", "50.5", ""),
     ("unknown metric", "trials: 2", "metrics: [psnr]", "7:", "psnr", "psnr_db"),
     ("channel twice", "  - EP4", "  - EP4\n  - EP4", "7:5", "twice", ""),
@@ -77,6 +78,13 @@ def test_good_scenario_is_good(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD)
     assert len(load_plan(path).rows) == 1
+
+
+def test_an_entrys_engine_holds_for_it_alone(tmp_path: Path) -> None:
+    entries = "- jpeg: {quality: 50, engine: array}\n  - webp: {quality: 50}"
+    path = tmp_path / "two.yaml"
+    path.write_text(GOOD.replace("- jpeg: {quality: 50}", entries) + "engine: exact\n")
+    assert {row.label: row.engine for row in load_plan(path).rows} == {"jpeg": "array", "webp": "exact"}
 
 
 def test_truncated_image_is_named(tmp_path: Path) -> None:
