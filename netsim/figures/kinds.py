@@ -28,7 +28,7 @@ KINDS: Mapping[str, Kind] = {
         "radar", "Mean PSNR over a range of rates, relative to the best scheme", False, ("low_bpp", "high_bpp")
     ),
     "failure": Kind("failure_ratio", "Share of slots without a picture", False, ("near_bpp",)),
-    "rd": Kind("rd", "Rate–distortion per channel", False, ()),
+    "rd": Kind("rd", "Rate–distortion per channel", False, ("bars",)),
     "timeline": Kind("timeline", "PSNR from slot to slot in one trial", True, ("trial", "slots", "near_bpp")),
 }
 
@@ -74,9 +74,22 @@ def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) ->
     if kind.reads_log:
         numbers = timeline.numbers(log, float(summary["failure_db"].iloc[0]), **given)
         return numbers, timeline.draw(numbers)
+    if name == "rd":
+        given = _rd_options(log, summary, **given)
     module: Any = {"radar": radar, "failure": failure, "rd": rd}[name]
     numbers = module.numbers(summary, **given)
     return numbers, module.draw(numbers)
+
+
+def _rd_options(log: pd.DataFrame, summary: pd.DataFrame, bars: str = "interval") -> dict[str, Any]:
+    """bars: what they show, the 95 % ``interval`` or the ``range`` over the loss traces."""
+    from netsim.metrics.traces import trace_spread
+
+    if bars not in ("interval", "range"):
+        raise InputError(f"bars `{bars}`", where="--bars", hint=did_you_mean(bars, ("interval", "range")))
+    if bars == "interval":
+        return {}
+    return {"spread": trace_spread(log, float(summary["failure_db"].iloc[0]))}
 
 
 def _flag(option: str) -> str:

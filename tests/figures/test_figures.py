@@ -73,6 +73,20 @@ def test_rd_curves_are_sorted_by_rate_within_a_scheme(log: pd.DataFrame) -> None
     assert len(numbers) == 27
 
 
+def test_rd_bars_may_show_the_range_over_traces(log: pd.DataFrame) -> None:
+    summary = summarise(log)
+    numbers, figure = make("rd", log, summary, bars="range")
+    plain = rd.numbers(summary)
+    assert list(numbers.columns) == [*plain.columns, "traces", "psnr_least_db", "psnr_most_db"]
+    assert (numbers["psnr_least_db"] <= numbers["psnr_db"] + 1e-9).all()
+    assert (numbers["psnr_db"] <= numbers["psnr_most_db"] + 1e-9).all()
+    assert "range of the means of 5 loss traces" in figure.legends[0].get_title().get_text().replace("\n", " ")
+    with pytest.raises(InputError, match="bars `rnge`"):
+        make("rd", log, summary, bars="rnge")
+    with pytest.raises(InputError, match="no traces"):
+        make("rd", exact_log(), summarise(exact_log()), bars="range")
+
+
 def test_link_and_engine_are_named_only_where_they_differ() -> None:
     frame = pd.DataFrame({"channel": ["EP1", "EP1"], "link": ["geo", "wlan"], "engine": ["event"] * 2})
     assert list(with_condition(frame)["condition"]) == ["EP1, geo", "EP1, wlan"]
