@@ -5,31 +5,75 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from netsim.errors import InputError, did_you_mean
 from netsim.scenario.document import Document
 
-__all__ = ["Recipe", "find_recipe", "recipe_names"]
+__all__ = ["BdRates", "Recipe", "find_recipe", "not_the_papers", "recipe_names"]
+
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class BdRates(BaseModel):
+    """Which BD-rates a recipe asks for: in one channel, each pair's second scheme against its first."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    channel: str
+    pairs: Annotated[list[Pair], Field(min_length=1)]
 
 
 class Recipe(BaseModel):
-    """recipe.yaml. compare: the summary's column to compare, or ``channels`` for the channels themselves."""
+    """recipe.yaml; docs/recipes.md has every key.
+
+    compare: what is set beside the published numbers. ``failure_ratio``, ``psnr_db``: that column of the summary;
+    ``traces``: mean and variance over the loss traces; ``progressive``: pictures while packets come in and some of them
+    (``lost``) don't; ``complexity``: parameters and times; ``channels``: the channels themselves.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     title: str
     source: str
-    compare: Literal["channels", "failure_ratio", "psnr_db"]
+    compare: Literal["channels", "failure_ratio", "psnr_db", "traces", "progressive", "complexity"]
     scenario: str | None = None
     figure: Literal["radar", "failure", "rd", "timeline"] | None = None
+    bars: Literal["interval", "range"] = "interval"
     published: str | None = None
+    paper_names: dict[str, str] = {}
+    paper_images: str | None = None
     channels: list[str] = []
     variants: list[str] = []
+    difference: list[Pair] = []
+    bd_rate: BdRates | None = None
+    image: str | None = None
+    lost: list[Annotated[int, Field(ge=1)]] = []
+    lost_of: dict[str, list[Annotated[int, Field(ge=1)]]] = {}
+    reference: str | None = None
     quick: list[str] = []
     full: list[str] = []
     name: Annotated[str, Field(exclude=True)] = ""
     folder: Annotated[Path, Field(exclude=True)] = Path()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Recipe:
+        needs = {"channels": "channels", "progressive": "lost", "complexity": "reference"}.get(self.compare)
+        if needs is not None and not getattr(self, needs):
+            raise ValueError(f"compare: {self.compare} needs `{needs}`")
+        if self.compare != "channels" and self.scenario is None:
+            raise ValueError(f"compare: {self.compare} needs `scenario`")
+        return self
+
+
+def not_the_papers(recipe: Recipe, images: str) -> list[str]:
+    """What must be said where a recipe runs on other pictures than the paper: a sentence, or nothing.
+
+    images: name of the image set that it runs on.
+    """
+    if recipe.paper_images in (None, images):
+        return []
+    return [f"The pictures are not the paper's ({recipe.paper_images}): levels can't be compared, orders can."]
 
 
 def _root() -> Path:

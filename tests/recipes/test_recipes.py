@@ -46,7 +46,13 @@ def test_table1_says_where_the_paper_disagrees_with_itself(tmp_path: Path) -> No
 def _recipe(folder: Path, published: str) -> Recipe:
     (folder / "published.csv").write_text(published)
     return Recipe(
-        title="t", source="s", compare="psnr_db", published="published.csv", name="paper/figure", folder=folder
+        title="t",
+        source="s",
+        scenario="s.yaml",
+        compare="psnr_db",
+        published="published.csv",
+        name="paper/figure",
+        folder=folder,
     )
 
 
@@ -66,6 +72,23 @@ def test_numbers_without_a_source_are_refused(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path, "condition,scheme,quantity,published\nEP1,vvc,psnr_db,31.5\n")
     with pytest.raises(InputError, match="published"):
         compare_summary(recipe, pd.DataFrame())
+
+
+def test_a_file_without_a_column_is_refused(tmp_path: Path) -> None:
+    recipe = _recipe(tmp_path, "# PUBLISHED. Source: a paper.\ncondition,scheme,published\nEP1,vvc,31.5\n")
+    with pytest.raises(InputError, match="lacks columns: quantity"):
+        compare_summary(recipe, pd.DataFrame())
+
+
+@pytest.mark.parametrize("compare", ["progressive", "complexity", "channels", "psnr_db"])
+def test_a_recipe_says_what_it_lacks(compare: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = {"progressive": "lost", "complexity": "reference", "channels": "channels", "psnr_db": "scenario"}[compare]
+    folder = tmp_path / "experiments" / "paper" / "table"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(f"title: t\nsource: s\ncompare: {compare}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"needs `{lacking}`"):
+        find_recipe("paper/table")
 
 
 def test_unknown_recipe_is_refused() -> None:

@@ -1,0 +1,117 @@
+"""Two schemes of a recipe's run against each other: differences in dB over the traces, BD-rates without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netsim.errors import InputError, did_you_mean
+from netsim.insight.paired import compare_schemes
+from netsim.metrics.bd_rate import bd_rate_percent
+from netsim.metrics.intervals import Estimate, mean_interval
+from netsim.metrics.summary import slot_quality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["bd_rates", "differences"]
+
+_SLOT = ["seed", "trial", "slot", "image"]
+_FEWEST_POINTS = {3: "pchip"}  # Akima's interpolation needs four
+
+
+def differences(log: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: float) -> pd.DataFrame:
+    """Mean PSNR of each pair's first scheme less its second's, per channel, link and operating point.
+
+    Operating points are paired by nearest rate. Columns as ``netsim.insight.paired.compare_schemes`` has them, and
+    images_low, images_high. Two intervals, two questions:
+
+    - difference_low … difference_high, paired by trace: does it hold over other losses, for these pictures? The unit
+      is a trace's mean over all pictures. Both schemes meet the same random numbers packet by packet; as their
+      packets differ in number and content this need not make a pair alike, so what pairing gained is to be read off
+      unpaired_low … unpaired_high. The interval is right either way, since traces are independent.
+    - images_low … images_high, paired by picture: does it hold over other pictures? The unit is a picture's mean
+      over all traces.
+    """
+    import pandas as pd
+
+    frames = []
+    for one, other in pairs:
+        frame = compare_schemes(log, one, other, failure_db)
+        over_images = [_over_images(log, row, failure_db) for row in frame.to_dict("records")]
+        frame["images_low"] = [estimate.low for estimate in over_images]
+        frame["images_high"] = [estimate.high for estimate in over_images]
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _over_images(log: pd.DataFrame, row: dict[Any, Any], failure_db: float) -> Estimate:
+    """The same difference with pictures as the independent units."""
+    parts = []
+    for letter in "ab":
+        mine = _slots(log, str(row["channel"]), str(row[f"scheme_{letter}"]), str(row["link"]))
+        mine = mine[mine["operating_point"] == row[f"point_{letter}"]]
+        parts.append(mine[_SLOT].assign(**{letter: slot_quality(mine, failure_db)}))
+    both = parts[0].merge(parts[1], on=_SLOT)
+    means = (both["a"] - both["b"]).groupby(both["image"]).mean().to_numpy(dtype=np.float64)
+    return mean_interval(means, np.ones(len(means)), np.arange(len(means)))
+
+
+def bd_rates(log: pd.DataFrame, channel: str, pairs: Sequence[Sequence[str]], failure_db: float) -> pd.DataFrame:
+    """How much more rate each pair's second scheme needs than its first for the same PSNR, in one channel.
+
+    Columns: channel, link, anchor, scheme, points (of the anchor), bd_rate_percent (of the curves of mean PSNR over
+    mean rate), why_not (where these have no BD-rate), images, images_mean, images_low, images_high (the mean of the
+    pictures' own BD-rates with its 95 % t interval, pictures as independent units; those without one left out).
+    """
+    import pandas as pd
+
+    known = sorted(set(log["channel"]))
+    if channel not in known:
+        raise InputError(
+            f"no channel `{channel}` in the run", where="bd_rate.channel", hint=did_you_mean(channel, known)
+        )
+    rows = []
+    for link in dict.fromkeys(log.loc[log["channel"] == channel, "link"]):
+        for anchor, scheme in pairs:
+            curves = [_slots(log, channel, name, str(link)) for name in (anchor, scheme)]
+            row: dict[str, Any] = {"channel": channel, "link": link, "anchor": anchor, "scheme": scheme}
+            row["points"] = curves[0]["operating_point"].nunique()
+            row["bd_rate_percent"], row["why_not"] = _bd_rate(curves, failure_db)
+            rows.append(row | _over_pictures(curves, failure_db))
+    return pd.DataFrame(rows)
+
+
+def _over_pictures(curves: list[pd.DataFrame], failure_db: float) -> dict[str, float]:
+    values = []
+    for image in dict.fromkeys(curves[0]["image"]):
+        value, _ = _bd_rate([curve[curve["image"] == image] for curve in curves], failure_db)
+        values += [] if np.isnan(value) else [value]
+    if not values:
+        return {"images": 0, "images_mean": np.nan, "images_low": np.nan, "images_high": np.nan}
+    mean = mean_interval(np.array(values), np.ones(len(values)), np.arange(len(values)))
+    return {"images": len(values), "images_mean": mean.value, "images_low": mean.low, "images_high": mean.high}
+
+
+def _bd_rate(curves: list[pd.DataFrame], failure_db: float) -> tuple[float, str]:
+    """(BD-rate of the second curve against the first, why there is none)."""
+    points: list[list[float]] = []
+    for curve in curves:
+        found = curve.assign(quality=slot_quality(curve, failure_db)).groupby("operating_point")[["bpp", "quality"]]
+        means = found.mean().sort_values("bpp")
+        points += [means["bpp"].tolist(), means["quality"].tolist()]
+    method: Any = _FEWEST_POINTS.get(min(len(points[0]), len(points[2])), "akima")
+    try:
+        return bd_rate_percent(points[0], points[1], points[2], points[3], method), ""
+    except InputError as error:
+        return float("nan"), str(error)
+
+
+def _slots(log: pd.DataFrame, channel: str, scheme: str, link: str) -> pd.DataFrame:
+    """Slots of a scheme in a channel over a link. Raises InputError if the run has no such scheme."""
+    mine = log[log["packet"].isna() & (log["scheme"] == scheme)]
+    if mine.empty:
+        raise InputError(f"no scheme `{scheme}` in the run", hint=did_you_mean(scheme, set(log["scheme"])))
+    return mine[(mine["channel"] == channel) & (mine["link"] == link)]

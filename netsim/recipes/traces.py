@@ -1,0 +1,124 @@
+"""Mean and variance over loss traces beside the published ones: comparison.csv, and a table for the eye."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netsim.insight.paired import pair_points
+from netsim.recipes.compare import comparison
+from netsim.recipes.published import published_points, published_table
+from netsim.recipes.recipe import Recipe, not_the_papers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Cell", "compare_traces", "matched_cells", "traces_markdown"]
+
+QUANTITIES = ("bpp", "psnr_mean_db", "psnr_variance")
+_ENDS = {
+    "bpp": ("bpp", "bpp"),
+    "psnr_mean_db": ("psnr_mean_low", "psnr_mean_high"),
+    "psnr_variance": ("psnr_variance_low", "psnr_variance_high"),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A scheme at one operating point in one channel. ours: a row of ``trace_spread``. published: of the paper's
+    operating point nearest in rate, if each is the other's nearest; else empty. rank: of the rate, from 0."""
+
+    channel: str
+    scheme: str
+    point: str
+    rank: int
+    ours: dict[str, Any]
+    published: dict[str, float]
+
+
+def matched_cells(recipe: Recipe, spread: pd.DataFrame) -> list[Cell]:
+    """Ours with the paper's beside it, by channel, scheme and rate. spread: from ``trace_spread``.
+
+    The paper's rates are the quantity ``bpp`` of the published numbers; ``point`` tells its operating points apart.
+    """
+    published = published_table(recipe)
+    cells = []
+    for (channel, scheme), part in spread.groupby(["channel", "scheme"], sort=False):
+        lines: list[Any] = part.sort_values("bpp").to_dict("records")
+        ours: dict[str, dict[str, Any]] = {line["operating_point"]: line for line in lines}
+        theirs = published_points(recipe, published, str(channel), str(scheme))
+        rates = {point: values["bpp"] for point, values in theirs.items() if "bpp" in values}
+        pairs = dict(pair_points({point: line["bpp"] for point, line in ours.items()}, rates)) if rates else {}
+        for rank, (point, line) in enumerate(ours.items()):
+            known = theirs[pairs[point]] if point in pairs else {}
+            cells.append(Cell(str(channel), str(scheme), point, rank, line, known))
+    return cells
+
+
+def compare_traces(recipe: Recipe, cells: list[Cell]) -> pd.DataFrame:
+    """comparison.csv: rate, mean and variance of each cell, with 95 % intervals over the traces."""
+    rows = []
+    for cell in cells:
+        for quantity in QUANTITIES:
+            ours = [cell.ours[name] for name in (quantity, *_ENDS[quantity])]
+            scheme = f"{cell.scheme} {cell.point}"
+            rows.append([recipe.name, cell.channel, scheme, quantity, *ours, cell.published.get(quantity)])
+    return comparison(rows)
+
+
+def traces_markdown(recipe: Recipe, cells: list[Cell], pictures: int, images: str) -> str:
+    """The paper's table in Markdown: a row per channel and scheme for ours and one for the paper's, columns by rate.
+
+    pictures, images: how many ours was measured on, and the set's name. Of each channel and rate the highest mean and
+    the smallest variance are bold, ours among ours, theirs among theirs.
+    """
+    ranks = 1 + max(cell.rank for cell in cells)
+    head = ["channel", "scheme", "", *["bpp", "mean (dB)", "variance (dB²)"] * ranks]
+    flush = ["---", "---", "---", *["---:"] * (3 * ranks)]
+    lines = [_line(head), _line(flush), *_rows(recipe, cells, ranks)]
+    traces = max(cell.ours["traces"] for cell in cells)
+    notes = [
+        f"Ours: {pictures} pictures ({images}); {traces} loss traces. Mean: average PSNR over pictures and traces. "
+        "Variance: of the traces' means over all pictures, n - 1. Intervals of both: comparison.csv.",
+        f"Published: {recipe.source}. Each of its operating points stands beside ours that is nearest in rate.",
+        *not_the_papers(recipe, images),
+    ]
+    return "\n".join([f"# {recipe.title}", "", *lines, "", "\n\n".join(notes), ""])
+
+
+def _rows(recipe: Recipe, cells: list[Cell], ranks: int) -> Iterator[str]:
+    above = ""
+    for key in dict.fromkeys((cell.channel, cell.scheme) for cell in cells):
+        channel, scheme = key
+        mine = [cell for cell in cells if (cell.channel, cell.scheme) == key]
+        yield _line(["" if channel == above else channel, scheme, "ours", *_numbers(mine, cells, ranks, ours=True)])
+        if any(cell.published for cell in mine):
+            name = recipe.paper_names.get(scheme, scheme)
+            yield _line(["", name, "published", *_numbers(mine, cells, ranks, ours=False)])
+        above = channel
+
+
+def _numbers(mine: list[Cell], cells: list[Cell], ranks: int, ours: bool) -> list[str]:
+    found = []
+    at = {cell.rank: cell for cell in mine}
+    for rank in range(ranks):
+        rivals = [cell for cell in cells if cell.channel == mine[0].channel and cell.rank == rank]
+        for quantity in QUANTITIES:
+            value = _value(at.get(rank), quantity, ours)
+            all_values = [one for one in (_value(cell, quantity, ours) for cell in rivals) if not math.isnan(one)]
+            best = {"psnr_mean_db": max, "psnr_variance": min}.get(quantity)
+            bold = best is not None and len(all_values) > 1 and value == best(all_values)
+            text = "–" if math.isnan(value) else f"{value:.3f}"
+            found.append(f"**{text}**" if bold else text)
+    return found
+
+
+def _value(cell: Cell | None, quantity: str, ours: bool) -> float:
+    values = {} if cell is None else cell.ours if ours else cell.published
+    return float(values.get(quantity, math.nan))
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,72 @@
+"""Parameters and times against a reference."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from netsim.codec import create_codec
+from netsim.errors import InputError
+from netsim.recipes.complexity import Complexity, compare_complexity, hardware, measure_complexity
+from netsim.recipes.published import published_table
+from netsim.recipes.recipe import find_recipe
+from netsim.recipes.reproduce import reproduce
+from netsim.runs.progress import Reporter
+from netsim.scenario.load import load_plan
+from tests.recipes.conftest import MakeRecipe
+
+PUBLISHED = """\
+condition,scheme,quantity,published
+,old,encode_ms,10
+,old,parameters_mib,20
+,new,encode_ms,15
+,new,parameters_mib,25
+"""
+ONE_POINT = ["codecs=[{jpeg2000: {bpp: 1.2}}, {jpeg: {quality: 30}}]"]
+
+
+def test_ratios_are_of_each_picture_and_the_papers_of_its_numbers(small: MakeRecipe) -> None:
+    recipe = small(PUBLISHED, compare="complexity", reference="a", paper_names={"a": "old", "b": "new"})
+    slow = np.array([1.0, 10.0, 2.0, 3.0, 5.0, 4.0])
+    measured = [Complexity("a", 2**18, slow, 2 * slow), Complexity("b", 2**19, 3 * slow, slow)]
+    frame = compare_complexity(recipe, measured)
+    assert set(frame["condition"]) == {hardware()}
+    table = frame.set_index(["scheme", "quantity"])
+    assert table.loc[("a", "parameters_mib"), "ours"] == 1.0
+    assert table.loc[("b", "parameters_ratio"), "ours"] == 2.0
+    assert table.loc[("b", "parameters_ratio"), "published"] == 1.25
+    assert tuple(table.loc[("a", "encode_ms"), ["ours", "ours_low", "ours_high"]]) == (3.5, 1.0, 10.0)
+    assert tuple(table.loc[("b", "encode_ratio"), ["ours", "ours_low", "ours_high"]]) == pytest.approx((3.0,) * 3)
+    assert table.loc[("b", "encode_ratio"), "published"] == 1.5
+    assert pd.isna(table.loc[("b", "decode_ratio"), "published"])
+    assert ("a", "encode_ratio") not in table.index
+    with pytest.raises(InputError, match="no scheme `c`"):
+        compare_complexity(small(compare="complexity", reference="c"), measured)
+
+
+def test_every_picture_is_coded_by_every_scheme(small: MakeRecipe, tmp_path: Path) -> None:
+    recipe = small(compare="complexity", reference="jpeg", quick=ONE_POINT)
+    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter())
+    times = pd.read_csv(files[1])
+    assert list(times["image"]) == ["a", "b"] * 2
+    assert (times[["encode_ms", "decode_ms"]] > 0).all(axis=None)
+    assert "parameters" not in set(pd.read_csv(files[0])["quantity"])  # nothing trained in either
+
+
+def test_several_operating_points_are_refused(small: MakeRecipe) -> None:
+    recipe = small(compare="complexity", reference="jpeg2000 prefix")
+    with pytest.raises(InputError, match="several operating points"):
+        measure_complexity(load_plan(recipe.folder / "scenario.yaml"))
+
+
+def test_a_codec_without_training_has_no_parameters() -> None:
+    assert create_codec("jpeg2000", {}).parameters is None
+
+
+def test_the_papers_mebibytes_are_the_parameters_of_its_networks() -> None:
+    recipe = find_recipe("loss-resilient-lic/table2")
+    table = published_table(recipe).set_index(["scheme", "quantity"])["published"]
+    for scheme, parameters in (("w/o our method", 7_028_003), ("w/ our method", 7_479_847)):
+        assert table[scheme, "parameters_mib"] == pytest.approx(parameters * 4 / 2**20, abs=0.011)
+    assert set(recipe.paper_names.values()) == {scheme for scheme, _ in table.index}

@@ -1,0 +1,60 @@
+"""Differences over traces and over pictures, and BD-rates, of a log made by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from netsim.errors import InputError
+from netsim.recipes.pairs import bd_rates, differences
+from tests.figures.synthetic import sampled_log
+
+
+@pytest.fixture(scope="module")
+def log() -> pd.DataFrame:
+    return sampled_log(["vvc", "hevc"], ["EP4", "EP6"], (0.1, 0.2, 0.35, 0.5), trials=6, slots=8)
+
+
+def test_differences_have_an_interval_over_traces_and_one_over_pictures(log: pd.DataFrame) -> None:
+    shifted = log["psnr_db"] + 0.3 * (log["slot"] % 4) * (log["scheme"] == "vvc")  # pictures differ in the difference
+    found = differences(log.assign(psnr_db=shifted), [["vvc", "hevc"]], 13.0)
+    assert len(found) == 2 * 4
+    row = found[(found["channel"] == "EP4") & (found["point_a"] == "bpp=0.35")].iloc[0]
+    assert row["how"] == "paired"
+    mine = log.assign(psnr_db=shifted).query("channel == 'EP4' and operating_point == 'bpp=0.35'")
+    quality = mine["psnr_db"].where(mine["status"] != "failed", 13.0)
+    wide = mine.assign(quality=quality).pivot(index=["trial", "slot", "image"], columns="scheme", values="quality")
+    apart = wide["vvc"] - wide["hevc"]
+    assert row["difference_db"] == pytest.approx(apart.mean())
+    for unit, low, high in (("trial", "difference_low", "difference_high"), ("image", "images_low", "images_high")):
+        means = apart.groupby(unit).mean()
+        half = t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+        assert (row[low], row[high]) == pytest.approx((means.mean() - half, means.mean() + half))
+
+
+def test_a_tenth_more_rate_is_a_bd_rate_of_ten_per_cent(log: pd.DataFrame) -> None:
+    clean = log[(log["scheme"] == "vvc") & (log["channel"] == "EP4")].assign(status="full")
+    clean = clean.assign(psnr_db=30 + 5 * np.log2(clean["bpp"]) + (clean["slot"] % 4))
+    dearer = clean.assign(scheme="dear", bpp=1.1 * clean["bpp"])
+    [row] = bd_rates(pd.concat([clean, dearer]), "EP4", [["vvc", "dear"]], 13.0).to_dict("records")
+    assert row["bd_rate_percent"] == pytest.approx(10.0, abs=1e-6)
+    assert (row["images"], row["points"], row["why_not"]) == (4, 4, "")
+    assert (row["images_low"], row["images_high"]) == pytest.approx((10.0, 10.0), abs=1e-6)
+    three = pd.concat([clean, dearer]).query("operating_point != 'bpp=0.1'")
+    [row] = bd_rates(three, "EP4", [["vvc", "dear"]], 13.0).to_dict("records")
+    assert row["bd_rate_percent"] == pytest.approx(10.0, abs=0.01)
+
+
+def test_curves_without_a_bd_rate_say_why(log: pd.DataFrame) -> None:
+    flat = log[log["channel"] == "EP4"].assign(status="full", psnr_db=30.0)
+    [row] = bd_rates(flat, "EP4", [["vvc", "hevc"]], 13.0).to_dict("records")
+    assert np.isnan(row["bd_rate_percent"])
+    assert "PSNR must rise" in row["why_not"]
+    assert row["images"] == 0
+
+
+def test_unknown_names_are_refused(log: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="no channel `EP5`"):
+        bd_rates(log, "EP5", [["vvc", "hevc"]], 13.0)
+    with pytest.raises(InputError, match="no scheme `hevx`"):
+        bd_rates(log, "EP4", [["vvc", "hevx"]], 13.0)
