@@ -16,6 +16,7 @@ from netsim.commands.explain import explain
 from netsim.commands.plot import plot
 from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
+from netsim.commands.train import train
 from netsim.errors import InputError
 
 __all__ = ["app", "main"]
@@ -102,6 +103,12 @@ app.command("report", epilog="Example:  netsim report runs/quickstart-1")(report
 app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --quick")(reproduce_command)
 app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)
 app.command("check-codec", epilog="Example:  netsim check-codec jpeg2000 --set receiver=resilient")(check_codec_command)
+app.command(
+    "train",
+    add_help_option=False,  # everything after the trainer's name is the trainer's
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example:  netsim train progressive --help",
+)(train)
 app.add_typer(channels_module.app, name="channels")
 app.add_typer(data_module.app, name="data")
 

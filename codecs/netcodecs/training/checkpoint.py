@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from netsim.errors import InputError
 
 __all__ = ["load_tensors", "optimiser_tensors", "restore_optimiser", "save_tensors"]
 
@@ -28,10 +30,21 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) 
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and facts of a file written by :func:`save_tensors`."""
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-        return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118 (not a dict)
+    """Tensors and facts of a file written by :func:`save_tensors`.
+
+    Raises InputError if there is none, or something else.
+    """
+    if not path.is_file():
+        raise InputError(f"no checkpoint at {path}", hint="the folder of a training run holds one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("facts")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise InputError(f"{path} can't be read as a checkpoint", hint=str(error)) from None
+    if text is None:
+        raise InputError(f"{path} is no checkpoint of a training run", hint="weights go to --start")
+    return tensors, json.loads(text)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from netsim.errors import InputError
 
-__all__ = ["centre_crops", "load_folder", "random_crops"]
+__all__ = ["areas_of", "centre_crops", "load_folder", "random_crops"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -21,7 +21,7 @@ def load_folder(folder: Path, *, at_least: int, limit: int | None = None) -> lis
     """Every picture below a folder as uint8 (3, H, W), in the order of their paths.
 
     at_least: pictures with a shorter side are left out. limit: how many to take, spread evenly over the folder.
-    Raises InputError if there is no folder or no picture large enough in it.
+    Raises InputError if there is no folder, no picture large enough in it, or one that can't be read.
     """
     if not folder.is_dir():
         raise InputError(f"no folder of pictures at {folder}")
@@ -30,20 +30,32 @@ def load_folder(folder: Path, *, at_least: int, limit: int | None = None) -> lis
         paths = [paths[i * len(paths) // limit] for i in range(limit)]
     pictures = []
     for path in paths:
-        with Image.open(path) as file:
-            if min(file.size) >= at_least:
-                pictures.append(torch.from_numpy(np.array(file.convert("RGB"))).permute(2, 0, 1).contiguous())
+        try:
+            with Image.open(path) as file:
+                if min(file.size) >= at_least:
+                    pictures.append(torch.from_numpy(np.array(file.convert("RGB"))).permute(2, 0, 1).contiguous())
+        except OSError as error:
+            raise InputError(f"{path} can't be read as a picture", hint=str(error)) from None
     if not pictures:
         raise InputError(f"no picture of at least {at_least}×{at_least} in {folder}", hint="give another --images")
     return pictures
 
 
-def random_crops(pictures: Sequence[Tensor], count: int, size: int, generator: torch.Generator) -> Tensor:
+def areas_of(pictures: Sequence[Tensor]) -> Tensor:
+    """Pixels of each picture, float32."""
+    return torch.tensor([float(p.shape[1] * p.shape[2]) for p in pictures])
+
+
+def random_crops(
+    pictures: Sequence[Tensor], count: int, size: int, generator: torch.Generator, areas: Tensor | None = None
+) -> Tensor:
     """``count`` random crops, mirrored and transposed at random: (count, 3, size, size) float32, 0…1.
 
-    A picture is drawn with a probability that grows with its area.
+    A picture is drawn with a probability that grows with its area. Crops are cut on the device where the pictures lie;
+    every number is drawn by ``generator``, on the processor, so that a GPU is never waited for.
+    areas: :func:`areas_of` the pictures, where many calls share them.
     """
-    areas = torch.tensor([float(p.shape[1] * p.shape[2]) for p in pictures])
+    areas = areas_of(pictures) if areas is None else areas
     crops = []
     for index in torch.multinomial(areas, count, replacement=True, generator=generator).tolist():
         picture = pictures[index]

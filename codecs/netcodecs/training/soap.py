@@ -19,9 +19,10 @@ _LARGEST = 256  # a side longer than this keeps its own basis: rotating it would
 
 
 class Soap(torch.optim.Optimizer):
-    """SOAP over the sides (out, in, taps) of convolution kernels; a side of length 1 or above 256 is not rotated.
+    """SOAP over the sides (out, in, taps) of convolution kernels, or (out, in) of matrices.
 
-    parameters: 4-D tensors, or groups of them with their own ``lr``. betas: decay of the momentum and of the squares.
+    A side of length 1 or above 256 is not rotated. parameters: 4-D or 2-D tensors, or groups of them with their own
+    ``lr``. betas: decay of the momentum and of the squares.
     shampoo: decay of each side's second moment, updated at every second step. every: steps between two updates of the
     bases. The momentum is kept in the rotated basis.
     """
@@ -43,7 +44,7 @@ class Soap(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, parameter.grad.contiguous().flatten(2), group)
+                    self._update(parameter, _three_sided(parameter.grad), group)
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
@@ -53,7 +54,10 @@ class Soap(torch.optim.Optimizer):
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
             for side in sides:
                 state[f"moment{side}"] = _moment(gradient, side)
-                state[f"basis{side}"] = torch.linalg.eigh(state[f"moment{side}"])[1].flip(1)
+                # in double precision: where channels had no gradient, single gives NaN or does not converge
+                basis = torch.linalg.eigh(state[f"moment{side}"].double())[1].flip(1)
+                # contiguous, as from a checkpoint: a product's last bits depend on it
+                state[f"basis{side}"] = basis.to(gradient.dtype, memory_format=torch.contiguous_format)
         state["step"] += 1
         step, (first, second) = int(state["step"]), group["betas"]
         bases = {side: state[f"basis{side}"] for side in sides}
@@ -91,3 +95,8 @@ def _rotate(tensor: Tensor, bases: dict[int, Tensor]) -> Tensor:
     if 1 in bases:
         tensor = bases[1].T @ tensor
     return tensor @ bases[2] if 2 in bases else tensor
+
+
+def _three_sided(gradient: Tensor) -> Tensor:
+    """(out, in, taps); a matrix has one tap."""
+    return gradient.contiguous().reshape(*gradient.shape[:2], -1)

@@ -1,0 +1,207 @@
+"""A network in training: its optimisers, its weight average, and a step of all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netcodecs.compressai_import import compressai
+from netcodecs.progressive.backbone import LAMBDAS, Backbone, Fate
+from netcodecs.progressive.methods import method_named
+from netcodecs.training.begin import begun
+from netcodecs.training.checkpoint import load_tensors, optimiser_tensors, restore_optimiser, save_tensors
+from netcodecs.training.crops import areas_of, random_crops
+from netcodecs.training.fates import sample_fate
+from netcodecs.training.recipe import Recipe, differing, recipe_in
+from netcodecs.training.soap import Soap
+from netcodecs.training.start import lapped_start
+from netcodecs.training.validation import losses
+from netsim.errors import InputError
+
+__all__ = ["Trainer", "network_of"]
+
+
+class Trainer:
+    """A network, its optimisers, its weight average and its random numbers: everything that a checkpoint holds.
+
+    start: a trained baseline, or the same method's network, of the recipe's widths, to begin from; None: the
+    lapped-transform start (of the baseline).
+    Raises InputError if the recipe can't be run.
+    """
+
+    def __init__(
+        self, recipe: Recipe, pictures: Sequence[Tensor], device: str = "cpu", start: Backbone | None = None
+    ) -> None:
+        torch.manual_seed(recipe.checked().seed)  # initial weights and quantisation noise
+        self.recipe, self.pictures, self.device = recipe, pictures, torch.device(device)
+        self.areas = areas_of(pictures)
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.method = method_named(recipe.method)
+        self.backbone = self._first(start)
+        self.average = network_of(recipe)
+        self.average.load_state_dict(self.backbone.state_dict())
+        for module in (self.backbone, self.average):
+            module.to(self.device)
+            if recipe.bf16 or self.device.type == "cuda":
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _in_single_precision(self.backbone, self.device.type)
+        self._make_optimisers()
+        self.step_count, self.skipped, self.usual_norm = 0, 0, 0.0
+        self.lams = torch.tensor(LAMBDAS, device=self.device).repeat(recipe.batch // len(LAMBDAS))
+
+    def _first(self, start: Backbone | None) -> Backbone:
+        """The network before its first step."""
+        crops = random_crops(self.pictures, 32, self.recipe.crop, self.generator).cpu()
+        if start is None:
+            start = Backbone(self.recipe.widths)
+            lapped_start(start, crops)
+        same = start.scr == self.method.scr and (start.aggregation is not None) == self.method.mca
+        network = network_of(self.recipe)
+        network.load_state_dict((start if same else begun(start, self.method, crops.split(8))).state_dict())
+        return network
+
+    def _make_optimisers(self) -> None:
+        """SOAP for the kernels, Adam for the rest and, on its own loss, for the bottleneck's quantiles."""
+        kernels: dict[float, list[Tensor]] = {self.recipe.rate: [], self.recipe.hyper_rate: []}
+        others: dict[float, list[Tensor]] = {self.recipe.rate: [], self.recipe.hyper_rate: []}
+        quantiles = []
+        for name, parameter in self.backbone.named_parameters():
+            if "quantiles" in name:
+                quantiles.append(parameter)
+                continue
+            transform = ".g_a." in name or ".g_s." in name or name.startswith("aggregation.")
+            kind = kernels if parameter.dim() == 4 else others
+            kind[self.recipe.rate if transform else self.recipe.hyper_rate].append(parameter)
+        grouped = [[{"params": p, "base": rate} for rate, p in kind.items()] for kind in (kernels, others)]
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "soap": Soap(grouped[0], lr=self.recipe.rate),
+            "adam": torch.optim.Adam(grouped[1], lr=self.recipe.rate, fused=True),
+            "quantiles": torch.optim.Adam(quantiles, lr=self.recipe.aux_rate),
+        }
+
+    def _set_rates(self, share: float) -> None:
+        """Cosine over the run to a hundredth of the rate, after a short rise."""
+        factor = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+        factor *= min(1.0, share / self.recipe.warm + 0.01)
+        for name in ("soap", "adam"):
+            for group in self.optimisers[name].param_groups:
+                group["lr"] = group["base"] * factor
+
+    def step(self, share: float) -> tuple[Tensor, Tensor, Tensor]:
+        """One step at the given share of the run; returns loss, bpp and MSE of each image, (B,) each."""
+        recipe = self.recipe
+        self._set_rates(share)
+        picture = random_crops(self.pictures, recipe.batch, recipe.crop, self.generator, self.areas)
+        picture = picture.to(self.device)
+        fate = sample_fate(self.method, recipe.batch, self.generator)
+        self.backbone.train()
+        self.backbone.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
+            if self.method.scr and share < recipe.hyper_first:
+                loss, bpp, mse = self._hyperprior_alone(picture, None if fate is None else fate.to(self.device))
+            else:
+                coded = self.backbone(picture, self.lams, None if fate is None else fate.to(self.device))
+                loss, bpp, mse = losses(coded, picture, self.lams)
+        loss.mean().backward()
+        norm = float(
+            nn.utils.clip_grad_norm_([p for p in self.backbone.parameters() if p.grad is not None], recipe.clip)
+        )
+        if self._is_spike(norm):
+            self.skipped += 1
+        else:
+            self.optimisers["soap"].step()
+            self.optimisers["adam"].step()
+        self.backbone.model.entropy_bottleneck.loss().backward()
+        self.optimisers["quantiles"].step()
+        self.step_count += 1
+        self._update_average()
+        return loss.detach(), bpp.detach(), mse.detach()
+
+    def _hyperprior_alone(self, picture: Tensor, fate: Fate | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The rate as loss, g_a as it is and no picture (MSE 0)."""
+        with torch.no_grad():
+            latent = self.backbone.analysed(picture, self.backbone.gains(self.lams)[0])
+        with torch.autocast(self.device.type, enabled=False):
+            bpp = self.backbone.rate(latent, fate)[0] / (picture.shape[2] * picture.shape[3])
+        return bpp, bpp, torch.zeros_like(bpp)
+
+    def _is_spike(self, norm: float) -> bool:
+        """Whether a gradient is not finite or ten times the usual one; else it counts towards the usual one.
+
+        Each spike raises what is usual by a fifth: where gradients have grown for good, few steps are lost.
+        """
+        if not math.isfinite(norm) or (self.step_count > 100 and norm > 10 * self.usual_norm):
+            self.usual_norm *= 1.2
+            return True
+        self.usual_norm = norm if self.usual_norm == 0 else 0.98 * self.usual_norm + 0.02 * norm
+        return False
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.recipe.average, (1 + self.step_count) / (10 + self.step_count))
+        mine = [p for p in self.average.state_dict().values() if p.is_floating_point()]
+        theirs = [p for p in self.backbone.state_dict().values() if p.is_floating_point()]
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
+
+    def save(self, path: Path, facts: dict[str, Any]) -> None:
+        """Writes everything that the next step depends on, and facts for the reader."""
+        tensors = {f"model/{n}": t for n, t in self.backbone.state_dict().items()}
+        tensors |= {f"average/{n}": t for n, t in self.average.state_dict().items()}
+        for name, optimiser in self.optimisers.items():
+            tensors |= optimiser_tensors(optimiser, name)
+        tensors |= {"random": torch.get_rng_state(), "random_crops": self.generator.get_state()}
+        if self.device.type == "cuda":  # its quantisation noise is drawn there
+            tensors["random_cuda"] = torch.cuda.get_rng_state(self.device)
+        tensors = {n: t for n, t in tensors.items() if t.numel()}  # entropy tables are empty until a codec is made
+        counters = {"steps": self.step_count, "skipped": self.skipped, "usual_norm": self.usual_norm}
+        save_tensors(path, tensors, facts | counters | {"recipe": asdict(self.recipe)})
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Goes on exactly where a checkpoint of the same recipe was written; returns its facts.
+
+        Exactly: with the same pictures, bit for bit on a processor; cuDNN sums in no fixed order.
+        Raises InputError if there is no checkpoint, or one of another recipe.
+        """
+        tensors, facts = load_tensors(path)
+        differences = differing(recipe_in(facts), asdict(self.recipe))
+        if differences:
+            raise InputError(f"{path} was trained with {differences}", hint="resume with the same settings")
+        for module, prefix in ((self.backbone, "model/"), (self.average, "average/")):
+            state = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+            module.load_state_dict(module.state_dict() | state)
+        for name, optimiser in self.optimisers.items():
+            restore_optimiser(optimiser, tensors, name)
+        torch.set_rng_state(tensors["random"])
+        self.generator.set_state(tensors["random_crops"])
+        if self.device.type == "cuda" and "random_cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random_cuda"], self.device)
+        self.step_count, self.skipped = facts["steps"], facts["skipped"]
+        self.usual_norm = facts["usual_norm"]
+        return facts
+
+
+def network_of(recipe: Recipe) -> Backbone:
+    """A fresh network as the recipe has it."""
+    method = method_named(recipe.method)
+    return Backbone(recipe.widths, scr=method.scr, mca=method.mca)
+
+
+def _in_single_precision(network: nn.Module, device: str) -> None:
+    """Keeps GDN out of autocast: it divides by the root of a sum of squares, of which bfloat16 keeps eight bits."""
+
+    def kept_out(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def single(inputs: Tensor) -> Tensor:
+            with torch.autocast(device, enabled=False):
+                return forward(inputs.float())
+
+        return single
+
+    for module in network.modules():
+        if isinstance(module, compressai.layers.GDN):
+            module.forward = kept_out(module.forward)
