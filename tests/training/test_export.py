@@ -5,46 +5,50 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from netcodecs.progressive.backbone import load_backbone
-from netcodecs.training import export, progressive
+from netcodecs.progressive.backbone import LAMBDAS
+from netcodecs.progressive.methods import METHODS
+from netcodecs.progressive.weights import load_backbone, load_weights
+from netcodecs.training import export, measure, progressive
 from netcodecs.training.crops import centre_crops
 from netcodecs.training.export import averaged
-from netcodecs.training.measure import measure, published_psnr_db, table
-from netcodecs.training.progressive import validate
+from netcodecs.training.measure import published_psnr_db
+from netcodecs.training.validation import validate
 from PIL import Image
 from torch import Tensor
 
 from netsim.errors import InputError
 
+RUN = ["--hours", "0.0001", "--widths", "12", "48", "128", "--crop", "64", "--device", "cpu", "--threads", "1"]
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory, photos: list[Tensor]) -> Path:
-    """Training and held-out pictures, and a run of a few seconds on them, by the command line."""
+    """Training and held-out pictures, and a run of a few steps on them, by the command line; its weights."""
     root = tmp_path_factory.mktemp("training")
     for name, picture in zip(("images", "held_out", "images2"), photos, strict=True):
         (root / name).mkdir()
         Image.fromarray(picture[:, :128, :160].permute(1, 2, 0).numpy()).save(root / name / "a.png")
-    paths = ["--images", str(root / "images"), str(root / "images2"), "--validation", str(root / "held_out")]
-    settings = ["--hours", "0.0001", "--widths", "12", "48", "128", "--crop", "64", "--device", "cpu"]
-    threads = torch.get_num_threads()
-    progressive.main([*paths, *settings, "--out", str(root / "run"), "--threads", str(threads)])
-    torch.set_flush_denormal(False)
+    assert progressive.main([*_paths(root), *RUN, "--out", str(root / "run")]) == 0
+    export.main([str(root / "run"), str(root / "out" / "mbt-mean.safetensors")])
     return root
 
 
-def test_run_leaves_its_curve_its_facts_and_a_checkpoint(folders: Path) -> None:
+def _paths(root: Path) -> list[str]:
+    return ["--images", str(root / "images"), str(root / "images2"), "--validation", str(root / "held_out")]
+
+
+def test_run_leaves_its_curve_its_facts_its_events_and_a_checkpoint(folders: Path) -> None:
     with (folders / "run" / "validation.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["lambda"]) for row in rows[:3]] == [0.0018, 0.0035, 0.0067]
+    assert [float(row["lambda"]) for row in rows[: len(LAMBDAS)]] == list(LAMBDAS)
+    assert float(rows[-1]["lossy_psnr_db"]) < float(rows[-1]["psnr_db"])
     assert int(rows[-1]["steps"]) >= 1
     assert json.loads((folders / "run" / "run.json").read_text())["pictures"] == 2
+    assert len(list((folders / "run").glob("events.out.tfevents.*"))) == 1
 
 
 def test_exported_weights_are_those_of_the_average(folders: Path, photos: list[Tensor]) -> None:
     weights = folders / "out" / "mbt-mean.safetensors"
-    export.main([str(folders / "run"), str(weights), "--measure", str(folders / "held_out")])
-    assert weights.stat().st_size < 15e6
     before, facts = averaged(folders / "run" / "latest.safetensors")
     pictures = centre_crops([photos[1][:, :128, :128]])
     for mine, theirs in zip(validate(before, pictures), validate(load_backbone(weights), pictures), strict=True):
@@ -53,12 +57,46 @@ def test_exported_weights_are_those_of_the_average(folders: Path, photos: list[T
     card = weights.with_suffix(".md").read_text()
     assert f"{facts['steps']:,} steps" in card
     assert "2 photos" in card
-    assert "1 pictures" in card
+    assert "nothing: the baseline" in card
 
 
-def test_foreign_weights_are_refused(folders: Path) -> None:
-    with pytest.raises(InputError, match="does not hold this backbone's weights"):
+def test_method_begins_from_exported_weights_and_is_exported_with_its_card(folders: Path) -> None:
+    start, weights = folders / "out" / "mbt-mean.safetensors", folders / "out" / "mca-ge.safetensors"
+    own = ["--method", "mca-ge", "--start", str(start), *RUN[:2], *RUN[6:], "--out", str(folders / "mca-ge")]
+    assert progressive.main([*_paths(folders), *own]) == 0
+    export.main([str(folders / "mca-ge"), str(weights), "--measure", str(folders / "held_out"), "--notes", "A trial."])
+    network, method = load_weights(weights)
+    assert method is METHODS["mca-ge"]
+    assert network.widths == (12, 48, 128)
+    card = weights.with_suffix(".md").read_text()
+    for words in (
+        "# mca-ge:",
+        "mask conditional aggregation, double tail drop in training, gilbert-elliott losses in training",
+        "Start: mbt-mean.safetensors",
+        "A trial.",
+        "**Test** (1 pictures",
+        "--method mca-ge --start",
+    ):
+        assert words in card
+    assert "spatial-channel" not in card
+
+
+def test_measure_counts_real_bytes_and_loses_packets(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = folders / "out" / "mbt-mean.safetensors"
+    low, high = measure.measure(weights, folders / "held_out", qualities=(0.0, 3.0))
+    assert low.bpp < high.bpp
+    assert low.psnr_db < high.psnr_db
+    assert high.psnr_db > high.lossy_db[-1]
+    assert f"{high.bpp:.3f}" in measure.table([low, high], None)
+
+
+def test_foreign_files_are_refused(folders: Path) -> None:
+    with pytest.raises(InputError, match="holds neither netcodecs' weights nor"):
         load_backbone(folders / "run" / "latest.safetensors")
+    with pytest.raises(InputError, match="is no checkpoint of a training run"):
+        averaged(folders / "out" / "mbt-mean.safetensors")
+    with pytest.raises(InputError, match="no checkpoint at"):
+        averaged(folders / "out" / "latest.safetensors")
 
 
 def test_published_curve_is_read_between_its_points_only(tmp_path: Path) -> None:
@@ -66,11 +104,3 @@ def test_published_curve_is_read_between_its_points_only(tmp_path: Path) -> None
     curve.write_text(json.dumps({"results": {"bpp": [0.4, 0.1], "psnr-rgb": [32.0, 28.0]}}))
     assert published_psnr_db(curve, 0.2) == pytest.approx(30.0)
     assert published_psnr_db(curve, 0.5) != published_psnr_db(curve, 0.5)  # nan
-
-
-def test_measure_counts_real_bytes(folders: Path) -> None:
-    backbone = averaged(folders / "run" / "latest.safetensors")[0]
-    low, _, high = measure(backbone, folders / "held_out")
-    assert low.bpp < high.bpp
-    assert low.psnr_db < high.psnr_db
-    assert f"{high.bpp:.3f}" in table([low, high], None)
