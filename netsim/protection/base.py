@@ -25,6 +25,14 @@ class ProtectedStream(ABC):
     def __init__(self, data: Stream, sent: Stream) -> None:
         self.data, self.sent = data, sent
 
+    @property
+    def count_decides(self) -> bool:
+        """True if the number of droppable packets lost decides whether all data packets are there, whichever they are.
+
+        Then one mask may stand for all with as many losses, where a codec needs all its packets.
+        """
+        return False
+
     @abstractmethod
     def recover(self, received: BoolArray) -> BoolArray:
         """Which data packets are there after recovery: bool [..., n_sent] → bool [..., n_data].
@@ -43,7 +51,8 @@ class ProtectedStream(ABC):
 class Protection(ABC):
     """A way to add redundancy.
 
-    name: as shown in logs and figures. share: of the packets sent, the part that is parity, N_r / (N_k + N_r).
+    name: as shown in logs and figures. share: of the packets sent, the part that is parity, N_r / (N_k + N_r); 0 for
+    what is no erasure code.
     overhead_bytes: by how much a packet sent may be longer than the longest data packet. arq: how missing packets
     are sent again, if they are.
     """
@@ -55,7 +64,10 @@ class Protection(ABC):
 
     @abstractmethod
     def data_packets(self, total: int) -> int:
-        """How many data packets a codec should make so that about ``total`` are sent."""
+        """How many data packets a codec should make where a scenario asks for ``total`` packets.
+
+        Under a code so many that about ``total`` are sent; copies of chosen packets come on top of ``total``.
+        """
 
     @abstractmethod
     def protect(self, stream: Stream) -> ProtectedStream:
@@ -67,6 +79,11 @@ class PlainStream(ProtectedStream):
 
     def __init__(self, data: Stream) -> None:
         super().__init__(data, data)
+
+    @property
+    def count_decides(self) -> bool:
+        """All packets are there where none is lost."""
+        return True
 
     def recover(self, received: BoolArray) -> BoolArray:
         return np.asarray(received, dtype=bool)

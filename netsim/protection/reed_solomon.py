@@ -132,6 +132,11 @@ class ReedSolomonStream(ProtectedStream):
         super().__init__(data, sent)
         self._blocks = blocks
 
+    @property
+    def count_decides(self) -> bool:
+        """In one block any n − k losses are as good as any others; of several blocks each has its own."""
+        return len(self._blocks) <= 1
+
     def recover(self, received: BoolArray) -> BoolArray:
         """A block with k packets received has all its data packets; else those that came."""
         received = np.asarray(received, dtype=bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,19 +14,27 @@ from netsim.protection.arq import SelectiveRepeat
 from netsim.protection.base import NoProtection, Protection
 from netsim.protection.galois import SYMBOLS
 from netsim.protection.reed_solomon import ReedSolomon
+from netsim.protection.repetition import Repetition
 
 __all__ = ["protection_from_spec"]
 
 RETRIES_LIMIT = 100
 """Most retries of a packet: the event engine keeps a record for each, made or not."""
 
-_KINDS = ("none", "reed-solomon", "arq")
+PACKETS_LIMIT = 65_535
+"""Greatest number of a repeated packet, far beyond any stream: its list is kept in memory."""
+
+TIMES_LIMIT = 255
+"""Most times that a packet is sent, as many as an erasure code's block has packets."""
+
+_KINDS = ("none", "reed-solomon", "repeat", "arq")
 _FORMS = "write `reed-solomon: 30%` (share of the packets sent) or `reed-solomon: [10, 7]` (n, k)"
 _ARQ_FORMS = "write `arq: {retries: 2}`"
+_REPEAT_FORMS = "write `repeat: {packets: [1]}` (those sent twice, from 1) or `repeat: {first: 2, times: 3}`"
 
 
 def protection_from_spec(spec: Any) -> Protection:
-    """A protection as a scenario writes it: ``none``, a share of parity or (n, k), or retransmission.
+    """A protection as a scenario writes it: ``none``, a share of parity or (n, k), repetition, or retransmission.
 
     Raises InputError, with ``key`` relative to ``spec``.
 
@@ -34,13 +42,16 @@ def protection_from_spec(spec: Any) -> Protection:
     ('reed-solomon 30%', 'none')
     >>> protection_from_spec({"reed-solomon": {"n": 10, "k": 7}}).name
     'reed-solomon (10, 7)'
+    >>> protection_from_spec({"repeat": {"packets": [1], "times": 2}}).name
+    'repeat (1)'
     >>> protection_from_spec({"arq": {"retries": 2}}).name
     'arq 2'
     """
     if spec is None or spec == "none":
         return NoProtection()
     if isinstance(spec, str):
-        hint = {"reed-solomon": _FORMS, "arq": _ARQ_FORMS}.get(spec) or did_you_mean(spec, _KINDS)
+        forms = {"reed-solomon": _FORMS, "repeat": _REPEAT_FORMS, "arq": _ARQ_FORMS}
+        hint = forms.get(spec) or did_you_mean(spec, _KINDS)
         raise InputError(f"protection `{spec}` {'needs a strength' if spec in _KINDS else 'is unknown'}", hint=hint)
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise InputError(f"protection {spec!r} is not one protection", hint=f"write `none`, or {_FORMS[6:]}")
@@ -48,7 +59,7 @@ def protection_from_spec(spec: Any) -> Protection:
     if kind not in _KINDS[1:]:
         raise InputError(f"unknown protection `{kind}`", hint=did_you_mean(str(kind), _KINDS), key=(kind,))
     try:
-        return _reed_solomon(strength) if kind == "reed-solomon" else _arq(strength)
+        return _READERS[kind](strength)
     except InputError as error:
         raise InputError(f"{kind}: {error.message}", hint=error.hint, key=(kind, *error.key)) from None
 
@@ -87,6 +98,44 @@ def _arq(settings: Any) -> SelectiveRepeat:
     return SelectiveRepeat(Arq(settings["retries"], settings.get("timeout_s")))
 
 
+def _repeat(settings: Any) -> Repetition:
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{settings!r} is not a list of settings", hint=_REPEAT_FORMS)
+    for key in settings:
+        if key not in ("packets", "first", "times"):
+            hint = did_you_mean(str(key), ("packets", "first", "times"))
+            raise InputError(f"no setting `{key}`", hint=hint, key=(key,))
+    if ("packets" in settings) == ("first" in settings):
+        what = "both packets and first are given" if "first" in settings else "neither packets nor first is given"
+        raise InputError(what, hint=_REPEAT_FORMS)
+    times = settings.get("times", 2)
+    _check_range("times", times, 2, TIMES_LIMIT)
+    if "first" in settings:
+        _check_range("first", settings["first"], 1, PACKETS_LIMIT)
+        return Repetition(first=settings["first"], times=times)
+    return Repetition(packets=_packet_numbers(settings["packets"]), times=times)
+
+
+def _packet_numbers(value: Any) -> list[int]:
+    """One number or a list of them."""
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    numbers = list(value) if several else [value]
+    if not numbers:
+        raise InputError("packets is an empty list", hint=f"{_REPEAT_FORMS}, or `none`", key=("packets",))
+    for i, number in enumerate(numbers):
+        at = ("packets", i) if several else ("packets",)
+        _check_range("packets", number, 1, PACKETS_LIMIT, at)
+        if number in numbers[:i]:
+            raise InputError(f"packet {number} stands twice", hint="`times: 3` sends it three times", key=at)
+    return numbers
+
+
+def _check_range(key: str, value: Any, least: int, most: int, at: tuple[str | int, ...] = ()) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        hint = f"{key}: whole numbers from {least} to {most:,}"
+        raise InputError(f"{key} {value!r} is out of range", hint=hint, key=at or (key,))
+
+
 def _code(n: Any, k: Any) -> tuple[int, int]:
     for key, value in (("n", n), ("k", k)):
         if not isinstance(value, int) or isinstance(value, bool):
@@ -115,3 +164,6 @@ def _share(value: Any) -> Fraction:
             f"share {value} is outside 0% to 100%", hint=f"parity is part of what is sent, below all of it: `{percent}`"
         )
     return share
+
+
+_READERS = {"reed-solomon": _reed_solomon, "repeat": _repeat, "arq": _arq}
