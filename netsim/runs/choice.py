@@ -74,10 +74,10 @@ def _decodes(job: Job, rows: list[PlanRow]) -> tuple[int, int]:
     row, shop = rows[0], workshop(job.store_path)
     coded = coded_picture(job.plan, row, 0, row.schemes[0])
     stream, codec = shop.encode(coded), shop.codec(coded)
-    if codec.all_needed:
-        return 1, 1
     protected = protection_from_spec(row.schemes[0].protection).protect(stream)
     at_risk = np.flatnonzero(~protected.sent.protected)
+    if codec.all_needed and (protected.count_decides or len(at_risk) <= ALL_MASKS_PACKETS):
+        return 1, 1
     if not 0 < len(at_risk) <= ALL_MASKS_PACKETS:
         return 0, 0
     received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)

@@ -144,7 +144,8 @@ def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
         return _offer(plan, senders, slot)
 
     def by_count(slot: int) -> bool:
-        return senders[slot % images, 0].codec.all_needed
+        sender = senders[slot % images, 0]
+        return sender.codec.all_needed and sender.protected.count_decides
 
     return distributions(slots, offer, channel, row_link(row), plan.coverage, by_count)
 

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 from skimage import data
 
 import netsim
 from netsim.errors import InputError
+from netsim.protection.reed_solomon import ReedSolomon
 
 SCENARIO = """\
 images: pictures
@@ -98,3 +100,30 @@ def test_a_packet_that_no_stream_has_is_told(scenario: Path) -> None:
     with pytest.raises(InputError, match="packets 0 is out of range") as refused:
         netsim.run(scenario, overrides=["protection={repeat: {packets: [0]}}"])
     assert "protection" in str(refused.value)
+
+
+LONG = ["channels=[{loss_rate: 0.02}]", "trials=2000"]
+
+
+def test_many_packets_of_which_some_are_repeated(scenario: Path) -> None:
+    """Which ones are lost decides, not how many: no mask may stand for all with as many losses."""
+    asked = [*LONG, "codecs=[{jpeg: {quality: 30, packets: 16}}]", "protection={repeat: {first: 4}}"]
+    expected = 1 - (1 - 0.02**2) ** 4 * (1 - 0.02) ** 12
+    exact = netsim.run(scenario, out="exact", overrides=[*asked, "engine=exact"]).summary.iloc[0]
+    assert exact["failure_low"] - 1e-12 <= expected <= exact["failure_high"] + 1e-12
+    assert exact["failure_high"] - exact["failure_low"] <= 0.001 + 1e-12  # what coverage leaves out
+    chosen = netsim.run(scenario, out="auto", overrides=asked)
+    assert set(chosen.log["engine"]) == {"stratified"}
+    assert chosen.summary["failure_ratio"].iloc[0] == pytest.approx(expected, abs=0.02)
+
+
+def test_many_packets_in_several_blocks_of_a_code(scenario: Path) -> None:
+    """The link's limit makes more packets than a block holds: losses count block by block."""
+    asked = [*LONG, "codecs=[{jpeg: {quality: 60}}]", "protection={reed-solomon: [5, 4]}", "engine=exact"]
+    run = netsim.run(scenario, overrides=[*asked, "link={wlan: {mtu_bytes: 240, jitter_s: 0, deadline_s: null}}"])
+    sent = int(run.log["packets_sent"].max())
+    code = ReedSolomon(code=(5, 4))
+    (blocks,) = [sizes for k in range(1, sent) if sum(map(sum, sizes := code.block_sizes(k))) == sent]
+    assert len(blocks) > 1
+    whole = [stats.binom.cdf(parity, size + parity, 0.02) for size, parity in blocks]
+    assert run.summary["failure_low"].iloc[0] <= 1 - np.prod(whole) <= run.summary["failure_high"].iloc[0]

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["MaskConditionalAggregation"]
+__all__ = ["GUESSED", "MaskConditionalAggregation"]
 
 _MASK_WIDTH, _MASK_FEATURES = 64, 4
+_SHARING = 4  # channels that SCR has mixed are lost at the same places
+GUESSED = _MASK_FEATURES * _SHARING  # channels that can have a mask feature to tell of their losses
 
 
 class MaskConditionalAggregation(nn.Module):
@@ -33,20 +35,59 @@ class MaskConditionalAggregation(nn.Module):
         return functional.gelu(self.fusion(torch.cat([latent, features], 1)))
 
     @torch.no_grad()
-    def begin_in_front_of(self, heard: nn.ConvTranspose2d) -> None:
-        """Starts as a module that passes the first half of the channels on, unchanged.
+    def begin_in_front_of(self, heard: nn.ConvTranspose2d, guess: Tensor | None = None, reach: float = 0.0) -> None:
+        """Starts as a module that passes what arrived on, unchanged, and guesses what did not.
 
         heard: g_s's first layer, changed with it. Channel k becomes the pair GELU(y) and GELU(-y), of which ``heard``
-        takes the difference: GELU(y) - GELU(-y) = y. The second half of the channels (those with the fewest bits, if
-        they are in order) is not heard at first.
+        takes the difference: GELU(y) - GELU(-y) = y. As many channels as find room are passed on, the first ones
+        (those with the most bits, if they are in order); the others are not heard at first.
+        guess: weights of a channel's eight neighbours, (4·features, 3, 3) for the first channels, four to a mask
+        feature: with SCR these four are lost at the same places. Each that is not all zero takes another pair of
+        outputs, which a bias larger than any guess (``reach``) keeps at zero unless the mask says lost. None: nothing
+        is guessed.
         """
-        half = heard.weight.shape[0] // 2
-        self.fusion.weight[:, : 2 * half] *= 0.0
+        wanted = [] if guess is None else torch.nonzero(guess.abs().amax((1, 2)))[:, 0].tolist()
+        guessed = len(wanted)
+        passed = heard.weight.shape[0] // 2 - guessed
+        former = heard.weight.clone()
+        self._forget()
+        heard.weight.zero_()
         assert self.fusion.bias is not None
-        self.fusion.bias.zero_()
-        for channel in range(half):
+        for channel in range(passed):
+            self._pair(heard, channel, former[channel])
             self.fusion.weight[2 * channel, channel, 1, 1] = 1.0
             self.fusion.weight[2 * channel + 1, channel, 1, 1] = -1.0
-        self.fusion.weight[:, 2 * half :] *= 0.1
-        former = heard.weight[:half].clone()
-        heard.weight[0::2], heard.weight[1::2] = former, -former
+        if guess is None:
+            return
+        self._tell_losses(reach)
+        for place, channel in enumerate(wanted, passed):
+            self._pair(heard, place, former[channel])
+            for sign, row in ((1.0, 2 * place), (-1.0, 2 * place + 1)):
+                self.fusion.weight[row, channel] = sign * guess[channel]
+                self.fusion.weight[row, len(former) + channel // _SHARING, 1, 1] = 1.0
+                self.fusion.bias[row] = -reach
+
+    def _forget(self) -> None:
+        """The mask is not heard, and nothing is passed."""
+        channels = self.fusion.weight.shape[0]
+        assert self.fusion.bias is not None
+        self.fusion.bias.zero_()
+        self.fusion.weight[:, :channels] = 0.0
+        self.fusion.weight[:, channels:] *= 0.1
+
+    @staticmethod
+    def _pair(heard: nn.ConvTranspose2d, place: int, weights: Tensor) -> None:
+        heard.weight[2 * place], heard.weight[2 * place + 1] = weights, -weights
+
+    def _tell_losses(self, reach: float) -> None:
+        """Mask feature g is ``reach`` where channels 4g…4g+3 are lost, else zero."""
+        assert self.first.bias is not None
+        assert self.second.bias is not None
+        root = reach**0.5
+        for feature in range(_MASK_FEATURES):
+            self.first.weight[feature] = 0.0
+            self.first.weight[feature, _SHARING * feature, 1, 1] = -root
+            self.first.bias[feature] = root
+            self.second.weight[feature] = 0.0
+            self.second.weight[feature, feature, 1, 1] = root
+            self.second.bias[feature] = 0.0

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from netcodecs.progressive.aggregation import GUESSED
 from netcodecs.progressive.backbone import LAMBDAS, Backbone, M, bits_of
 from netcodecs.progressive.methods import Method
 from netsim.errors import InputError
 
-__all__ = ["begun", "check_start", "for_all_rates", "in_order", "put_in_order"]
+__all__ = ["begun", "check_start", "for_all_rates", "in_order", "neighbours", "put_in_order"]
+
+_WORTH_GUESSING = 0.2  # share of a channel's energy that its neighbours explain
 
 
 @torch.no_grad()
@@ -30,8 +33,31 @@ def begun(baseline: Backbone, method: Method, pictures: Sequence[Tensor]) -> Bac
     if method.tail_drop:
         put_in_order(network, *in_order(baseline, pictures))
     if network.aggregation is not None:
-        network.aggregation.begin_in_front_of(network.model.g_s[0])
+        guess, reach = neighbours(network, pictures) if method.scr else (None, 0.0)
+        network.aggregation.begin_in_front_of(network.model.g_s[0], guess, reach)
     return network
+
+
+@torch.no_grad()
+def neighbours(network: Backbone, pictures: Sequence[Tensor]) -> tuple[Tensor, float]:
+    """How to guess a sample of the first channels from its eight neighbours, and more than any guess amounts to.
+
+    Least squares on the latents of ``pictures``, a channel at a time; (GUESSED, 3, 3), the middle zero; all zero where
+    that explains too little of a channel to be worth MCA's outputs.
+    """
+    latents = torch.cat([network.model.g_a(picture)[:, :GUESSED] for picture in pictures])
+    gain, inverse = network.gains(torch.tensor([network.lambdas[len(network.lambdas) // 2]]))
+    latents = latents * (gain * inverse)[:, :GUESSED]
+    around = torch.nn.functional.unfold(latents.flatten(0, 1)[:, None], 3).unflatten(0, latents.shape[:2])
+    taps = around.permute(1, 0, 3, 2).flatten(1, 2)  # (GUESSED, samples, 9)
+    outer = [i for i in range(9) if i != 4]
+    given, wanted = taps[..., outer], taps[..., 4:5]
+    ridge = 1e-3 * given.square().mean((1, 2))[:, None, None] * torch.eye(8) * given.shape[1]
+    solved = torch.linalg.solve(given.mT @ given + ridge, given.mT @ wanted)[..., 0]
+    left = (wanted[..., 0] - (given @ solved[..., None])[..., 0]).square().mean(1) / wanted[..., 0].square().mean(1)
+    weights = torch.zeros(GUESSED, 9)
+    weights[:, outer] = torch.where(left[:, None] < 1 - _WORTH_GUESSING, solved, 0.0)
+    return weights.view(-1, 3, 3), 3.0 * float(latents.abs().max())
 
 
 def check_start(start: Backbone, method: Method) -> None:

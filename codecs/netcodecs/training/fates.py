@@ -18,6 +18,9 @@ __all__ = ["UNIFORM_RATES", "received_by", "sample_fate", "tail_drop"]
 
 # paper 1, §4.1: around 5, 10 and 20 % loss
 UNIFORM_RATES = ((0.005, 0.015, 0.025, 0.035, 0.05), (0.01, 0.03, 0.05, 0.07, 0.1), (0.02, 0.06, 0.1, 0.14, 0.2))
+# Share of images that keep all channels. ProgDTD has none: then pictures of a few channels, whose error is ten times as
+# large, decide what is learned, and after 1,000 steps the whole picture was .7 dB worse than before.
+_NO_DROP = 0.5
 _NO_LOSS = 0.5  # share of the uniform model's images that lose nothing (the release; the paper leaves it out)
 
 
@@ -28,6 +31,7 @@ def sample_fate(method: Method, count: int, generator: torch.Generator) -> Fate 
     sent, sent_hyper = torch.ones(count, M, dtype=torch.bool), torch.ones(count, N, dtype=torch.bool)
     if method.tail_drop:
         kept = torch.rand(count, generator=generator)
+        kept = torch.where(torch.rand(count, generator=generator) < _NO_DROP, 1.0, kept)
         sent, sent_hyper = tail_drop(kept, M), tail_drop(kept, N)
     received = received_by(method.losses, count, generator)
     return Fate(sent, sent_hyper, received | ~sent)  # what is not sent is not lost: its mask stays 1
@@ -36,8 +40,8 @@ def sample_fate(method: Method, count: int, generator: torch.Generator) -> Fate 
 def tail_drop(kept: Tensor, channels: int) -> Tensor:
     """The first int(p·C)+1 of C channels of each image, bool (B, C): Hojjat et al., ProgDTD (CVPR-W 2023), §3.2.
 
-    >>> tail_drop(torch.tensor([0.0, 0.5]), 4).tolist()
-    [[True, False, False, False], [True, True, True, False]]
+    >>> tail_drop(torch.tensor([0.0, 0.5, 1.0]), 4).tolist()
+    [[True, False, False, False], [True, True, True, False], [True, True, True, True]]
     """
     return torch.arange(channels) < (kept * channels).long()[:, None] + 1
 
