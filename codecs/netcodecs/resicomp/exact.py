@@ -1,0 +1,222 @@
+"""The density half of the Transformer in fixed point: the same distributions to the last bit, everywhere.
+
+A receiver must find the very probabilities that the sender coded with: on any machine, number of threads or device.
+Floating-point sums differ with the order of adding, so here none is rounded: weights and activations are multiples
+of 2⁻¹⁶ and bounded such that each sum fits into float64's 53 bits (after Ballé, Johnston & Minnen, "Integer networks
+for data compression with latent-variable models", ICLR 2019, whose networks are trained for it; here a trained one is
+rounded). What else is done is either one IEEE operation per element (division, square root), which is the same
+everywhere, or read from a table made of integers (``tables``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from netcodecs.resicomp import tables
+from netcodecs.resicomp.transformer import SHIFT, WINDOW, DualTransformer
+
+__all__ = ["ExactTransformer", "to_grid"]
+
+Floats = NDArray[np.float64]
+
+_GRID_BITS = 16
+_SUM_BITS = 53 - 2 * _GRID_BITS - 1  # in front of the point, of a sum of products
+_ROWS_AT_ONCE = 128
+_NORM_BITS = 12  # behind the point, of what a norm squares: leaves room for large features
+
+
+def to_grid(values: Tensor, bits: int = _GRID_BITS) -> Tensor:
+    """Rounds to multiples of 2^-bits, in place, half to even; |values| < 2^(51-bits).
+
+    By adding and taking away a number whose last bit is worth 2^-bits: two passes through memory and no division.
+
+    >>> to_grid(torch.tensor([0.3, -0.75], dtype=torch.float64), 1)
+    tensor([ 0.5000, -1.0000], dtype=torch.float64)
+    """
+    anchor = 1.5 * 2.0 ** (52 - bits)
+    return values.add_(anchor).sub_(anchor)
+
+
+def _floored(bound: float) -> float:
+    return math.floor(bound * 2**_GRID_BITS) / 2**_GRID_BITS
+
+
+def _by_rows(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """A function of each row, for some rows after the others: what is in between stays in the processor's cache."""
+    if values.device.type != "cpu":
+        return function(values)
+    return torch.cat([function(part) for part in values.split(_ROWS_AT_ONCE)])
+
+
+class _Linear:
+    """A linear layer on the grid. scale, shift: of a norm in front of it, which fold in."""
+
+    def __init__(self, layer: nn.Linear, norm: nn.LayerNorm | None = None, rows: Tensor | None = None) -> None:
+        weight, bias = layer.weight.detach().cpu().double(), layer.bias.detach().cpu().double()
+        if norm is not None:
+            shift = to_grid(norm.bias.detach().cpu().double().clone())
+            bias = bias + to_grid(weight.clone()) @ shift
+            weight = weight * norm.weight.detach().cpu().double()
+        if rows is not None:
+            weight, bias = weight * rows[:, None], bias * rows
+        self.weight, self.bias = to_grid(weight.clone()).t().contiguous(), to_grid(bias.clone())
+        heaviest = float(self.weight.abs().sum(0).max().clamp(min=1.0))
+        self.bound = _floored(2.0**_SUM_BITS / heaviest)
+
+    def to(self, device: torch.device) -> _Linear:
+        self.weight, self.bias = self.weight.to(device), self.bias.to(device)
+        return self
+
+    def __call__(self, values: Tensor, bits: int = _GRID_BITS) -> Tensor:
+        """values: (n, in), on the grid. Returns (n, out), on the grid of ``bits``."""
+        product = values.clamp(-self.bound, self.bound) @ self.weight
+        return to_grid(product.add_(self.bias), bits)
+
+
+class ExactTransformer:
+    """What codes: from known tokens to mixtures. One picture at a time."""
+
+    def __init__(self, network: DualTransformer, device: str | torch.device = "cpu") -> None:
+        self.size, self._device = network.size, torch.device(device)
+        self._mask_token = to_grid(network.mask_token.detach().cpu().double().clone()).to(self._device)
+        self._embedding = _Linear(network.embedding).to(self._device)
+        self._rate = _Linear(network.rate).to(self._device)
+        self._blocks = [_Block(block, self._device) for block in network.blocks]
+        first, last = network.density[0], network.density[-1]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(last, nn.Linear)
+        self._first = _Linear(first, network.norm).to(self._device)
+        self._last = _Linear(last).to(self._device)
+        self._functions = _Functions(self._device)
+
+    @torch.no_grad()
+    def densities(
+        self, tokens: Floats, known: NDArray[np.bool_], log_rate: float, cells: NDArray[np.int64]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Weights, means and scales of the mixtures at some cells, float64 (mixtures, cells, C) each.
+
+        tokens: float64 (H, W, C), in units of the channels' spread; anything where not known. known: bool (H, W).
+        log_rate: ln(λ / .0035). cells: numbers, row by row, of the tokens that are asked for.
+        """
+        height, width, channels = tokens.shape
+        given = to_grid(torch.from_numpy(tokens).to(self._device).reshape(-1, channels).clone())
+        here = torch.from_numpy(known).to(self._device).reshape(-1, 1)
+        features = self._embedding(torch.where(here, given, self._mask_token))
+        rate = to_grid(torch.tensor([[log_rate]], dtype=torch.float64, device=self._device))
+        features += self._rate(rate)
+        for block in self._blocks:
+            block(features, height, width, self._functions)
+        wanted = features[torch.from_numpy(cells).to(self._device)]
+        made = _by_rows(self._head, wanted).permute(1, 2, 0, 3).contiguous().cpu().numpy()
+        return made[0], made[1], made[2]
+
+    def _head(self, features: Tensor) -> Tensor:
+        """Weights, means and scales, (n, 3, mixtures, C)."""
+        functions = self._functions
+        made = self._last(functions.gelu(self._first(_normed(features), tables_bits())))
+        made = made.view(len(features), 3, self.size.mixtures, -1)
+        made[:, 0] = functions.softmax(made[:, 0], 1)
+        made[:, 2] = functions.softplus(made[:, 2])
+        return made
+
+
+def tables_bits() -> int:
+    """Bits behind the point of an argument that is looked up."""
+    return tables.POINTS.bit_length() - 1
+
+
+class _Functions:
+    """The curved functions, from their tables."""
+
+    def __init__(self, device: torch.device) -> None:
+        made = (tables.falling(), tables.gelu_rest(), tables.softplus_rest())
+        self._falling, self._gelu, self._softplus = (torch.from_numpy(t.copy()).to(device) for t in made)
+
+    def _looked_up(self, table: Tensor, arguments: Tensor) -> Tensor:
+        """table[arguments · POINTS], arguments ≥ 0; what lies beyond gets the last entry."""
+        places = (arguments * tables.POINTS).clamp_(max=len(table) - 1).round_().to(torch.int32)
+        return table.index_select(0, places.reshape(-1)).view(places.shape)
+
+    def gelu(self, values: Tensor) -> Tensor:
+        """Of values on the grid of the tables."""
+        return values.clamp(min=0).sub_(self._looked_up(self._gelu, values.abs()))
+
+    def softplus(self, values: Tensor) -> Tensor:
+        return values.clamp(min=0).add_(self._looked_up(self._softplus, values.abs()))
+
+    def softmax(self, values: Tensor, axis: int) -> Tensor:
+        """Not on any grid: rounded by one division each."""
+        powers = self._looked_up(self._falling, values.amax(axis, keepdim=True) - values)
+        return powers.div_(powers.sum(axis, keepdim=True))
+
+
+def _normed(features: Tensor) -> Tensor:
+    """A LayerNorm without its weights, of rows on the grid: (n, width), on the grid."""
+    width = features.shape[-1]
+    mean = to_grid(features.sum(-1, keepdim=True).div_(width))
+    off = features - mean
+    bound = math.floor(math.sqrt(2.0 ** (52 - 2 * _NORM_BITS) / width))  # the squares' sum keeps to 53 bits
+    rough = to_grid(off.clamp(-bound, bound), _NORM_BITS)
+    variance = rough.square_().sum(-1, keepdim=True).div_(width)
+    return to_grid(off.div_(variance.add_(1e-5).sqrt_()))
+
+
+class _Block:
+    """As the network's: attention inside windows, then an MLP; adds to the features it is given."""
+
+    def __init__(self, block: nn.Module, device: torch.device) -> None:
+        self.heads, self.shifted = int(block.heads), bool(block.shifted)
+        self._device = device
+        layer = block.queries_keys_values
+        width = layer.in_features
+        scores = torch.ones(3 * width, dtype=torch.float64)
+        scores[:width] = (width // self.heads) ** -0.5
+        self._queries_keys_values = _Linear(layer, block.before_attention, scores).to(device)
+        self._out = _Linear(block.out).to(device)
+        self._wide = _Linear(block.mlp[0], block.before_mlp).to(device)
+        self._narrow = _Linear(block.mlp[2]).to(device)
+        bias = block.position_bias.detach().cpu().double()[block.offsets.cpu()].permute(2, 0, 1)
+        self._bias = to_grid(bias.contiguous()).to(device)
+        self._bound = _floored(math.sqrt(2.0**_SUM_BITS / (width // self.heads)))
+
+    def __call__(self, features: Tensor, height: int, width: int, functions: _Functions) -> None:
+        self._attend(features, height, width, functions)
+        features += _by_rows(lambda some: self._think(some, functions), features)
+
+    def _think(self, features: Tensor, functions: _Functions) -> Tensor:
+        return self._narrow(functions.gelu(self._wide(_normed(features), tables_bits())))
+
+    def _attend(self, features: Tensor, height: int, width: int, functions: _Functions) -> None:
+        places, apart = _windows(height, width, shifted=self.shifted)
+        places = places.to(self._device)
+        projected = _by_rows(lambda some: self._queries_keys_values(_normed(some)), features[places])
+        each = features.shape[1] // self.heads
+        projected = projected.clamp_(-self._bound, self._bound).view(-1, WINDOW**2, 3, self.heads, each)
+        query, key, value = projected.permute(2, 0, 3, 1, 4)
+        scores = to_grid(query @ key.transpose(-1, -2), tables_bits()) + self._bias
+        if apart is not None:
+            scores.masked_fill_(apart.to(self._device)[:, None], -float(2**20))
+        shares = to_grid(functions.softmax(scores, -1))
+        mixed = to_grid(shares @ value)  # (windows, heads, 16, width per head)
+        features.index_add_(0, places, _by_rows(self._out, mixed.transpose(1, 2).reshape(len(places), -1)))
+
+
+def _windows(height: int, width: int, *, shifted: bool) -> tuple[Tensor, Tensor | None]:
+    """Tokens in order of their windows, int64 (H · W,), and, if shifted, which pairs of a window don't meet: bool
+    (windows, 16, 16)."""
+    numbers = torch.arange(height * width).view(height, width)
+    regions = torch.zeros(height, width, dtype=torch.int64)
+    if shifted:
+        numbers = numbers.roll((-SHIFT, -SHIFT), (0, 1))
+        cuts = (slice(0, -WINDOW), slice(-WINDOW, -SHIFT), slice(-SHIFT, None))
+        for number, (row, column) in enumerate((r, c) for r in cuts for c in cuts):
+            regions[row, column] = number
+    split = (height // WINDOW, WINDOW, width // WINDOW, WINDOW)
+    places, labels = (grid.view(split).transpose(1, 2).reshape(-1, WINDOW**2) for grid in (numbers, regions))
+    return places.reshape(-1), (labels[:, :, None] != labels[:, None]) if shifted else None

@@ -1,0 +1,142 @@
+"""ResiComp's weights on disk: safetensors, matrices as int8 with a scale a row, what they are of in the metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from netcodecs.progressive.backbone import Backbone, M
+from netcodecs.progressive.methods import shipped_weights
+from netcodecs.progressive.weights import load_weights as load_transforms
+from netcodecs.progressive.weights import restored, shrunk
+from netcodecs.resicomp.transformer import DualTransformer, Size
+from netsim.errors import InputError
+
+__all__ = ["Weights", "load_weights", "save_weights"]
+
+_CODEC = "resicomp"
+_SMALL = 4096  # as in the progressive family's files: what is smaller stays float32
+_LEAST_SCALE = 1e-7
+_NETWORK, _TRANSFORMS = "transformer/", "transforms/"
+_OF_TRANSFORMS = ("model.g_a.", "model.g_s.", "log_gain", "log_inverse_gain")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """All that was trained, in eval mode.
+
+    backbone: g_a, g_s and their gains; its hyperprior is not used. spread: usual size of each channel before its gain,
+    float64 (M,). lambdas: the lowest and highest λ that the Transformer was trained for.
+    """
+
+    network: DualTransformer
+    backbone: Backbone
+    spread: NDArray[np.float64]
+    lambdas: tuple[float, float]
+
+
+def save_weights(
+    path: Path,
+    network: DualTransformer,
+    spread: Tensor,
+    lambdas: tuple[float, float],
+    transforms: Backbone | str = "mbt-mean",
+) -> None:
+    """Writes a trained Transformer.
+
+    transforms: a method whose weights ship, with which alone the file can then be used (their hash is written down);
+    or a network whose g_a, g_s and gains go into the file.
+    """
+    tensors = _shrunk_rows({_NETWORK + name: tensor for name, tensor in network.state_dict().items()})
+    tensors["spread"] = spread.float().contiguous()
+    facts: dict[str, Any] = {"codec": _CODEC, "size": asdict(network.size), "lambdas": lambdas}
+    if isinstance(transforms, Backbone):
+        own = {n: t for n, t in transforms.state_dict().items() if n.startswith(_OF_TRANSFORMS)}
+        tensors |= {_TRANSFORMS + name: tensor for name, tensor in shrunk(own).items()}
+        facts["transforms"] = {"widths": transforms.widths, "lambdas": transforms.lambdas}
+    else:
+        facts["transforms"] = {"method": transforms, "sha256": _digest(shipped_weights(transforms))}
+    save_file(tensors, path, metadata={"netcodecs": json.dumps(facts)})
+
+
+def load_weights(path: Path) -> Weights:
+    """What :func:`save_weights` wrote.
+
+    Raises InputError if the file is missing, can't be read or holds something else, or if the transforms that it
+    names have changed since.
+    """
+    if not path.is_file():
+        raise InputError(f"no weights at {path}", hint="train and export them: docs/training.md")
+    tensors, facts = _read(path)
+    network = DualTransformer(M, Size(**facts["size"]))
+    _fill(path, network, _below(tensors, _NETWORK))
+    backbone = _transforms(path, facts["transforms"], tensors)
+    spread = tensors["spread"].double().numpy()
+    return Weights(network.eval(), backbone, spread, (facts["lambdas"][0], facts["lambdas"][1]))
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"no weights at {path}", hint="they hold the transforms: train and export them first")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _shrunk_rows(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Large matrices as int8, a scale for each row; the rest as float32."""
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.dim() != 2 or tensor.numel() < _SMALL:
+            stored[name] = tensor.float().contiguous()
+            continue
+        scale = (tensor.float().abs().amax(1, keepdim=True) / 127).clamp(min=_LEAST_SCALE).half()
+        stored[name] = torch.round(tensor.float() / scale.float()).clamp(-127, 127).to(torch.int8).contiguous()
+        stored[name + "/scale"] = scale
+    return stored
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return restored({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("netcodecs", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise InputError(f"{path.name} is no safetensors file", hint=str(error)) from None
+    if facts.get("codec") != _CODEC:
+        raise InputError(f"{path.name} holds no weights of {_CODEC}", hint="export them: docs/training.md")
+    return tensors, facts
+
+
+def _transforms(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Backbone:
+    if "method" not in facts:
+        backbone = Backbone(tuple(facts["widths"]), lambdas=tuple(facts["lambdas"]))
+        own = {n: t for n, t in backbone.state_dict().items() if not n.startswith(_OF_TRANSFORMS)}
+        _fill(path, backbone, own | _below(tensors, _TRANSFORMS))
+        return backbone.eval()
+    named = shipped_weights(facts["method"])
+    if _digest(named) != facts["sha256"]:
+        hint = "the Transformer knows other latents: train and export it anew, with its transforms in its file"
+        raise InputError(f"{named.name} has changed since {path.name} was trained on it", hint=hint)
+    return load_transforms(named)[0]
+
+
+def _fill(path: Path, module: torch.nn.Module, tensors: dict[str, Tensor]) -> None:
+    own = module.state_dict()
+    wrong = sorted(set(own) ^ set(tensors)) or sorted(n for n in own if own[n].shape != tensors[n].shape)
+    if wrong:
+        raise InputError(f"{path.name} does not hold this network's weights: {wrong[0]}", hint="export them anew")
+    module.load_state_dict(tensors)
