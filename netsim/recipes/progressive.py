@@ -47,7 +47,8 @@ def stages(lost: Sequence[int], packets: int) -> tuple[int, ...]:
     """After which packets to look: before the first loss, before each further one, half-way to the end, at the end.
 
     lost: numbers from 1, ascending; packets: how many are sent. So each picture but the first has one loss more, and
-    as many packets as came in before the next one. Raises InputError if the last loss is not before the last packet.
+    as many packets as came in before the next one. Half-way may be the end. Raises InputError if the last loss is not
+    before the last packet.
 
     >>> stages([3, 6], 12)
     (2, 5, 9, 12)
@@ -58,7 +59,8 @@ def stages(lost: Sequence[int], packets: int) -> tuple[int, ...]:
         hint = "a higher rate makes more packets, a larger picture too; or lose earlier ones"
         raise InputError(f"packet {lost[-1]} is to be lost, but only {packets} are sent", hint=hint)
     before = tuple(number - 1 for number in lost)
-    return (*before, max(lost[-1] + 1, (lost[-1] + packets) // 2), packets)
+    half_way = max(lost[-1] + 1, (lost[-1] + packets) // 2)
+    return tuple(dict.fromkeys((*before, half_way, packets)))
 
 
 def courses_of(recipe: Recipe, plan: Plan, shop: Workshop) -> list[Course]:

@@ -87,5 +87,6 @@ def test_too_few_packets_and_unknown_schemes_are_told(small: MakeRecipe, tmp_pat
         _courses(small(compare="progressive", lost=[40]), tmp_path)
     with pytest.raises(InputError, match="lost_of names `jpeg`"):
         _courses(small(compare="progressive", lost=[3], lost_of={"jpeg": [1]}), tmp_path)
+    assert stages([3, 6], 7) == (2, 5, 7)
     with pytest.raises(InputError, match="lost packets"):
         stages([6, 3], 10)

@@ -55,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--crop", type=int, help=f"side of a crop in pixels, a multiple of 64 [{Recipe.crop}]")
     add("--rate", type=float, help=f"learning rate of the transforms [{Recipe.rate:g}]")
     add("--hyper-rate", type=float, help=f"learning rate of the hyperprior and the gains [{Recipe.hyper_rate:g}]")
+    add(
+        "--hyper-first",
+        type=float,
+        metavar="SHARE",
+        help="of the run, in which the hyperprior alone learns, for methods with SCR "
+        f"[{Recipe.hyper_first:g}; 0 where --start has SCR already]",
+    )
     add("--seed", type=int, help=f"[{Recipe.seed}]")
     add("--bf16", action="store_true", default=None, help="autocast to bfloat16, where the device has it")
     add("--threads", type=int, default=os.cpu_count() or 1, help="[%(default)s]")

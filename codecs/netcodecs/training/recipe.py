@@ -52,6 +52,8 @@ class Recipe:
         for name in ("rate", "hyper_rate", "aux_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} {getattr(self, name)}", hint="a learning rate is above zero")
+        if not 0 <= self.hyper_first < 1:
+            raise InputError(f"hyper_first {self.hyper_first}", hint="a share of the run, from 0 to below 1")
         return self
 
 

@@ -32,7 +32,7 @@ __all__ = ["LATEST", "train"]
 
 LATEST = "latest.safetensors"
 CHECKPOINT_S, VALIDATE_S = 180, 300
-_OF_RECIPE = ("method", "widths", "batch", "crop", "rate", "hyper_rate", "seed", "bf16")
+_OF_RECIPE = ("method", "widths", "batch", "crop", "rate", "hyper_rate", "hyper_first", "seed", "bf16")
 
 
 def train(given: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -90,7 +90,7 @@ def _new(given: argparse.Namespace) -> tuple[Recipe, Backbone | None, str]:
         start = widen(start)
     if start is not None:
         check_start(start, method)
-    if start is not None and start.scr:  # its hyperprior knows the rearranged channels already
+    if start is not None and start.scr and given.hyper_first is None:  # it knows the rearranged channels already
         recipe = replace(recipe, hyper_first=0.0)
     return recipe, start, "lapped transform" if path is None else path.name
 
