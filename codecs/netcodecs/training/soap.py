@@ -92,8 +92,8 @@ def _rotate(tensor: Tensor, bases: dict[int, Tensor]) -> Tensor:
     """basisᵀ applied along each side of a (out, in, taps) tensor."""
     if 0 in bases:
         tensor = (bases[0].T @ tensor.flatten(1)).view(tensor.shape)
-    if 1 in bases:
-        tensor = bases[1].T @ tensor
+    if 1 in bases:  # a matrix in one product, not row by row
+        tensor = bases[1].T @ tensor if tensor.shape[2] > 1 else (tensor[:, :, 0] @ bases[1])[:, :, None]
     return tensor @ bases[2] if 2 in bases else tensor
 
 
