@@ -24,8 +24,9 @@ class ActiveClock:
     """Time that a run has really worked, and the share of its time that is used.
 
     A gap of more than ``gap_s`` between two ticks is a pause (the process was stopped, the machine slept): it does not
-    count as work, unless the gap before it was one, too, and not much shorter: then steps are slow. ``stop_at`` (seconds of ``now``) is absolute: what a pause
-    takes away from it is gone, and the share then rises faster, so that it is 1 at the stop in any case.
+    count as work, unless the gap before it was one, too, and not much shorter: then steps are slow. ``stop_at``
+    (seconds of ``now``) is absolute: what a pause takes away from it is gone, and the share then rises faster, so that
+    it is 1 at the stop in any case.
     """
 
     def __init__(
