@@ -62,8 +62,11 @@ class Mixtures:
         """Table entries in a step."""
         return _POINTS / np.maximum(self.scales, LEAST_SCALE)
 
-    def beyond(self, edges: Floats, sign: Floats | int, which: Ints | slice = slice(None)) -> Floats:
-        """P(number > edge) where sign is 1, P(number < edge) where it is -1; edges: odd multiples of ½, (len(which),)."""
+    def beyond(self, edges: Floats, sign: Ints | int, which: Ints | slice = slice(None)) -> Floats:
+        """P(number > edge) where sign is 1, P(number < edge) where it is -1.
+
+        edges: odd multiples of ½, (len(which),).
+        """
         lower = _normal()
         total: Floats | float = 0.0
         for weight, mean, finer in zip(self.weights, self.means, self._finer, strict=True):
@@ -100,14 +103,16 @@ def _odds(part: Floats, whole: Floats) -> Floats:
 
 
 def _walk(mixtures: Mixtures, say: Say, numbers: Ints | None) -> Ints:
-    """Asks all questions. say: odds of yes, the sender's answers if it is the sender, whom they are asked → the answers.
+    """Asks all questions; returns the numbers.
 
-    Returns the numbers.
+    say: odds of yes, the sender's answers if it is the sender, whom they are asked → the answers.
     """
     centres, everybody = mixtures.centres, np.arange(len(mixtures.centres))
     off = None if numbers is None else numbers - centres.astype(np.int64)
     above, below = mixtures.beyond(centres + 0.5, 1), mixtures.beyond(centres - 0.5, -1)
-    elsewhere = np.flatnonzero(say(_odds(above + below, np.ones_like(above)), None if off is None else off != 0, everybody))
+    elsewhere = np.flatnonzero(
+        say(_odds(above + below, np.ones_like(above)), None if off is None else off != 0, everybody)
+    )
     found = centres.astype(np.int64)
     if len(elsewhere) == 0:
         return found

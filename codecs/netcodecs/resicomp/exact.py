@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from netcodecs.resicomp import tables
-from netcodecs.resicomp.transformer import SHIFT, WINDOW, DualTransformer
+from netcodecs.resicomp.transformer import SHIFT, WINDOW, Block, DualTransformer
 
 __all__ = ["ExactTransformer", "to_grid"]
 
@@ -79,6 +79,12 @@ class _Linear:
         return to_grid(product.add_(self.bias), bits)
 
 
+def _layer(layers: nn.Sequential, place: int) -> nn.Linear:
+    layer = layers[place]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 class ExactTransformer:
     """What codes: from known tokens to mixtures. One picture at a time."""
 
@@ -87,12 +93,9 @@ class ExactTransformer:
         self._mask_token = to_grid(network.mask_token.detach().cpu().double().clone()).to(self._device)
         self._embedding = _Linear(network.embedding).to(self._device)
         self._rate = _Linear(network.rate).to(self._device)
-        self._blocks = [_Block(block, self._device) for block in network.blocks]
-        first, last = network.density[0], network.density[-1]
-        assert isinstance(first, nn.Linear)
-        assert isinstance(last, nn.Linear)
-        self._first = _Linear(first, network.norm).to(self._device)
-        self._last = _Linear(last).to(self._device)
+        self._blocks = [_Block(block, self._device) for block in network.blocks if isinstance(block, Block)]
+        self._first = _Linear(_layer(network.density, 0), network.norm).to(self._device)
+        self._last = _Linear(_layer(network.density, -1)).to(self._device)
         self._functions = _Functions(self._device)
 
     @torch.no_grad()
@@ -110,10 +113,11 @@ class ExactTransformer:
         features = self._embedding(torch.where(here, given, self._mask_token))
         rate = to_grid(torch.tensor([[log_rate]], dtype=torch.float64, device=self._device))
         features += self._rate(rate)
-        for block in self._blocks:
-            block(features, height, width, self._functions)
-        wanted = features[torch.from_numpy(cells).to(self._device)]
-        made = _by_rows(self._head, wanted).permute(1, 2, 0, 3).contiguous().cpu().numpy()
+        for block in self._blocks[:-1]:
+            features = block(features, height, width, self._functions)
+        wanted = torch.from_numpy(cells).to(self._device)  # others end here: nobody listens to them after the last
+        features = self._blocks[-1](features, height, width, self._functions, wanted)
+        made = _by_rows(self._head, features).permute(1, 2, 0, 3).contiguous().cpu().numpy()
         return made[0], made[1], made[2]
 
     def _head(self, features: Tensor) -> Tensor:
@@ -158,41 +162,49 @@ class _Functions:
 
 def _normed(features: Tensor) -> Tensor:
     """A LayerNorm without its weights, of rows on the grid: (n, width), on the grid."""
-    width = features.shape[-1]
-    mean = to_grid(features.sum(-1, keepdim=True).div_(width))
+    width = features.shape[-1]  # one multiplication: by a number, CUDA divides in another way than processors do
+    mean = to_grid(features.sum(-1, keepdim=True).mul_(1 / width))
     off = features - mean
     bound = math.floor(math.sqrt(2.0 ** (52 - 2 * _NORM_BITS) / width))  # the squares' sum keeps to 53 bits
     rough = to_grid(off.clamp(-bound, bound), _NORM_BITS)
-    variance = rough.square_().sum(-1, keepdim=True).div_(width)
+    variance = rough.square_().sum(-1, keepdim=True).mul_(1 / width)
     return to_grid(off.div_(variance.add_(1e-5).sqrt_()))
 
 
 class _Block:
-    """As the network's: attention inside windows, then an MLP; adds to the features it is given."""
+    """As the network's: attention inside windows, then an MLP, each beside the identity."""
 
-    def __init__(self, block: nn.Module, device: torch.device) -> None:
-        self.heads, self.shifted = int(block.heads), bool(block.shifted)
+    def __init__(self, block: Block, device: torch.device) -> None:
+        self.heads, self.shifted = block.heads, block.shifted
         self._device = device
         layer = block.queries_keys_values
         width = layer.in_features
         scores = torch.ones(3 * width, dtype=torch.float64)
-        scores[:width] = (width // self.heads) ** -0.5
+        scores[:width] = 1 / math.sqrt(width // self.heads)  # rounded alike everywhere, which a power is not
         self._queries_keys_values = _Linear(layer, block.before_attention, scores).to(device)
         self._out = _Linear(block.out).to(device)
-        self._wide = _Linear(block.mlp[0], block.before_mlp).to(device)
-        self._narrow = _Linear(block.mlp[2]).to(device)
+        self._wide = _Linear(_layer(block.mlp, 0), block.before_mlp).to(device)
+        self._narrow = _Linear(_layer(block.mlp, -1)).to(device)
         bias = block.position_bias.detach().cpu().double()[block.offsets.cpu()].permute(2, 0, 1)
         self._bias = to_grid(bias.contiguous()).to(device)
         self._bound = _floored(math.sqrt(2.0**_SUM_BITS / (width // self.heads)))
 
-    def __call__(self, features: Tensor, height: int, width: int, functions: _Functions) -> None:
-        self._attend(features, height, width, functions)
-        features += _by_rows(lambda some: self._think(some, functions), features)
+    def __call__(
+        self, features: Tensor, height: int, width: int, functions: _Functions, wanted: Tensor | None = None
+    ) -> Tensor:
+        """Features (n, width) of the wanted tokens, or of all, from those of all."""
+        places, mixed = self._attended(features, height, width, functions)
+        rows = torch.argsort(places)
+        if wanted is not None:
+            features, rows = features[wanted], rows[wanted]
+        features = features + _by_rows(self._out, mixed[rows])
+        return features + _by_rows(lambda some: self._think(some, functions), features)
 
     def _think(self, features: Tensor, functions: _Functions) -> Tensor:
         return self._narrow(functions.gelu(self._wide(_normed(features), tables_bits())))
 
-    def _attend(self, features: Tensor, height: int, width: int, functions: _Functions) -> None:
+    def _attended(self, features: Tensor, height: int, width: int, functions: _Functions) -> tuple[Tensor, Tensor]:
+        """Which token each row is of, and the rows: what its token heard of its window, (n, width)."""
         places, apart = _windows(height, width, shifted=self.shifted)
         places = places.to(self._device)
         projected = _by_rows(lambda some: self._queries_keys_values(_normed(some)), features[places])
@@ -204,7 +216,7 @@ class _Block:
             scores.masked_fill_(apart.to(self._device)[:, None], -float(2**20))
         shares = to_grid(functions.softmax(scores, -1))
         mixed = to_grid(shares @ value)  # (windows, heads, 16, width per head)
-        features.index_add_(0, places, _by_rows(self._out, mixed.transpose(1, 2).reshape(len(places), -1)))
+        return places, mixed.transpose(1, 2).reshape(len(places), -1)
 
 
 def _windows(height: int, width: int, *, shifted: bool) -> tuple[Tensor, Tensor | None]:

@@ -6,6 +6,7 @@ import copy
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ Ints = NDArray[np.int64]
 STRIDE = 16
 _MIDDLE_RATE = 0.0035  # log_rate is 0 here: as in training
 _GAIN_BITS = 20
-_REMEMBERED = 4  # mask-only predictions; 21 MB each at 768 × 512
+_REMEMBERED = 6  # mask-only predictions; 21 MB each at 768 × 512
 
 
 def lambda_quality(lam: float) -> float:
@@ -65,16 +66,19 @@ class Networks:
         self._g_a = copy.deepcopy(weights.backbone.model.g_a).double().to(self._device)
         self._g_s = weights.backbone.model.g_s.to(self._device, memory_format=torch.channels_last)
         self._network = weights.network.to(self._device)
+        self._concealing = (weights.network if weights.values is None else weights.values).to(self._device)
         self._exact = ExactTransformer(weights.network, self._device)
         low, high = (lambda_quality(lam) for lam in weights.lambdas)
         self.qualities = (low, high)
-        self.parameters = sum(p.numel() for m in (self._g_a, self._g_s, self._network) for p in m.parameters())
+        self.parameters = sum(
+            p.numel() for m in {self._g_a, self._g_s, self._network, self._concealing} for p in m.parameters()
+        )
         self._blank = lru_cache(maxsize=_REMEMBERED)(self._without_context)
         self.rate = lru_cache(maxsize=64)(self._rate)
 
     @torch.no_grad()
     def analyse(self, image: Image) -> Floats:
-        """The latent before its gain, (h, w, C); the picture's right and bottom border is repeated to multiples of 16."""
+        """The latent before its gain, (h, w, C); the right and bottom border is repeated to multiples of 16."""
         height, width = image.shape[:2]
         picture = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)[None].double() / 255
         padded = functional.pad(picture, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
@@ -93,7 +97,7 @@ class Networks:
         """The latent in quantisation steps, int64 of its shape."""
         return np.clip(np.rint(latent * self.rate(quality).gain), -LARGEST, LARGEST).astype(np.int64)
 
-    def no_symbols(self, grid: tuple[int, int]) -> Ints:
+    def no_symbols(self, grid: tuple[int, ...]) -> Ints:
         """A latent of zeros, int64 (*grid, C)."""
         return np.zeros((*grid, len(self._spread)), np.int64)
 
@@ -151,16 +155,17 @@ class Networks:
         """Tokens, (B, H, W, C), with something in place of those that are not known."""
         if conceal == "zero" or bool(known.all()):
             return tokens * known[..., None]
-        hidden = self._network.hidden(tokens, known, torch.full((len(tokens),), log_rate, device=tokens.device))
+        network = self._network if conceal == "mean" else self._concealing
+        hidden = network.hidden(tokens, known, torch.full((len(tokens),), log_rate, device=tokens.device))
         if conceal == "mean":
-            logits, means, _ = self._network.densities(hidden)
+            logits, means, _ = network.densities(hidden)
             guess = mixture_mean(logits, means)
         else:
-            guess = self._network.values(hidden)
+            guess = network.values(hidden)
         return torch.where(known[..., None], tokens, guess)
 
 
-def _in_windows(grid: NDArray[np.generic], first: int = 0) -> NDArray[np.generic]:
+def _in_windows(grid: NDArray[Any], first: int = 0) -> NDArray[Any]:
     """Grown by zeros below and to the right to multiples of 4: tokens that are never coded, and never known.
 
     first: the axis of rows; columns follow.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,9 @@ def write_head(head: Head) -> bytes:
     12
     """
     if max(head.height, head.width) > _LARGEST_SIDE:
-        raise InputError(f"a picture of {head.width}x{head.height} is too large", hint=f"at most {_LARGEST_SIDE} a side")
+        raise InputError(
+            f"a picture of {head.width}x{head.height} is too large", hint=f"at most {_LARGEST_SIDE} a side"
+        )
     named = MODES.index(head.mode) if head.mode in MODES else _OTHER_MDC if isinstance(head.mode, str) else _OWN
     beta = round(head.beta / BETA_STEP)
     numbers = [
@@ -104,7 +107,7 @@ def read_head(payload: bytes, packets: int) -> Head:
     Raises InputError if it is no head all the same, or one of another number of packets.
     """
     numbers = _numbers(body := payload[:-_CRC_BYTES])
-    start = [number for number, _ in zip(numbers, range(5), strict=False)]
+    start = list(islice(numbers, 5))
     if len(start) < 5 or start[3] != packets - 1:
         raise InputError(f"packet 0 is no head of ResiComp's for {packets - 1} slices")
     height, width, both, slices, beta = start
@@ -150,7 +153,11 @@ def read_slice(payload: bytes) -> bytes:
 def sound(payloads: Sequence[bytes]) -> BoolArray:
     """Which packets are as they were written, bool (n,); none if packet 0 is not."""
     intact = np.zeros(len(payloads), dtype=bool)
-    if not payloads or len(payloads[0]) <= _CRC_BYTES or _crc(payloads[0][:-_CRC_BYTES], 0) != payloads[0][-_CRC_BYTES:]:
+    if (
+        not payloads
+        or len(payloads[0]) <= _CRC_BYTES
+        or _crc(payloads[0][:-_CRC_BYTES], 0) != payloads[0][-_CRC_BYTES:]
+    ):
         return intact
     key = int.from_bytes(payloads[0][-_CRC_BYTES:], "big")
     intact[0] = True

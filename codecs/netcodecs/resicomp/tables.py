@@ -13,7 +13,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GELU_END", "POINTS", "SOFTMAX_END", "SOFTPLUS_END", "Floats", "falling", "gelu_rest", "softplus_rest", "tail"]
+__all__ = [
+    "GELU_END",
+    "POINTS",
+    "SOFTMAX_END",
+    "SOFTPLUS_END",
+    "Floats",
+    "falling",
+    "gelu_rest",
+    "softplus_rest",
+    "tail",
+]
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +61,7 @@ def _exponentials() -> Sequence[int]:
 
 
 def _inward(integrand: Sequence[int], beyond: int) -> list[int]:
-    """Integral from every second entry to infinity by Simpson's rule, entries 1 / _STEPS apart; beyond: past the last."""
+    """Integral from every second entry to infinity (1 / _STEPS apart) by Simpson's rule; beyond: past the last."""
     sums = [beyond]
     for n in range(len(integrand) - 1, 0, -2):
         sums.append(sums[-1] + (integrand[n] + 4 * integrand[n - 1] + integrand[n - 2]) // (3 * _STEPS))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["COMPACT", "PAPER", "DualTransformer", "Size", "parameters_of"]
+__all__ = ["COMPACT", "PAPER", "Block", "DualTransformer", "Size"]
 
 WINDOW, SHIFT = 4, 2
 _MASKED_OUT = -100.0  # in front of a softmax: attention between tokens that only the cyclic shift made neighbours
@@ -46,7 +46,7 @@ class DualTransformer(nn.Module):
         self.embedding = nn.Linear(channels, size.width)
         self.mask_token = nn.Parameter(torch.zeros(channels))
         self.rate = nn.Linear(1, size.width)
-        self.blocks = nn.ModuleList(_Block(size, shifted=layer % 2 == 1) for layer in range(size.layers))
+        self.blocks = nn.ModuleList(Block(size, shifted=layer % 2 == 1) for layer in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.density = nn.Sequential(
             nn.Linear(size.width, size.width), nn.GELU(), nn.Linear(size.width, 3 * size.mixtures * channels)
@@ -92,8 +92,10 @@ class DualTransformer(nn.Module):
         return guess
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Attention inside windows of 4×4, then an MLP, each behind a norm and beside the identity."""
+
+    offsets: Tensor
 
     def __init__(self, size: Size, *, shifted: bool) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ __all__ = ["Weights", "load_weights", "save_weights"]
 _CODEC = "resicomp"
 _SMALL = 4096  # as in the progressive family's files: what is smaller stays float32
 _LEAST_SCALE = 1e-7
-_NETWORK, _TRANSFORMS = "transformer/", "transforms/"
+_NETWORK, _VALUES, _TRANSFORMS = "transformer/", "plc/", "transforms/"
 _OF_TRANSFORMS = ("model.g_a.", "model.g_s.", "log_gain", "log_inverse_gain")
 
 
@@ -37,13 +37,15 @@ class Weights:
     """All that was trained, in eval mode.
 
     backbone: g_a, g_s and their gains; its hyperprior is not used. spread: usual size of each channel before its gain,
-    float64 (M,). lambdas: the lowest and highest λ that the Transformer was trained for.
+    float64 (M,). lambdas: the lowest and highest λ that the Transformer was trained for. values: a Transformer of its
+    own for concealing losses (the paper's ablation "separate Transformers"); None: the one does both.
     """
 
     network: DualTransformer
     backbone: Backbone
     spread: NDArray[np.float64]
     lambdas: tuple[float, float]
+    values: DualTransformer | None = None
 
 
 def save_weights(
@@ -52,15 +54,19 @@ def save_weights(
     spread: Tensor,
     lambdas: tuple[float, float],
     transforms: Backbone | str = "mbt-mean",
+    values: DualTransformer | None = None,
 ) -> None:
     """Writes a trained Transformer.
 
     transforms: a method whose weights ship, with which alone the file can then be used (their hash is written down);
-    or a network whose g_a, g_s and gains go into the file.
+    or a network whose g_a, g_s and gains go into the file. values: as of :class:`Weights`.
     """
     tensors = _shrunk_rows({_NETWORK + name: tensor for name, tensor in network.state_dict().items()})
     tensors["spread"] = spread.float().contiguous()
     facts: dict[str, Any] = {"codec": _CODEC, "size": asdict(network.size), "lambdas": lambdas}
+    if values is not None:
+        tensors |= _shrunk_rows({_VALUES + name: tensor for name, tensor in values.state_dict().items()})
+        facts["plc"] = asdict(values.size)
     if isinstance(transforms, Backbone):
         own = {n: t for n, t in transforms.state_dict().items() if n.startswith(_OF_TRANSFORMS)}
         tensors |= {_TRANSFORMS + name: tensor for name, tensor in shrunk(own).items()}
@@ -79,11 +85,17 @@ def load_weights(path: Path) -> Weights:
     if not path.is_file():
         raise InputError(f"no weights at {path}", hint="train and export them: docs/training.md")
     tensors, facts = _read(path)
-    network = DualTransformer(M, Size(**facts["size"]))
-    _fill(path, network, _below(tensors, _NETWORK))
+    network = _transformer(path, facts["size"], _below(tensors, _NETWORK))
+    values = _transformer(path, facts["plc"], _below(tensors, _VALUES)) if "plc" in facts else None
     backbone = _transforms(path, facts["transforms"], tensors)
     spread = tensors["spread"].double().numpy()
-    return Weights(network.eval(), backbone, spread, (facts["lambdas"][0], facts["lambdas"][1]))
+    return Weights(network, backbone, spread, (facts["lambdas"][0], facts["lambdas"][1]), values)
+
+
+def _transformer(path: Path, size: Mapping[str, int], tensors: dict[str, Tensor]) -> DualTransformer:
+    network = DualTransformer(M, Size(**size))
+    _fill(path, network, tensors)
+    return network.eval()
 
 
 def _digest(path: Path) -> str:

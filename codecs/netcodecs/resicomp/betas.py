@@ -1,0 +1,129 @@
+"""β per context mode at which packets are alike: ``python -m netcodecs.resicomp.betas --images FOLDER``.
+
+The paper tunes β for each mode until packet sizes are alike (§IV-C). Coding every mode at every β would take days; what
+a slice's bits depend on is how many tokens it has and what share of all it is predicted from. So bits of a token are
+measured once, at ten shares, on pictures, with the distributions that code; packet sizes of any mode and β follow from
+Eq. 10. ``--code`` then codes each mode at what was found, and says how far apart real packets are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from netcodecs.resicomp.codec import SLICES, ResiComp, ResiCompSettings
+from netcodecs.resicomp.modes import MODES, context_matrix
+from netcodecs.resicomp.order import qlds_order
+from netcodecs.resicomp.packets import BETA_STEP
+from netcodecs.resicomp.slices import slice_sizes
+from netsim.codec import OperatingPoint
+from netsim.errors import InputError
+
+__all__ = ["best_beta", "main", "spread", "token_bits"]
+
+Floats = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+SHARES = np.arange(10) / 10
+_BETAS = np.arange(round(8 / BETA_STEP) + 1) * BETA_STEP
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp"}
+
+
+def token_bits(codec: ResiComp, images: Iterable[Image], quality: float) -> Floats:
+    """Mean bits of a token of which all others are known to a share of ``SHARES``, (10,): the first in QLDS order."""
+    from netcodecs.resicomp.coding import coded_bits
+
+    networks = codec.networks
+    sums, tokens = np.zeros(len(SHARES)), np.zeros(len(SHARES))
+    for image in images:
+        symbols = networks.symbols(networks.analyse(image), quality)
+        grid = symbols.shape[:2]
+        order = qlds_order(*grid)
+        for number, share in enumerate(SHARES):
+            known, cells = np.zeros(len(order), bool), order[round(share * len(order)) :]
+            known[order[: round(share * len(order))]] = True
+            mixtures = networks.densities(symbols, known.reshape(grid), quality, cells)
+            chosen = symbols.reshape(len(order), -1)[cells].reshape(-1)
+            sums[number] += coded_bits(chosen, mixtures).sum()
+            tokens[number] += len(cells)
+    return np.asarray(sums / tokens)
+
+
+def spread(sizes: Floats) -> float:
+    """Standard deviation over mean.
+
+    >>> spread(np.array([90.0, 110.0]))
+    0.1
+    """
+    return float(sizes.std() / sizes.mean())
+
+
+def best_beta(mode: str, slices: int, tokens: int, bits: Floats) -> tuple[float, float]:
+    """β of the smallest spread of packet sizes, the smaller of equals, and that spread.
+
+    bits: of a token, known a share of ``SHARES`` of the others.
+
+    >>> best_beta("ISC", 10, 1536, np.full(10, 8.0))[0]
+    0.0
+    >>> best_beta("LC", 10, 1536, 8.0 - 5 * SHARES)[0] > 1
+    True
+    """
+    contexts = context_matrix(mode, slices)
+
+    def off(beta: float) -> float:
+        sizes = slice_sizes(tokens, contexts, beta)
+        return spread(sizes * np.interp(contexts @ sizes / tokens, SHARES, bits))
+
+    found = min((round(off(float(beta)), 6), round(float(beta), 2)) for beta in _BETAS)
+    return found[1], found[0]
+
+
+def _pictures(folder: Path, limit: int | None) -> list[Image]:
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES) if folder.is_dir() else []
+    if not paths:
+        raise InputError(f"no pictures in {folder}", hint="a folder with PNG or JPEG files")
+    return [np.asarray(PillowImage.open(path).convert("RGB")) for path in paths[:limit]]
+
+
+def _coded(weights: Path | None, mode: str, slices: int, beta: float, images: Sequence[Image], quality: float) -> str:
+    """Mean size of each packet and their spread, as they are coded."""
+    codec = ResiComp(ResiCompSettings(mode=mode, slices=slices, beta=beta, weights=weights))
+    sizes = np.mean([codec.encode(i, OperatingPoint("quality", quality)).sizes_bytes[1:] for i in images], axis=0)
+    return f"coded: spread {spread(sizes):.3f}, bytes {' '.join(f'{size:.0f}' for size in sizes)}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m netcodecs.resicomp.betas", description=__doc__)
+    parser.add_argument("--images", type=Path, required=True, help="folder of pictures")
+    parser.add_argument("--limit", type=int, help="only the first so many [all]")
+    parser.add_argument("--weights", type=Path, help="weights of resicomp [what ships]")
+    parser.add_argument("--quality", type=float, default=2.0)
+    parser.add_argument("--slices", type=int, default=SLICES)
+    parser.add_argument("--code", action="store_true", help="also code each mode, and say what packets there are")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("betas.csv"))
+    given = parser.parse_args(arguments)
+    images = _pictures(given.images, given.limit)
+    bits = token_bits(ResiComp(ResiCompSettings(weights=given.weights)), images, given.quality)
+    print("bits of a token  " + "  ".join(f"{s:.0%} {b:.1f}" for s, b in zip(SHARES, bits, strict=True)), flush=True)
+    tokens = round(float(np.mean([-(-i.shape[0] // 16) * -(-i.shape[1] // 16) for i in images])))
+    rows = []
+    for mode in MODES:
+        beta, off = best_beta(mode, given.slices, tokens, bits)
+        rows.append({"mode": mode, "slices": given.slices, "beta": beta, "spread": off})
+        real = _coded(given.weights, mode, given.slices, beta, images, given.quality) if given.code else ""
+        print(f"{mode:8} beta {beta:<5g} spread {off:.3f}  {real}", flush=True)
+    with given.out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
