@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import legend, looks, styled
+from netsim.figures.style import Look, legend, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["draw", "numbers"]
@@ -23,15 +24,19 @@ _COLUMNS = ["condition", "channel", "link", "engine", "scheme", "operating_point
 _COLUMNS += ["psnr_db", "psnr_low", "psnr_high", "failure_ratio", "failure_db"]
 
 
-def numbers(summary: pd.DataFrame, spread: pd.DataFrame | None = None) -> pd.DataFrame:
+def numbers(
+    summary: pd.DataFrame, spread: pd.DataFrame | None = None, published: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The curves: one row per point, by condition and scheme in the summary's order, then by rate.
 
     spread: from ``netsim.metrics.traces.trace_spread``; adds traces, psnr_least_db and psnr_most_db, and the bars show
-    this range in place of the interval.
+    this range in place of the interval. published: others' curves to draw beside (columns channel, scheme,
+    operating_point, bpp, psnr_db); of those whose channel is drawn here. Adds the column published.
     """
     frame = with_condition(summary)[_COLUMNS]
     if spread is not None:
         frame = frame.merge(spread[[*_KEY, *_RANGE]], on=_KEY, how="left")
+    frame = _with_published(frame, published)
     order = {key: i for i, key in enumerate(dict.fromkeys(zip(frame["condition"], frame["scheme"], strict=True)))}
     place = [order[key] for key in zip(frame["condition"], frame["scheme"], strict=True)]
     return (
@@ -40,6 +45,20 @@ def numbers(summary: pd.DataFrame, spread: pd.DataFrame | None = None) -> pd.Dat
         .drop(columns="place")
         .reset_index(drop=True)
     )
+
+
+def _with_published(frame: pd.DataFrame, published: pd.DataFrame | None) -> pd.DataFrame:
+    import pandas as pd
+
+    if published is None or published.empty:
+        return frame
+    known = frame.drop_duplicates("condition")
+    parts = [frame.assign(published=False)]
+    for line in known.to_dict("records"):
+        theirs = published[published["channel"] == line["channel"]]
+        shared = {name: line[name] for name in ("condition", "link", "failure_db")}
+        parts.append(theirs.assign(**shared, published=True))
+    return pd.concat(parts, ignore_index=True)
 
 
 @styled
@@ -53,6 +72,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
     size = (5.6, 4.3) if len(conditions) == 1 else ((3.0 if columns < 4 else 2.6) * columns + 0.6, 2.35 * rows + 0.9)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    theirs = numbers["published"] if "published" in numbers else np.zeros(len(numbers), dtype=bool)
+    numbers, published = numbers[~theirs], numbers[theirs]
+    thin = looks([*numbers["scheme"], *published["scheme"]])
     style = looks(numbers["scheme"])
     ranged = "traces" in numbers
     drawn = ["bpp", "psnr_db", *_RANGE[1:]] if ranged else _DRAWN
@@ -66,6 +88,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
             spread = np.maximum(np.stack([psnr - low, high - psnr]), 0)  # two ways of summing may differ by 1e-15
             panel.errorbar(rate + aside, psnr, spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=1.8)
             panel.plot(rate + aside, psnr, label=scheme, **look.line)
+        _draw_published(panel, published[published["condition"] == condition], here, thin)
     for panel in list(panels.flat)[len(conditions) :]:
         panel.set_visible(False)
     for column in range(columns):  # the lowest visible panel of a column carries the ticks
@@ -77,9 +100,27 @@ def draw(numbers: pd.DataFrame) -> Figure:
     panels[0, 0].set_xlim(*_room(numbers["bpp"].min(), numbers["bpp"].max()))
     failure_db = numbers["failure_db"].iloc[0]
     bars = _range_note(numbers) if ranged else interval_note(numbers)
+    bars += " Thin lines: published." if len(published) else ""
     counted = f"A slot without a picture counts as {failure_db:g} dB."
     legend(figure, panels[0, 0], f"Rate: all that was sent. {bars} {counted}")
     return figure
+
+
+def _draw_published(panel: Axes, theirs: pd.DataFrame, ours: pd.DataFrame, style: dict[str, Look]) -> None:
+    """Thin lines, as far as ours reach and a little beyond."""
+    if theirs.empty:
+        return
+    low, high = _room(ours["bpp"].min(), ours["bpp"].max())
+    ends = [ours["psnr_db"].min(), ours["psnr_db"].max()]
+    for scheme in dict.fromkeys(theirs["scheme"]):
+        look = style[scheme]
+        curve = theirs[theirs["scheme"] == scheme].sort_values("bpp")
+        rate, psnr = curve["bpp"].to_numpy(dtype=float), curve["psnr_db"].to_numpy(dtype=float)
+        panel.plot(rate, psnr, label=scheme, color=look.colour, linestyle=look.dashes, linewidth=0.8, zorder=1)
+        inside = np.clip([low, high], rate[0], rate[-1])
+        ends += np.interp(inside, rate, psnr).tolist() if inside[0] < inside[1] else []
+    margin = 0.04 * (max(ends) - min(ends))
+    panel.set_ylim(min(ends) - margin, max(ends) + margin)
 
 
 def _range_note(numbers: pd.DataFrame) -> str:

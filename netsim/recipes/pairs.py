@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["bd_rates", "differences"]
 
 _SLOT = ["seed", "trial", "slot", "image"]
+_OTHER_PICTURES = "the published curve is of other pictures"
 _FEWEST_POINTS = {3: "pchip"}  # Akima's interpolation needs four
 
 
@@ -59,12 +60,22 @@ def _over_images(log: pd.DataFrame, row: dict[Any, Any], failure_db: float) -> E
     return mean_interval(means, np.ones(len(means)), np.arange(len(means)))
 
 
-def bd_rates(log: pd.DataFrame, channel: str, pairs: Sequence[Sequence[str]], failure_db: float) -> pd.DataFrame:
+def bd_rates(
+    log: pd.DataFrame,
+    channel: str,
+    pairs: Sequence[Sequence[str]],
+    failure_db: float,
+    published: pd.DataFrame | None = None,
+    same_pictures: bool = True,
+) -> pd.DataFrame:
     """How much more rate each pair's second scheme needs than its first for the same PSNR, in one channel.
 
+    published: further curves that a pair may name (columns channel, scheme, operating_point, bpp, psnr_db).
+    same_pictures: whether they are of the run's pictures; if not, ours have no BD-rate against them.
     Columns: channel, link, anchor, scheme, points (of the anchor), bd_rate_percent (of the curves of mean PSNR over
     mean rate), why_not (where these have no BD-rate), images, images_mean, images_low, images_high (the mean of the
-    pictures' own BD-rates with its 95 % t interval, pictures as independent units; those without one left out).
+    pictures' own BD-rates with its 95 % t interval, pictures as independent units; those without one left out, so all
+    where a curve is published).
     """
     import pandas as pd
 
@@ -76,18 +87,30 @@ def bd_rates(log: pd.DataFrame, channel: str, pairs: Sequence[Sequence[str]], fa
     rows = []
     for link in dict.fromkeys(log.loc[log["channel"] == channel, "link"]):
         for anchor, scheme in pairs:
-            curves = [_slots(log, channel, name, str(link)) for name in (anchor, scheme)]
+            curves = [_curve(log, channel, name, str(link), failure_db, published) for name in (anchor, scheme)]
             row: dict[str, Any] = {"channel": channel, "link": link, "anchor": anchor, "scheme": scheme}
             row["points"] = curves[0]["operating_point"].nunique()
-            row["bd_rate_percent"], row["why_not"] = _bd_rate(curves, failure_db)
-            rows.append(row | _over_pictures(curves, failure_db))
+            comparable = same_pictures or len({bool((curve["image"] == "").all()) for curve in curves}) == 1
+            row["bd_rate_percent"], row["why_not"] = _bd_rate(curves) if comparable else (np.nan, _OTHER_PICTURES)
+            rows.append(row | _over_pictures(curves))
     return pd.DataFrame(rows)
 
 
-def _over_pictures(curves: list[pd.DataFrame], failure_db: float) -> dict[str, float]:
+def _curve(
+    log: pd.DataFrame, channel: str, scheme: str, link: str, failure_db: float, published: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Columns image, operating_point, bpp, quality. A published curve has one picture, without a name."""
+    if published is not None and scheme in set(published["scheme"]):
+        mine = published[(published["channel"] == channel) & (published["scheme"] == scheme)]
+        return mine.assign(quality=mine["psnr_db"], image="")
+    mine = _slots(log, channel, scheme, link)
+    return mine.assign(quality=slot_quality(mine, failure_db))[["image", "operating_point", "bpp", "quality"]]
+
+
+def _over_pictures(curves: list[pd.DataFrame]) -> dict[str, float]:
     values = []
-    for image in dict.fromkeys(curves[0]["image"]):
-        value, _ = _bd_rate([curve[curve["image"] == image] for curve in curves], failure_db)
+    for image in sorted(set(curves[0]["image"]) & set(curves[1]["image"]) - {""}):
+        value, _ = _bd_rate([curve[curve["image"] == image] for curve in curves])
         values += [] if np.isnan(value) else [value]
     if not values:
         return {"images": 0, "images_mean": np.nan, "images_low": np.nan, "images_high": np.nan}
@@ -95,12 +118,11 @@ def _over_pictures(curves: list[pd.DataFrame], failure_db: float) -> dict[str, f
     return {"images": len(values), "images_mean": mean.value, "images_low": mean.low, "images_high": mean.high}
 
 
-def _bd_rate(curves: list[pd.DataFrame], failure_db: float) -> tuple[float, str]:
+def _bd_rate(curves: list[pd.DataFrame]) -> tuple[float, str]:
     """(BD-rate of the second curve against the first, why there is none)."""
     points: list[list[float]] = []
     for curve in curves:
-        found = curve.assign(quality=slot_quality(curve, failure_db)).groupby("operating_point")[["bpp", "quality"]]
-        means = found.mean().sort_values("bpp")
+        means = curve.groupby("operating_point")[["bpp", "quality"]].mean().sort_values("bpp")
         points += [means["bpp"].tolist(), means["quality"].tolist()]
     method: Any = _FEWEST_POINTS.get(min(len(points[0]), len(points[2])), "akima")
     try:

@@ -15,17 +15,20 @@ __all__ = ["COLUMNS", "published_points", "published_table"]
 COLUMNS = ["condition", "scheme", "point", "quantity", "published"]
 
 
-def published_table(recipe: Recipe) -> pd.DataFrame:
+def published_table(recipe: Recipe, name: str | None = None) -> pd.DataFrame:
     """Columns ``COLUMNS``, strings but for the last; empty if the recipe has no such file.
+
+    name: of the file; the recipe's ``published`` if None.
 
     ``point`` numbers the operating points of a scheme where the paper has several; a file may leave it out.
     Raises InputError if the first line does not begin with ``# PUBLISHED``, or if a column is missing.
     """
     import pandas as pd
 
-    if recipe.published is None:
+    name = name or recipe.published
+    if name is None:
         return pd.DataFrame(columns=COLUMNS)
-    path = recipe.folder / recipe.published
+    path = recipe.folder / name
     first = path.read_text(encoding="utf-8").partition("\n")[0]
     if not first.startswith("# PUBLISHED"):
         raise InputError(f"`{path}` must say on its first line that it is published, and where", hint="# PUBLISHED. …")

@@ -10,13 +10,27 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from netsim.errors import InputError, did_you_mean
 from netsim.scenario.document import Document
 
-__all__ = ["BdRates", "Recipe", "find_recipe", "not_the_papers", "recipe_names"]
+__all__ = ["BdRates", "Recipe", "Tradeoff", "find_recipe", "not_the_papers", "recipe_names"]
 
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+_NEEDS = {
+    "channels": "channels",
+    "bd_rate": "bd_rate",
+    "tradeoff": "tradeoff",
+    "masked": "shares",
+    "progressive": "lost",
+    "complexity": "reference",
+}
 
 
 class BdRates(BaseModel):
-    """Which BD-rates a recipe asks for: in one channel, each pair's second scheme against its first."""
+    """Which BD-rates a recipe asks for: in one channel, each pair's second scheme against its first.
+
+    A published curve goes by its name and `` (published)``.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -24,29 +38,57 @@ class BdRates(BaseModel):
     pairs: Annotated[list[Pair], Field(min_length=1)]
 
 
+class Tradeoff(BaseModel):
+    """Efficiency: BD-rate against the anchor in one channel. Resilience: mean PSNR over some rates in the others."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    channel: str
+    anchor: str
+    low_bpp: float = 0.3
+    high_bpp: float = 0.4
+
+
 class Recipe(BaseModel):
     """recipe.yaml; docs/recipes.md has every key.
 
     compare: what is set beside the published numbers. ``failure_ratio``, ``psnr_db``: that column of the summary;
-    ``traces``: mean and variance over the loss traces; ``progressive``: pictures while packets come in and some of them
-    (``lost``) don't; ``complexity``: parameters and times; ``channels``: the channels themselves.
+    ``bd_rate``: BD-rates, also against published curves; ``tradeoff``: efficiency and resilience of each scheme;
+    ``traces``: mean and variance over the loss traces; ``masked``: PSNR over the share of lost packets;
+    ``progressive``: pictures while packets come in and some of them (``lost``) don't; ``sizes``: tokens and bytes of
+    each packet; ``complexity``: parameters and times; ``channels``: the channels themselves.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     title: str
     source: str
-    compare: Literal["channels", "failure_ratio", "psnr_db", "traces", "progressive", "complexity"]
+    compare: Literal[
+        "channels",
+        "failure_ratio",
+        "psnr_db",
+        "bd_rate",
+        "tradeoff",
+        "traces",
+        "masked",
+        "progressive",
+        "sizes",
+        "complexity",
+    ]
     scenario: str | None = None
     figure: Literal["radar", "failure", "rd", "timeline"] | None = None
     bars: Literal["interval", "range"] = "interval"
     published: str | None = None
+    curves: str | None = None
     paper_names: dict[str, str] = {}
     paper_images: str | None = None
     channels: list[str] = []
     variants: list[str] = []
     difference: list[Pair] = []
     bd_rate: BdRates | None = None
+    tradeoff: Tradeoff | None = None
+    shares: list[Share] = []
+    shown: list[Share] = []
     image: str | None = None
     lost: list[Annotated[int, Field(ge=1)]] = []
     lost_of: dict[str, list[Annotated[int, Field(ge=1)]]] = {}
@@ -58,11 +100,14 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        needs = {"channels": "channels", "progressive": "lost", "complexity": "reference"}.get(self.compare)
+        needs = _NEEDS.get(self.compare)
         if needs is not None and not getattr(self, needs):
             raise ValueError(f"compare: {self.compare} needs `{needs}`")
         if self.compare != "channels" and self.scenario is None:
             raise ValueError(f"compare: {self.compare} needs `scenario`")
+        strange = sorted(set(self.shown) - set(self.shares))
+        if strange:
+            raise ValueError(f"shown: {strange[0]:g} is not among the shares")
         return self
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netsim.figures.style import csv_bytes
 from netsim.recipes.compare import compare_channels, compare_summary
 from netsim.recipes.recipe import Recipe, not_the_papers
-from netsim.runs.files import write_atomically
-from netsim.runs.folder import RunFolder, fresh_folder
+from netsim.recipes.studies import masked, sizes
+from netsim.recipes.written import study_folder, write_bytes, write_table
+from netsim.runs.folder import fresh_folder
 from netsim.runs.progress import Reporter
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from netsim.runs.results import Run
     from netsim.scenario.plan import Plan
@@ -34,37 +35,73 @@ def reproduce(recipe: Recipe, full: bool, out: Path | None, workers: int, report
     plan = load_plan(recipe.folder / str(recipe.scenario), recipe.full if full else recipe.quick)
     for note in not_the_papers(recipe, plan.images.name):
         reporter.say("note", note)
-    if recipe.compare == "progressive":
-        return _progressive(recipe, plan, folder, reporter)
-    if recipe.compare == "complexity":
-        return _complexity(recipe, plan, folder, reporter)
+    studies = {"progressive": _progressive, "complexity": _complexity, "masked": masked, "sizes": sizes}
+    if recipe.compare in studies:
+        return studies[recipe.compare](recipe, plan, folder, reporter)
     return _run(recipe, plan, folder, workers, reporter)
 
 
 def _run(recipe: Recipe, plan: Plan, folder: Path, workers: int, reporter: Reporter) -> list[Path]:
     """A run, its comparison, its figure, and what the recipe asks of pairs of schemes."""
-    from netsim.figures.kinds import KINDS, make
     from netsim.figures.style import save
+    from netsim.recipes.curves import published_curves
     from netsim.recipes.pairs import bd_rates, differences
     from netsim.runs.pipeline import run_plan
     from netsim.runs.results import load_run
 
+    curves, rates, same = published_curves(recipe), None, not not_the_papers(recipe, plan.images.name)
     found = load_run(run_plan(plan, folder, workers, reporter))
     folder = found.path
-    if recipe.compare == "traces":
-        written = _traces(recipe, plan, found)
-    else:
-        written = [_write(folder, "comparison.csv", compare_summary(recipe, found.summary))]
-    if recipe.figure is not None:
-        options = {"bars": recipe.bars} if recipe.figure == "rd" else {}
-        numbers, figure = make(recipe.figure, found.log, found.summary, **options)
-        written += save(figure, numbers, folder, KINDS[recipe.figure].file_name)
-    if recipe.difference:
-        written.append(_write(folder, "difference.csv", differences(found.log, recipe.difference, plan.failure_db)))
     if recipe.bd_rate is not None:
-        rates = bd_rates(found.log, recipe.bd_rate.channel, recipe.bd_rate.pairs, plan.failure_db)
-        written.append(_write(folder, "bd_rate.csv", rates))
+        rates = bd_rates(found.log, recipe.bd_rate.channel, recipe.bd_rate.pairs, plan.failure_db, curves, same)
+    written = _compared(recipe, plan, found, rates)
+    if recipe.figure is not None:
+        name, numbers, figure = _figure(recipe, found, curves if same else curves[:0])
+        written += save(figure, numbers, folder, name)
+    if recipe.difference:
+        of_pairs = differences(found.log, recipe.difference, plan.failure_db)
+        written.append(write_table(folder, "difference.csv", of_pairs))
+    if rates is not None:
+        written.append(write_table(folder, "bd_rate.csv", rates))
     return written
+
+
+def _compared(recipe: Recipe, plan: Plan, run: Run, rates: pd.DataFrame | None) -> list[Path]:
+    """comparison.csv, and what belongs to that kind of comparison."""
+    from netsim.recipes.curves import compare_bd_rates
+
+    if recipe.compare == "traces":
+        return _traces(recipe, plan, run)
+    if recipe.compare == "tradeoff":
+        return _tradeoff(recipe, plan, run)
+    if recipe.compare == "bd_rate" and rates is not None:
+        return [write_table(run.path, "comparison.csv", compare_bd_rates(recipe, rates))]
+    return [write_table(run.path, "comparison.csv", compare_summary(recipe, run.summary))]
+
+
+def _figure(recipe: Recipe, run: Run, curves: pd.DataFrame) -> tuple[str, pd.DataFrame, Figure]:
+    """(name of its files, its numbers, the figure); an rd figure has the published curves too."""
+    from netsim.figures import rd
+    from netsim.figures.kinds import KINDS, make
+
+    kind = str(recipe.figure)
+    if kind == "rd" and len(curves):
+        numbers = rd.numbers(run.summary, published=curves)
+        return KINDS[kind].file_name, numbers, rd.draw(numbers)
+    options = {"bars": recipe.bars} if kind == "rd" else {}
+    return KINDS[kind].file_name, *make(kind, run.log, run.summary, **options)
+
+
+def _tradeoff(recipe: Recipe, plan: Plan, run: Run) -> list[Path]:
+    """comparison.csv, and the figure with its numbers."""
+    from netsim.figures.style import save
+    from netsim.figures.tradeoff import draw
+    from netsim.recipes.tradeoff import compare_tradeoff, tradeoff_numbers
+
+    assert recipe.tradeoff is not None  # the recipe's own check
+    numbers = tradeoff_numbers(run.log, run.summary, recipe.tradeoff, plan.failure_db)
+    table = write_table(run.path, "comparison.csv", compare_tradeoff(recipe, numbers))
+    return [table, *save(draw(numbers), numbers, run.path, "tradeoff")]
 
 
 def _traces(recipe: Recipe, plan: Plan, run: Run) -> list[Path]:
@@ -74,9 +111,8 @@ def _traces(recipe: Recipe, plan: Plan, run: Run) -> list[Path]:
 
     cells = matched_cells(recipe, trace_spread(run.log, plan.failure_db))
     text = traces_markdown(recipe, cells, len(plan.image_names), plan.images.name)
-    path = run.path / "table.md"
-    write_atomically(path, lambda file: file.write(text.encode()))
-    return [_write(run.path, "comparison.csv", compare_traces(recipe, cells)), path]
+    path = write_bytes(run.path, "table.md", text.encode())
+    return [write_table(run.path, "comparison.csv", compare_traces(recipe, cells)), path]
 
 
 def _progressive(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) -> list[Path]:
@@ -89,17 +125,16 @@ def _progressive(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) -
 
     with Store() as store:
         courses = courses_of(recipe, plan, Workshop(store))
-    folder = _folder(plan, folder)
+    folder = study_folder(plan, folder)
     numbers = progressive_numbers(courses)
     pictures = {
         (course.scheme, count): picture
         for course in courses
         for count, picture in zip(course.stages, course.pictures, strict=True)
     }
-    path, drawn = folder / "progressive.png", figure_bytes(draw_pictures(numbers, pictures), "png")
-    write_atomically(path, lambda file: file.write(drawn))
+    path = write_bytes(folder, "progressive.png", figure_bytes(draw_pictures(numbers, pictures), "png"))
     reporter.say("wrote", f"{folder}/")
-    written = [_write(folder, "comparison.csv", compare_progressive(recipe, courses)), path]
+    written = [write_table(folder, "comparison.csv", compare_progressive(recipe, courses)), path]
     return written + save(draw_curve(numbers), numbers, folder, "progressive_curve")
 
 
@@ -110,7 +145,7 @@ def _complexity(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) ->
     from netsim.recipes.complexity import compare_complexity, hardware, measure_complexity
 
     measured = measure_complexity(plan)
-    folder = _folder(plan, folder)
+    folder = study_folder(plan, folder)
     times = pd.DataFrame(
         [
             {"hardware": hardware(), "scheme": one.scheme, "image": image, "encode_ms": encode, "decode_ms": decode}
@@ -120,18 +155,9 @@ def _complexity(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) ->
     )
     reporter.say("wrote", f"{folder}/")
     return [
-        _write(folder, "comparison.csv", compare_complexity(recipe, measured)),
-        _write(folder, "times.csv", times),
+        write_table(folder, "comparison.csv", compare_complexity(recipe, measured)),
+        write_table(folder, "times.csv", times),
     ]
-
-
-def _folder(plan: Plan, folder: Path) -> Path:
-    """A new folder with the manifest of a plan that is not run as a sweep."""
-    from netsim.runs.manifest import manifest
-
-    path = fresh_folder(folder)
-    RunFolder(path).write_manifest({**manifest(plan, [], 1), "status": "finished"})
-    return path
 
 
 def _channels(recipe: Recipe, folder: Path) -> list[Path]:
@@ -139,10 +165,4 @@ def _channels(recipe: Recipe, folder: Path) -> list[Path]:
 
     folder = fresh_folder(folder)
     comparison = compare_channels(recipe)
-    return [_write(folder, "comparison.csv", comparison), *draw_channels(comparison, folder)]
-
-
-def _write(folder: Path, name: str, table: pd.DataFrame) -> Path:
-    path = folder / name
-    write_atomically(path, lambda file: file.write(csv_bytes(table)))
-    return path
+    return [write_table(folder, "comparison.csv", comparison), *draw_channels(comparison, folder)]

@@ -1,0 +1,32 @@
+"""The schemes of a plan, for recipes that look at streams and not at channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netsim.decoding.workshop import CodedPicture
+from netsim.runs.job import coded_picture
+from netsim.scenario.plan import Plan
+
+__all__ = ["PlanScheme", "plan_schemes"]
+
+
+@dataclass(frozen=True)
+class PlanScheme:
+    """A scheme at one operating point, with every picture of the plan as it is to be coded."""
+
+    label: str
+    operating_point: str
+    pictures: tuple[CodedPicture, ...]
+
+
+def plan_schemes(plan: Plan) -> list[PlanScheme]:
+    """Each scheme and operating point once, in the plan's order, whatever the channels."""
+    found: dict[tuple[str, str], PlanScheme] = {}
+    for row in plan.rows:
+        for scheme in row.schemes:
+            key = (scheme.label, scheme.operating_point)
+            if key not in found:
+                pictures = (coded_picture(plan, row, image, scheme) for image in range(len(plan.image_names)))
+                found[key] = PlanScheme(*key, tuple(pictures))
+    return list(found.values())

@@ -1,0 +1,31 @@
+"""Where a codec's tokens travel, if it has tokens and says so."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.codec import Codec, Stream
+
+__all__ = ["TokenGrid", "packet_tokens", "token_packets"]
+
+
+@runtime_checkable
+class TokenGrid(Protocol):
+    """A codec whose latent is a grid of tokens over the picture, each of which travels in one packet."""
+
+    def token_packets(self, stream: Stream) -> NDArray[np.int64]:
+        """The packet of each token, counted from 0 in the stream: int64 [rows, columns]."""
+
+
+def token_packets(codec: Codec, stream: Stream) -> NDArray[np.int64] | None:
+    """The packet of each token, int64 [rows, columns]; None if the codec has none or does not say."""
+    return codec.token_packets(stream) if isinstance(codec, TokenGrid) else None
+
+
+def packet_tokens(codec: Codec, stream: Stream) -> NDArray[np.int64] | None:
+    """How many tokens each packet of the stream holds, int64 [n]; None as above."""
+    grid = token_packets(codec, stream)
+    return None if grid is None else np.bincount(grid.ravel(), minlength=len(stream)).astype(np.int64)
