@@ -9,6 +9,7 @@ import torch
 from netcodecs.progressive.backbone import LAMBDAS, Backbone
 from netcodecs.training.crops import areas_of, random_crops
 from netcodecs.training.recipe import Recipe
+from netcodecs.training.steps import Spikes
 from netcodecs.training.trainer import Trainer, network_of
 from torch import Tensor
 
@@ -107,13 +108,13 @@ def test_spike_is_skipped(photos: list[Tensor]) -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in trainer.backbone.model.g_a.state_dict().items())
 
 
-def test_gradients_that_have_grown_for_good_stop_being_spikes(photos: list[Tensor], started: Backbone) -> None:
-    trainer = Trainer(SMALL, photos, start=started)
-    trainer.step_count, trainer.usual_norm = 101, 1.0
-    skipped = 0
-    while trainer._is_spike(30.0):
-        skipped += 1
-    assert skipped == 7  # 1.2⁷ > 3
+def test_gradients_that_have_grown_for_good_stop_being_spikes() -> None:
+    spikes = Spikes()
+    spikes.usual_norm = 1.0
+    while spikes.is_one(30.0, steps=101):
+        assert spikes.usual_norm < 30
+    assert spikes.skipped == 7  # 1.2⁷ > 3
+    assert not spikes.is_one(1000.0, steps=100)  # too early to know what is usual
 
 
 @pytest.mark.parametrize(

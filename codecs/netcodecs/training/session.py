@@ -1,19 +1,13 @@
-"""One run of training: what it begins from, its loop, its checkpoints, and how it ends."""
+"""One run of training of the channel-progressive family: what it begins from, and that it goes its way."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from netcodecs.progressive.backbone import FULL_WIDTHS, Backbone, widen
 from netcodecs.progressive.methods import method_named, shipped_weights
@@ -23,15 +17,13 @@ from netcodecs.training.checkpoint import load_tensors
 from netcodecs.training.clock import ActiveClock, duration
 from netcodecs.training.crops import centre_crops, load_folder
 from netcodecs.training.log import Log
+from netcodecs.training.loop import LATEST, begin, device_named, hardware, run_to_end, say_what_is_next
 from netcodecs.training.recipe import Recipe, differing, recipe_in
-from netcodecs.training.stop import Stop
 from netcodecs.training.trainer import Trainer, network_of
 from netsim.errors import InputError
 
-__all__ = ["LATEST", "train"]
+__all__ = ["train"]
 
-LATEST = "latest.safetensors"
-CHECKPOINT_S, VALIDATE_S = 180, 300
 _OF_RECIPE = ("method", "widths", "batch", "crop", "rate", "hyper_rate", "hyper_first", "seed", "bf16")
 
 
@@ -40,39 +32,16 @@ def train(given: argparse.Namespace, arguments: Sequence[str]) -> int:
 
     Raises InputError for what only shows when files are read.
     """
-    given.device = _device(given.device)
+    given.device = device_named(given.device)
     torch.set_num_threads(given.threads)
     torch.set_flush_denormal(True)
     held_out = [p.to(given.device) for p in centre_crops(load_folder(given.validation, at_least=64, limit=8))]
     trainer, facts = _trainer(given)
     clock = ActiveClock(given.hours * 3600, active_s=facts["active_s"], stop_at=given.stop_at)
     _introduce(trainer, facts, len(held_out), clock.left_s())
-    with Stop() as stop:
-        try:
-            _fit(trainer, clock, given.out, held_out, facts, stop)
-        except KeyboardInterrupt:
-            print(f"stopped   at once: {given.out / LATEST} may be some minutes old")
-    if stop.asked:
-        again = arguments if given.resume else [*arguments, "--resume"]
-        print(f"stopped   {given.out / LATEST} holds step {load_tensors(given.out / LATEST)[1]['steps']:,}")
-        print(f"next      {shlex.join(['netsim', 'train', 'progressive', *again])}", flush=True)
-        return 128 + stop.asked
-    print(f"next      python -m netcodecs.training.export {given.out} {trainer.recipe.method}.safetensors", flush=True)
-    return 0
-
-
-def _device(name: str | None) -> str:
-    """The device that is asked for; CUDA where there is one, if none is. Raises InputError if torch finds none."""
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-        if kind in ("cpu", "cuda"):
-            torch.empty(1, device=name)
-            return name
-    except (RuntimeError, AssertionError):  # no such name; torch without CUDA asserts
-        pass
-    raise InputError(f"--device {name}: torch finds none here", hint="cpu, or a CUDA device that torch sees")
+    log = Log(given.out, steps=trainer.step_count)
+    asked = run_to_end(trainer, clock, log, given.out, held_out, facts)
+    return say_what_is_next(asked, given.out, "progressive", arguments, f"{trainer.recipe.method}.safetensors")
 
 
 def _new(given: argparse.Namespace) -> tuple[Recipe, Backbone | None, str]:
@@ -118,32 +87,10 @@ def _trainer(given: argparse.Namespace) -> tuple[Trainer, dict[str, Any]]:
         "hours": given.hours,
         "pictures": len(pictures),
         "megapixels": sum(p[0].numel() for p in pictures) / 1e6,
-        "hardware": _hardware(given.device, given.threads),
+        "hardware": hardware(given.device, given.threads),
         "start": begun_from,
-        "active_s": 0.0,
     }
-    if given.resume:
-        earlier = trainer.load(given.out / LATEST)
-        if earlier["pictures"] != facts["pictures"] or earlier["megapixels"] != facts["megapixels"]:
-            print(f"note      the checkpoint learned from {earlier['pictures']} pictures, other ones than these")
-        facts["active_s"] = earlier["active_s"]
-    try:
-        given.out.mkdir(parents=True, exist_ok=True)
-        if not given.resume:
-            trainer.save(given.out / LATEST, facts)  # from here on there is something to resume
-        (given.out / "run.json").write_text(json.dumps(facts | {"recipe": asdict(recipe)}, indent=1) + "\n")
-    except OSError as error:
-        raise InputError(f"--out {given.out} can't be written: {error.strerror}") from None
-    return trainer, facts
-
-
-def _hardware(device: str, threads: int) -> str:
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {threads} threads"
+    return trainer, begin(trainer, given.out, facts, asdict(recipe), resume=given.resume)
 
 
 def _introduce(trainer: Trainer, facts: dict[str, Any], held_out: int, left_s: float) -> None:
@@ -153,30 +100,3 @@ def _introduce(trainer: Trainer, facts: dict[str, Any], held_out: int, left_s: f
     print(f"pictures  {facts['pictures']} to learn from ({facts['megapixels']:.0f} megapixels), {held_out} held out")
     print(f"network   {recipe.method}, widths {' '.join(map(str, recipe.widths))}, {size:,} parameters, {goes_on}")
     print(f"time      {duration(left_s)} on {facts['hardware']}", flush=True)
-
-
-def _fit(
-    trainer: Trainer, clock: ActiveClock, out: Path, held_out: Sequence[Tensor], facts: dict[str, Any], stop: Stop
-) -> None:
-    """Steps until the clock or somebody says stop, with a validation and a checkpoint every few minutes."""
-
-    def save() -> None:
-        trainer.save(out / LATEST, facts | {"active_s": clock.active_s})
-
-    log = Log(out, steps=trainer.step_count)
-    if trainer.step_count == 0:
-        log.validation(trainer, clock, held_out)
-    validated = saved = clock.active_s
-    # however short the time, a run has learned something
-    while not stop.asked and ((share := clock.tick()) < 1 or trainer.step_count == 0):
-        log.step(trainer, clock, trainer.step(min(share, 1.0)))
-        if clock.active_s - saved > CHECKPOINT_S:
-            save()
-            saved = clock.active_s
-        if clock.active_s - validated > VALIDATE_S:
-            log.validation(trainer, clock, held_out)
-            validated = clock.active_s
-    save()
-    if not stop.asked:
-        log.validation(trainer, clock, held_out)
-    log.close(trainer, clock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,10 +20,11 @@ from netcodecs.training.fates import sample_fate
 from netcodecs.training.recipe import Recipe, differing, recipe_in
 from netcodecs.training.soap import Soap
 from netcodecs.training.start import lapped_start
+from netcodecs.training.steps import Spikes, follow, rate_factor
 from netcodecs.training.validation import losses
 from netsim.errors import InputError
 
-__all__ = ["Trainer", "network_of"]
+__all__ = ["Trainer", "in_single_precision", "network_of"]
 
 
 class Trainer:
@@ -50,9 +50,9 @@ class Trainer:
             module.to(self.device)
             if recipe.bf16 or self.device.type == "cuda":
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _in_single_precision(self.backbone, self.device.type)
+        in_single_precision(self.backbone, self.device.type)
         self._make_optimisers()
-        self.step_count, self.skipped, self.usual_norm = 0, 0, 0.0
+        self.step_count, self.spikes = 0, Spikes()
         self.lams = torch.tensor(LAMBDAS, device=self.device).repeat(recipe.batch // len(LAMBDAS))
 
     def _first(self, start: Backbone | None) -> Backbone:
@@ -87,8 +87,7 @@ class Trainer:
 
     def _set_rates(self, share: float) -> None:
         """Cosine over the run to a hundredth of the rate, after a short rise."""
-        factor = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
-        factor *= min(1.0, share / self.recipe.warm + 0.01)
+        factor = rate_factor(share, self.recipe.warm)
         for name in ("soap", "adam"):
             for group in self.optimisers[name].param_groups:
                 group["lr"] = group["base"] * factor
@@ -112,15 +111,13 @@ class Trainer:
         norm = float(
             nn.utils.clip_grad_norm_([p for p in self.backbone.parameters() if p.grad is not None], recipe.clip)
         )
-        if self._is_spike(norm):
-            self.skipped += 1
-        else:
+        if not self.spikes.is_one(norm, self.step_count):
             self.optimisers["soap"].step()
             self.optimisers["adam"].step()
         self.backbone.model.entropy_bottleneck.loss().backward()
         self.optimisers["quantiles"].step()
         self.step_count += 1
-        self._update_average()
+        follow(self.average.state_dict().values(), self.backbone.state_dict().values(), recipe.average, self.step_count)
         return loss.detach(), bpp.detach(), mse.detach()
 
     def _hyperprior_alone(self, picture: Tensor, fate: Fate | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,23 +128,10 @@ class Trainer:
             bpp = self.backbone.rate(latent, fate)[0] / (picture.shape[2] * picture.shape[3])
         return bpp, bpp, torch.zeros_like(bpp)
 
-    def _is_spike(self, norm: float) -> bool:
-        """Whether a gradient is not finite or ten times the usual one; else it counts towards the usual one.
-
-        Each spike raises what is usual by a fifth: where gradients have grown for good, few steps are lost.
-        """
-        if not math.isfinite(norm) or (self.step_count > 100 and norm > 10 * self.usual_norm):
-            self.usual_norm *= 1.2
-            return True
-        self.usual_norm = norm if self.usual_norm == 0 else 0.98 * self.usual_norm + 0.02 * norm
-        return False
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.recipe.average, (1 + self.step_count) / (10 + self.step_count))
-        mine = [p for p in self.average.state_dict().values() if p.is_floating_point()]
-        theirs = [p for p in self.backbone.state_dict().values() if p.is_floating_point()]
-        torch._foreach_lerp_(mine, theirs, 1 - decay)
+    @property
+    def skipped(self) -> int:
+        """Steps that were left out as spikes."""
+        return self.spikes.skipped
 
     def save(self, path: Path, facts: dict[str, Any]) -> None:
         """Writes everything that the next step depends on, and facts for the reader."""
@@ -159,7 +143,7 @@ class Trainer:
         if self.device.type == "cuda":  # its quantisation noise is drawn there
             tensors["random_cuda"] = torch.cuda.get_rng_state(self.device)
         tensors = {n: t for n, t in tensors.items() if t.numel()}  # entropy tables are empty until a codec is made
-        counters = {"steps": self.step_count, "skipped": self.skipped, "usual_norm": self.usual_norm}
+        counters = {"steps": self.step_count, "skipped": self.skipped, "usual_norm": self.spikes.usual_norm}
         save_tensors(path, tensors, facts | counters | {"recipe": asdict(self.recipe)})
 
     def load(self, path: Path) -> dict[str, Any]:
@@ -181,8 +165,8 @@ class Trainer:
         self.generator.set_state(tensors["random_crops"])
         if self.device.type == "cuda" and "random_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random_cuda"], self.device)
-        self.step_count, self.skipped = facts["steps"], facts["skipped"]
-        self.usual_norm = facts["usual_norm"]
+        self.step_count = facts["steps"]
+        self.spikes.skipped, self.spikes.usual_norm = facts["skipped"], facts["usual_norm"]
         return facts
 
 
@@ -192,7 +176,7 @@ def network_of(recipe: Recipe) -> Backbone:
     return Backbone(recipe.widths, scr=method.scr, mca=method.mca)
 
 
-def _in_single_precision(network: nn.Module, device: str) -> None:
+def in_single_precision(network: nn.Module, device: str) -> None:
     """Keeps GDN out of autocast: it divides by the root of a sum of squares, of which bfloat16 keeps eight bits."""
 
     def kept_out(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
