@@ -13,7 +13,9 @@ from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import save_weights
 from netcodecs.training.checkpoint import load_tensors
 from netcodecs.training.command import run
+from netcodecs.training.loop import LATEST
 from netcodecs.training.measure import measure, table
+from netsim.errors import InputError
 
 __all__ = ["averaged", "export", "main", "model_card"]
 
@@ -95,7 +97,7 @@ def export(training: Path, weights: Path, *, measured_on: Path | None, published
     training: a folder of ``netcodecs.training.progressive``. measured_on: test pictures for the card's second table
     (left out if None); published: folder of published curves to set beside them.
     """
-    backbone, facts = averaged(training / "latest.safetensors")
+    backbone, facts = averaged(training / LATEST)
     method = method_named(facts["recipe"]["method"])
     weights.parent.mkdir(parents=True, exist_ok=True)
     save_weights(weights, backbone, method.name)
@@ -118,7 +120,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--measure", type=Path, help="folder of test pictures for the card")
     parser.add_argument("--published", type=Path, help="folder of published rate-distortion curves (JSON)")
     parser.add_argument("--notes", default="", help="a sentence about the run that its files don't tell")
+    parser.add_argument(
+        "--transforms", type=Path, help="resicomp: the run's --transforms, if its checkpoint lacks them"
+    )
+    parser.add_argument("--values-from", type=Path, help="resicomp: folder of a second run, whose Transformer conceals")
     given = parser.parse_args(arguments)
+    if "method" not in load_tensors(given.training / LATEST)[1].get("recipe", {}):
+        from netcodecs.training.masked.export import export as export_resicomp
+
+        if given.measure is not None or given.published is not None:
+            raise InputError("--measure and --published are for the channel-progressive family", hint="leave them out")
+        others = {"transforms": given.transforms, "values_from": given.values_from, "notes": given.notes}
+        export_resicomp(given.training, given.weights, **others)
+        return
     export(given.training, given.weights, measured_on=given.measure, published=given.published, notes=given.notes)
 
 
