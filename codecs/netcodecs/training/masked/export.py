@@ -101,7 +101,7 @@ def _trained(one: Averaged) -> str:
     return (
         f"{facts['pictures']} photos ({facts['megapixels']:.0f} megapixels), {facts['steps']:,} steps of "
         f"{recipe.batch} crops of {side}², {facts['active_s'] / 3600:.2f} hours of work on "
-        f"{facts.get('hardware', _UNKNOWN)}; {facts.get('skipped', 0)} steps skipped as spikes. "
+        f"{facts.get('hardware', _UNKNOWN)}; {facts.get('skipped', 'no count of')} steps skipped as spikes. "
         f"Start: {facts.get('start', 'nothing')}. Learning rate {recipe.rate:g}, λ from {recipe.lambdas[0]:g} to "
         f"{recipe.lambdas[1]:g}, α = {recipe.alpha:g}, heads: {recipe.heads}"
         + (f"; transforms too, at {recipe.transforms_rate:g}" if recipe.transforms_too else "")
