@@ -88,7 +88,10 @@ def draw(numbers: pd.DataFrame) -> Figure:
             spread = np.maximum(np.stack([psnr - low, high - psnr]), 0)  # two ways of summing may differ by 1e-15
             panel.errorbar(rate + aside, psnr, spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=1.8)
             panel.plot(rate + aside, psnr, label=scheme, **look.line)
-        _draw_published(panel, published[published["condition"] == condition], here, thin)
+        _draw_published(panel, published[published["condition"] == condition], numbers, thin)
+    for scheme in dict.fromkeys(published["scheme"]):  # named once, whatever panels they are in
+        look = thin[scheme]
+        panels[0, 0].plot([], [], label=scheme, color=look.colour, linestyle=look.dashes, linewidth=0.8)
     for panel in list(panels.flat)[len(conditions) :]:
         panel.set_visible(False)
     for column in range(columns):  # the lowest visible panel of a column carries the ticks
@@ -116,7 +119,7 @@ def _draw_published(panel: Axes, theirs: pd.DataFrame, ours: pd.DataFrame, style
         look = style[scheme]
         curve = theirs[theirs["scheme"] == scheme].sort_values("bpp")
         rate, psnr = curve["bpp"].to_numpy(dtype=float), curve["psnr_db"].to_numpy(dtype=float)
-        panel.plot(rate, psnr, label=scheme, color=look.colour, linestyle=look.dashes, linewidth=0.8, zorder=1)
+        panel.plot(rate, psnr, color=look.colour, linestyle=look.dashes, linewidth=0.8, zorder=1)
         inside = np.clip([low, high], rate[0], rate[-1])
         ends += np.interp(inside, rate, psnr).tolist() if inside[0] < inside[1] else []
     margin = 0.04 * (max(ends) - min(ends))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from typing import TYPE_CHECKING, Any
 
 from netsim.figures.style import INK, styled
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw", "numbers"]
+
+_TINTS = ("#9fc4de", "#d3e4f0")  # light enough for print on them
 
 
 def numbers(sizes: pd.DataFrame) -> pd.DataFrame:
@@ -48,14 +49,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
 def _bar(axes: Axes, line: int, packets: pd.DataFrame) -> None:
     start, total = 0.0, float(packets["bpp"].sum())
     for row in packets.sort_values("packet").to_dict("records"):
-        colour = INK if row["protected"] else _shade(int(row["packet"]))
+        colour = INK if row["protected"] else _TINTS[int(row["packet"]) % 2]
         axes.barh(line, row["bpp"], left=start, height=0.74, color=colour, edgecolor="white", linewidth=0.6)
         held = row["bytes"] if row["tokens"] != row["tokens"] else row["tokens"]
         if not row["protected"] and row["bpp"] > 0.035 * total:
             axes.text(start + row["bpp"] / 2, line, f"{held:.0f}", ha="center", va="center", fontsize=7)
         start += row["bpp"]
-
-
-def _shade(packet: int) -> tuple[float, float, float]:
-    """Light enough for print on it; neighbours differ in tone, so that grey print will do."""
-    return colorsys.hls_to_rgb((0.57 + 0.381966 * packet) % 1, 0.84 if packet % 2 else 0.72, 0.55)

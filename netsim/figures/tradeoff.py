@@ -40,10 +40,14 @@ def _note(numbers: pd.DataFrame, shown: pd.DataFrame) -> str:
     first = numbers.iloc[0]
     left = [name for name in numbers["scheme"] if name not in set(shown["scheme"])]
     notes = [
-        f"PSNR: mean over {first['channels']} channels and {first['low_bpp']:g}–{first['high_bpp']:g} bit/pixel;",
+        f"PSNR: mean over {_channels(first['channels'])}, {first['low_bpp']:g}–{first['high_bpp']:g} bit/pixel;",
         f"a slot without a picture counts as {first['failure_db']:g} dB.",
         "Exact." if set(numbers["engine"]) == {"exact"} else "Bars: 95 % interval.",
     ]
     return " ".join(
         notes + ([f"Left out, as no curve in that range or no BD-rate: {', '.join(left)}."] if left else [])
     )
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} channels"
