@@ -1,0 +1,343 @@
+"""``resicomp`` in packets: contract in all modes, losses, damage, rates, own matrices, settings."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from netcodecs.resicomp import betas
+from netcodecs.resicomp.codec import BETA, ResiComp, ResiCompSettings, usual_beta
+from netcodecs.resicomp.coder import layout_of, rounds
+from netcodecs.resicomp.mixture import log_likelihood
+from netcodecs.resicomp.modes import MODES, context_matrix
+from netcodecs.resicomp.packets import Head, read_head, read_slice, sound, write_head, write_slice
+from netcodecs.resicomp.weights import Weights, load_weights
+
+from netsim import conformance
+from netsim.codec import Image, OperatingPoint, Stream, create_codec
+from netsim.conformance import check_codec
+from netsim.errors import InputError
+from netsim.metrics.psnr import psnr_db
+
+QUALITY = OperatingPoint("quality", 2)
+
+
+def codec_of(weights: Path, **settings: object) -> ResiComp:
+    codec = create_codec("resicomp", {"slices": 5, "weights": weights, **settings})
+    assert isinstance(codec, ResiComp)
+    return codec
+
+
+@pytest.fixture(scope="module")
+def codec(tiny: Path) -> ResiComp:
+    return codec_of(tiny, mode="MDC-2")
+
+
+@pytest.fixture(scope="module")
+def stream(codec: ResiComp, picture: Image) -> Stream:
+    return codec.encode(picture, QUALITY)
+
+
+def masks_of(*rows: str) -> np.ndarray:
+    return np.array([[c == "1" for c in row] for row in rows])
+
+
+def with_payload(stream: Stream, place: int, payload: bytes) -> Stream:
+    packets = list(stream.packets)
+    packets[place] = replace(packets[place], payload=payload)
+    return replace(stream, packets=tuple(packets))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_keeps_the_contract(tiny: Path, picture: Image, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new process, which takes seconds to load torch, once for all modes."""
+    if mode != "TwoLoop":
+        monkeypatch.setattr(conformance, "_packets_elsewhere", lambda case: conformance._digest(case.stream))
+    results = check_codec(codec_of(tiny, mode=mode, slices=4), [picture[:40, :50]], [QUALITY])
+    assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []
+
+
+def test_slices_are_as_long_as_the_network_says(tiny: Path, loaded: Weights, codec: ResiComp, picture: Image) -> None:
+    """Within 1 % + 8 bytes of the entropy under the trained network as it is, in floating point, slice by slice."""
+    networks, network = codec.networks, load_weights(tiny).network.double()
+    for mode in ("LC", "SLC"):
+        stream = codec_of(tiny, mode=mode).encode(picture, QUALITY)
+        layout = layout_of(read_head(stream.packets[0].payload, len(stream)))
+        symbols, rate = networks.symbols(networks.analyse(picture), 2.0), networks.rate(2.0)
+        grown = np.pad(symbols / rate.steps, ((0, -symbols.shape[0] % 4), (0, -symbols.shape[1] % 4), (0, 0)))
+        for number, cells in enumerate(layout.cells):
+            known = np.zeros(grown.shape[:2], bool)
+            known[: symbols.shape[0], : symbols.shape[1]] = layout.known(layout.contexts[number])
+            with torch.no_grad():
+                told = torch.tensor([rate.log_rate], dtype=torch.float64)
+                hidden = network.hidden(torch.from_numpy(grown)[None], torch.from_numpy(known)[None], told)
+                rows, columns = np.divmod(cells, symbols.shape[1])
+                logits, means, scales = network.densities(hidden[0, rows, columns])
+            steps, chosen = torch.from_numpy(rate.steps), torch.from_numpy(symbols[rows, columns])
+            estimate = -float(log_likelihood(chosen, logits, means * steps, scales * steps).sum()) / np.log(2) / 8
+            assert abs(len(stream.packets[number + 1].payload) - estimate) < 0.01 * estimate + 8
+
+
+def test_losses_are_what_the_mode_says(codec: ResiComp, stream: Stream) -> None:
+    """MDC-2 with 5 slices: 3 and 5 need 1, 4 needs 2; a packet that is of no use changes nothing."""
+    assert stream.protected.tolist() == [True] + [False] * 5
+    masks = masks_of("111111", "101111", "110111", "100101", "011111", "100000")
+    usable = masks_of("111111", "101010", "110101", "000000", "000000", "000000")
+    assert codec.usable(stream, masks).tolist() == usable.tolist()
+    shown = codec.decode(stream, masks_of("111111", "101111", "101010", "110111"))
+    assert np.array_equal(shown[1], shown[2])
+    assert len({p.tobytes() for p in shown}) == 3
+    with pytest.raises(InputError, match="no slice is usable"):
+        codec.decode(stream, masks_of("100101"))
+
+
+def test_every_symbol_agrees_whatever_the_threads_and_the_batch(
+    codec: ResiComp, tiny: Path, picture: Image, threads: None
+) -> None:
+    for mode in ("LC", "MDC-2", "ISC"):
+        torch.set_num_threads(1)
+        sender, receiver = codec_of(tiny, mode=mode), codec_of(tiny, mode=mode)
+        stream = sender.encode(picture, QUALITY)
+        expected = codec.networks.symbols(codec.networks.analyse(picture), 2.0)
+        torch.set_num_threads(2)
+        payloads = [p.payload for p in stream.packets]
+        head = read_head(payloads[0], len(payloads))
+        for wanted in (masks_of("11111")[0], masks_of("10100")[0]):  # the latter: other batches than the sender's
+            layout = layout_of(head)
+            usable = wanted & codec_of(tiny, mode=mode).usable(stream, np.concatenate([[True], wanted]))[1:]
+            receiver._found = type(receiver._found)()
+            symbols = receiver._decoded(head, layout, payloads, usable)
+            for number in np.flatnonzero(usable):
+                cells = np.unravel_index(layout.cells[number], layout.slices.shape)
+                assert np.array_equal(symbols[cells], expected[cells])
+
+
+def test_entropy_decoding_is_done_once(tiny: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many masks, in one call or in several; and not for another stream's."""
+    receiver = codec_of(tiny, mode="MDC-2")
+    decoded = []
+    import netcodecs.resicomp.coding as coding
+
+    plain = coding.decode
+    monkeypatch.setattr(coding, "decode", lambda *given: decoded.append(1) or plain(*given))
+    some, rest = masks_of("110100", "110000"), masks_of("111111", "101010", "110101")
+    first = receiver.decode(stream, some)
+    assert len(decoded) == 2
+    receiver.decode(stream, rest)
+    assert len(decoded) == 5
+    assert np.array_equal(receiver.decode(stream, some), first)
+    assert len(decoded) == 5
+    other = with_payload(stream, 1, b"noise")
+    assert np.array_equal(receiver.decode(other, masks_of("111111")), codec_of(tiny).decode(stream, masks_of("101010")))
+    assert len(decoded) > 5
+
+
+def test_concealment_is_a_setting(tiny: Path, separate: Path, picture: Image, stream: Stream) -> None:
+    """The same packets; other pictures where something is lost, the same where nothing is."""
+    kinds = [codec_of(tiny, mode="MDC-2", conceal=kind) for kind in ("plc", "mean", "zero")]
+    kinds.append(codec_of(separate, mode="MDC-2"))
+    assert all(kind.encode(picture, QUALITY).packets == stream.packets for kind in kinds)
+    lost = [kind.decode(stream, masks_of("101010"))[0].tobytes() for kind in kinds]
+    assert len(set(lost)) == 4
+    assert len({kind.decode(stream, masks_of("111111"))[0].tobytes() for kind in kinds}) == 1
+    assert " conceal=mean " in kinds[1].label
+    assert kinds[3].parameters > kinds[0].parameters
+    assert kinds[0].networks is kinds[1].networks
+
+
+def test_own_matrix(tiny: Path, codec: ResiComp, picture: Image) -> None:
+    rows = [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
+    own = create_codec("resicomp", {"mode": rows, "weights": tiny})
+    as_text = create_codec("resicomp", {"mode": "000/100/100", "weights": tiny})
+    assert isinstance(own, ResiComp)
+    assert own.settings.model_dump(mode="json")["mode"] == "000/100/100"
+    assert own.label.split()[1].startswith("own-")
+    assert own.label == as_text.label
+    stream = own.encode(picture[:40, :50], QUALITY)
+    assert stream.packets == as_text.encode(picture[:40, :50], QUALITY).packets
+    assert own.usable(stream, masks_of("1101", "1011")).tolist() == masks_of("1101", "0000").tolist()
+    assert codec.decode(stream, masks_of("1101")).shape == (1, 40, 50, 3)  # what it was coded with stands in the head
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "key"),
+    [
+        ({"mode": [[0, 0, 0], [1, 0, 0], [0, 1, 0]]}, "slice 3 is predicted from slice 2", ("mode", 2, 0)),
+        ({"mode": [[0, 1], [0, 0]]}, "predicted from slice 2, which comes later", ("mode", 0, 1)),
+        ({"mode": [[0, 0], [2, 0]]}, "2 in row 2, column 1", ("mode", 1, 0)),
+        ({"mode": 7}, "7 is no matrix", ("mode",)),
+        ({"mode": [[0]], "slices": 3}, "1 rows for 3 slices", ("mode",)),
+        ({"mode": "MDC"}, "no context mode `MDC`", ("mode",)),
+        ({"beta": 2.21}, "beta = 2.21", ("beta",)),
+        ({"slices": 0}, "slices = 0", ()),
+        ({"weights": Path("none.safetensors")}, "no weights at none", ()),
+    ],
+)
+def test_wrong_settings_are_refused(tiny: Path, settings: dict, message: str, key: tuple) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        create_codec("resicomp", {"weights": tiny, **settings})
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (17, 33), (64, 100)])
+def test_any_size(tiny: Path, picture: Image, height: int, width: int) -> None:
+    image = np.ascontiguousarray(np.tile(picture, (1, 2, 1))[:height, :width])
+    codec = codec_of(tiny, slices=1 if height == 1 else 6)
+    stream = codec.encode(image, QUALITY)
+    assert codec.decode(stream, np.ones((1, len(stream)), bool)).shape == (1, height, width, 3)
+    many = codec_of(tiny, slices=29)
+    with pytest.raises(InputError, match="29 slices for"):
+        many.encode(image[:60, :60], QUALITY)
+
+
+def test_rates(tiny: Path, picture: Image) -> None:
+    codec = codec_of(tiny, mode="SLC")
+    low, high = (codec.encode(picture, OperatingPoint("quality", q)) for q in (0.6, 3))
+    assert low.bpp < high.bpp
+    target = (low.bpp * high.bpp) ** 0.5
+    assert codec.encode(picture, OperatingPoint("bpp", target)).bpp == pytest.approx(target, rel=0.02)
+    with pytest.raises(InputError, match="can't be reached"):
+        codec.encode(picture, OperatingPoint("bpp", 0.5 * low.bpp))
+    with pytest.raises(InputError, match=r"quality 0\.1") as caught:
+        codec.encode(picture, OperatingPoint("quality", 0.1))
+    assert "0.541" in caught.value.hint
+
+
+def test_a_packet_limit_says_how_many_slices_would_do(tiny: Path, picture: Image) -> None:
+    codec = codec_of(tiny, mode="ISC", slices=2)
+    largest = int(codec.encode(picture, QUALITY).sizes_bytes.max())
+    with pytest.raises(InputError, match="2 slices, whose largest has") as caught:
+        codec.encode(picture, QUALITY, largest // 3)
+    slices = int(caught.value.hint.split("slices: ")[1].split("`")[0])
+    assert codec_of(tiny, mode="ISC", slices=slices).encode(picture, QUALITY, largest // 3).sizes_bytes.max() > 0
+
+
+def mutated(payload: bytes, kind: int, rng: np.random.Generator) -> bytes:
+    where = int(rng.integers(len(payload)))
+    if kind == 0:
+        return payload[:where] + bytes([payload[where] ^ int(rng.integers(1, 256))]) + payload[where + 1 :]
+    return payload[:where] if kind == 1 else rng.bytes(where)
+
+
+def test_ten_thousand_mutations_are_losses(codec: ResiComp, stream: Stream) -> None:
+    """Flipped bytes, cuts, noise: the packet counts as lost, and the picture is that of the loss."""
+    rng = np.random.default_rng(0)
+    everything = np.ones((1, len(stream)), bool)
+    lost = [codec.usable(stream, everything & (np.arange(len(stream)) != victim)) for victim in range(len(stream))]
+    for trial in range(10_000):
+        victim = trial % len(stream)
+        damaged = with_payload(stream, victim, mutated(stream.packets[victim].payload, trial % 3, rng))
+        assert np.array_equal(codec.usable(damaged, everything), lost[victim])
+        if trial % 500 < len(stream) and victim:
+            assert np.array_equal(codec.decode(damaged, everything), codec.decode(stream, lost[victim]))
+        elif trial % 500 == 0:
+            with pytest.raises(InputError, match="head is damaged or missing"):
+                codec.decode(damaged, everything)
+
+
+def test_noise_under_a_true_checksum_is_a_picture_or_refused(codec: ResiComp, stream: Stream) -> None:
+    """As nobody's encoder made it: past every checksum, into the range decoder and the head's reader."""
+    rng = np.random.default_rng(1)
+    start = stream.packets[0].payload
+    everything = np.ones((1, len(stream)), bool)
+    for trial in range(60):
+        victim = 1 + trial % (len(stream) - 1)
+        noise = mutated(read_slice(stream.packets[victim].payload), trial % 3, rng)
+        damaged = with_payload(stream, victim, write_slice(noise, start, victim))
+        with suppress(InputError):
+            assert codec.decode(damaged, everything).shape == (1, 64, 70, 3)
+    heads = 0
+    for trial in range(3000):
+        body = mutated(start[:-4], trial % 3, rng)
+        payload = write_slice(body, bytes(4), 0)
+        assert sound([payload]).all() == bool(body)
+        try:
+            heads += read_head(payload, len(stream)).contexts.shape == (5, 5)
+        except InputError:
+            continue
+    assert 0 < heads < 3000
+
+
+@pytest.mark.parametrize("mode", [*MODES, "MDC-6", "MDC-7", ((0, 0, 0), (1, 0, 0), (0, 0, 0))])
+def test_heads_come_back(mode: object) -> None:
+    for beta in (2.2, 0.0, -1.35):
+        head = Head(1080, 1920, 2.25, 3, beta, mode)  # type: ignore[arg-type]
+        back = read_head(write_head(head), 4)
+        assert replace(back, beta=beta) == head
+        assert back.beta == pytest.approx(beta)
+        assert np.array_equal(back.contexts, context_matrix(mode, 3))  # type: ignore[arg-type]
+
+
+def test_betas_make_packets_alike(
+    tiny: Path, picture: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image as PillowImage
+
+    PillowImage.fromarray(picture).save(tmp_path / "one.png")
+    out = tmp_path / "betas.csv"
+    betas.main(["--images", str(tmp_path), "--weights", str(tiny), "--slices", "3", "--out", str(out)])
+    rows = list(csv.DictReader(out.open()))
+    assert [row["mode"] for row in rows] == list(MODES)
+    assert "bits of a token" in capsys.readouterr().out
+    bits = 100 - 60 * betas.SHARES
+    for mode in ("LC", "MDC-3"):
+        beta, off = betas.best_beta(mode, 10, 1536, bits)
+        sizes = layout_sizes(mode, beta, bits)
+        assert betas.spread(sizes) == pytest.approx(off, abs=1e-5)
+        assert all(off <= betas.spread(layout_sizes(mode, other, bits)) + 1e-5 for other in (0, beta / 2, beta + 1))
+    assert usual_beta([[0]]) == BETA
+
+
+def layout_sizes(mode: str, beta: float, bits: np.ndarray) -> np.ndarray:
+    """Bits of each packet of a Kodak picture, token by token."""
+    head = Head(512, 768, 2.0, 10, beta, mode)
+    layout = layout_of(head)
+    shares = [layout.known(row).mean() for row in layout.contexts]
+    return np.array([len(c) * np.interp(s, betas.SHARES, bits) for c, s in zip(layout.cells, shares, strict=True)])
+
+
+def test_slices_with_the_same_contexts_take_one_pass(codec: ResiComp, picture: Image) -> None:
+    networks = codec.networks
+    layout = layout_of(Head(64, 70, 2.0, 5, 2.2, "SLC"))
+    symbols = networks.symbols(networks.analyse(picture), 2.0)
+    together = dict(rounds(networks, layout, symbols, 2.0))
+    for number in (2, 4):
+        wanted = np.arange(5) == number
+        alone = dict(rounds(networks, layout, symbols, 2.0, wanted))
+        assert np.array_equal(alone[number].means, together[number].means)
+        assert np.array_equal(alone[number].scales, together[number].scales)
+
+
+def test_other_files_are_no_weights(tmp_path: Path, picture: Image, tiny: Path) -> None:
+    noise = tmp_path / "noise.safetensors"
+    noise.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="is no safetensors file"):
+        codec_of(noise).encode(picture, QUALITY)
+    shown = codec_of(tiny)
+    assert shown.fingerprint["weights"] != codec_of(noise).fingerprint["weights"]
+
+
+def test_torch_waits_for_the_first_picture(tiny: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from netcodecs.resicomp.codec import ResiComp, ResiCompSettings; "
+        f"codec = ResiComp(ResiCompSettings(mode='ISC', weights=Path({str(tiny)!r}))); codec.fingerprint; codec.label; "
+        "print('torch' in sys.modules, 'constriction' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_settings_are_plain_and_come_back(tiny: Path, picture: Image) -> None:
+    codec = ResiComp(ResiCompSettings(mode=((0, 0), (1, 0)), weights=tiny))
+    again = create_codec("resicomp", codec.settings.model_dump(mode="json"))
+    hash(tuple(codec.settings.model_dump(mode="json").items()))
+    assert again.encode(picture[:32, :32], QUALITY).packets == codec.encode(picture[:32, :32], QUALITY).packets
+    everything = np.ones((1, 3), bool)
+    assert psnr_db(picture[:32, :32], again.decode(codec.encode(picture[:32, :32], QUALITY), everything))[0] > 15
