@@ -54,14 +54,14 @@ _PACKET_BYTES = 5  # checksum, and what the range coder adds
 
 class ResiCompSettings(CodecSettings):
     """mode: LC, TwoLoop, MDC-2…5, LMDC, SLC, ISC, or an own context matrix: rows of 0 and 1, also as a text
-    (``000/100/110``). slices: how many, each a packet; an own matrix has as many as rows.
+    (``000/100/110``). slices: how many, each a packet; 10 if None, or as many as an own matrix has rows.
     beta: exponent of Eq. 10, a multiple of .05; the mode's own if None. conceal: what stands for lost tokens: the
     Transformer's guess (``plc``), the mixtures' ``mean``, or ``zero``. weights: those that ship if None.
     device: where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
     """
 
     mode: Any = "LC"
-    slices: int = Field(default=SLICES, ge=1, le=MOST_SLICES)
+    slices: int | None = Field(default=None, ge=1, le=MOST_SLICES)
     beta: float | None = None
     conceal: Literal["plc", "mean", "zero"] = "plc"
     weights: Path | None = None
@@ -142,8 +142,9 @@ class ResiComp(Codec):
 
     @property
     def _slices(self) -> int:
-        own = isinstance(self._mode, Sequence) and not isinstance(self._mode, str)
-        return len(self._mode) if own and "slices" not in self.settings.model_fields_set else self.settings.slices
+        if self.settings.slices is not None:
+            return self.settings.slices
+        return len(self._mode) if isinstance(self._mode, Sequence) and not isinstance(self._mode, str) else SLICES
 
     @property
     def _beta(self) -> float:
