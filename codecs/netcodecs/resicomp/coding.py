@@ -169,7 +169,7 @@ def coded_bits(numbers: Ints, mixtures: Mixtures) -> Floats:
 
     >>> one = Mixtures(np.ones((1, 3)), np.zeros((1, 3)), np.ones((1, 3)))
     >>> coded_bits(np.array([0, 1, -20]), one).round(2)
-    array([ 1.38,  2.05, 23.43])
+    array([ 1.38,  2.05, 24.22])
     """
     bits = np.zeros(len(numbers))
 
