@@ -25,15 +25,18 @@ def published_curves(recipe: Recipe) -> pd.DataFrame:
     """
     import pandas as pd
 
+    rows: list[list[object]] = []
+    columns = ["channel", "scheme", "operating_point", "bpp", "psnr_db"]
+    if recipe.curves is None:
+        return pd.DataFrame(rows, columns=columns)
     table = published_table(recipe, recipe.curves)
-    rows = []
     for (channel, scheme), _ in table.groupby(["condition", "scheme"], sort=False):
         for point, values in published_points(recipe, table, str(channel), str(scheme)).items():
             missing = {"bpp", "psnr_db"} - set(values)
             if missing:
                 raise InputError(f"`{recipe.curves}`: point {point} of {scheme} has no {missing.pop()}")
             rows.append([str(channel), f"{scheme}{MARK}", point, values["bpp"], values["psnr_db"]])
-    return pd.DataFrame(rows, columns=["channel", "scheme", "operating_point", "bpp", "psnr_db"])
+    return pd.DataFrame(rows, columns=columns)
 
 
 def compare_bd_rates(recipe: Recipe, rates: pd.DataFrame) -> pd.DataFrame:
