@@ -275,6 +275,11 @@ class ResiComp(Codec):
         known, size = layout.known(used[:, 1:]), (head.height, head.width)
         return self.networks.pictures(symbols, known, head.quality, size, self.settings.conceal)[which.reshape(-1)]
 
+    def token_packets(self, stream: Stream) -> Ints:
+        """Which packet each token of the latent is in, int64 (h/16, w/16)."""
+        payloads = [packet.payload for packet in stream.packets]
+        return layout_of(read_head(payloads[0], len(payloads))).slices + 1
+
     def _decoded(self, head: Head, layout: Layout, payloads: Sequence[bytes], wanted: BoolArray) -> Ints:
         """Symbols of the wanted slices in their places, int64 (h, w, C); what the last call found of the same stream
         is not decoded again."""
