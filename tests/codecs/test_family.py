@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from netcodecs.compressai_import import compressai
+from netcodecs.progressive.aggregation import MaskConditionalAggregation
 from netcodecs.progressive.backbone import Backbone, widen
 from netcodecs.progressive.codec import ChannelProgressive, _present
 from netcodecs.progressive.methods import METHODS, shipped_weights
@@ -34,10 +35,20 @@ def weights(started: Backbone, crops: Tensor, tmp_path_factory: pytest.TempPathF
     for method in METHODS.values():
         network = begun(started, method, crops.split(4))
         if network.aggregation is not None:
-            with torch.no_grad():
-                network.aggregation.fusion.weight[:, -4:] += 1.0
+            _hear_every_loss(network.aggregation)
         save_weights(folder / f"{method.name}.safetensors", network, method.name)
     return folder
+
+
+@torch.no_grad()
+def _hear_every_loss(aggregation: MaskConditionalAggregation) -> None:
+    """Its first feature counts what is lost at a place, and goes into all that it passes on."""
+    for layer, weight in ((aggregation.first, -1.0), (aggregation.second, 0.1)):
+        layer.weight[0] = 0.0
+        layer.weight[0, : layer.weight.shape[1] if weight < 0 else 1, 1, 1] = weight
+        assert layer.bias is not None
+        layer.bias[0] = float(layer.weight.shape[1]) if weight < 0 else 0.0
+    aggregation.fusion.weight[:, -4] += 1.0
 
 
 @pytest.fixture(scope="module")
