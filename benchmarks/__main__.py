@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import closed_forms, learned, memory, sampling, sweep, transport
+from benchmarks import closed_forms, learned, memory, resicomp, sampling, sweep, transport
 from benchmarks.page import table, write_page
 from benchmarks.result import Result
 
@@ -20,9 +20,10 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "reweighting": closed_forms.reweighting,
     "sweep": sweep.decode_sweep,
     "learned": learned.learned_codecs,
+    "resicomp": resicomp.resicomp,
     "memory": memory.long_sweep,
 }
-SLOW = {"learned", "memory", "sweep"}
+SLOW = {"learned", "memory", "resicomp", "sweep"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from skimage import data
 from benchmarks.result import Result, rivals_s
 from netsim.codec import OperatingPoint, create_codec
 
-__all__ = ["learned_codecs"]
+__all__ = ["QUALITY", "learned_codecs", "one_thread"]
 
 QUALITY, MASKS, LOSS_RATE = 2.0, 64, 0.2
 ROUNDS = 5
@@ -24,13 +23,16 @@ def learned_codecs() -> list[Result]:
     import torch
 
     picture = np.ascontiguousarray(data.coffee()[:384, :576])
-    with _one_thread(torch), torch.no_grad():
+    with one_thread(), torch.no_grad():
         results = [line for name in ("mbt-mean", "scr-mca-ge") for line in _against_compressai(name, picture)]
         return [*results, _masks(picture)]
 
 
 @contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Torch on one thread for a while."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
