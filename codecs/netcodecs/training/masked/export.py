@@ -139,7 +139,7 @@ Photographs only; λ outside {recipe.lambdas[0]:g}…{recipe.lambdas[1]:g} is re
 
 **To go on training:**
 
-    netsim train resicomp --start codecs/netcodecs/weights/resicomp.safetensors \\
+    netsim train resicomp --start codecs/netcodecs/weights/resicomp-compact.safetensors \\
         --images PHOTOS --validation HELD_OUT --hours 8 --out runs/resicomp
 """
 
