@@ -73,16 +73,16 @@ def test_rearranged_latent_gives_the_baselines_picture(started: Backbone, pictur
 def test_aggregation_begins_by_passing_on_what_arrived(
     name: str, started: Backbone, picture: Tensor, crops: list[Tensor]
 ) -> None:
-    """As many channels as its outputs have room for; all but exactly, since the mask's features are not quite zero."""
+    """As many channels as its outputs have room for; not exactly, since one output of GELU is not quite straight."""
     ordered, network = (begun(started, METHODS[n], crops) for n in ("progdtd", name))
     gain, inverse = ordered.gains(LAMBDA)
     first = ordered.analysed(picture, gain)
-    first[:, M // 2 - GUESSED :] = 0
+    first[:, M - 3 * GUESSED :] = 0
     ones = torch.ones_like(first)
     expected = ordered.synthesised(first, ones, inverse)
     found = network.synthesised(rearranged(first) if network.scr else first, ones, inverse)
-    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
-    assert _psnr_db(found, picture) == pytest.approx(_psnr_db(expected, picture), abs=1e-3)
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
+    assert _psnr_db(found, picture) == pytest.approx(_psnr_db(expected, picture), abs=0.02)
 
 
 @torch.no_grad()

@@ -147,9 +147,9 @@ def first_pieces(channel_bits: NDArray[np.float64], rows: int, limit_bytes: int,
     the same is cut by :func:`halves`.
 
     >>> bits = np.array([200.0, 200.0, 200.0, 100.0, 200.0, 200.0])
-    >>> [(p.first, p.last) for p in first_pieces(bits, 4, 100)]
+    >>> [(p.first, p.last) for p in first_pieces(bits, 4, 90)]
     [(0, 3), (3, 6)]
-    >>> [[(p.first, p.last) for p in first_pieces(bits, 4, 125, group)] for group in (0, 4)]
+    >>> [[(p.first, p.last) for p in first_pieces(bits, 4, 110, group)] for group in (0, 4)]
     [[(0, 4), (4, 6)], [(0, 3), (3, 6)]]
     """
     room = 8 * (limit_bytes - 2 - _CRC.size - _CODER_BYTES)
