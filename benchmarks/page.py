@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from netsim.machine import processor_name
+
 __all__ = ["machine", "table", "write_page"]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -40,17 +42,8 @@ def _number(value: float) -> str:
 def machine() -> str:
     """The hardware that the numbers come from, as the system tells it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (
-        f"{_processor()}, {cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown processor"
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{processor_name()}, {cores} cores, {system}, Python {platform.python_version()}"
 
 
 def write_page(results: Sequence[Mapping[str, Any]]) -> Path:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.figures.style import GRID, INK, MUTED, legend, looks, styled
+from netsim.figures.panels import show_picture
+from netsim.figures.style import GRID, MUTED, legend, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -56,19 +56,19 @@ def draw_shots(original: NDArray[np.uint8], shots: Sequence[Any]) -> Figure:
     columns = [shot for shot in shots if shot.scheme == schemes[0]]
     masked = [shot.lost for shot in columns] if all(shot.lost is not None for shot in columns) else []
     rows = 2 * len(schemes) + bool(masked)
-    height, width = original.shape[:2]
+    size = height, width = original.shape[0], original.shape[1]
     tall = (_WIDTH - 0.4) / len(columns) * height / width + _CAPTION
     near = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     figure = Figure(figsize=(_WIDTH, tall * rows), layout=near)
     panels = figure.subplots(rows, len(columns), squeeze=False)
     for panel, lost in zip(panels[0], masked, strict=False):
-        _show(panel, _tiles(lost), (height, width))
+        show_picture(panel, _tiles(lost), size, "nearest")
     for number, scheme in enumerate(schemes):
         lines = panels[bool(masked) + 2 * number :][:2]
         mine = [shot for shot in shots if shot.scheme == scheme]
         for above, below, shot in zip(*lines, mine, strict=True):
-            _show(above, shot.picture, (height, width))
-            _show(below, _error(original, shot.picture), (height, width))
+            show_picture(above, shot.picture, size)
+            show_picture(below, _error(original, shot.picture), size)
             above.set_xlabel("no picture" if shot.picture is None else f"{shot.psnr_db:.2f} dB")
         lines[0][0].set_ylabel(scheme)
         lines[1][0].set_ylabel("error")
@@ -92,16 +92,3 @@ def _error(original: NDArray[np.uint8], picture: NDArray[np.uint8] | None) -> ND
     error = np.abs(original.astype(np.int16) - picture).mean(axis=2)
     level = 255 * (1 - np.minimum(error / _ERROR_RANGE, 1))
     return np.repeat(level.astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _show(panel: Axes, picture: NDArray[np.uint8] | None, size: tuple[int, int]) -> None:
-    blank = picture is None
-    shown = np.full((*size, 3), 235, np.uint8) if picture is None else picture
-    panel.imshow(shown, interpolation="nearest", extent=(0, size[1], size[0], 0))
-    if blank:
-        panel.text(0.5, 0.5, "no picture", transform=panel.transAxes, ha="center", va="center", color=INK)
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(visible=False)
-    for spine in panel.spines.values():
-        spine.set_visible(False)

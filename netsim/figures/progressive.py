@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.figures.style import MUTED, Look, legend, looks, styled
+from netsim.figures.panels import show_picture
+from netsim.figures.style import Look, legend, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,22 +44,11 @@ def draw_pictures(numbers: pd.DataFrame, pictures: Mapping[tuple[str, int], NDAr
         line[0].set_ylabel(f"{scheme}\n{mine[0]['bpp']:.3f} bit/pixel", fontsize=9.5, fontweight="bold")
         last = int(numbers.loc[numbers["scheme"] == scheme, "packet"].max())
         for panel, row in zip(line, mine, strict=False):
-            _picture(panel, pictures[scheme, int(row["packet"])], (height, width))
+            show_picture(panel, pictures[scheme, int(row["packet"])], (height, width))
             panel.set_xlabel(_caption(row, last), fontsize=9)
         for panel in line[len(mine) :]:
             panel.set_visible(False)
     return figure
-
-
-def _picture(panel: Axes, picture: NDArray[np.uint8] | None, size: tuple[int, int]) -> None:
-    panel.imshow(np.full((*size, 3), 235, np.uint8) if picture is None else picture, interpolation="antialiased")
-    if picture is None:
-        panel.text(0.5, 0.5, "no picture", transform=panel.transAxes, ha="center", va="center", color=MUTED)
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(visible=False)
-    for spine in panel.spines.values():
-        spine.set_visible(False)
 
 
 def _caption(row: Mapping[Any, Any], last: int) -> str:

@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 from netsim.codec import Codec, create_codec
 from netsim.decoding.workshop import CodedPicture
 from netsim.errors import InputError, did_you_mean
+from netsim.machine import processor_name
 from netsim.metrics.intervals import Estimate, median_interval
 from netsim.recipes.compare import comparison
 from netsim.recipes.published import published_points, published_table
 from netsim.recipes.recipe import Recipe
-from netsim.runs.job import coded_picture
+from netsim.recipes.schemes import plan_schemes
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:
@@ -50,13 +50,12 @@ def measure_complexity(plan: Plan) -> list[Complexity]:
     anew, not taken from the store. Each time is the least of three. Raises InputError for a scheme with several
     operating points.
     """
-    chosen: dict[str, tuple[Codec, list[CodedPicture]]] = {}
-    for row in plan.rows:
-        for scheme in row.schemes:
-            pictures = [coded_picture(plan, row, image, scheme) for image in range(len(plan.image_names))]
-            if scheme.label in chosen and chosen[scheme.label][1] != pictures:
-                raise InputError(f"{scheme.label} has several operating points", hint="times are compared at one")
-            chosen[scheme.label] = (create_codec(scheme.codec.name, dict(scheme.codec.settings)), pictures)
+    chosen: dict[str, tuple[Codec, Sequence[CodedPicture]]] = {}
+    for one in plan_schemes(plan):
+        if one.label in chosen:
+            raise InputError(f"{one.label} has several operating points", hint="times are compared at one")
+        first = one.pictures[0]
+        chosen[one.label] = (create_codec(first.codec, dict(first.settings)), one.pictures)
     for codec, pictures in chosen.values():
         _times(codec, pictures[0])
     images, schemes = len(plan.image_names), list(chosen)
@@ -120,13 +119,4 @@ def hardware() -> str:
     """The processor, how many of its cores this process may use, and the system."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     plural = "" if cores == 1 else "s"
-    return f"{_processor()}, {cores} core{plural}, {platform.system()}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names and names[0] else platform.machine()
+    return f"{processor_name()}, {cores} core{plural}, {platform.system()}"

@@ -6,7 +6,7 @@ as near to that as a real stream can.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from netsim.decoding.workshop import CodedPicture, Workshop, mask_text
 from netsim.errors import InputError
 from netsim.metrics.intervals import Estimate, mean_interval
+from netsim.metrics.psnr import psnr_db
 from netsim.recipes.compare import comparison
 from netsim.recipes.published import published_points, published_table
 from netsim.recipes.recipe import Recipe
@@ -196,14 +197,13 @@ def _seen(label: str, shares: Sequence[float], shop: Workshop, picture: CodedPic
     usable = codec.usable(stream, masks)
     some = usable.any(axis=1)
     decoded = iter(codec.decode(stream, usable[some])) if some.any() else iter(())
-    texts = mask_text(usable)
-    known: Mapping[str, float] = {}
-    if some.any():
-        known = shop.qualities(picture, list(dict.fromkeys(t for t in texts if "1" in t)), ["psnr_db"])["psnr_db"]
     grid = token_packets(codec, stream)
+    seen = [next(decoded) if any_left else None for any_left in some]
+    original = picture.image.pixels()
+    psnr = [np.nan if one is None else float(psnr_db(original, one[None])[0]) for one in seen]
     return [
-        Shot(label, share, known.get(text, np.nan), next(decoded) if any_left else None, _gone(grid, mask))
-        for share, text, any_left, mask in zip(shares, texts, some, usable, strict=True)
+        Shot(label, share, quality, one, _gone(grid, mask))
+        for share, quality, one, mask in zip(shares, psnr, seen, usable, strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ from netsim.decoding.workshop import CodedPicture, Workshop, mask_text, masks_fr
 from netsim.errors import InputError
 from netsim.recipes.compare import comparison
 from netsim.recipes.recipe import Recipe
-from netsim.runs.job import coded_picture
+from netsim.recipes.schemes import plan_schemes
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:
@@ -71,18 +71,14 @@ def courses_of(recipe: Recipe, plan: Plan, shop: Workshop) -> list[Course]:
     Raises InputError if ``lost_of`` names a scheme that the plan lacks.
     """
     image = plan.image_names.index(recipe.image) if recipe.image in plan.image_names else 0
-    known: dict[tuple[str, str], tuple[str, CodedPicture]] = {}
-    for row in plan.rows:
-        for scheme in row.schemes:
-            coded = coded_picture(plan, row, image, scheme)
-            known.setdefault((scheme.label, scheme.operating_point), (scheme.label, coded))
-    labels = {label for label, _ in known.values()}
+    schemes = plan_schemes(plan)
+    labels = {scheme.label for scheme in schemes}
     for name in recipe.lost_of:
         if name not in labels:
             raise InputError(f"lost_of names `{name}`", hint="schemes of the scenario: " + ", ".join(sorted(labels)))
     return [
-        course_of(shop, coded, label, recipe.lost_of.get(label, recipe.lost), recipe.lost)
-        for label, coded in known.values()
+        course_of(shop, one.pictures[image], one.label, recipe.lost_of.get(one.label, recipe.lost), recipe.lost)
+        for one in schemes
     ]
 
 

@@ -9,21 +9,12 @@ import reedsolo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsim.codec import OperatingPoint, Packet, Stream
+from netsim.codec import Packet
 from netsim.errors import InputError
 from netsim.protection.base import NoProtection
 from netsim.protection.galois import inverse, parity_matrix, product
 from netsim.protection.reed_solomon import ReedSolomon, parity_for_share
-
-
-def stream_of(sizes, protected=(), seed=0):
-    rng = np.random.default_rng(seed)
-    packets = tuple(Packet(rng.bytes(size), i in protected) for i, size in enumerate(sizes))
-    return Stream(packets, (64, 64), OperatingPoint("bpp", 0.3))
-
-
-def payloads(stream):
-    return [packet.payload for packet in stream.packets]
+from tests.protection.laws import check_laws, payloads, stream_of
 
 
 @pytest.mark.parametrize(("n", "k"), [(10, 7), (10, 3), (10, 9), (2, 1), (255, 200)])
@@ -83,16 +74,7 @@ def test_recovery_reads_received_bytes_alone():
 )
 def test_recover_and_payloads_agree_and_are_monotone(shape, protection, random):
     stream = stream_of([size for size, _ in shape], [i for i, (_, mark) in enumerate(shape) if mark])
-    protected = protection.protect(stream)
-    n = len(protected.sent)
-    received = np.array([random.random() < 0.7 for _ in range(n)], dtype=bool)
-    recovered = protected.recover(received)
-    bytes_back = protected.recovered_payloads(received)
-    assert bytes_back == [p if there else None for p, there in zip(payloads(stream), recovered, strict=True)]
-    assert (recovered >= received[: len(stream)]).all()
-    one_more = received[None] | np.eye(n, dtype=bool)
-    assert (protected.recover(one_more) >= recovered).all()
-    assert protected.sent.sizes_bytes.max(initial=0) <= stream.sizes_bytes.max(initial=0) + protection.overhead_bytes
+    check_laws(protection, stream, random, 0.7)
 
 
 def test_protected_packets_pass_through_uncovered():

@@ -15,7 +15,7 @@ from netcodecs.progressive.weights import save_weights
 from netcodecs.resicomp.transformer import Size
 from netcodecs.resicomp.weights import load_weights
 from netcodecs.training import export, resicomp
-from netcodecs.training.checkpoint import load_tensors, save_tensors
+from netcodecs.training.checkpoint import load_tensors
 from netcodecs.training.masked.export import averaged
 from netcodecs.training.masked.trainer import NETWORK_SIZES, Trainer
 from PIL import Image
@@ -129,8 +129,6 @@ def test_run_is_never_overwritten_resumes_as_it_was_and_is_exported(capsys: pyte
     assert "goes on at step" in capsys.readouterr().out
     assert {row["known"] for row in rows_of("first")} == {"0.0", "0.3", "0.6", "0.9"}
     assert len(list(Path("first").glob("events.out.tfevents.*"))) == 2
-    with pytest.raises(InputError, match=r"trained on other transforms than other\.safetensors"):
-        export.main(["first", "first.safetensors", "--transforms", "other.safetensors"])
     export.main(["first", "first.safetensors", "--notes", "A trial."])
     same_densities(Path("first.safetensors"), latest)
     card = Path("first.md").read_text()
@@ -170,24 +168,6 @@ def test_separate_transformers_go_into_one_file() -> None:
     assert "**Training of the concealing Transformer.**" in Path("two.md").read_text()
     with pytest.raises(InputError, match="the first run's Transformer codes"):
         export.main(["value", "two.safetensors", "--values-from", "density"])
-
-
-def test_checkpoint_of_the_first_version_is_exported() -> None:
-    """It wrote less about itself, and no λ into its curve."""
-    assert train("--out now") == 0
-    tensors, facts = load_tensors(Path("now/latest.safetensors"))
-    recipe = {n: facts["recipe"][n] for n in ("batch", "side", "rate", "lambdas", "alpha", "average", "clip", "seed")}
-    kept = {n: facts[n] for n in ("hours", "pictures", "megapixels", "active_s", "steps", "factor")}
-    Path("then").mkdir()
-    tensors = {n: t for n, t in tensors.items() if not n.startswith("transforms/")}
-    save_tensors(Path("then/latest.safetensors"), tensors, kept | {"recipe": recipe})
-    names = ("steps", "active_s", "known", "bpp", "concealed_db")
-    lines = [",".join(names)] + [",".join(row[n] for n in names) for row in rows_of("now")]
-    Path("then/validation.csv").write_text("\n".join(lines) + "\n")
-    export.main(["then", "then.safetensors", "--transforms", "base.safetensors"])
-    same_densities(Path("then.safetensors"), Path("now/latest.safetensors"))
-    assert train("--out then --resume --hours .0003") == 0
-    assert "hardware that the checkpoint does not name" in Path("then.md").read_text()
 
 
 def test_interrupted_run_keeps_its_last_step(

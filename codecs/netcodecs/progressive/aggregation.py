@@ -42,7 +42,7 @@ class MaskConditionalAggregation(nn.Module):
 
     @torch.no_grad()
     def begin_in_front_of(self, heard: nn.ConvTranspose2d, guess: Tensor | None = None, reach: float = 0.0) -> None:
-        """Starts as a module that passes what arrived on, unchanged, and guesses what did not.
+        """Starts as a module that passes what arrived on, all but unchanged, and guesses what did not.
 
         heard: g_s's first layer, changed with it. Each of the first channels becomes a pair GELU(y) and GELU(-y), of
         which ``heard`` takes the difference: GELU(y) - GELU(-y) = y. Channels after them (with fewer bits and smaller
@@ -81,11 +81,9 @@ class MaskConditionalAggregation(nn.Module):
 
     def _forget(self) -> None:
         """The mask is not heard, and nothing is passed."""
-        channels = self.fusion.weight.shape[0]
         assert self.fusion.bias is not None
         self.fusion.bias.zero_()
-        self.fusion.weight[:, :channels] = 0.0
-        self.fusion.weight[:, channels:] = 0.0
+        self.fusion.weight.zero_()
 
     @staticmethod
     def _pair(heard: nn.ConvTranspose2d, place: int, weights: Tensor) -> None:

@@ -19,7 +19,7 @@ from netcodecs.progressive.transforms import PICTURES_AT_ONCE, quality_lambda
 from netcodecs.resicomp.coding import LARGEST, Mixtures
 from netcodecs.resicomp.exact import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
-from netcodecs.resicomp.transformer import WINDOW
+from netcodecs.resicomp.transformer import MIDDLE_RATE, WINDOW
 from netcodecs.resicomp.weights import Weights
 
 __all__ = ["STRIDE", "Networks", "Rate", "lambda_quality"]
@@ -30,7 +30,6 @@ Image = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 STRIDE = 16
-_MIDDLE_RATE = 0.0035  # log_rate is 0 here: as in training
 _GAIN_BITS = 20
 _REMEMBERED = 6  # mask-only predictions; 21 MB each at 768 × 512
 
@@ -91,7 +90,7 @@ class Networks:
         lam = quality_lambda(quality)
         gain, inverse = _gains(self._backbone, lam)
         gain = np.rint(gain * 2**_GAIN_BITS) / 2**_GAIN_BITS
-        return Rate(math.log(lam / _MIDDLE_RATE), gain, inverse, gain * self._spread)
+        return Rate(math.log(lam / MIDDLE_RATE), gain, inverse, gain * self._spread)
 
     def symbols(self, latent: Floats, quality: float) -> Ints:
         """The latent in quantisation steps, int64 of its shape."""

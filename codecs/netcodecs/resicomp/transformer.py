@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["COMPACT", "PAPER", "Block", "DualTransformer", "Size"]
+__all__ = ["COMPACT", "MIDDLE_RATE", "PAPER", "Block", "DualTransformer", "Size"]
 
 WINDOW, SHIFT = 4, 2
+MIDDLE_RATE = 0.0035  # the λ at which the network is told zero
 _MASKED_OUT = -100.0  # in front of a softmax: attention between tokens that only the cyclic shift made neighbours
 
 

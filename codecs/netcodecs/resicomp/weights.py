@@ -23,7 +23,7 @@ from netcodecs.progressive.weights import restored, shrunk
 from netcodecs.resicomp.transformer import DualTransformer, Size
 from netsim.errors import InputError
 
-__all__ = ["Weights", "load_weights", "save_weights"]
+__all__ = ["Weights", "load_weights", "of_transforms", "save_weights"]
 
 _CODEC = "resicomp"
 _SMALL = 4096  # as in the progressive family's files: what is smaller stays float32
@@ -48,6 +48,11 @@ class Weights:
     values: DualTransformer | None = None
 
 
+def of_transforms(backbone: Backbone) -> dict[str, Tensor]:
+    """What of a backbone ResiComp uses: g_a, g_s and the gains, by name."""
+    return {name: tensor for name, tensor in backbone.state_dict().items() if name.startswith(_OF_TRANSFORMS)}
+
+
 def save_weights(
     path: Path,
     network: DualTransformer,
@@ -68,8 +73,7 @@ def save_weights(
         tensors |= _shrunk_rows({_VALUES + name: tensor for name, tensor in values.state_dict().items()})
         facts["plc"] = asdict(values.size)
     if isinstance(transforms, Backbone):
-        own = {n: t for n, t in transforms.state_dict().items() if n.startswith(_OF_TRANSFORMS)}
-        tensors |= {_TRANSFORMS + name: tensor for name, tensor in shrunk(own).items()}
+        tensors |= {_TRANSFORMS + name: tensor for name, tensor in shrunk(of_transforms(transforms)).items()}
         facts["transforms"] = {"widths": transforms.widths, "lambdas": transforms.lambdas}
     else:
         facts["transforms"] = {"method": transforms, "sha256": _digest(shipped_weights(transforms))}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import save_weights
 from netcodecs.training.checkpoint import load_tensors
 from netcodecs.training.command import run
+from netcodecs.training.curve import curve_table
 from netcodecs.training.loop import LATEST
 from netcodecs.training.measure import measure, table
 from netsim.errors import InputError
@@ -31,25 +31,9 @@ def averaged(checkpoint: Path) -> tuple[Backbone, dict[str, Any]]:
     return backbone.eval(), facts
 
 
-def _curve(path: Path, rows_shown: int = 12) -> str:
-    """The validation curve as a table: first and last row and some between: bpp, PSNR without and with loss."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    steps = sorted({int(row["steps"]) for row in rows})
-    shown = sorted({steps[round(i * (len(steps) - 1) / (rows_shown - 1))] for i in range(rows_shown)})
-    lines = [
-        "| step | hours | " + " | ".join(f"λ = {lam}" for lam in LAMBDAS) + " |",
-        "|---" * (2 + len(LAMBDAS)) + "|",
-    ]
-    for step in shown:
-        here = {float(row["lambda"]): row for row in rows if int(row["steps"]) == step}
-        hours = float(next(iter(here.values()))["active_s"]) / 3600
-        cells = (
-            f"{float(row['bpp']):.3f} bpp {float(row['psnr_db']):.2f} / {float(row['lossy_psnr_db']):.2f} dB"
-            for row in (here[lam] for lam in LAMBDAS)
-        )
-        lines.append(f"| {step:,} | {hours:.2f} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _cell(row: Mapping[str, str]) -> str:
+    bpp, psnr, lossy = (float(row[name]) for name in ("bpp", "psnr_db", "lossy_psnr_db"))
+    return f"{bpp:.3f} bpp {psnr:.2f} / {lossy:.2f} dB"
 
 
 def model_card(facts: dict[str, Any], method: Method, curve: str, measured: str, notes: str) -> str:
@@ -108,7 +92,8 @@ def export(training: Path, weights: Path, *, measured_on: Path | None, published
             f"**Test** ({rows[0].pictures} pictures, real bytes of all packets; each packet lost independently, two "
             f"loss patterns per picture and rate):\n\n{table(rows, published)}"
         )
-    card = model_card(facts, method, _curve(training / "validation.csv"), measured, notes)
+    curve = curve_table(training / "validation.csv", "lambda", "λ = {:g}".format, _cell)
+    card = model_card(facts, method, curve, measured, notes)
     weights.with_suffix(".md").write_text(card)
 
 
@@ -120,9 +105,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--measure", type=Path, help="folder of test pictures for the card")
     parser.add_argument("--published", type=Path, help="folder of published rate-distortion curves (JSON)")
     parser.add_argument("--notes", default="", help="a sentence about the run that its files don't tell")
-    parser.add_argument(
-        "--transforms", type=Path, help="resicomp: the run's --transforms, if its checkpoint lacks them"
-    )
     parser.add_argument("--values-from", type=Path, help="resicomp: folder of a second run, whose Transformer conceals")
     given = parser.parse_args(arguments)
     if "method" not in load_tensors(given.training / LATEST)[1].get("recipe", {}):
@@ -130,8 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         if given.measure is not None or given.published is not None:
             raise InputError("--measure and --published are for the channel-progressive family", hint="leave them out")
-        others = {"transforms": given.transforms, "values_from": given.values_from, "notes": given.notes}
-        export_resicomp(given.training, given.weights, **others)
+        export_resicomp(given.training, given.weights, values_from=given.values_from, notes=given.notes)
         return
     export(given.training, given.weights, measured_on=given.measure, published=given.published, notes=given.notes)
 

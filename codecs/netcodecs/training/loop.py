@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from netcodecs.training.clock import ActiveClock
 from netcodecs.training.runlog import RunLog
 from netcodecs.training.stop import Stop
 from netsim.errors import InputError
+from netsim.machine import processor_name
 
 __all__ = ["LATEST", "Trains", "begin", "device_named", "hardware", "run_to_end", "say_what_is_next"]
 
@@ -58,10 +58,7 @@ def hardware(device: str, threads: int) -> str:
     """What a run runs on, for a reader."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {threads} threads"
+    return f"{processor_name()}, {os.cpu_count()} cores, {threads} threads"
 
 
 def begin(trainer: Trains, out: Path, facts: dict[str, Any], recipe: dict[str, Any], *, resume: bool) -> dict[str, Any]:

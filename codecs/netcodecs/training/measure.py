@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from netcodecs.progressive.codec import ChannelProgressive, ProgressiveSettings
 from netcodecs.progressive.methods import shipped_weights
@@ -20,6 +19,7 @@ from netcodecs.progressive.weights import load_weights
 from netcodecs.training.command import run
 from netcodecs.training.crops import load_folder
 from netsim.codec import OperatingPoint
+from netsim.metrics.psnr import psnr_db
 
 __all__ = ["LOSS_RATES", "Measured", "codec_of", "main", "measure", "published_psnr_db", "table"]
 
@@ -67,17 +67,11 @@ def measure(
             drawn = np.random.default_rng(number).random((masks, len(stream)))
             received = [np.ones((1, len(stream)), bool), *(drawn >= rate for rate in LOSS_RATES)]
             every = np.concatenate(received) | stream.protected
-            psnr = _psnr_db(picture, codec.decode(stream, every))
+            psnr = psnr_db(picture, codec.decode(stream, every))
             cells.append((stream.bpp, psnr[0], *psnr[1:].reshape(len(LOSS_RATES), masks).mean(1)))
-        bpp, psnr_db, *lossy = (float(v) for v in np.mean(cells, axis=0))
-        results.append(Measured(quality, len(pictures), bpp, psnr_db, tuple(lossy)))
+        bpp, whole, *lossy = (float(v) for v in np.mean(cells, axis=0))
+        results.append(Measured(quality, len(pictures), bpp, whole, tuple(lossy)))
     return results
-
-
-def _psnr_db(picture: NDArray[np.uint8], shown: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(B,)"""
-    mse = ((shown.astype(np.float64) - picture) ** 2).mean(axis=(1, 2, 3))
-    return np.asarray(10 * np.log10(255**2 / mse))
 
 
 def published_psnr_db(curve: Path, bpp: float) -> float:

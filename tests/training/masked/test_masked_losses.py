@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone, M
-from netcodecs.resicomp.transformer import DualTransformer, Size
+from netcodecs.resicomp.transformer import MIDDLE_RATE, DualTransformer, Size
 from netcodecs.training.masked.latents import (
-    MIDDLE_RATE,
     error_factor,
     known_tokens,
     latents_of,

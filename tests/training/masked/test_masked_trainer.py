@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone
-from netcodecs.training.checkpoint import load_tensors, save_tensors
+from netcodecs.training.checkpoint import save_tensors
 from netcodecs.training.masked.log import KNOWN, validate
 from netcodecs.training.masked.recipe import Recipe
 from netcodecs.training.masked.trainer import Trainer
@@ -50,23 +50,6 @@ def test_resumed_run_equals_an_uninterrupted_one(
     other = _tensors(resumed)
     for name, tensor in _tensors(whole).items():
         assert torch.equal(tensor, other[name]), name
-
-
-def test_checkpoint_of_the_first_version_goes_on(
-    recipe: Recipe, started: Backbone, pictures: list[Tensor], tmp_path: Path
-) -> None:
-    """It knew neither sizes nor heads, and counted no spikes."""
-    trainer = Trainer(recipe, pictures, started)
-    trainer.step(0.5)
-    trainer.save(tmp_path / "new.safetensors", {})
-    tensors, facts = load_tensors(tmp_path / "new.safetensors")
-    known = ("batch", "side", "rate", "lambdas", "alpha", "average", "clip", "warm", "seed")
-    facts["recipe"] = {name: facts["recipe"][name] for name in known}
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("transforms/")}
-    save_tensors(tmp_path / "old.safetensors", tensors, {n: facts[n] for n in ("steps", "recipe", "factor")})
-    resumed = Trainer(recipe, pictures, started)
-    resumed.load(tmp_path / "old.safetensors")
-    assert torch.equal(trainer.step(0.6)[0], resumed.step(0.6)[0])
 
 
 def test_checkpoint_of_another_recipe_is_refused(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,22 +15,19 @@ from netcodecs.progressive.methods import shipped_weights
 from netcodecs.resicomp.transformer import DualTransformer
 from netcodecs.resicomp.weights import save_weights
 from netcodecs.training.checkpoint import load_tensors
+from netcodecs.training.curve import curve_table, last_row
 from netcodecs.training.loop import LATEST
-from netcodecs.training.masked.recipe import Recipe, recipe_in
+from netcodecs.training.masked.recipe import STRIDE, Recipe, recipe_in
 from netcodecs.training.masked.trainer import NETWORK_SIZES
 from netcodecs.training.masked.transforms import (
     below,
     same_transforms,
     transforms_among,
     transforms_at,
-    transforms_of,
 )
 from netsim.errors import InputError
 
 __all__ = ["Averaged", "averaged", "export", "model_card"]
-
-_UNKNOWN = "hardware that the checkpoint does not name"  # as of the first version of the trainer
-_FIRST_LAMBDA = 0.0035  # at which that version validated
 
 
 @dataclass(frozen=True)
@@ -46,18 +42,13 @@ class Averaged:
     facts: dict[str, Any]
 
 
-def averaged(checkpoint: Path, transforms: Path | None = None) -> Averaged:
-    """Reads a checkpoint of ``netsim train resicomp``.
-
-    transforms: the file that the run had in ``--transforms``, if that was not what ships and the checkpoint is of the
-    trainer's first version, which left them out.
-    Raises InputError if there is no such checkpoint, or if the transforms are others than its own.
-    """
+def averaged(checkpoint: Path) -> Averaged:
+    """Reads a checkpoint of ``netsim train resicomp``. Raises InputError if there is no such checkpoint."""
     tensors, facts = load_tensors(checkpoint)
     recipe = recipe_in(facts, checkpoint)
     network = DualTransformer(M, NETWORK_SIZES[recipe.size])
     network.load_state_dict(below(tensors, "average/"))
-    backbone = transforms_of(transforms_among(tensors, facts), transforms, checkpoint)
+    backbone = transforms_among(tensors, facts)
     shipped = shipped_weights("mbt-mean")
     ships = shipped.is_file() and same_transforms(backbone, transforms_at(shipped))
     return Averaged(network.eval(), tensors["spread"], "mbt-mean" if ships else backbone, recipe, facts)
@@ -77,32 +68,21 @@ def _cell(row: Mapping[str, str]) -> str:
     return " ".join(f"{_number(row, n):{form}} {unit}" for n, form, unit in parts if not math.isnan(_number(row, n)))
 
 
-def curve(path: Path, rows_shown: int = 12) -> str:
-    """The validation curve as a table: first and last row and some between, a column per share of known tokens."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    steps = sorted({int(row["steps"]) for row in rows})
-    shown = sorted({steps[round(i * (len(steps) - 1) / (rows_shown - 1))] for i in range(rows_shown)})
-    shares = sorted({float(row["known"]) for row in rows})
-    lines = ["| step | hours | " + " | ".join(f"{share:.0%} known" for share in shares) + " |"]
-    lines.append("|---" * (2 + len(shares)) + "|")
-    for step in shown:
-        here = {float(row["known"]): row for row in rows if int(row["steps"]) == step}
-        hours = float(next(iter(here.values()))["active_s"]) / 3600
-        lines.append(f"| {step:,} | {hours:.2f} | " + " | ".join(_cell(here[share]) for share in shares) + " |")
-    lam = _number(rows[-1], "lambda")
-    return f"λ = {_FIRST_LAMBDA if math.isnan(lam) else lam:.4g}:\n\n" + "\n".join(lines)
+def curve(path: Path) -> str:
+    """The validation curve, a column per share of known tokens."""
+    lam = _number(last_row(path), "lambda")
+    return f"λ = {lam:.4g}:\n\n" + curve_table(path, "known", "{:.0%} known".format, _cell)
 
 
 def _trained(one: Averaged) -> str:
     """The paragraph about a run."""
     facts, recipe = one.facts, one.recipe
-    side = 16 * recipe.side
+    side = STRIDE * recipe.side
     return (
         f"{facts['pictures']} photos ({facts['megapixels']:.0f} megapixels), {facts['steps']:,} steps of "
         f"{recipe.batch} crops of {side}², {facts['active_s'] / 3600:.2f} hours of work on "
-        f"{facts.get('hardware', _UNKNOWN)}; {facts.get('skipped', 'no count of')} steps skipped as spikes. "
-        f"Start: {facts.get('start', 'nothing')}. Learning rate {recipe.rate:g}, λ from {recipe.lambdas[0]:g} to "
+        f"{facts['hardware']}; {facts['skipped']} steps skipped as spikes. "
+        f"Start: {facts['start']}. Learning rate {recipe.rate:g}, λ from {recipe.lambdas[0]:g} to "
         f"{recipe.lambdas[1]:g}, α = {recipe.alpha:g}, heads: {recipe.heads}"
         + (f"; transforms too, at {recipe.transforms_rate:g}" if recipe.transforms_too else "")
         + "."
@@ -144,19 +124,17 @@ Photographs only; λ outside {recipe.lambdas[0]:g}…{recipe.lambdas[1]:g} is re
 """
 
 
-def export(
-    training: Path, weights: Path, *, transforms: Path | None = None, values_from: Path | None = None, notes: str = ""
-) -> None:
+def export(training: Path, weights: Path, *, values_from: Path | None = None, notes: str = "") -> None:
     """Writes ``weights`` (safetensors) and its model card beside it.
 
-    training: a folder of ``netsim train resicomp``. transforms: as for :func:`averaged`. values_from: folder of a
-    second run whose Transformer conceals, the first one's only codes.
+    training: a folder of ``netsim train resicomp``. values_from: folder of a second run whose Transformer conceals,
+    the first one's only codes.
     """
-    one = averaged(training / LATEST, transforms)
+    one = averaged(training / LATEST)
     more: dict[str, Any] = {}
     values = None
     if values_from is not None:
-        values = averaged(values_from / LATEST, transforms)
+        values = averaged(values_from / LATEST)
         _check_pair(one, values)
         more["values"] = values.network
     weights.parent.mkdir(parents=True, exist_ok=True)

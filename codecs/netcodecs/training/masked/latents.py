@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from netcodecs.progressive.backbone import Backbone
+from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.training.masked.recipe import STRIDE
 
-__all__ = ["MIDDLE_RATE", "areas_in", "error_factor", "known_tokens", "latents_of", "random_tokens", "usual_spread"]
-
-MIDDLE_RATE = 0.0035  # the λ at which the Transformer is told zero
+__all__ = ["areas_in", "error_factor", "known_tokens", "latents_of", "random_tokens", "usual_spread"]
 
 
 @torch.no_grad()

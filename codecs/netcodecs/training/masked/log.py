@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.training.clock import ActiveClock, duration
-from netcodecs.training.masked.latents import MIDDLE_RATE, known_tokens
+from netcodecs.training.masked.latents import known_tokens
 from netcodecs.training.masked.losses import Measured, masked_losses, picture_losses
 from netcodecs.training.masked.recipe import STRIDE
 from netcodecs.training.masked.trainer import Trainer

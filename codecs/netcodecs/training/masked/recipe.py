@@ -78,7 +78,7 @@ class Recipe:
 
 
 def recipe_in(facts: Mapping[str, Any], path: object) -> Recipe:
-    """The recipe in a checkpoint's facts; what an earlier version didn't know is as it was then.
+    """The recipe in a checkpoint's facts.
 
     Raises InputError, naming ``path``, if it is another family's.
     """

@@ -22,7 +22,7 @@ from netcodecs.training.masked.latents import latents_of
 from netcodecs.training.masked.log import Log
 from netcodecs.training.masked.recipe import STRIDE, Recipe, differing, recipe_in
 from netcodecs.training.masked.trainer import NETWORK_SIZES, Trainer
-from netcodecs.training.masked.transforms import below, transforms_among, transforms_at, transforms_of
+from netcodecs.training.masked.transforms import below, check_given, transforms_among, transforms_at
 from netsim.errors import InputError
 
 __all__ = ["train"]
@@ -118,14 +118,14 @@ def _started(given: argparse.Namespace) -> tuple[str, _Start]:
     if is_checkpoint(path):
         tensors, facts = load_tensors(path)
         recipe = recipe_in(facts, path)
-        own = transforms_among(tensors, facts)
-        backbone = transforms_of(own, given.transforms, path)
+        backbone = transforms_among(tensors, facts)
+        check_given(backbone, given.transforms, path)
         return recipe.size, _Start(backbone, name, (below(tensors, "average/"), tensors["spread"]), name)
     weights = load_resicomp(path)
     size = next((name for name, size in NETWORK_SIZES.items() if size == weights.network.size), "another")
-    backbone = transforms_of(weights.backbone, given.transforms, path)
+    check_given(weights.backbone, given.transforms, path)
     learned = (weights.network.state_dict(), torch.from_numpy(weights.spread).float())
-    return size, _Start(backbone, name, learned, name)
+    return size, _Start(weights.backbone, name, learned, name)
 
 
 def _resumed(given: argparse.Namespace) -> tuple[Recipe, _Start]:
@@ -139,10 +139,10 @@ def _resumed(given: argparse.Namespace) -> tuple[Recipe, _Start]:
     if below(tensors, "average_transforms/"):  # the run goes on with what it has learned, not with the average
         tensors = {n: t for n, t in tensors.items() if not n.startswith("average_transforms/")}
         given.transforms = None
-    backbone = transforms_of(transforms_among(tensors, facts), given.transforms, path)
-    name = facts.get("transforms", {}).get("name") or (given.transforms or shipped_weights("mbt-mean")).stem
+    backbone = transforms_among(tensors, facts)
+    check_given(backbone, given.transforms, path)
     learned = (below(tensors, "model/"), tensors["spread"])
-    return recipe, _Start(backbone, name, learned, facts.get("start", "nothing"))
+    return recipe, _Start(backbone, facts["transforms"]["name"], learned, facts["start"])
 
 
 def _introduce(trainer: Trainer, facts: dict[str, Any], held_out: int, left_s: float) -> None:

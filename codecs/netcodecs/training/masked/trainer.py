@@ -177,6 +177,5 @@ class Trainer:
         self.generator.set_state(tensors["random"])
         self.spread, self.factor = tensors["spread"].to(self.device), facts["factor"]
         self.step_count = facts["steps"]
-        # the first version of this trainer counted neither
-        self.spikes.skipped, self.spikes.usual_norm = facts.get("skipped", 0), facts.get("usual_norm", 0.0)
+        self.spikes.skipped, self.spikes.usual_norm = facts["skipped"], facts["usual_norm"]
         return facts

@@ -9,17 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from netcodecs.progressive.backbone import Backbone
-from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.weights import load_weights
+from netcodecs.resicomp.weights import of_transforms
 from netsim.errors import InputError
 
-__all__ = ["below", "of_transforms", "same_transforms", "transforms_among", "transforms_at", "transforms_of"]
-
-
-def of_transforms(backbone: Backbone) -> dict[str, Tensor]:
-    """What of a backbone ResiComp uses: g_a, g_s and the gains, by name."""
-    used = ("model.g_a.", "model.g_s.", "log_gain", "log_inverse_gain")
-    return {name: tensor for name, tensor in backbone.state_dict().items() if name.startswith(used)}
+__all__ = ["below", "check_given", "same_transforms", "transforms_among", "transforms_at"]
 
 
 def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -39,11 +33,9 @@ def transforms_at(path: Path) -> Backbone:
     return backbone
 
 
-def transforms_among(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Backbone | None:
-    """Those in a checkpoint, averaged if they learned; None in one of the trainer's first version."""
+def transforms_among(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Backbone:
+    """Those in a checkpoint, averaged if they learned."""
     state = below(tensors, "average_transforms/") or below(tensors, "transforms/")
-    if not state:
-        return None
     noted = facts["transforms"]
     backbone = Backbone(tuple(noted["widths"]), lambdas=tuple(noted["lambdas"]))
     backbone.load_state_dict(backbone.state_dict() | state)
@@ -56,13 +48,7 @@ def same_transforms(one: Backbone, other: Backbone) -> bool:
     return all(n in theirs and t.shape == theirs[n].shape and t.equal(theirs[n]) for n, t in mine.items())
 
 
-def transforms_of(own: Backbone | None, given: Path | None, where: Path) -> Backbone:
-    """Those that a run or its checkpoint has, else those of a file, else those that ship.
-
-    own: found at ``where``. Raises InputError if a file is given beside them and holds others.
-    """
-    if own is None:
-        return transforms_at(given or shipped_weights("mbt-mean"))
+def check_given(own: Backbone, given: Path | None, where: Path) -> None:
+    """Raises InputError if a file given beside the transforms found at ``where`` holds others."""
     if given is not None and not same_transforms(own, transforms_at(given)):
         raise InputError(f"{where} was trained on other transforms than {given.name}", hint="leave --transforms out")
-    return own

@@ -1,0 +1,30 @@
+"""A picture in a panel of a figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netsim.figures.style import MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+__all__ = ["show_picture"]
+
+
+def show_picture(
+    panel: Axes, picture: NDArray[np.uint8] | None, size: tuple[int, int], interpolation: str = "antialiased"
+) -> None:
+    """A picture, stretched to ``size`` (height, width), without axes; a grey field that says so if there is none."""
+    shown = np.full((*size, 3), 235, np.uint8) if picture is None else picture
+    panel.imshow(shown, interpolation=interpolation, extent=(0, size[1], size[0], 0))
+    if picture is None:
+        panel.text(0.5, 0.5, "no picture", transform=panel.transAxes, ha="center", va="center", color=MUTED)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.grid(visible=False)
+    for spine in panel.spines.values():
+        spine.set_visible(False)
