@@ -57,3 +57,23 @@ def test_widened_network_has_the_published_size_and_can_learn() -> None:
     unheard = full.model.g_a[2].weight.grad
     assert unheard is not None
     assert bool((unheard[:, 12:].abs().amax((0, 2, 3)) > 0).all())
+
+
+def test_rate_in_training_is_that_of_the_symbols_and_noise_moves_means_and_latent(started: Backbone) -> None:
+    generator = torch.Generator().manual_seed(0)
+    latent, scales, means = (torch.randn(2, 192, 4, 4, generator=generator, dtype=torch.double) for _ in range(3))
+    scales = scales.abs() + 0.5
+    for tensor in (latent, scales, means):
+        tensor.requires_grad_()
+    bits = started.train()._latent_bits(latent, scales, means)
+    bits.sum().backward()
+    moved = [tensor.grad for tensor in (latent, scales, means)]
+    with torch.no_grad():
+        torch.testing.assert_close(bits, started.eval()._latent_bits(latent, scales, means))
+    assert all(gradient is not None for gradient in moved)
+    torch.testing.assert_close(moved[0], -moved[2])
+    # a finite difference: that of rounded samples, for scales alone
+    with torch.no_grad():
+        step = torch.full_like(scales, 1e-3)
+        above, below = (started._latent_bits(latent, scales + sign * step, means).sum() for sign in (1, -1))
+    assert float(moved[1].sum()) == pytest.approx(float(above - below) / 2e-3, rel=0.02)

@@ -156,11 +156,25 @@ class Backbone(nn.Module):
         hyper = model.h_a(latent)
         _, hyper_likelihood = model.entropy_bottleneck(hyper)
         scales, means = self.entropy_parameters(hyper, None if fate is None else fate.sent_hyper)
-        _, likelihood = model.gaussian_conditional(latent, scales, means=means)
-        costs = bits_of(likelihood), bits_of(hyper_likelihood)
+        costs = self._latent_bits(latent, scales, means), bits_of(hyper_likelihood)
         if fate is not None:
             costs = costs[0] * fate.sent, costs[1] * fate.sent_hyper
         return costs[0].sum(1) + costs[1].sum(1), compressai.ops.quantize_ste(latent - means) + means
+
+    def _latent_bits(self, latent: Tensor, scales: Tensor, means: Tensor) -> Tensor:
+        """Bits of each channel, (B, M).
+
+        In train mode their value, and the scales' gradient, are those of rounded samples; additive uniform noise gives
+        the gradient of means and latent only. Where nine of ten samples round to zero, noise costs twice what their
+        symbols cost, and scales that are learned from it are no symbols' own.
+        """
+        conditional = self.model.gaussian_conditional
+        if not self.training:
+            return bits_of(conditional(latent, scales, means=means)[1])
+        rounded = torch.round(latent - means).detach() + means.detach()
+        coded = bits_of(conditional(rounded, scales, means=means.detach(), training=False)[1])
+        noisy = bits_of(conditional(latent, scales.detach(), means=means)[1])
+        return coded + noisy - noisy.detach()
 
     def forward(self, picture: Tensor, lam: Tensor, fate: Fate | None = None) -> Coded:
         """Code a batch as in training (train mode) or as a codec would (eval mode).

@@ -49,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         "--hyper-first",
         type=float,
         metavar="SHARE",
-        help="of the run, in which the hyperprior alone learns, for methods with SCR "
-        f"[{Recipe.hyper_first:g}; 0 where --start has SCR already]",
+        help="of the run, in which the hyperprior alone learns; 1: g_a and g_s stay as they are "
+        f"[{Recipe.hyper_first:g}; .5 for a method with SCR that begins from the baseline]",
     )
     return parser
 

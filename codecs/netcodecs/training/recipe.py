@@ -9,7 +9,9 @@ from typing import Any
 from netcodecs.progressive.methods import method_named
 from netsim.errors import InputError
 
-__all__ = ["Recipe", "differing", "recipe_in"]
+__all__ = ["STRIDE", "Recipe", "differing", "recipe_in"]
+
+STRIDE = 16  # pixels of a latent sample's side
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,9 @@ class Recipe:
     crop: side in pixels, a multiple of 64.
     rate: learning rate for g_a, g_s; hyper_rate: for the hyperprior, the bottleneck and the gains;
     aux_rate: for the bottleneck's quantiles. warm: share of the run over which the rates rise.
-    hyper_first: share of the run in which the hyperprior alone learns, if the method has SCR: it begins with what was
-    trained on channels that SCR has since mixed, and until it knows better its gradient would spoil g_a.
+    hyper_first: share of the run in which the hyperprior alone learns, on latents made once, with several times as many
+    crops a step; 1: g_a and g_s stay as they are. With SCR it begins with what was trained on channels that SCR has
+    since mixed, and until it knows better its gradient would spoil g_a.
     average: decay per step of the weight average that is validated and exported. bf16: autocast of g_a and g_s.
     """
 
@@ -33,7 +36,7 @@ class Recipe:
     hyper_rate: float = 1e-3
     aux_rate: float = 1e-3
     warm: float = 0.02
-    hyper_first: float = 0.15
+    hyper_first: float = 0.0
     average: float = 0.998
     clip: float = 1.0
     seed: int = 0
@@ -52,8 +55,8 @@ class Recipe:
         for name in ("rate", "hyper_rate", "aux_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} {getattr(self, name)}", hint="a learning rate is above zero")
-        if not 0 <= self.hyper_first < 1:
-            raise InputError(f"hyper_first {self.hyper_first}", hint="a share of the run, from 0 to below 1")
+        if not 0 <= self.hyper_first <= 1:
+            raise InputError(f"hyper_first {self.hyper_first}", hint="a share of the run, from 0 to 1")
         return self
 
 

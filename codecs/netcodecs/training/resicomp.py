@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netcodecs.training.command import run
-from netcodecs.training.masked.recipe import HEADS, SIZES, STRIDE, Recipe
+from netcodecs.training.masked.recipe import HEADS, SIZES, Recipe
 from netcodecs.training.options import add_run_options, check_run
+from netcodecs.training.recipe import STRIDE
 from netsim.errors import InputError
 
 __all__ = ["main"]

@@ -24,6 +24,7 @@ from netsim.errors import InputError
 
 __all__ = ["train"]
 
+_KNOWING_SCR = 0.5  # share of a run from the baseline in which the hyperprior learns SCR's channels
 _OF_RECIPE = ("method", "widths", "batch", "crop", "rate", "hyper_rate", "hyper_first", "seed", "bf16")
 
 
@@ -59,8 +60,8 @@ def _new(given: argparse.Namespace) -> tuple[Recipe, Backbone | None, str]:
         start = widen(start)
     if start is not None:
         check_start(start, method)
-    if start is not None and start.scr and given.hyper_first is None:  # it knows the rearranged channels already
-        recipe = replace(recipe, hyper_first=0.0)
+    if method.scr and given.hyper_first is None and not (start is not None and start.scr):
+        recipe = replace(recipe, hyper_first=_KNOWING_SCR)  # the hyperprior knows channels as they were
     return recipe, start, "lapped transform" if path is None else path.name
 
 

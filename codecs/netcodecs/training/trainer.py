@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import LAMBDAS, Backbone, Fate
 from netcodecs.progressive.methods import method_named
+from netcodecs.progressive.rearrangement import rearranged
 from netcodecs.training.begin import begun
 from netcodecs.training.checkpoint import load_tensors, optimiser_tensors, restore_optimiser, save_tensors
 from netcodecs.training.crops import areas_of, random_crops
 from netcodecs.training.fates import sample_fate
-from netcodecs.training.recipe import Recipe, differing, recipe_in
+from netcodecs.training.latents import areas_in, latents_of, random_tokens
+from netcodecs.training.recipe import STRIDE, Recipe, differing, recipe_in
 from netcodecs.training.soap import Soap
 from netcodecs.training.start import lapped_start
 from netcodecs.training.steps import Spikes, follow, rate_factor
@@ -25,6 +27,8 @@ from netcodecs.training.validation import losses
 from netsim.errors import InputError
 
 __all__ = ["Trainer", "in_single_precision", "network_of"]
+
+_HYPER_CROPS = 4  # times as many crops a step where the hyperprior alone learns: they cost little
 
 
 class Trainer:
@@ -51,6 +55,7 @@ class Trainer:
             if recipe.bf16 or self.device.type == "cuda":
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         in_single_precision(self.backbone, self.device.type)
+        self._latents: list[Tensor] = []
         self._make_optimisers()
         self.step_count, self.spikes = 0, Spikes()
         self.lams = torch.tensor(LAMBDAS, device=self.device).repeat(recipe.batch // len(LAMBDAS))
@@ -96,16 +101,16 @@ class Trainer:
         """One step at the given share of the run; returns loss, bpp and MSE of each image, (B,) each."""
         recipe = self.recipe
         self._set_rates(share)
-        picture = random_crops(self.pictures, recipe.batch, recipe.crop, self.generator, self.areas)
-        picture = picture.to(self.device)
-        fate = sample_fate(self.method, recipe.batch, self.generator)
         self.backbone.train()
         self.backbone.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
-            if self.method.scr and share < recipe.hyper_first:
-                loss, bpp, mse = self._hyperprior_alone(picture, None if fate is None else fate.to(self.device))
-            else:
-                coded = self.backbone(picture, self.lams, None if fate is None else fate.to(self.device))
+        if share < recipe.hyper_first or recipe.hyper_first == 1:
+            loss, bpp, mse = self._hyperprior_alone()
+        else:
+            self._latents = []
+            picture = random_crops(self.pictures, recipe.batch, recipe.crop, self.generator, self.areas)
+            picture = picture.to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
+                coded = self.backbone(picture, self.lams, self._fate(recipe.batch))
                 loss, bpp, mse = losses(coded, picture, self.lams)
         loss.mean().backward()
         norm = float(
@@ -120,12 +125,21 @@ class Trainer:
         follow(self.average.state_dict().values(), self.backbone.state_dict().values(), recipe.average, self.step_count)
         return loss.detach(), bpp.detach(), mse.detach()
 
-    def _hyperprior_alone(self, picture: Tensor, fate: Fate | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _fate(self, count: int) -> Fate | None:
+        fate = sample_fate(self.method, count, self.generator)
+        return None if fate is None else fate.to(self.device)
+
+    def _hyperprior_alone(self) -> tuple[Tensor, Tensor, Tensor]:
         """The rate as loss, g_a as it is and no picture (MSE 0)."""
+        if not self._latents:
+            self._latents = latents_of(self.backbone, self.pictures, self.device)
+        count, side = self.recipe.batch * _HYPER_CROPS, self.recipe.crop // STRIDE
         with torch.no_grad():
-            latent = self.backbone.analysed(picture, self.backbone.gains(self.lams)[0])
-        with torch.autocast(self.device.type, enabled=False):
-            bpp = self.backbone.rate(latent, fate)[0] / (picture.shape[2] * picture.shape[3])
+            tokens = random_tokens(self._latents, count, side, self.generator, areas_in(self._latents))
+            latent = tokens.permute(0, 3, 1, 2) * self.backbone.gains(self.lams.repeat(_HYPER_CROPS))[0]
+            if self.backbone.scr:
+                latent = rearranged(latent)
+        bpp = self.backbone.rate(latent, self._fate(count))[0] / self.recipe.crop**2
         return bpp, bpp, torch.zeros_like(bpp)
 
     @property

@@ -9,13 +9,8 @@ import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone, M
 from netcodecs.resicomp.transformer import MIDDLE_RATE, DualTransformer, Size
-from netcodecs.training.masked.latents import (
-    error_factor,
-    known_tokens,
-    latents_of,
-    random_tokens,
-    usual_spread,
-)
+from netcodecs.training.latents import latents_of, random_tokens
+from netcodecs.training.masked.latents import error_factor, known_tokens, usual_spread
 from netcodecs.training.masked.losses import masked_losses, picture_losses
 from torch import Tensor
 

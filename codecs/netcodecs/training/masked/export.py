@@ -17,7 +17,7 @@ from netcodecs.resicomp.weights import save_weights
 from netcodecs.training.checkpoint import load_tensors
 from netcodecs.training.curve import curve_table, last_row
 from netcodecs.training.loop import LATEST
-from netcodecs.training.masked.recipe import STRIDE, Recipe, recipe_in
+from netcodecs.training.masked.recipe import Recipe, recipe_in
 from netcodecs.training.masked.trainer import NETWORK_SIZES
 from netcodecs.training.masked.transforms import (
     below,
@@ -25,6 +25,7 @@ from netcodecs.training.masked.transforms import (
     transforms_among,
     transforms_at,
 )
+from netcodecs.training.recipe import STRIDE
 from netsim.errors import InputError
 
 __all__ = ["Averaged", "averaged", "export", "model_card"]

@@ -1,4 +1,4 @@
-"""The latents that a Transformer learns from, crops of them, and which of their tokens are known."""
+"""What a Transformer must know of the latents that it learns from, and which of their tokens are known."""
 
 from __future__ import annotations
 
@@ -9,23 +9,8 @@ from torch import Tensor
 
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.resicomp.transformer import MIDDLE_RATE
-from netcodecs.training.masked.recipe import STRIDE
 
-__all__ = ["areas_in", "error_factor", "known_tokens", "latents_of", "random_tokens", "usual_spread"]
-
-
-@torch.no_grad()
-def latents_of(backbone: Backbone, pictures: Sequence[Tensor], device: torch.device | str = "cpu") -> list[Tensor]:
-    """Each picture's latent before its gain, float16 (h, w, M), on ``device``, where the backbone lies as well.
-
-    pictures: uint8 (3, H, W), cut to multiples of 16.
-    """
-    made = []
-    for picture in pictures:
-        height, width = (n // STRIDE * STRIDE for n in picture.shape[1:])
-        latent = backbone.model.g_a(picture[None, :, :height, :width].to(device).float() / 255)
-        made.append(latent[0].permute(1, 2, 0).half().contiguous())
-    return made
+__all__ = ["error_factor", "known_tokens", "usual_spread"]
 
 
 def usual_spread(latents: Sequence[Tensor]) -> Tensor:
@@ -50,26 +35,6 @@ def error_factor(backbone: Backbone, latents: Sequence[Tensor], seed: int = 0) -
     noise = 0.1 * latent.std((0, 2, 3), keepdim=True) * drawn
     pictures = [backbone.model.g_s(given * gain * inverse) for given in (latent, latent + noise)]
     return float((pictures[1] - pictures[0]).square().mean() / noise.square().sum(1).mean())
-
-
-def areas_in(latents: Sequence[Tensor]) -> Tensor:
-    """Tokens of each latent, float32."""
-    return torch.tensor([float(one.shape[0] * one.shape[1]) for one in latents])
-
-
-def random_tokens(
-    latents: Sequence[Tensor], count: int, side: int, generator: torch.Generator, areas: Tensor
-) -> Tensor:
-    """``count`` random crops of side × side tokens, float32 (count, side, side, M), cut where the latents lie.
-
-    A picture is drawn with a probability that grows with its area; every number is drawn on the processor.
-    """
-    crops = []
-    for index in torch.multinomial(areas, count, replacement=True, generator=generator).tolist():
-        latent = latents[index]
-        top, left = (int(torch.randint(n - side + 1, (1,), generator=generator)) for n in latent.shape[:2])
-        crops.append(latent[top : top + side, left : left + side])
-    return torch.stack(crops).float()
 
 
 def known_tokens(masked: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:

@@ -12,8 +12,8 @@ from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.training.clock import ActiveClock, duration
 from netcodecs.training.masked.latents import known_tokens
 from netcodecs.training.masked.losses import Measured, masked_losses, picture_losses
-from netcodecs.training.masked.recipe import STRIDE
 from netcodecs.training.masked.trainer import Trainer
+from netcodecs.training.recipe import STRIDE
 from netcodecs.training.runlog import RunLog
 
 __all__ = ["KNOWN", "Log", "progress_line", "validate"]

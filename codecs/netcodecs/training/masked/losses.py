@@ -11,7 +11,7 @@ from torch import Tensor
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.resicomp.mixture import log_likelihood
 from netcodecs.resicomp.transformer import MIDDLE_RATE, DualTransformer
-from netcodecs.training.masked.recipe import STRIDE
+from netcodecs.training.recipe import STRIDE
 
 __all__ = ["Measured", "masked_losses", "picture_losses"]
 

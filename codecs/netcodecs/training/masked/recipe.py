@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from netcodecs.training.recipe import STRIDE
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["HEADS", "SIZES", "STRIDE", "Recipe", "differing", "recipe_in"]
+__all__ = ["HEADS", "SIZES", "Recipe", "differing", "recipe_in"]
 
-STRIDE = 16  # pixels per token
 SIZES = ("compact", "paper")
 HEADS = ("both", "density", "value")
 

@@ -17,12 +17,13 @@ from netcodecs.resicomp.weights import load_weights as load_resicomp
 from netcodecs.training.checkpoint import is_checkpoint, load_tensors
 from netcodecs.training.clock import ActiveClock, duration
 from netcodecs.training.crops import centre_crops, load_folder
+from netcodecs.training.latents import latents_of
 from netcodecs.training.loop import LATEST, begin, device_named, hardware, run_to_end, say_what_is_next
-from netcodecs.training.masked.latents import latents_of
 from netcodecs.training.masked.log import Log
-from netcodecs.training.masked.recipe import STRIDE, Recipe, differing, recipe_in
+from netcodecs.training.masked.recipe import Recipe, differing, recipe_in
 from netcodecs.training.masked.trainer import NETWORK_SIZES, Trainer
 from netcodecs.training.masked.transforms import below, check_given, transforms_among, transforms_at
+from netcodecs.training.recipe import STRIDE
 from netsim.errors import InputError
 
 __all__ = ["train"]

@@ -14,19 +14,15 @@ from torch import Tensor, nn
 
 from netcodecs.progressive.backbone import Backbone, M
 from netcodecs.resicomp.transformer import COMPACT, PAPER, DualTransformer, Size
+from netcodecs.resicomp.weights import of_transforms
 from netcodecs.training.checkpoint import load_tensors, optimiser_tensors, restore_optimiser, save_tensors
 from netcodecs.training.crops import areas_of, random_crops
-from netcodecs.training.masked.latents import (
-    areas_in,
-    error_factor,
-    known_tokens,
-    latents_of,
-    random_tokens,
-    usual_spread,
-)
+from netcodecs.training.latents import areas_in, latents_of, random_tokens
+from netcodecs.training.masked.latents import error_factor, known_tokens, usual_spread
 from netcodecs.training.masked.losses import Measured, masked_losses, picture_losses
-from netcodecs.training.masked.recipe import STRIDE, Recipe, differing, recipe_in
-from netcodecs.training.masked.transforms import below, of_transforms
+from netcodecs.training.masked.recipe import Recipe, differing, recipe_in
+from netcodecs.training.masked.transforms import below
+from netcodecs.training.recipe import STRIDE
 from netcodecs.training.soap import Soap
 from netcodecs.training.steps import Spikes, follow, rate_factor
 from netcodecs.training.trainer import in_single_precision
