@@ -18,8 +18,7 @@ from torch import Tensor
 
 from netcodecs.progressive.backbone import Backbone, M
 from netcodecs.progressive.methods import shipped_weights
-from netcodecs.progressive.weights import load_weights as load_transforms
-from netcodecs.progressive.weights import restored, shrunk
+from netcodecs.progressive.weights import load_backbone, restored, shrunk
 from netcodecs.resicomp.transformer import DualTransformer, Size
 from netsim.errors import InputError
 
@@ -76,7 +75,7 @@ def save_weights(
         tensors |= {_TRANSFORMS + name: tensor for name, tensor in shrunk(of_transforms(transforms)).items()}
         facts["transforms"] = {"widths": transforms.widths, "lambdas": transforms.lambdas}
     else:
-        facts["transforms"] = {"method": transforms, "sha256": _digest(shipped_weights(transforms))}
+        facts["transforms"] = {"method": transforms, "sha256": _digest(load_backbone(shipped_weights(transforms)))}
     save_file(tensors, path, metadata={"netcodecs": json.dumps(facts)})
 
 
@@ -102,10 +101,13 @@ def _transformer(path: Path, size: Mapping[str, int], tensors: dict[str, Tensor]
     return network.eval()
 
 
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(f"no weights at {path}", hint="they hold the transforms: train and export them first")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _digest(backbone: Backbone) -> str:
+    """SHA-256 of what ResiComp uses of a network: names, shapes and float32 values; not of its hyperprior."""
+    made = hashlib.sha256()
+    for name, tensor in sorted(of_transforms(backbone).items()):
+        made.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        made.update(tensor.detach().cpu().numpy().astype("<f4").tobytes())
+    return made.hexdigest()
 
 
 def _shrunk_rows(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -144,10 +146,13 @@ def _transforms(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tens
         _fill(path, backbone, own | _below(tensors, _TRANSFORMS))
         return backbone.eval()
     named = shipped_weights(facts["method"])
-    if _digest(named) != facts["sha256"]:
+    backbone = load_backbone(named)
+    if _digest(backbone) != facts["sha256"]:
         hint = "the Transformer knows other latents: train and export it anew, with its transforms in its file"
-        raise InputError(f"{named.name} has changed since {path.name} was trained on it", hint=hint)
-    return load_transforms(named)[0]
+        raise InputError(
+            f"the transforms in {named.name} have changed since {path.name} was trained on them", hint=hint
+        )
+    return backbone
 
 
 def _fill(path: Path, module: torch.nn.Module, tensors: dict[str, Tensor]) -> None:
