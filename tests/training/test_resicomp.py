@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import signal
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.weights import save_weights
+from netcodecs.resicomp.codec import ResiComp, ResiCompSettings
 from netcodecs.resicomp.transformer import Size
 from netcodecs.resicomp.weights import load_weights
 from netcodecs.training import export, resicomp
@@ -21,6 +24,7 @@ from netcodecs.training.masked.trainer import NETWORK_SIZES, Trainer
 from PIL import Image
 from torch import Tensor
 
+from netsim.codec import OperatingPoint
 from netsim.errors import InputError
 
 GIVEN = "--images photos --validation held_out --hours 0.00001 --crop 64 --batch 2 --threads 1 --device cpu"
@@ -98,6 +102,10 @@ def test_help_needs_no_torch(capsys: pytest.CaptureFixture[str]) -> None:
         ("--lambda-warm-up .15", "warm-up without training the transforms"),
         ("--transforms nowhere.safetensors", "no weights at nowhere.safetensors"),
         ("--transforms both.safetensors", "both.safetensors is of scr-mca-u"),
+        ("--transforms elic", "--transforms elic without --transforms-too"),
+        ("--transforms elic --transforms-too --widths 8 48 128", r"widths \(8, 48, 128\) are too narrow"),
+        ("--transforms elic --transforms-too --widths 0 48 128", "widths 0 48 128"),
+        ("--widths 12 48 128", "--widths without --transforms elic"),
         ("--start nowhere.safetensors", "no weights at nowhere.safetensors"),
         ("--start base.safetensors", "base.safetensors holds no weights of resicomp"),
         ("--device warp", "--device warp: torch finds none here"),
@@ -154,6 +162,48 @@ def test_next_run_begins_from_the_last_and_teaches_the_transforms() -> None:
     with pytest.raises(InputError, match=r"trained on other transforms than base\.safetensors"):
         train("--out stage4 --start stage2.safetensors --transforms base.safetensors")
     assert "transforms too, at 0.0001" in Path("stage2.md").read_text()
+
+
+def test_elic_learns_from_nothing_and_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    new = "--transforms elic --transforms-too --widths 12 48 128 --lambda-warm-up .15"
+    assert train(f"--out elic {new}") == 0
+    assert "both heads and ELIC's transforms" in capsys.readouterr().out
+    assert float(rows_of("elic")[0]["psnr_db"]) > 20  # before the first step
+    assert train(f"--out elic --resume {new}") == 0
+    export.main(["elic", "elic.safetensors"])
+    same_densities(Path("elic.safetensors"), Path("elic/latest.safetensors"))
+    assert "ELIC's, 12, 48, 128 channels inside" in Path("elic.md").read_text()
+    backbone = load_weights(Path("elic.safetensors")).backbone
+    assert (backbone.kind, backbone.widths) == ("elic", (12, 48, 128))
+    for line, words in (
+        ("--start elic --widths 48 64 128", r"transforms of widths \(12, 48, 128\)"),
+        ("--start elic --transforms base.safetensors", "was trained on other transforms than base"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train(f"--out next {line}")
+    assert train("--out next --start elic.safetensors --transforms elic") == 0  # the Transformer alone
+    assert train("--out heads --transforms elic.safetensors --heads density") == 0
+    for run in ("next", "heads"):
+        kept = load_tensors(Path(run, "latest.safetensors"))[0]
+        assert torch.equal(kept["transforms/model.g_a.0.weight"], backbone.state_dict()["model.g_a.0.weight"])
+
+    image = np.asarray(Image.open("held_out/a.png"))[:64, :64]
+    codec = ResiComp(ResiCompSettings(mode="LC", slices=4, weights=Path("elic.safetensors")))
+    stream = codec.encode(image, OperatingPoint("quality", 3.0))
+    masks = np.ones((2, len(stream.packets)), bool)
+    masks[1, 3:] = False  # the head and two of four slices
+    whole, part = codec.decode(stream, masks)
+    errors = [float(np.square(shown.astype(float) - image).mean()) for shown in (whole, part)]
+    assert errors[0] < errors[1]
+    assert 10 * math.log10(255**2 / errors[0]) > 20
+
+
+def test_elic_is_not_what_other_runs_have() -> None:
+    assert train("--out mbt --transforms-too") == 0
+    with pytest.raises(InputError, match="other transforms than ELIC's"):
+        train("--out new --start mbt --transforms elic")
+    with pytest.raises(InputError, match="other transforms than ELIC's"):
+        train("--out mbt --resume --transforms elic")
 
 
 def test_separate_transformers_go_into_one_file() -> None:

@@ -89,7 +89,7 @@ def test_bfloat16_step_is_about_the_same_step(photos: list[Tensor], started: Bac
     for layer in (half.backbone.model.g_a[1], half.backbone.model.h_a[0]):
         layer.register_forward_hook(lambda _, __, output: dtypes.append(output.dtype))
     for ours, theirs in zip(half.step(0.5), single.step(0.5), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0.1, atol=0)
+        torch.testing.assert_close(ours, theirs, rtol=0.2, atol=0)  # a symbol that rounds the other way is a step
     half.step(0.05)
     assert dtypes == (2 + len(photos) + 1) * [torch.float32]  # the latents of all pictures are made anew
     assert half.skipped == 0
@@ -98,7 +98,7 @@ def test_bfloat16_step_is_about_the_same_step(photos: list[Tensor], started: Bac
 def test_training_lowers_the_loss_at_every_rate(photos: list[Tensor]) -> None:
     """The same crops before and after some steps: the start is good, training makes it better."""
     trainer = Trainer(
-        Recipe(widths=(12, 48, 128), crop=64, rate=2e-4, hyper_rate=2e-4, warm=0.0001, average=0.5), photos[:1]
+        Recipe(widths=(12, 48, 128), crop=128, rate=2e-4, hyper_rate=2e-4, warm=0.0001, average=0.5), photos[:1]
     )
     crops = torch.stack([photos[0][:, 64:192, 128:256], photos[0][:, 256:384, 256:384]]).float() / 255
 
@@ -109,9 +109,9 @@ def test_training_lowers_the_loss_at_every_rate(photos: list[Tensor]) -> None:
         return lam * 255**2 * mse + float(coded.bits.mean()) / 128**2
 
     before = [loss(lam) for lam in LAMBDAS]
-    for _ in range(24):
+    for _ in range(7):
         trainer.step(0.1)
-    assert all(loss(lam) < 0.99 * first for lam, first in zip(LAMBDAS, before, strict=True))
+    assert all(loss(lam) < 0.97 * first for lam, first in zip(LAMBDAS, before, strict=True))
 
 
 def test_spike_is_skipped(photos: list[Tensor]) -> None:

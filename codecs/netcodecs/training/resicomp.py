@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netcodecs.training.command import run
-from netcodecs.training.masked.recipe import HEADS, SIZES, Recipe
+from netcodecs.training.masked.recipe import ELIC_WIDTHS, HEADS, SIZES, Recipe
 from netcodecs.training.options import add_run_options, check_run
 from netcodecs.training.recipe import STRIDE
 from netsim.errors import InputError
@@ -31,7 +31,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_run_options(parser, seed=Recipe.seed, held_out="six")
     add = parser.add_argument
-    add("--transforms", type=Path, metavar="FILE", help="weights of mbt-mean, for g_a and g_s [what ships]")
+    add(
+        "--transforms",
+        metavar="FILE|elic",
+        help="g_a and g_s: those in weights of mbt-mean or of resicomp; `elic`: ELIC's, which learn from nothing, with "
+        "--transforms-too [mbt-mean's that ship]",
+    )
+    add(
+        "--widths",
+        type=int,
+        nargs=3,
+        metavar=("A", "B", "C"),
+        help="channels inside g_a and g_s of `--transforms elic` "
+        f"[with --size {', '.join(f'{s} {w[0]} {w[1]} {w[2]}' for s, w in ELIC_WIDTHS.items())}]",
+    )
     add(
         "--start",
         type=Path,

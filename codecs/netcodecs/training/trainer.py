@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from netcodecs.compressai_import import compressai
-from netcodecs.progressive.backbone import LAMBDAS, Backbone, Fate
+from netcodecs.progressive.backbone import LAMBDAS, Backbone, Fate, M
 from netcodecs.progressive.methods import method_named
 from netcodecs.progressive.rearrangement import rearranged
-from netcodecs.training.begin import begun
+from netcodecs.training.begin import begun, in_order, put_in_order
 from netcodecs.training.checkpoint import load_tensors, optimiser_tensors, restore_optimiser, save_tensors
 from netcodecs.training.crops import areas_of, random_crops
 from netcodecs.training.fates import sample_fate
 from netcodecs.training.latents import areas_in, latents_of, random_tokens
+from netcodecs.training.means import tell_means
 from netcodecs.training.recipe import STRIDE, Recipe, differing, recipe_in
 from netcodecs.training.soap import Soap
 from netcodecs.training.start import lapped_start
@@ -69,6 +70,8 @@ class Trainer:
         same = start.scr == self.method.scr and (start.aggregation is not None) == self.method.mca
         network = network_of(self.recipe)
         network.load_state_dict((start if same else begun(start, self.method, crops.split(8))).state_dict())
+        if tell_means(network, [network.model.g_a(part).detach() for part in crops.split(8)]) and self.method.tail_drop:
+            put_in_order(network, torch.arange(M), in_order(network, crops.split(8))[1])
         return network
 
     def _make_optimisers(self) -> None:

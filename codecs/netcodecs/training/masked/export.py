@@ -13,7 +13,7 @@ from torch import Tensor
 from netcodecs.progressive.backbone import Backbone, M
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.resicomp.transformer import DualTransformer
-from netcodecs.resicomp.weights import save_weights
+from netcodecs.resicomp.weights import of_transforms, save_weights
 from netcodecs.training.checkpoint import load_tensors
 from netcodecs.training.curve import curve_table, last_row
 from netcodecs.training.loop import LATEST
@@ -90,11 +90,19 @@ def _trained(one: Averaged) -> str:
     )
 
 
+def _described(transforms: Backbone | str) -> str:
+    if isinstance(transforms, str):
+        return f"those of `{transforms}`, which ships"
+    whose = "ELIC's" if transforms.kind == "elic" else "mbt2018-mean's"
+    count = sum(tensor.numel() for tensor in of_transforms(transforms).values())
+    return f"{whose}, {', '.join(map(str, transforms.widths))} channels inside, {count:,} parameters; in this file"
+
+
 def model_card(one: Averaged, curves: str, values: Averaged | None = None, notes: str = "") -> str:
     """The card's text; every number in it comes from the run's own files. values: the run of a second Transformer."""
     recipe, size = one.recipe, one.network.size
     count = sum(p.numel() for p in one.network.parameters())
-    own = "in this file" if isinstance(one.transforms, Backbone) else f"those of `{one.transforms}`, which ships"
+    own = _described(one.transforms)
     through = recipe.transforms_too
     distances = (
         "PSNR of the loss-free picture and of the one whose masked tokens are concealed"

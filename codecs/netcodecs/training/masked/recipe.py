@@ -10,9 +10,11 @@ from typing import Any
 from netcodecs.training.recipe import STRIDE
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["HEADS", "SIZES", "Recipe", "differing", "recipe_in"]
+__all__ = ["ELIC_WIDTHS", "HEADS", "SIZES", "Recipe", "differing", "recipe_in"]
 
 SIZES = ("compact", "paper")
+#: of each size, channels after the first three convolutions of ELIC's g_a: the paper's, and some for modest hardware
+ELIC_WIDTHS = {"compact": (48, 64, 128), "paper": (256, 256, 256)}
 HEADS = ("both", "density", "value")
 
 

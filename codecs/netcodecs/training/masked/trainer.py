@@ -31,6 +31,7 @@ from netsim.errors import InputError
 __all__ = ["NETWORK_SIZES", "Trainer"]
 
 NETWORK_SIZES: dict[str, Size] = {"compact": COMPACT, "paper": PAPER}
+_MEASURED = 64  # pictures on which latents are measured, where these aren't learned from; 8 where they were before
 _LAMBDA_WARM_UP = 10.0  # times λ (ResiComp, §V-A)
 
 
@@ -58,7 +59,8 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.backbone = copy.deepcopy(backbone).to(self.device)
         self.pictures = pictures if recipe.transforms_too else []
-        self.latents = latents_of(self.backbone, pictures[: 8 if recipe.transforms_too and start else None], device)
+        at_most = (8 if start else _MEASURED) if recipe.transforms_too else len(pictures)
+        self.latents = latents_of(self.backbone, pictures[:: -(-len(pictures) // at_most)], device)
         self.areas = areas_of(pictures) if recipe.transforms_too else areas_in(self.latents)
         self.spread, self.factor = usual_spread(self.latents), error_factor(self.backbone, self.latents)
         self.network = DualTransformer(M, NETWORK_SIZES[recipe.size])

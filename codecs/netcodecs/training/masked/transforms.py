@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.weights import load_weights
-from netcodecs.resicomp.weights import of_transforms
+from netcodecs.resicomp.weights import holds_resicomp, of_transforms
+from netcodecs.resicomp.weights import load_weights as load_resicomp
 from netsim.errors import InputError
 
 __all__ = ["below", "check_given", "same_transforms", "transforms_among", "transforms_at"]
@@ -26,7 +27,12 @@ def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def transforms_at(path: Path) -> Backbone:
-    """A baseline's network. Raises InputError if the file holds one with modules of its own."""
+    """A baseline's network, or what ResiComp's weights have of one.
+
+    Raises InputError if the file holds one with modules of its own.
+    """
+    if holds_resicomp(path):
+        return load_resicomp(path).backbone
     backbone, method = load_weights(path)
     if backbone.scr or backbone.aggregation is not None:
         raise InputError(f"{path.name} is of {method.name}", hint="the transforms are those of mbt-mean, or random")
@@ -37,7 +43,8 @@ def transforms_among(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) ->
     """Those in a checkpoint, averaged if they learned."""
     state = below(tensors, "average_transforms/") or below(tensors, "transforms/")
     noted = facts["transforms"]
-    backbone = Backbone(tuple(noted["widths"]), lambdas=tuple(noted["lambdas"]))
+    kind = noted.get("kind", "mbt")  # checkpoints from before there was a choice don't say
+    backbone = Backbone(tuple(noted["widths"]), lambdas=tuple(noted["lambdas"]), kind=kind)
     backbone.load_state_dict(backbone.state_dict() | state)
     return backbone.eval()
 
@@ -48,7 +55,17 @@ def same_transforms(one: Backbone, other: Backbone) -> bool:
     return all(n in theirs and t.shape == theirs[n].shape and t.equal(theirs[n]) for n, t in mine.items())
 
 
-def check_given(own: Backbone, given: Path | None, where: Path) -> None:
-    """Raises InputError if a file given beside the transforms found at ``where`` holds others."""
-    if given is not None and not same_transforms(own, transforms_at(given)):
-        raise InputError(f"{where} was trained on other transforms than {given.name}", hint="leave --transforms out")
+def check_given(own: Backbone, given: str | None, widths: Sequence[int] | None, where: Path) -> None:
+    """Raises InputError if what is given beside the transforms found at ``where`` are others.
+
+    given: a file, or ``elic`` for its kind. widths: of them.
+    """
+    if widths is not None and tuple(widths) != own.widths:
+        raise InputError(f"{where} has transforms of widths {own.widths}", hint="leave --widths out")
+    if given == "elic":
+        if own.kind != given:
+            hint = "leave --transforms out, or --start: ELIC's transforms begin with a Transformer of their own"
+            raise InputError(f"{where} was trained on other transforms than ELIC's", hint=hint)
+    elif given is not None and not same_transforms(own, transforms_at(Path(given))):
+        name = Path(given).name
+        raise InputError(f"{where} was trained on other transforms than {name}", hint="leave --transforms out")

@@ -1,0 +1,43 @@
+"""ELIC's transforms: CompressAI's own, at the paper's size, with the backbone's gains around them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from netcodecs.compressai_import import compressai
+from netcodecs.progressive.backbone import Backbone, M
+from netcodecs.progressive.elic import elic_analysis, elic_synthesis
+from netcodecs.training.masked.recipe import ELIC_WIDTHS
+from torch import nn
+
+
+def parameters(*modules: nn.Module) -> int:
+    return sum(p.numel() for module in modules for p in module.parameters())
+
+
+@torch.no_grad()
+def test_paper_size_is_elic_with_256_channels_and_a_latent_of_192() -> None:
+    widths = ELIC_WIDTHS["paper"]
+    analysis, synthesis = elic_analysis(widths, M), elic_synthesis(widths, M)
+    theirs = compressai.models.sensetime.Elic2022Official(256, 192)
+    theirs.g_a.load_state_dict(analysis.state_dict())  # the same layers in the same places
+    theirs.g_s.load_state_dict(synthesis.state_dict())
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    latent = analysis(picture)
+    assert latent.shape == (1, 192, 4, 4)
+    assert torch.equal(latent, theirs.g_a(picture))
+    shown = synthesis(latent)
+    assert shown.shape == (1, 3, 64, 64)
+    assert torch.equal(shown, theirs.g_s(latent))
+    assert parameters(analysis, synthesis) == parameters(theirs.g_a, theirs.g_s)
+
+
+def test_backbone_of_that_kind_has_gains_and_is_no_mbt2018_mean() -> None:
+    elic = Backbone((12, 48, 128), kind="elic")
+    gain, inverse = elic.gains(torch.tensor([0.0035]))
+    picture = torch.rand(1, 3, 64, 64)
+    latent = elic.analysed(picture, gain)
+    torch.testing.assert_close(latent, elic.model.g_a(picture) * gain)
+    assert elic.synthesised(latent, torch.ones(1, M, 1, 1), inverse).shape == picture.shape
+    with pytest.raises(ValueError, match="not a plain mbt2018-mean"):
+        elic.at(0.0035)
