@@ -13,16 +13,20 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from netcodecs.compressai_import import compressai
 from netcodecs.progressive.aggregation import MaskConditionalAggregation
+from netcodecs.progressive.elic import elic_analysis, elic_synthesis
 from netcodecs.progressive.rearrangement import rearranged
 from netsim.errors import InputError
 
-__all__ = ["FULL_WIDTHS", "LAMBDAS", "Backbone", "Coded", "Fate", "M", "N", "bits_of", "widen"]
+__all__ = ["FULL_WIDTHS", "LAMBDAS", "Backbone", "Coded", "Fate", "Kind", "M", "N", "bits_of", "widen"]
+
+Kind = Literal["mbt", "elic"]
 
 LAMBDAS = (0.0005, 0.0018, 0.0035, 0.0067)  # paper 1, §4.1, and one below: for the lowest rates of its Table 1
 N, M = 128, 192
@@ -81,6 +85,7 @@ class Backbone(nn.Module):
         network trains several times as fast on a CPU and is brought to full width by :func:`widen`.
     scr, mca: with spatial-channel rearrangement; with mask conditional aggregation.
     lambdas: the λ that have a gain, ascending. A single one is a network for one rate: any λ then gives its gain.
+    kind: whose g_a and g_s; ``elic``: ELIC's, for ResiComp, which has no use for the hyperprior.
     """
 
     def __init__(
@@ -90,11 +95,14 @@ class Backbone(nn.Module):
         scr: bool = False,
         mca: bool = False,
         lambdas: tuple[float, ...] = LAMBDAS,
+        kind: Kind = "mbt",
     ) -> None:
         super().__init__()
-        self.widths, self.scr, self.lambdas = widths, scr, lambdas
+        self.widths, self.scr, self.lambdas, self.kind = widths, scr, lambdas, kind
         self.model = compressai.models.MeanScaleHyperprior(N, M)
-        if widths != FULL_WIDTHS:
+        if kind == "elic":
+            self.model.g_a, self.model.g_s = elic_analysis(widths, M), elic_synthesis(widths, M)
+        elif widths != FULL_WIDTHS:
             self.model.g_a, self.model.g_s = _analysis(widths), _synthesis(widths)
         self.aggregation = MaskConditionalAggregation(M) if mca else None
         # quantisation steps are proportional to 1/√λ at high rate, so that is where the gains start
@@ -198,10 +206,10 @@ class Backbone(nn.Module):
         """Plain mbt2018-mean for one λ: the gains folded into g_a's last and g_s's first layer.
 
         lam: within the range of ``lambdas``. Returns a new model of the same widths in eval mode, its entropy tables
-        made. SCR and MCA have no place in it: raises ValueError if the network has them.
+        made. SCR, MCA and ELIC's transforms have no place in it: raises ValueError if the network has them.
         """
-        if self.scr or self.aggregation is not None:
-            raise ValueError("a network with SCR or MCA is not a plain mbt2018-mean")
+        if self.scr or self.aggregation is not None or self.kind != "mbt":
+            raise ValueError("a network with SCR, MCA or ELIC's transforms is not a plain mbt2018-mean")
         gain, inverse = (g.reshape(M) for g in self.gains(torch.tensor([lam])))
         plain = Backbone(self.widths).model
         plain.load_state_dict(self.model.state_dict())

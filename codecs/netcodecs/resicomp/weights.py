@@ -22,7 +22,7 @@ from netcodecs.progressive.weights import load_backbone, restored, shrunk
 from netcodecs.resicomp.transformer import DualTransformer, Size
 from netsim.errors import InputError
 
-__all__ = ["Weights", "load_weights", "of_transforms", "save_weights"]
+__all__ = ["Weights", "holds_resicomp", "load_weights", "of_transforms", "save_weights"]
 
 _CODEC = "resicomp"
 _SMALL = 4096  # as in the progressive family's files: what is smaller stays float32
@@ -35,9 +35,10 @@ _OF_TRANSFORMS = ("model.g_a.", "model.g_s.", "log_gain", "log_inverse_gain")
 class Weights:
     """All that was trained, in eval mode.
 
-    backbone: g_a, g_s and their gains; its hyperprior is not used. spread: usual size of each channel before its gain,
-    float64 (M,). lambdas: the lowest and highest λ that the Transformer was trained for. values: a Transformer of its
-    own for concealing losses (the paper's ablation "separate Transformers"); None: the one does both.
+    backbone: g_a, g_s (mbt2018-mean's or ELIC's) and their gains; its hyperprior is not used. spread: usual size of
+    each channel before its gain, float64 (M,). lambdas: the lowest and highest λ that the Transformer was trained for.
+    values: a Transformer of its own for concealing losses (the paper's ablation "separate Transformers"); None: the
+    one does both.
     """
 
     network: DualTransformer
@@ -73,7 +74,7 @@ def save_weights(
         facts["plc"] = asdict(values.size)
     if isinstance(transforms, Backbone):
         tensors |= {_TRANSFORMS + name: tensor for name, tensor in shrunk(of_transforms(transforms)).items()}
-        facts["transforms"] = {"widths": transforms.widths, "lambdas": transforms.lambdas}
+        facts["transforms"] = {"kind": transforms.kind, "widths": transforms.widths, "lambdas": transforms.lambdas}
     else:
         facts["transforms"] = {"method": transforms, "sha256": _digest(load_backbone(shipped_weights(transforms)))}
     save_file(tensors, path, metadata={"netcodecs": json.dumps(facts)})
@@ -93,6 +94,16 @@ def load_weights(path: Path) -> Weights:
     backbone = _transforms(path, facts["transforms"], tensors)
     spread = tensors["spread"].double().numpy()
     return Weights(network, backbone, spread, (facts["lambdas"][0], facts["lambdas"][1]), values)
+
+
+def holds_resicomp(path: Path) -> bool:
+    """Whether a file is one of :func:`save_weights`; False if it can't be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("netcodecs", "{}"))
+    except (SafetensorError, OSError):
+        return False
+    return bool(facts.get("codec") == _CODEC)
 
 
 def _transformer(path: Path, size: Mapping[str, int], tensors: dict[str, Tensor]) -> DualTransformer:
@@ -141,7 +152,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _transforms(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Backbone:
     if "method" not in facts:
-        backbone = Backbone(tuple(facts["widths"]), lambdas=tuple(facts["lambdas"]))
+        kind = facts.get("kind", "mbt")  # files from before there was a choice don't say
+        backbone = Backbone(tuple(facts["widths"]), lambdas=tuple(facts["lambdas"]), kind=kind)
         own = {n: t for n, t in backbone.state_dict().items() if not n.startswith(_OF_TRANSFORMS)}
         _fill(path, backbone, own | _below(tensors, _TRANSFORMS))
         return backbone.eval()
