@@ -16,7 +16,7 @@ from netcodecs.progressive.backbone import LAMBDAS, Backbone
 from netcodecs.progressive.rearrangement import rearranged
 from netsim.errors import InputError
 
-__all__ = ["ExactHyperSynthesis", "Transforms", "check_device", "quality_lambda"]
+__all__ = ["ExactHyperSynthesis", "Transforms", "check_device", "quality_lambda", "quick_divisions"]
 
 Image = NDArray[np.uint8]
 Latent = NDArray[np.float32]
@@ -108,6 +108,11 @@ class _Division(nn.Module):
         return divided.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
+def quick_divisions(layers: nn.Sequential) -> nn.Sequential:
+    """The same layers, for use only, with GDN as above."""
+    return nn.Sequential(*(_Division(layer) if isinstance(layer, compressai.layers.GDN) else layer for layer in layers))
+
+
 class Transforms:
     """A trained backbone's transforms, a picture at a time but for g_s.
 
@@ -121,10 +126,7 @@ class Transforms:
         gains = backbone.log_gain.numel() + backbone.log_inverse_gain.numel()
         #: trained, gains left out: they fold into the transforms
         self.parameters = sum(p.numel() for p in backbone.parameters()) - gains
-        for layers in (backbone.model.g_a, backbone.model.g_s):
-            for place, layer in enumerate(layers):
-                if isinstance(layer, compressai.layers.GDN):
-                    layers[place] = _Division(layer)
+        backbone.model.g_a, backbone.model.g_s = map(quick_divisions, (backbone.model.g_a, backbone.model.g_s))
         self._backbone, self._device = backbone.to(device), torch.device(device)
         for layers in (backbone.model.g_a, backbone.model.g_s):
             layers.to(memory_format=torch.channels_last)

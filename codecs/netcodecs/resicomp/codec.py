@@ -171,7 +171,7 @@ class ResiComp(Codec):
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
         return {
-            "format": 1,
+            "format": 2,
             "beta": self._beta,
             "weights": hashlib.sha256(self._weights.read_bytes()).hexdigest(),
             "torch": version("torch"),

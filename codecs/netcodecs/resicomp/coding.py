@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from netcodecs.resicomp import tables
 from netcodecs.resicomp.mixture import FLOOR, LAPLACE_SCALE, LEAST_SCALE
 
-__all__ = ["LARGEST", "Mixtures", "coded_bits", "decode", "encode"]
+__all__ = ["LARGEST", "Mixtures", "coded_bits", "counted_bits", "decode", "encode"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -48,6 +48,10 @@ class Mixtures:
     def part(self, start: int, end: int) -> Mixtures:
         """Those of numbers start … end-1."""
         return Mixtures(*(part[:, start:end] for part in (self.weights, self.means, self.scales)))
+
+    def at(self, places: Ints) -> Mixtures:
+        """Those of these numbers, in this order, as often as they are named."""
+        return Mixtures(*(part[:, places] for part in (self.weights, self.means, self.scales)))
 
     @cached_property
     def centres(self) -> Floats:
@@ -180,6 +184,22 @@ def coded_bits(numbers: Ints, mixtures: Mixtures) -> Floats:
 
     _walk(mixtures, say, numbers)
     return bits
+
+
+def counted_bits(symbols: Ints, mixtures: Mixtures) -> float:
+    """What coding all of them takes, in bits, where each channel has one distribution: of all that are equal, one.
+
+    symbols: int64 (..., C). mixtures: of C numbers.
+
+    >>> one = Mixtures(np.ones((1, 3)), np.zeros((1, 3)), np.ones((1, 3)))
+    >>> round(counted_bits(np.array([[0, 1, -20], [0, 1, 1]]), one), 1)
+    33.1
+    """
+    channels = symbols.shape[-1]
+    lowest = int(symbols.min())
+    counts = np.bincount(((symbols - lowest) * channels + np.arange(channels)).reshape(-1))
+    numbers, which = np.divmod(there := np.flatnonzero(counts), channels)
+    return float(counts[there] @ coded_bits(numbers + lowest, mixtures.at(which)))
 
 
 def encode(numbers: Ints, mixtures: Mixtures) -> bytes:

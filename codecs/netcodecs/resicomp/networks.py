@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from netcodecs.progressive.backbone import LAMBDAS, Backbone
-from netcodecs.progressive.transforms import PICTURES_AT_ONCE, quality_lambda
+from netcodecs.progressive.transforms import PICTURES_AT_ONCE, quality_lambda, quick_divisions
 from netcodecs.resicomp.coding import LARGEST, Mixtures
 from netcodecs.resicomp.exact import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
@@ -31,7 +31,7 @@ Ints = NDArray[np.int64]
 
 STRIDE = 16
 _GAIN_BITS = 20
-_REMEMBERED = 6  # mask-only predictions; 21 MB each at 768 × 512
+_REMEMBERED = 64  # rates, and their distributions from nothing
 
 
 def lambda_quality(lam: float) -> float:
@@ -61,19 +61,18 @@ class Networks:
     def __init__(self, weights: Weights, device: str = "cpu") -> None:
         self._device = torch.device(device)
         self._spread, self._backbone = weights.spread, weights.backbone
+        g_a, g_s = weights.backbone.model.g_a, weights.backbone.model.g_s
+        concealing = weights.network if weights.values is None else weights.values
+        self.parameters = sum(p.numel() for m in {g_a, g_s, weights.network, concealing} for p in m.parameters())
         # in float64, so that the number of threads does not decide how a value next to a half is rounded
-        self._g_a = copy.deepcopy(weights.backbone.model.g_a).double().to(self._device)
-        self._g_s = weights.backbone.model.g_s.to(self._device, memory_format=torch.channels_last)
-        self._network = weights.network.to(self._device)
-        self._concealing = (weights.network if weights.values is None else weights.values).to(self._device)
+        self._g_a = quick_divisions(copy.deepcopy(g_a).double()).to(self._device)
+        self._g_s = quick_divisions(g_s.to(self._device, memory_format=torch.channels_last))
+        self._network, self._concealing = weights.network.to(self._device), concealing.to(self._device)
         self._exact = ExactTransformer(weights.network, self._device)
         low, high = (lambda_quality(lam) for lam in weights.lambdas)
         self.qualities = (low, high)
-        self.parameters = sum(
-            p.numel() for m in {self._g_a, self._g_s, self._network, self._concealing} for p in m.parameters()
-        )
-        self._blank = lru_cache(maxsize=_REMEMBERED)(self._without_context)
-        self.rate = lru_cache(maxsize=64)(self._rate)
+        self.blank = lru_cache(maxsize=_REMEMBERED)(self._without_context)
+        self.rate = lru_cache(maxsize=_REMEMBERED)(self._rate)
 
     @torch.no_grad()
     def analyse(self, image: Image) -> Floats:
@@ -106,16 +105,16 @@ class Networks:
         symbols: int64 (h, w, C), anything where not known. known: bool (h, w). cells: numbers, row by row.
         """
         if not known.any():
-            blank = self._blank(symbols.shape, quality)
-            parts = (blank.weights, blank.means, blank.scales)
-            chosen = (p.reshape(len(p), -1, symbols.shape[2])[:, cells].reshape(len(p), -1) for p in parts)
-            return Mixtures(*chosen)
+            return self.blank(quality).at(np.tile(np.arange(symbols.shape[2]), len(cells)))
         return self._given(symbols, known, quality, cells)
 
-    def _without_context(self, shape: tuple[int, int, int], quality: float) -> Mixtures:
-        """Every token's distribution from mask tokens alone."""
-        cells = np.arange(shape[0] * shape[1])
-        return self._given(np.zeros(shape, np.int64), np.zeros(shape[:2], bool), quality, cells)
+    def _without_context(self, quality: float) -> Mixtures:
+        """Any token's distribution from nothing, of C numbers. Among mask tokens alone, attention has nothing to
+        tell apart: all tokens are alike, in a picture of any size, and the one in the corner of a window stands for
+        them."""
+        channels = len(self._spread)
+        none = np.zeros((WINDOW, WINDOW), bool)
+        return self._given(np.zeros((WINDOW, WINDOW, channels), np.int64), none, quality, np.zeros(1, np.int64))
 
     def _given(self, symbols: Ints, known: BoolArray, quality: float, cells: Ints) -> Mixtures:
         rate = self.rate(quality)
