@@ -15,6 +15,7 @@ from netcodecs.training.command import run
 from netcodecs.training.curve import curve_table
 from netcodecs.training.loop import LATEST
 from netcodecs.training.measure import measure, table
+from netcodecs.training.recipe import HYPER_CROPS
 from netsim.errors import InputError
 
 __all__ = ["averaged", "export", "main", "model_card"]
@@ -55,7 +56,7 @@ channel. This page is written by `python -m netcodecs.training.export`.
 {recipe["batch"]} crops of {recipe["crop"]}², {facts["active_s"] / 3600:.2f} hours of work on
 {facts["hardware"]}; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}.
 Widths of g_a {tuple(recipe["widths"])}, learning rates {recipe["rate"]:g} (transforms) and
-{recipe["hyper_rate"]:g} (hyperprior). {notes}
+{recipe["hyper_rate"]:g} (hyperprior). {_alone(recipe)}{notes}
 
 **Validation** on pictures held out, means over pictures: estimated rate, PSNR without loss / with 10 % of the channels
 lost (Gilbert–Elliott):
@@ -73,6 +74,14 @@ than the paper's; training with `--widths 128 128 128` widens it without a chang
     netsim train progressive --method {method.name} --start codecs/netcodecs/weights/{method.name}.safetensors \\
         --images PHOTOS --validation HELD_OUT --hours 8 --out runs/{method.name}
 """
+
+
+def _alone(recipe: Mapping[str, Any]) -> str:
+    """What the card says of the part of a run in which the hyperprior alone learned."""
+    if not recipe["hyper_first"]:
+        return ""
+    part = "all" if recipe["hyper_first"] == 1 else f"the first {recipe['hyper_first']:.0%}"
+    return f"In {part} of the run the hyperprior alone learned, from {HYPER_CROPS * recipe['batch']} crops a step. "
 
 
 def export(training: Path, weights: Path, *, measured_on: Path | None, published: Path | None, notes: str = "") -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from netcodecs.progressive.methods import method_named
 from netsim.errors import InputError
 
-__all__ = ["STRIDE", "Recipe", "differing", "recipe_in"]
+__all__ = ["HYPER_CROPS", "STRIDE", "Recipe", "differing", "recipe_in"]
 
 STRIDE = 16  # pixels of a latent sample's side
+HYPER_CROPS = 4  # times as many crops a step where the hyperprior alone learns: they cost little
 
 
 @dataclass(frozen=True)

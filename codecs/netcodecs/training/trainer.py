@@ -20,7 +20,7 @@ from netcodecs.training.crops import areas_of, random_crops
 from netcodecs.training.fates import sample_fate
 from netcodecs.training.latents import areas_in, latents_of, random_tokens
 from netcodecs.training.means import tell_means
-from netcodecs.training.recipe import STRIDE, Recipe, differing, recipe_in
+from netcodecs.training.recipe import HYPER_CROPS, STRIDE, Recipe, differing, recipe_in
 from netcodecs.training.soap import Soap
 from netcodecs.training.start import lapped_start
 from netcodecs.training.steps import Spikes, follow, rate_factor
@@ -28,8 +28,6 @@ from netcodecs.training.validation import losses
 from netsim.errors import InputError
 
 __all__ = ["Trainer", "in_single_precision", "network_of"]
-
-_HYPER_CROPS = 4  # times as many crops a step where the hyperprior alone learns: they cost little
 
 
 class Trainer:
@@ -136,10 +134,10 @@ class Trainer:
         """The rate as loss, g_a as it is and no picture (MSE 0)."""
         if not self._latents:
             self._latents = latents_of(self.backbone, self.pictures, self.device)
-        count, side = self.recipe.batch * _HYPER_CROPS, self.recipe.crop // STRIDE
+        count, side = self.recipe.batch * HYPER_CROPS, self.recipe.crop // STRIDE
         with torch.no_grad():
             tokens = random_tokens(self._latents, count, side, self.generator, areas_in(self._latents))
-            latent = tokens.permute(0, 3, 1, 2) * self.backbone.gains(self.lams.repeat(_HYPER_CROPS))[0]
+            latent = tokens.permute(0, 3, 1, 2) * self.backbone.gains(self.lams.repeat(HYPER_CROPS))[0]
             if self.backbone.scr:
                 latent = rearranged(latent)
         bpp = self.backbone.rate(latent, self._fate(count))[0] / self.recipe.crop**2
