@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -190,17 +191,27 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[SchemeS
         with _standing_at(document, (*inner, "engine")):
             engine = _engine(parameters.pop("engine", None))
         with _standing_at(document, inner):
+            choices = _settings_to_choose(parameters)
             points = _operating_points(codec_class, parameters)
             create_codec(name, parameters)
         protections = list(_read_protections(document, protection, at))
         for value_key, value in points:
             group = []
-            for spec, read in protections:
-                with _standing_at(document, inner):
-                    codec = create_codec(name, _with_data_packets(codec_class, parameters, read))
+            for number, (spec, read) in product(range(len(choices)), protections):
+                chosen = {**parameters, **choices[number]}
+                with _standing_at(document, (*inner, "choices", number) if choices[number] else inner):
+                    codec = create_codec(name, _with_data_packets(codec_class, chosen, read))
                 group.append(SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine))
             groups.append(group)
     return groups
+
+
+def _settings_to_choose(parameters: dict[str, Any]) -> list[Mapping[str, Any]]:
+    """Takes a codec entry's `choices` out of its parameters: settings in which the ways to send differ."""
+    choices = parameters.pop("choices", [{}])
+    if not isinstance(choices, list) or not choices or not all(isinstance(one, Mapping) for one in choices):
+        raise InputError(f"choices {choices!r}", hint="a list of settings: choices: [{mode: LC}, {mode: ISC}]")
+    return choices
 
 
 def _named(entry: Any) -> tuple[str, dict[str, Any]]:

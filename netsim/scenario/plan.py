@@ -83,7 +83,9 @@ class PlanRow:
         """The curve's name; a controlled row is named after its controller."""
         if len(self.schemes) == 1:
             return self.schemes[0].label
-        return f"{self.schemes[0].codec.label} + {self.control_name}"
+        first, *others = dict.fromkeys(scheme.codec.label for scheme in self.schemes)
+        ways = [first, *(other.removeprefix(f"{self.schemes[0].codec.name} ") for other in others)]
+        return f"{'/'.join(ways)} + {self.control_name}"
 
 
 @dataclass(frozen=True)
