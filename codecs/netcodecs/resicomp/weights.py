@@ -117,7 +117,7 @@ def _digest(backbone: Backbone) -> str:
     made = hashlib.sha256()
     for name, tensor in sorted(of_transforms(backbone).items()):
         made.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        made.update(tensor.detach().cpu().numpy().astype("<f4").tobytes())
+        made.update((tensor.detach() + 0.0).cpu().numpy().astype("<f4").tobytes())  # -0 is 0
     return made.hexdigest()
 
 
