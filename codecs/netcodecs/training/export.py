@@ -49,8 +49,10 @@ def model_card(facts: dict[str, Any], method: Method, curve: str, measured: str,
     added = ", ".join(name for name, there in adds.items() if there) or "nothing: the baseline"
     return f"""# {method.name}: mbt2018-mean with gains, one set of weights for λ = {", ".join(map(str, LAMBDAS))}
 
-Adds to mbt2018-mean (N = 128, M = 192): {added}. The weight average over training; kernels as int8 with a scale per
-channel. This page is written by `python -m netcodecs.training.export`.
+Adds to mbt2018-mean (N = 128, M = 192): {added}.
+
+The weight average over training; kernels as int8{", MCA's as float16" if method.mca else ""}.
+This page is written by `python -m netcodecs.training.export`.
 
 **Training.** {facts["pictures"]} photos ({facts["megapixels"]:.0f} megapixels), {facts["steps"]:,} steps of
 {recipe["batch"]} crops of {recipe["crop"]}², {facts["active_s"] / 3600:.2f} hours of work on
@@ -65,9 +67,9 @@ lost (Gilbert–Elliott):
 
 {measured}
 
-**Known limits.** {facts["active_s"] / 3600:.2f} hours of training, where published networks have days on a GPU.
-Photographs only; λ outside {LAMBDAS[0]}…{LAMBDAS[-1]} is refused. Widths below (128, 128, 128) are a smaller network
-than the paper's; training with `--widths 128 128 128` widens it without a change to what it computes.
+**Known limits.** {facts["active_s"] / 3600:.2f} hours of training in this run, where published networks have
+days on a GPU. Photographs only; λ outside {LAMBDAS[0]}…{LAMBDAS[-1]} is refused.
+Widths below (128, 128, 128) are a smaller network than the paper's; training with `--widths 128 128 128` widens it without a change to what it computes.
 
 **To go on training:**
 

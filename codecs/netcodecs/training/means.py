@@ -130,9 +130,9 @@ def _told_at(phase: tuple[int, int], seen: tuple[int, int]) -> list[tuple[int, i
     """
     lines = []
     for at, of in zip(phase, seen, strict=True):
-        line = {2 + at: 0.75}
+        own = 2 + at
         neighbour = at if of else 4 + at  # the next value's tap, or the last's
-        line[neighbour if neighbour <= 4 else 2 + at] = line.get(neighbour if neighbour <= 4 else 2 + at, 0.0) + 0.25
+        line = {own: 0.75, neighbour: 0.25} if neighbour <= 4 else {own: 1.0}
         lines.append(line)
     return [(i, j, a * b) for (i, a), (j, b) in itertools.product(lines[0].items(), lines[1].items())]
 
