@@ -69,7 +69,8 @@ lost (Gilbert–Elliott):
 
 **Known limits.** {facts["active_s"] / 3600:.2f} hours of training in this run, where published networks have
 days on a GPU. Photographs only; λ outside {LAMBDAS[0]}…{LAMBDAS[-1]} is refused.
-Widths below (128, 128, 128) are a smaller network than the paper's; training with `--widths 128 128 128` widens it without a change to what it computes.
+Widths below (128, 128, 128) are a smaller network than the paper's;
+training with `--widths 128 128 128` widens it without a change to what it computes.
 
 **To go on training:**
 
