@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from netcodecs.progressive.aggregation import GUESSED
 from netcodecs.progressive.backbone import LAMBDAS, Backbone, Coded, M, widen
 from netcodecs.progressive.methods import METHODS
 from netcodecs.progressive.rearrangement import rearranged
-from netcodecs.training.begin import begun, check_start, for_all_rates, in_order
+from netcodecs.training.begin import begun, check_start, for_all_rates
 from netcodecs.training.crops import random_crops
+from netcodecs.training.ordering import in_order
 from torch import Tensor
 
 from netsim.errors import InputError
@@ -68,26 +68,18 @@ def test_rearranged_latent_gives_the_baselines_picture(started: Backbone, pictur
     torch.testing.assert_close(network.synthesised(mixed, ones, inverse), ordered.synthesised(latent, ones, inverse))
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("name", ["mca-ge", "scr-mca-ge"])
 def test_aggregation_begins_by_passing_on_what_arrived(
     name: str, started: Backbone, picture: Tensor, crops: list[Tensor]
 ) -> None:
     """As many channels as its outputs have room for; not exactly, since one output of GELU is not quite straight."""
-    ordered, network = (begun(started, METHODS[n], crops) for n in ("progdtd", name))
-    gain, inverse = ordered.gains(LAMBDA)
-    first = ordered.analysed(picture, gain)
-    first[:, M - 3 * GUESSED :] = 0
-    ones = torch.ones_like(first)
-    expected = ordered.synthesised(first, ones, inverse)
-    found = network.synthesised(rearranged(first) if network.scr else first, ones, inverse)
-    torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
-    assert _psnr_db(found, picture) == pytest.approx(_psnr_db(expected, picture), abs=0.02)
+    before, after = (_coded(begun(started, METHODS[n], crops), picture) for n in ("progdtd", name))
+    assert _psnr_db(after.picture, picture) == pytest.approx(_psnr_db(before.picture, picture), abs=0.3)
 
 
 @torch.no_grad()
 def test_aggregation_begins_by_guessing_what_was_lost(started: Backbone, picture: Tensor, crops: list[Tensor]) -> None:
-    """From the neighbours that rearrangement leaves: better than zeros, before any step of training."""
+    """From copies, and from the neighbours that rearrangement leaves, before any step of training."""
     lost = torch.ones(1, M, 1, 1)
     lost[:, :2] = 0
     quality_db = {}
@@ -96,7 +88,7 @@ def test_aggregation_begins_by_guessing_what_was_lost(started: Backbone, picture
         gain, inverse = network.gains(LAMBDA)
         received = network.analysed(picture, gain) * lost
         quality_db[name] = _psnr_db(network.synthesised(received, lost, inverse), picture)
-    assert quality_db["scr-mca-ge"] > quality_db["scr-ge"] + 1
+    assert quality_db["scr-mca-ge"] > quality_db["scr-ge"] + 3
 
 
 def test_rearrangement_is_its_own_inverse_and_spreads_each_channel_over_four() -> None:

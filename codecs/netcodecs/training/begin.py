@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from netcodecs.progressive.aggregation import GUESSED
-from netcodecs.progressive.backbone import LAMBDAS, Backbone, M, bits_of
+from netcodecs.progressive.backbone import LAMBDAS, Backbone, M
 from netcodecs.progressive.methods import Method
+from netcodecs.progressive.rearrangement import GROUP
+from netcodecs.training.descriptions import coded_at_all_rates, describe, loss_costs
+from netcodecs.training.guesses import copies_for_mca, guesses_of
+from netcodecs.training.ordering import in_order, put_in_order
 from netsim.errors import InputError
 
-__all__ = ["begun", "check_start", "for_all_rates", "in_order", "neighbours", "put_in_order"]
+__all__ = ["begun", "check_start", "for_all_rates", "prepare"]
 
-_WORTH_GUESSING = 0.2  # share of a channel's energy that its neighbours explain
+PREPARED_FOR = {"uniform": 0.05, "gilbert-elliott": 0.1}  # share of the channels lost: about what training loses
 
 
 @torch.no_grad()
@@ -23,7 +26,8 @@ def begun(baseline: Backbone, method: Method, pictures: Sequence[Tensor]) -> Bac
 
     With tail drop, channels come in order of their bits on ``pictures`` ((B, 3, H, W), 0…1), most first, so that the
     first channels are worth the most from the beginning, and SCR joins channels that are alike. That alone leaves the
-    baseline's pictures as they were; SCR's hyperprior has to learn its new neighbourhoods.
+    baseline's pictures as they were; SCR's hyperprior has to learn its new neighbourhoods. With MCA, the dearest
+    channels are told more than once (``netcodecs.training.descriptions``).
     Raises ValueError if ``baseline`` has modules of its own.
     """
     if baseline.scr or baseline.aggregation is not None:
@@ -32,32 +36,30 @@ def begun(baseline: Backbone, method: Method, pictures: Sequence[Tensor]) -> Bac
     network.load_state_dict(network.state_dict() | baseline.state_dict())
     if method.tail_drop:
         put_in_order(network, *in_order(baseline, pictures))
-    if network.aggregation is not None:
-        guess, reach = neighbours(network, pictures) if method.scr else (None, 0.0)
-        network.aggregation.begin_in_front_of(network.model.g_s[0], guess, reach)
+    if method.mca:
+        prepare(network, method.losses, pictures)
     return network
 
 
 @torch.no_grad()
-def neighbours(network: Backbone, pictures: Sequence[Tensor]) -> tuple[Tensor, float]:
-    """How to guess a sample of the first channels from its eight neighbours, and more than any guess amounts to.
+def prepare(network: Backbone, losses: str, pictures: Sequence[Tensor]) -> None:
+    """Prepares a network for losses, in place: copies of the dearest channels, and an MCA that makes use of them.
 
-    Least squares on the latents of ``pictures``, a channel at a time; (GUESSED, 3, 3), the middle zero; all zero where
-    that explains too little of a channel to be worth MCA's outputs.
+    network: its channels in order, its MCA not yet in use. losses: those of its method, not "none".
+    pictures: (B, 3, H, W) of one size, 0…1, sides multiples of 64.
     """
-    latents = torch.cat([network.model.g_a(picture)[:, :GUESSED] for picture in pictures])
-    gain, inverse = network.gains(torch.tensor([network.lambdas[len(network.lambdas) // 2]]))
-    latents = latents * (gain * inverse)[:, :GUESSED]
-    around = torch.nn.functional.unfold(latents.flatten(0, 1)[:, None], 3).unflatten(0, latents.shape[:2])
-    taps = around.permute(1, 0, 3, 2).flatten(1, 2)  # (GUESSED, samples, 9)
-    outer = [i for i in range(9) if i != 4]
-    given, wanted = taps[..., outer], taps[..., 4:5]
-    ridge = 1e-3 * given.square().mean((1, 2))[:, None, None] * torch.eye(8) * given.shape[1]
-    solved = torch.linalg.solve(given.mT @ given + ridge, given.mT @ wanted)[..., 0]
-    left = (wanted[..., 0] - (given @ solved[..., None])[..., 0]).square().mean(1) / wanted[..., 0].square().mean(1)
-    weights = torch.zeros(GUESSED, 9)
-    weights[:, outer] = torch.where(left[:, None] < 1 - _WORTH_GUESSING, solved, 0.0)
-    return weights.view(-1, 3, 3), 3.0 * float(latents.abs().max())
+    assert network.aggregation is not None
+    network.eval()
+    size, lost = GROUP if network.scr else 1, PREPARED_FOR[losses]
+    dearest, costs = loss_costs(network, pictures)
+    coded = coded_at_all_rates(network, pictures)
+    described = describe(network, coded, copies_for_mca(coded, dearest, costs, size, lost))
+    case = guesses_of(coded_at_all_rates(network, pictures), described, size, lost)
+    copies = {copy + place for one in described for copy in one.copies for place in range(size)}
+    passed = [channel for channel in range(M) if channel not in copies]
+    for channel in network.aggregation.begin_in_front_of(network.model.g_s[0], passed, *case):
+        network.model.g_a[-1].weight[channel] = 0  # nobody hears it
+        network.model.g_a[-1].bias[channel] = 0
 
 
 def check_start(start: Backbone, method: Method) -> None:
@@ -86,43 +88,3 @@ def for_all_rates(network: Backbone) -> Backbone:
     gains = {name: own[name] + network.state_dict()[name] for name in ("log_gain", "log_inverse_gain")}
     spread.load_state_dict(own | same | gains)
     return spread.eval()
-
-
-@torch.no_grad()
-def in_order(backbone: Backbone, pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Channels of the latent (M,) and of the hyperprior (N,) by their bits at the middle λ, most first."""
-    backbone.eval()
-    totals: list[Tensor] = []
-    for picture in pictures:
-        lam = torch.full((len(picture),), backbone.lambdas[len(backbone.lambdas) // 2])
-        latent = backbone.analysed(picture, backbone.gains(lam)[0])
-        hyper = backbone.model.h_a(latent)
-        _, hyper_likelihood = backbone.model.entropy_bottleneck(hyper)
-        scales, means = backbone.entropy_parameters(hyper)
-        _, likelihood = backbone.model.gaussian_conditional(latent, scales, means=means)
-        totals.append(torch.cat([bits_of(likelihood).sum(0), bits_of(hyper_likelihood).sum(0)]))
-    bits = torch.stack(totals).sum(0)
-    return bits[:M].argsort(descending=True), bits[M:].argsort(descending=True)
-
-
-@torch.no_grad()
-def put_in_order(backbone: Backbone, order: Tensor, hyper_order: Tensor) -> None:
-    """Renumbers the latent's and the hyperprior's channels: another order, the same function."""
-    model = backbone.model
-    _reorder(model.g_a[-1], order, axis=0)
-    _reorder(model.h_a[0], order, axis=1)
-    _reorder(model.h_s[-1], torch.cat([order, order + M]), axis=0)
-    _reorder(model.g_s[0], order, axis=0, bias=False)  # a transposed convolution: (in, out, 5, 5)
-    for gains in (backbone.log_gain, backbone.log_inverse_gain):
-        gains.copy_(gains[:, order])
-    _reorder(model.h_a[-1], hyper_order, axis=0)
-    _reorder(model.h_s[0], hyper_order, axis=0, bias=False)
-    for parameter in model.entropy_bottleneck.parameters():
-        parameter.copy_(parameter[hyper_order])
-
-
-def _reorder(layer: nn.Module, order: Tensor, *, axis: int, bias: bool = True) -> None:
-    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-    layer.weight.copy_(layer.weight.index_select(axis, order))
-    if bias and axis == 0 and layer.bias is not None:
-        layer.bias.copy_(layer.bias[order])

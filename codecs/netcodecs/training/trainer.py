@@ -14,12 +14,13 @@ from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import LAMBDAS, Backbone, Fate, M
 from netcodecs.progressive.methods import method_named
 from netcodecs.progressive.rearrangement import rearranged
-from netcodecs.training.begin import begun, in_order, put_in_order
+from netcodecs.training.begin import begun
 from netcodecs.training.checkpoint import load_tensors, optimiser_tensors, restore_optimiser, save_tensors
 from netcodecs.training.crops import areas_of, random_crops
 from netcodecs.training.fates import sample_fate
 from netcodecs.training.latents import areas_in, latents_of, random_tokens
 from netcodecs.training.means import tell_means
+from netcodecs.training.ordering import in_order, put_in_order
 from netcodecs.training.recipe import HYPER_CROPS, STRIDE, Recipe, differing, recipe_in
 from netcodecs.training.soap import Soap
 from netcodecs.training.start import lapped_start
@@ -28,6 +29,9 @@ from netcodecs.training.validation import losses
 from netsim.errors import InputError
 
 __all__ = ["Trainer", "in_single_precision", "network_of"]
+
+_MASK_PATH = ("aggregation.first", "aggregation.second")
+_OF_MASK = 0.02  # of the rate: nearly all of a mask is ones, so that all steps of its 1,728 weights add up
 
 
 class Trainer:
@@ -74,8 +78,10 @@ class Trainer:
 
     def _make_optimisers(self) -> None:
         """SOAP for the kernels, Adam for the rest and, on its own loss, for the bottleneck's quantiles."""
-        kernels: dict[float, list[Tensor]] = {self.recipe.rate: [], self.recipe.hyper_rate: []}
-        others: dict[float, list[Tensor]] = {self.recipe.rate: [], self.recipe.hyper_rate: []}
+        of_mask = self.recipe.rate * _OF_MASK
+        rates = (self.recipe.rate, self.recipe.hyper_rate, of_mask)
+        kernels: dict[float, list[Tensor]] = {rate: [] for rate in rates}
+        others: dict[float, list[Tensor]] = {rate: [] for rate in rates}
         quantiles = []
         for name, parameter in self.backbone.named_parameters():
             if "quantiles" in name:
@@ -83,8 +89,9 @@ class Trainer:
                 continue
             transform = ".g_a." in name or ".g_s." in name or name.startswith("aggregation.")
             kind = kernels if parameter.dim() == 4 else others
-            kind[self.recipe.rate if transform else self.recipe.hyper_rate].append(parameter)
-        grouped = [[{"params": p, "base": rate} for rate, p in kind.items()] for kind in (kernels, others)]
+            rate = self.recipe.rate if transform else self.recipe.hyper_rate
+            kind[of_mask if name.startswith(_MASK_PATH) else rate].append(parameter)
+        grouped = [[{"params": p, "base": rate} for rate, p in kind.items() if p] for kind in (kernels, others)]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "soap": Soap(grouped[0], lr=self.recipe.rate),
             "adam": torch.optim.Adam(grouped[1], lr=self.recipe.rate, fused=True),
