@@ -72,7 +72,7 @@ def test_the_first_channel_of_luma_is_dearest_and_its_copies_lie_far_off(
     network = _ordered(started, crops, scr=True)
     described = _described(network, crops, 4)[1]
     assert described[0].group == 0
-    bits = coded_at_all_rates(network, crops)[len(LAMBDAS) // 2].told(1.0)[1]
+    bits = coded_at_all_rates(network, crops)[len(LAMBDAS) // 2].bits
     for one in described:
         shares = [float(bits[:at].sum() / bits.sum()) for at in one.copies]
         parts = len(one.copies) + 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,16 +41,21 @@ class Coded:
     inverse: Tensor
     network: Backbone
 
-    def told(self, ratio: float) -> tuple[Tensor, Tensor]:
+    def told(self, ratio: float, channels: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """What a decoder hears of copies that are quantised ``ratio`` times as finely: in g_s's units and not
-        rearranged, (B, M, h, w); and the bits of each channel for a pixel, (M,)."""
-        means, scales = self.means * ratio, self.scales * ratio
-        heard = torch.round(self.latent * ratio - means) + means
+        rearranged, (B, channels, h, w); and the bits of each channel for a pixel. channels: whole groups."""
+        means, scales = self.means[:, channels] * ratio, self.scales[:, channels] * ratio
+        heard = torch.round(self.latent[:, channels] * ratio - means) + means
         conditional = self.network.model.gaussian_conditional
         bits = bits_of(conditional(heard, scales, means=means, training=False)[1]).sum(0)
         values = rearranged(heard) if self.network.scr else heard
         pixels = self.latent[:, 0].numel() * STRIDE**2
-        return values * (self.inverse / ratio), bits / pixels
+        return values * (self.inverse[channels] / ratio), bits / pixels
+
+    @cached_property
+    def bits(self) -> Tensor:
+        """Bits of each channel for a pixel as they are, (M,)."""
+        return self.told(1.0)[1]
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def describe(network: Backbone, coded: Sequence[Coded], chosen: Mapping[int, Seq
     groups.
     """
     size = GROUP if network.scr else 1
-    bits = coded[len(coded) // 2].told(1.0)[1].view(-1, size).sum(1)
+    bits = coded[len(coded) // 2].bits.view(-1, size).sum(1)
     spare = [int(g) for g in bits.argsort() if int(g) not in chosen]
     placed = {group: [spare.pop(0) for _ in ratios] for group, ratios in chosen.items()}
     for group, ratios in chosen.items():

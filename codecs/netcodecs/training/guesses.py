@@ -50,13 +50,12 @@ def copies_for_mca(
 
 def _weighed(one: Coded, group: int, size: int, ratio: float, cost: float, lost: float, number: int) -> float:
     """λ·D + R of a copy that is heard where ``number`` other descriptions are lost, as a share of the whole rate."""
-    original, rates = one.told(1.0)
-    copy, bits = one.told(ratio)
+    channels = slice(size * group, size * (group + 1))
+    original, (copy, bits) = one.told(1.0, channels)[0], one.told(ratio, channels)
     generator = torch.Generator().manual_seed(0)
-    channels = range(size * group, size * (group + 1))
-    error = sum(_fit([(one, original, [copy])], c, [c], size, lost, generator, 1).error for c in channels)
-    spent = float(bits[channels.start : channels.stop].sum())
-    return (one.lam * 255**2 * cost * lost**number * error + spent) / float(rates.sum())
+    tries = [(one, original, [copy])]
+    error = sum(_fit(tries, place, [place], size, lost, generator, 1).error for place in range(size))
+    return (one.lam * 255**2 * cost * lost**number * error + float(bits.sum())) / float(one.bits.sum())
 
 
 @torch.no_grad()
