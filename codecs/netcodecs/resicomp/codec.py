@@ -6,8 +6,8 @@ import csv
 import hashlib
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +49,7 @@ SLICES = 10
 BETA = 2.2  # the authors' release, for every mode
 MOST_SLICES = 4096
 _ROWS = re.compile(r"[01]+(/[01]+)*")
+_STREAMS = 4  # whose slices are remembered
 _PACKET_BYTES = 5  # checksum, and what the range coder adds
 
 
@@ -93,16 +94,27 @@ def usual_beta(mode: Any) -> float:
     return _betas().get(mode, BETA) if isinstance(mode, str) else BETA
 
 
-@dataclass
 class _Found:
-    """What was decoded of one stream: payloads by their place, and the symbols."""
+    """Slices that were decoded, each by its own bytes and its contexts': the last few streams' worth."""
 
-    payloads: dict[int, bytes] = field(default_factory=dict)
-    symbols: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    def __init__(self) -> None:
+        self._symbols: OrderedDict[bytes, Ints] = OrderedDict()
 
-    def of(self, payloads: Sequence[bytes]) -> bool:
-        """Whether these are of that stream."""
-        return bool(self.payloads) and all(payloads[n] == payload for n, payload in self.payloads.items())
+    @staticmethod
+    def key(payloads: Sequence[bytes], contexts: BoolArray, number: int) -> bytes:
+        """All that a slice's symbols depend on, as a digest."""
+        parts = [payloads[0], payloads[number + 1], *(payloads[n + 1] for n in np.flatnonzero(contexts[number]))]
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+    def get(self, key: bytes) -> Ints | None:
+        if key in self._symbols:
+            self._symbols.move_to_end(key)
+        return self._symbols.get(key)
+
+    def keep(self, key: bytes, symbols: Ints, most: int) -> None:
+        self._symbols[key] = symbols
+        while len(self._symbols) > most:
+            self._symbols.popitem(last=False)
 
 
 class ResiComp(Codec):
@@ -281,20 +293,22 @@ class ResiComp(Codec):
         return layout_of(read_head(payloads[0], len(payloads))).slices + 1
 
     def _decoded(self, head: Head, layout: Layout, payloads: Sequence[bytes], wanted: BoolArray) -> Ints:
-        """Symbols of the wanted slices in their places, int64 (h, w, C); what the last call found of the same stream
-        is not decoded again."""
+        """Symbols of the wanted slices in their places, int64 (h, w, C); what was found before is not decoded again."""
         from netcodecs.resicomp.coding import decode
 
-        if not self._found.of(payloads):
-            self._found = _Found({0: payloads[0]}, self.networks.no_symbols(layout.slices.shape))
-        found, symbols = self._found.payloads, self._found.symbols
+        symbols = self.networks.no_symbols(layout.slices.shape)
         flat = symbols.reshape(-1, symbols.shape[2])
-        missing = wanted & np.array([place not in found for place in range(1, len(payloads))])
+        keys = {int(n): _Found.key(payloads, layout.contexts, n) for n in np.flatnonzero(wanted)}
+        missing = wanted.copy()
+        for number, key in keys.items():
+            known = self._found.get(key)
+            if known is not None:
+                flat[layout.cells[number]], missing[number] = known, False
         for number, mixtures in rounds(self.networks, layout, symbols, head.quality, missing):
             try:
                 numbers = decode(read_slice(payloads[number + 1]), mixtures)
             except ValueError:
                 raise InputError(f"resicomp: slice {number + 1} can't be decoded") from None
             flat[layout.cells[number]] = numbers.reshape(len(layout.cells[number]), -1)
-            found[number + 1] = payloads[number + 1]
+            self._found.keep(keys[number], flat[layout.cells[number]], _STREAMS * len(wanted))
         return symbols

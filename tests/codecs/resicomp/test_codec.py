@@ -120,8 +120,10 @@ def test_every_symbol_agrees_whatever_the_threads_and_the_batch(
                 assert np.array_equal(symbols[cells], expected[cells])
 
 
-def test_entropy_decoding_is_done_once(tiny: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many masks, in one call or in several; and not for another stream's."""
+def test_entropy_decoding_is_done_once(
+    tiny: Path, picture: Image, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many masks, in one call or in several, whatever lies in place of lost packets."""
     receiver = codec_of(tiny, mode="MDC-2")
     decoded = []
     import netcodecs.resicomp.coding as coding
@@ -135,9 +137,15 @@ def test_entropy_decoding_is_done_once(tiny: Path, stream: Stream, monkeypatch: 
     assert len(decoded) == 5
     assert np.array_equal(receiver.decode(stream, some), first)
     assert len(decoded) == 5
+    expected = codec_of(tiny).decode(stream, masks_of("101010"))
+    assert len(decoded) == 7
     other = with_payload(stream, 1, b"noise")
-    assert np.array_equal(receiver.decode(other, masks_of("111111")), codec_of(tiny).decode(stream, masks_of("101010")))
-    assert len(decoded) > 5
+    assert np.array_equal(receiver.decode(other, masks_of("111111")), expected)
+    assert np.array_equal(receiver.decode(stream, some), first)
+    assert len(decoded) == 7
+    brighter = codec_of(tiny, mode="MDC-2").encode(picture // 2 + 100, QUALITY)
+    assert not np.array_equal(receiver.decode(brighter, some), first)
+    assert len(decoded) == 9
 
 
 def test_concealment_is_a_setting(tiny: Path, separate: Path, picture: Image, stream: Stream) -> None:
