@@ -9,7 +9,7 @@ import torch
 from netcodecs.progressive.backbone import LAMBDAS, Backbone, Coded, M, widen
 from netcodecs.progressive.methods import METHODS
 from netcodecs.progressive.rearrangement import rearranged
-from netcodecs.training.begin import begun, check_start, for_all_rates
+from netcodecs.training.begin import begun, check_start, for_all_rates, prepare
 from netcodecs.training.crops import random_crops
 from netcodecs.training.ordering import in_order
 from torch import Tensor
@@ -27,6 +27,13 @@ def picture(photos: list[Tensor]) -> Tensor:
 @pytest.fixture(scope="module")
 def crops(photos: list[Tensor]) -> list[Tensor]:
     return [random_crops(photos[1:], 4, 128, torch.Generator().manual_seed(1))]
+
+
+def _prepared(started: Backbone, name: str, crops: list[Tensor]) -> Backbone:
+    network = begun(started, METHODS[name], crops)
+    if network.aggregation is not None:
+        prepare(network, METHODS[name].losses, crops)
+    return network
 
 
 @torch.no_grad()
@@ -73,7 +80,7 @@ def test_aggregation_begins_by_passing_on_what_arrived(
     name: str, started: Backbone, picture: Tensor, crops: list[Tensor]
 ) -> None:
     """As many channels as its outputs have room for; not exactly, since one output of GELU is not quite straight."""
-    before, after = (_coded(begun(started, METHODS[n], crops), picture) for n in ("progdtd", name))
+    before, after = (_coded(_prepared(started, n, crops), picture) for n in ("progdtd", name))
     assert _psnr_db(after.picture, picture) == pytest.approx(_psnr_db(before.picture, picture), abs=0.3)
 
 
@@ -84,7 +91,7 @@ def test_aggregation_begins_by_guessing_what_was_lost(started: Backbone, picture
     lost[:, :2] = 0
     quality_db = {}
     for name in ("scr-ge", "scr-mca-ge"):
-        network = begun(started, METHODS[name], crops)
+        network = _prepared(started, name, crops)
         gain, inverse = network.gains(LAMBDA)
         received = network.analysed(picture, gain) * lost
         quality_db[name] = _psnr_db(network.synthesised(received, lost, inverse), picture)
@@ -141,7 +148,7 @@ def test_modules_that_the_method_lacks_are_refused(crops: list[Tensor]) -> None:
 def test_widened_network_with_aggregation_is_the_same_function(
     started: Backbone, picture: Tensor, crops: list[Tensor]
 ) -> None:
-    narrow = begun(started, METHODS["scr-mca-ge"], crops)
+    narrow = _prepared(started, "scr-mca-ge", crops)
     full = widen(narrow)
     assert full.widths == (128, 128, 128)
     torch.testing.assert_close(_coded(full, picture).picture, _coded(narrow, picture).picture, atol=1e-3, rtol=0)

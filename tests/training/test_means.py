@@ -61,3 +61,11 @@ def test_a_hyperprior_that_predicts_well_is_left_alone(started: Backbone, smooth
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     assert not tell_means(backbone, [latent])
     assert all(torch.equal(before[name], tensor) for name, tensor in backbone.state_dict().items())
+
+
+@torch.no_grad()
+def test_a_silent_channel_has_nothing_to_tell(started: Backbone, smooth: Tensor) -> None:
+    backbone = copy.deepcopy(started)
+    backbone.model.g_a[-1].weight[LUMA] = 0
+    backbone.model.g_a[-1].bias[LUMA] = 0
+    assert LUMA not in tell_means(backbone, [backbone.model.g_a(smooth)])

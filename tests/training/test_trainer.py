@@ -66,6 +66,18 @@ def test_hyperprior_learns_alone_at_first_where_channels_were_mixed(photos: list
     assert {"aggregation.fusion.bias", "model.g_a.0.bias", "log_gain"} < changed
 
 
+def test_the_masks_layers_learn_slowly(photos: list[Tensor], started: Backbone) -> None:
+    """Steps of the 1,728 weights that hear a mask add up; what MCA begins with must not be lost in the first ones."""
+    trainer = Trainer(replace(SMALL, method="scr-mca-u", hyper_first=0.0, rate=1e-3), photos, start=started)
+    module = trainer.backbone.aggregation
+    assert module is not None
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    losses = [float(trainer.step(0.5)[0].mean()) for _ in range(4)]
+    assert max(losses) < 30
+    moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in module.named_parameters()}
+    assert 0 < moved["first.weight"] < 0.05 * moved["fusion.weight"]
+
+
 def test_hyperprior_alone_to_the_end(photos: list[Tensor], started: Backbone) -> None:
     """On latents as g_a makes them: the first loss is what the network says of the same crops."""
     trainer = Trainer(replace(SMALL, hyper_first=1.0, crop=256), photos[:1], start=started)

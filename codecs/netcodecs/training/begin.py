@@ -26,8 +26,8 @@ def begun(baseline: Backbone, method: Method, pictures: Sequence[Tensor]) -> Bac
 
     With tail drop, channels come in order of their bits on ``pictures`` ((B, 3, H, W), 0…1), most first, so that the
     first channels are worth the most from the beginning, and SCR joins channels that are alike. That alone leaves the
-    baseline's pictures as they were; SCR's hyperprior has to learn its new neighbourhoods. With MCA, the dearest
-    channels are told more than once (``netcodecs.training.descriptions``).
+    baseline's pictures as they were; SCR's hyperprior has to learn its new neighbourhoods. MCA is not yet in use:
+    :func:`prepare` comes when the hyperprior knows what can be known at once (``netcodecs.training.means``).
     Raises ValueError if ``baseline`` has modules of its own.
     """
     if baseline.scr or baseline.aggregation is not None:
@@ -36,15 +36,14 @@ def begun(baseline: Backbone, method: Method, pictures: Sequence[Tensor]) -> Bac
     network.load_state_dict(network.state_dict() | baseline.state_dict())
     if method.tail_drop:
         put_in_order(network, *in_order(baseline, pictures))
-    if method.mca:
-        prepare(network, method.losses, pictures)
     return network
 
 
 @torch.no_grad()
 def prepare(network: Backbone, losses: str, pictures: Sequence[Tensor]) -> None:
-    """Prepares a network for losses, in place: copies of the dearest channels, and an MCA that makes use of them.
+    """Prepares a network with MCA for losses, in place: copies of the dearest channels, and an MCA that hears them.
 
+    Copies take their scales and means from what the hyperprior says of the originals.
     network: its channels in order, its MCA not yet in use. losses: those of its method, not "none".
     pictures: (B, 3, H, W) of one size, 0…1, sides multiples of 64.
     """

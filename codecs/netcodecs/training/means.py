@@ -25,7 +25,7 @@ __all__ = ["tell_means"]
 
 _WORTH = 0.5  # what is left of a channel's squared error for a hyperlatent to be spent on it
 _AT_MOST = 6  # channels
-_SILENT = 0.01  # squared steps: what varies less rounds to its mean, and costs nothing
+_SILENT = 1e-4  # squared steps: what varies less does not vary
 _STEP = 0.7  # quantisation of a mean, as a share of what it leaves over
 _PAIR = 1.01  # LeakyReLU(x) - LeakyReLU(-x) = 1.01 x
 _AVERAGE = {2: 0.5, 3: 0.5}  # taps, in one direction, of a stride-2 convolution that halves by pairs
@@ -61,7 +61,7 @@ def tell_means(backbone: Backbone, latents: Sequence[Tensor]) -> list[int]:
     gained = [latent * backbone.gains(lam)[0] for latent in latents]
     coded = [rearranged(latent) if backbone.scr else latent for latent in gained]
     left_by_means, left_now = _left(backbone, gained, coded)
-    worth = torch.where(left_now > _SILENT, left_by_means / left_now, 1.0)
+    worth = torch.where(left_by_means > _SILENT, left_by_means / left_now, 1.0)
     channels = [int(c) for c in worth.argsort()[:_AT_MOST] if worth[c] < _WORTH]
     if channels:
         steps = {c: _STEP * math.sqrt(float(left_by_means[c])) for c in channels}

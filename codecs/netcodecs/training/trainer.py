@@ -14,7 +14,7 @@ from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import LAMBDAS, Backbone, Fate, M
 from netcodecs.progressive.methods import method_named
 from netcodecs.progressive.rearrangement import rearranged
-from netcodecs.training.begin import begun
+from netcodecs.training.begin import begun, prepare
 from netcodecs.training.checkpoint import load_tensors, optimiser_tensors, restore_optimiser, save_tensors
 from netcodecs.training.crops import areas_of, random_crops
 from netcodecs.training.fates import sample_fate
@@ -70,14 +70,20 @@ class Trainer:
             start = Backbone(self.recipe.widths)
             lapped_start(start, crops)
         same = start.scr == self.method.scr and (start.aggregation is not None) == self.method.mca
+        parts = crops.split(8)
         network = network_of(self.recipe)
-        network.load_state_dict((start if same else begun(start, self.method, crops.split(8))).state_dict())
-        if tell_means(network, [network.model.g_a(part).detach() for part in crops.split(8)]) and self.method.tail_drop:
-            put_in_order(network, torch.arange(M), in_order(network, crops.split(8))[1])
+        network.load_state_dict((start if same else begun(start, self.method, parts)).state_dict())
+        if tell_means(network, [network.model.g_a(part).detach() for part in parts]) and self.method.tail_drop:
+            put_in_order(network, torch.arange(M), in_order(network, parts)[1])
+        if self.method.mca and not same:
+            prepare(network, self.method.losses, parts)
         return network
 
     def _make_optimisers(self) -> None:
-        """SOAP for the kernels, Adam for the rest and, on its own loss, for the bottleneck's quantiles."""
+        """SOAP for the kernels, Adam for the rest and, on its own loss, for the bottleneck's quantiles.
+
+        The mask's layers are no matter for SOAP: masks are much alike, and directions without gradient make leaps.
+        """
         of_mask = self.recipe.rate * _OF_MASK
         rates = (self.recipe.rate, self.recipe.hyper_rate, of_mask)
         kernels: dict[float, list[Tensor]] = {rate: [] for rate in rates}
@@ -88,9 +94,10 @@ class Trainer:
                 quantiles.append(parameter)
                 continue
             transform = ".g_a." in name or ".g_s." in name or name.startswith("aggregation.")
-            kind = kernels if parameter.dim() == 4 else others
+            of_the_mask = name.startswith(_MASK_PATH)
+            kind = kernels if parameter.dim() == 4 and not of_the_mask else others
             rate = self.recipe.rate if transform else self.recipe.hyper_rate
-            kind[of_mask if name.startswith(_MASK_PATH) else rate].append(parameter)
+            kind[of_mask if of_the_mask else rate].append(parameter)
         grouped = [[{"params": p, "base": rate} for rate, p in kind.items() if p] for kind in (kernels, others)]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "soap": Soap(grouped[0], lr=self.recipe.rate),
