@@ -14,7 +14,7 @@ from netcodecs.progressive.codec import ChannelProgressive, _present
 from netcodecs.progressive.methods import METHODS, shipped_weights
 from netcodecs.progressive.packets import Piece, first_pieces, halves, read_piece
 from netcodecs.progressive.weights import save_weights
-from netcodecs.training.begin import begun
+from netcodecs.training.begin import begun, prepare
 from netcodecs.training.measure import codec_of
 from skimage import data
 from torch import Tensor
@@ -35,6 +35,7 @@ def weights(started: Backbone, crops: Tensor, tmp_path_factory: pytest.TempPathF
     for method in METHODS.values():
         network = begun(started, method, crops.split(4))
         if network.aggregation is not None:
+            prepare(network, method.losses, crops.split(4))
             _hear_every_loss(network.aggregation)
         save_weights(folder / f"{method.name}.safetensors", network, method.name)
     return folder

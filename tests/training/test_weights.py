@@ -11,7 +11,7 @@ from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import LAMBDAS, Backbone, M, N
 from netcodecs.progressive.methods import METHODS
 from netcodecs.progressive.weights import load_backbone, load_weights, restored, save_weights, shrunk
-from netcodecs.training.begin import begun
+from netcodecs.training.begin import begun, prepare
 from netcodecs.training.crops import random_crops
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -24,7 +24,9 @@ from netsim.errors import InputError
 def network(started: Backbone, photos: list[Tensor]) -> Backbone:
     """scr-mca-ge at its start."""
     crops = [random_crops(photos[1:], 4, 128, torch.Generator().manual_seed(1))]
-    return begun(started, METHODS["scr-mca-ge"], crops).eval()
+    network = begun(started, METHODS["scr-mca-ge"], crops)
+    prepare(network, METHODS["scr-mca-ge"].losses, crops)
+    return network.eval()
 
 
 @pytest.fixture(scope="module")
