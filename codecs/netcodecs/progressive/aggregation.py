@@ -63,9 +63,9 @@ class MaskConditionalAggregation(nn.Module):
         self,
         heard: nn.ConvTranspose2d,
         passed: Sequence[int],
-        features: Sequence[Feature] = (),
-        guesses: Sequence[Guess] = (),
-        reach: float = 0.0,
+        features: Sequence[Feature],
+        guesses: Sequence[Guess],
+        reach: float,
     ) -> list[int]:
         """Starts as a module that passes what arrived on, all but unchanged, and guesses what did not.
 

@@ -101,10 +101,14 @@ class _Found:
         self._symbols: OrderedDict[bytes, Ints] = OrderedDict()
 
     @staticmethod
-    def key(payloads: Sequence[bytes], contexts: BoolArray, number: int) -> bytes:
-        """All that a slice's symbols depend on, as a digest."""
-        parts = [payloads[0], payloads[number + 1], *(payloads[n + 1] for n in np.flatnonzero(contexts[number]))]
-        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+    def keys(payloads: Sequence[bytes], contexts: BoolArray, wanted: BoolArray) -> dict[int, bytes]:
+        """Of each wanted slice all that its symbols depend on, as a digest: head, own bytes, its contexts'."""
+        head, *slices = (hashlib.sha256(payload).digest() for payload in payloads)
+        found = {}
+        for number in map(int, np.flatnonzero(wanted)):
+            parts = [head, slices[number], *(slices[n] for n in np.flatnonzero(contexts[number]))]
+            found[number] = hashlib.sha256(b"".join(parts)).digest()
+        return found
 
     def get(self, key: bytes) -> Ints | None:
         if key in self._symbols:
@@ -298,7 +302,7 @@ class ResiComp(Codec):
 
         symbols = self.networks.no_symbols(layout.slices.shape)
         flat = symbols.reshape(-1, symbols.shape[2])
-        keys = {int(n): _Found.key(payloads, layout.contexts, n) for n in np.flatnonzero(wanted)}
+        keys = _Found.keys(payloads, layout.contexts, wanted)
         missing = wanted.copy()
         for number, key in keys.items():
             known = self._found.get(key)
@@ -309,6 +313,7 @@ class ResiComp(Codec):
                 numbers = decode(read_slice(payloads[number + 1]), mixtures)
             except ValueError:
                 raise InputError(f"resicomp: slice {number + 1} can't be decoded") from None
-            flat[layout.cells[number]] = numbers.reshape(len(layout.cells[number]), -1)
-            self._found.keep(keys[number], flat[layout.cells[number]], _STREAMS * len(wanted))
+            tokens = numbers.reshape(len(layout.cells[number]), -1)
+            flat[layout.cells[number]] = tokens
+            self._found.keep(keys[number], tokens, _STREAMS * len(wanted))
         return symbols

@@ -15,6 +15,7 @@ from netcodecs.training.descriptions import Coded, Described
 __all__ = ["copies_for_mca", "guesses_of"]
 
 _COPIES = (2, 1, 1)  # of the dearest groups: MCA's four mask features tell no more cases apart
+_AROUND = [0, 1, 2, 3, 5, 6, 7, 8]  # of 3×3 samples, all but the middle
 _RATIOS = tuple(2 ** (-k / 2) for k in range(9))  # of fineness, to choose from
 
 
@@ -106,7 +107,7 @@ def _fit(
         # with SCR, samples whose row and column have like parities are lost together; without it, all are
         arrived = (torch.rand(count, 2, 2, generator=generator) >= lost).float() * (size > 1)
         own = original[:, channel] * arrived.repeat(1, height // 2, breadth // 2)
-        around = nn.functional.unfold(own[:, None], 3, padding=1)[:, [0, 1, 2, 3, 5, 6, 7, 8]]
+        around = nn.functional.unfold(own[:, None], 3, padding=1)[:, _AROUND]
         rows = [around.transpose(0, 1).flatten(1)]
         for number, (copy, values) in enumerate(zip(copies, told, strict=True)):
             kept = torch.ones(count, 1, 1) if number < there else torch.rand(count, 1, 1, generator=generator) >= lost
@@ -125,6 +126,6 @@ def _fit(
 def _kernel(weights: Tensor, channel: int, copies: Sequence[int]) -> Tensor:
     """A guess's weights as (M, 3, 3)."""
     kernel = torch.zeros(M, 9)
-    kernel[channel, [0, 1, 2, 3, 5, 6, 7, 8]] = weights[:8]
+    kernel[channel, _AROUND] = weights[:8]
     kernel[list(copies), 4] = weights[8:]
     return kernel.view(M, 3, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -84,21 +85,20 @@ class Trainer:
 
         The mask's layers are no matter for SOAP: masks are much alike, and directions without gradient make leaps.
         """
-        of_mask = self.recipe.rate * _OF_MASK
-        rates = (self.recipe.rate, self.recipe.hyper_rate, of_mask)
-        kernels: dict[float, list[Tensor]] = {rate: [] for rate in rates}
-        others: dict[float, list[Tensor]] = {rate: [] for rate in rates}
+        kernels: defaultdict[float, list[Tensor]] = defaultdict(list)
+        others: defaultdict[float, list[Tensor]] = defaultdict(list)
         quantiles = []
         for name, parameter in self.backbone.named_parameters():
             if "quantiles" in name:
                 quantiles.append(parameter)
                 continue
             transform = ".g_a." in name or ".g_s." in name or name.startswith("aggregation.")
-            of_the_mask = name.startswith(_MASK_PATH)
-            kind = kernels if parameter.dim() == 4 and not of_the_mask else others
             rate = self.recipe.rate if transform else self.recipe.hyper_rate
-            kind[of_mask if of_the_mask else rate].append(parameter)
-        grouped = [[{"params": p, "base": rate} for rate, p in kind.items() if p] for kind in (kernels, others)]
+            if name.startswith(_MASK_PATH):
+                others[rate * _OF_MASK].append(parameter)
+            else:
+                (kernels if parameter.dim() == 4 else others)[rate].append(parameter)
+        grouped = [[{"params": p, "base": rate} for rate, p in kind.items()] for kind in (kernels, others)]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "soap": Soap(grouped[0], lr=self.recipe.rate),
             "adam": torch.optim.Adam(grouped[1], lr=self.recipe.rate, fused=True),
