@@ -153,14 +153,11 @@ class Networks:
         """Tokens, (B, H, W, C), with something in place of those that are not known."""
         if conceal == "zero" or bool(known.all()):
             return tokens * known[..., None]
-        network = self._network if conceal == "mean" else self._concealing
-        hidden = network.hidden(tokens, known, torch.full((len(tokens),), log_rate, device=tokens.device))
-        if conceal == "mean":
-            logits, means, _ = network.densities(hidden)
-            guess = mixture_mean(logits, means)
-        else:
-            guess = network.values(hidden)
-        return torch.where(known[..., None], tokens, guess)
+        rates = torch.full((len(tokens),), log_rate, device=tokens.device)
+        if conceal == "plc":
+            return self._concealing.concealed(tokens, known, rates)
+        logits, means, _ = self._network.densities(self._network.hidden(tokens, known, rates))
+        return torch.where(known[..., None], tokens, mixture_mean(logits, means))
 
 
 def _in_windows(grid: NDArray[Any], first: int = 0) -> NDArray[Any]:

@@ -74,13 +74,35 @@ class DualTransformer(nn.Module):
 
         tokens: (B, H, W, C), whatever where not known. known: bool (B, H, W). log_rate: ln(λ / .0035), (B,).
         """
+        return self._read(self._attended(tokens, known, log_rate))
+
+    def concealed(self, tokens: Tensor, known: Tensor, log_rate: Tensor) -> Tensor:
+        """Tokens as given where known, elsewhere a guess: ``values(hidden(...))``, but behind the last attention only
+        unknown tokens are worked on. Arguments and shape as in :meth:`hidden`."""
+        unknown = self._attended(tokens, known, log_rate)[~known]
+        filled = tokens.clone()
+        filled[~known] = self.values(self._read(unknown))
+        return filled
+
+    def _attended(self, tokens: Tensor, known: Tensor, log_rate: Tensor) -> Tensor:
+        """All up to the last block's attention; what follows is each token's own."""
         given = torch.where(known[..., None], tokens, self.mask_token)
         features = self.embedding(given) + self.rate(log_rate[:, None])[:, None, None]
         apart = _apart(*tokens.shape[1:3]).to(tokens.device)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             features = block(features, apart)
-        normed: Tensor = self.norm(features)
+        return self._final_block.attended(features, apart)
+
+    def _read(self, attended: Tensor) -> Tensor:
+        """What heads read, from what the last block's attention gave; (..., width)."""
+        normed: Tensor = self.norm(self._final_block.worked(attended))
         return normed
+
+    @property
+    def _final_block(self) -> Block:
+        block = self.blocks[-1]
+        assert isinstance(block, Block)
+        return block
 
     def densities(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, means and scales of the mixtures, (..., mixtures, C) each."""
@@ -111,8 +133,15 @@ class Block(nn.Module):
         self.register_buffer("offsets", _offsets(), persistent=False)
 
     def forward(self, features: Tensor, apart: Tensor) -> Tensor:
-        features = features + self._attention(self.before_attention(features), apart)
-        return features + self.mlp(self.before_mlp(features))
+        return self.worked(self.attended(features, apart))
+
+    def attended(self, features: Tensor, apart: Tensor) -> Tensor:
+        return features + self._attention(self.before_attention(features), apart)
+
+    def worked(self, features: Tensor) -> Tensor:
+        """Each token by itself: features of any shape (..., width)."""
+        mixed: Tensor = self.mlp(self.before_mlp(features))
+        return features + mixed
 
     def _attention(self, features: Tensor, apart: Tensor) -> Tensor:
         height, width, channels = features.shape[1:]
