@@ -29,9 +29,10 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _enter(context: Any) -> None:
+def _enter(context: Any, threads: int) -> None:
     global _context
     _context = context
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a codec loads its library
 
 
 def _call(task: Task) -> Any:
@@ -41,7 +42,8 @@ def _call(task: Task) -> Any:
 class Executor:
     """Works off tasks in ``workers`` processes (1: here). context is sent to each process once.
 
-    Use as a context manager.
+    Libraries in a process get its share of the cores as threads, unless OMP_NUM_THREADS says how many: as many threads
+    as cores in every process would wait for each other. Use as a context manager.
     """
 
     def __init__(self, context: Any, workers: int) -> None:
@@ -51,7 +53,8 @@ class Executor:
         self._pool: ProcessPoolExecutor | None = None
         if workers > 1:
             spawn = multiprocessing.get_context("spawn")  # forking is unsafe once a codec has started threads
-            self._pool = ProcessPoolExecutor(workers, spawn, initializer=_enter, initargs=(context,))
+            threads = max(default_workers() // workers, 1)
+            self._pool = ProcessPoolExecutor(workers, spawn, initializer=_enter, initargs=(context, threads))
 
     def __enter__(self) -> Executor:
         return self
