@@ -33,7 +33,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
         whole.step(share)
     whole.save(tmp_path / "at2.safetensors", {"active_s": 2.0})
     last = whole.step(shares[2])
-    resumed = Trainer(recipe, photos, start=network_of(recipe))
+    resumed = Trainer(recipe, photos, start=network_of(recipe), own=True)
     assert resumed.load(tmp_path / "at2.safetensors")["active_s"] == 2.0
     again = resumed.step(shares[2])
     assert whole.step_count == resumed.step_count == 3
@@ -64,6 +64,15 @@ def test_hyperprior_learns_alone_at_first_where_channels_were_mixed(photos: list
     trainer.step(trainer.recipe.hyper_first)
     changed = {n for n, p in trainer.backbone.named_parameters() if not torch.equal(before[n], p)}
     assert {"aggregation.fusion.bias", "model.g_a.0.bias", "log_gain"} < changed
+
+
+def test_channels_come_in_order_with_tail_drop_alone(photos: list[Tensor], started: Backbone) -> None:
+    """progdtd has no module that tells it from the baseline; its own networks stay in the order that they learned."""
+    recipe, before = replace(SMALL, method="progdtd"), started.model.g_a[-1].weight
+    begun = Trainer(recipe, photos, start=started).backbone.model.g_a[-1].weight
+    assert not torch.equal(begun, before)
+    assert torch.equal(begun.flatten(1).abs().sum(1).sort()[0], before.flatten(1).abs().sum(1).sort()[0])
+    assert torch.equal(Trainer(recipe, photos, start=started, own=True).backbone.model.g_a[-1].weight, before)
 
 
 def test_the_masks_layers_learn_slowly(photos: list[Tensor], started: Backbone) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -45,11 +45,21 @@ def train(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     return say_what_is_next(asked, given.out, "progressive", arguments, f"{trainer.recipe.method}.safetensors")
 
 
-def _new(given: argparse.Namespace) -> tuple[Recipe, Backbone | None, str]:
-    """Recipe of a new run, the network that it begins from, and where that is from."""
+@dataclass(frozen=True)
+class _Start:
+    """What a run begins from. network: None: the lapped transform. own: as for ``Trainer``. name: for a reader."""
+
+    network: Backbone | None
+    own: bool
+    name: str
+
+
+def _new(given: argparse.Namespace) -> tuple[Recipe, _Start]:
+    """Recipe of a new run, and what it begins from."""
     method = method_named(given.method or Recipe.method)
     path = given.start or (None if method.name == Recipe.method else shipped_weights(Recipe.method))
-    start = None if path is None else for_all_rates(load_weights(path)[0])
+    network, of = (None, None) if path is None else load_weights(path)
+    start = None if network is None else for_all_rates(network)
     own = FULL_WIDTHS if start is None else start.widths
     chosen = {name: getattr(given, name) for name in _OF_RECIPE if getattr(given, name) is not None}
     recipe = Recipe(**(chosen | {"widths": tuple(given.widths or own)})).checked()
@@ -62,10 +72,11 @@ def _new(given: argparse.Namespace) -> tuple[Recipe, Backbone | None, str]:
         check_start(start, method)
     if method.scr and given.hyper_first is None and not (start is not None and start.scr):
         recipe = replace(recipe, hyper_first=_KNOWING_SCR)  # the hyperprior knows channels as they were
-    return recipe, start, "lapped transform" if path is None else path.name
+    alike = of is not None and (of.scr, of.mca, of.tail_drop) == (method.scr, method.mca, method.tail_drop)
+    return recipe, _Start(start, alike, "lapped transform" if path is None else path.name)
 
 
-def _resumed(given: argparse.Namespace) -> tuple[Recipe, Backbone, str]:
+def _resumed(given: argparse.Namespace) -> tuple[Recipe, _Start]:
     """The same of the checkpoint in --out, its network still empty. Raises InputError if another one is asked for."""
     path = given.out / LATEST
     facts = load_tensors(path)[1]
@@ -76,20 +87,20 @@ def _resumed(given: argparse.Namespace) -> tuple[Recipe, Backbone, str]:
     if differences := differing(recipe, wanted):
         hint = "with --resume, leave these options out; or begin anew in another --out"
         raise InputError(f"{path} was trained with {differences}", hint=hint)
-    return recipe, network_of(recipe), facts["start"]
+    return recipe, _Start(network_of(recipe), True, facts["start"])
 
 
 def _trainer(given: argparse.Namespace) -> tuple[Trainer, dict[str, Any]]:
     """What trains, new or resumed, and what there is to say about it; a new one is saved at once."""
-    recipe, start, begun_from = _resumed(given) if given.resume else _new(given)
+    recipe, start = _resumed(given) if given.resume else _new(given)
     pictures = [p.to(given.device) for folder in given.images for p in load_folder(folder, at_least=recipe.crop)]
-    trainer = Trainer(recipe, pictures, given.device, start)
+    trainer = Trainer(recipe, pictures, given.device, start.network, own=start.own)
     facts = {
         "hours": given.hours,
         "pictures": len(pictures),
         "megapixels": sum(p[0].numel() for p in pictures) / 1e6,
         "hardware": hardware(given.device, given.threads),
-        "start": begun_from,
+        "start": start.name,
     }
     return trainer, begin(trainer, given.out, facts, asdict(recipe), resume=given.resume)
 

@@ -38,20 +38,26 @@ _OF_MASK = 0.02  # of the rate: nearly all of a mask is ones, so that all steps 
 class Trainer:
     """A network, its optimisers, its weight average and its random numbers: everything that a checkpoint holds.
 
-    start: a trained baseline, or the same method's network, of the recipe's widths, to begin from; None: the
-    lapped-transform start (of the baseline).
+    start: a trained baseline of the recipe's widths that the method begins from; None: the lapped-transform start.
+    own: start is a network of the method's own kind, taken as it is.
     Raises InputError if the recipe can't be run.
     """
 
     def __init__(
-        self, recipe: Recipe, pictures: Sequence[Tensor], device: str = "cpu", start: Backbone | None = None
+        self,
+        recipe: Recipe,
+        pictures: Sequence[Tensor],
+        device: str = "cpu",
+        start: Backbone | None = None,
+        *,
+        own: bool = False,
     ) -> None:
         torch.manual_seed(recipe.checked().seed)  # initial weights and quantisation noise
         self.recipe, self.pictures, self.device = recipe, pictures, torch.device(device)
         self.areas = areas_of(pictures)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.method = method_named(recipe.method)
-        self.backbone = self._first(start)
+        self.backbone = self._first(start, own)
         self.average = network_of(recipe)
         self.average.load_state_dict(self.backbone.state_dict())
         for module in (self.backbone, self.average):
@@ -64,19 +70,18 @@ class Trainer:
         self.step_count, self.spikes = 0, Spikes()
         self.lams = torch.tensor(LAMBDAS, device=self.device).repeat(recipe.batch // len(LAMBDAS))
 
-    def _first(self, start: Backbone | None) -> Backbone:
+    def _first(self, start: Backbone | None, own: bool) -> Backbone:
         """The network before its first step."""
         crops = random_crops(self.pictures, 32, self.recipe.crop, self.generator).cpu()
         if start is None:
             start = Backbone(self.recipe.widths)
             lapped_start(start, crops)
-        same = start.scr == self.method.scr and (start.aggregation is not None) == self.method.mca
         parts = crops.split(8)
         network = network_of(self.recipe)
-        network.load_state_dict((start if same else begun(start, self.method, parts)).state_dict())
+        network.load_state_dict((start if own else begun(start, self.method, parts)).state_dict())
         if tell_means(network, [network.model.g_a(part).detach() for part in parts]) and self.method.tail_drop:
             put_in_order(network, torch.arange(M), in_order(network, parts)[1])
-        if self.method.mca and not same:
+        if self.method.mca and not own:
             prepare(network, self.method.losses, parts)
         return network
 
