@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, kernels as int8 with scales, what they are of in the file's metadata."""
+"""Weights on disk: safetensors, the hyperprior as int8 with scales, what they are of in the file's metadata."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["load_backbone", "load_weights", "restored", "save_weights", "shrunk"
 
 _SMALL = 4096  # tensors with fewer elements (biases, gains, the bottleneck's) stay float32: they cost nothing
 _OWN_SCALE_TAPS = 25  # kernels of so many taps have a scale each
-_IN_HALF = "aggregation."  # passes the latent on: in int8 its many small weights cost .3 to .5 dB
+# What a picture goes through. In int8 MCA's many small weights, which pass the latent on, cost .3 to .5 dB.
+_IN_HALF = ("aggregation.", "model.g_a.", "model.g_s.")
 _LEAST_SCALE = 1e-7  # above float16's smallest number
 _SCALE = "/scale"
 _COMPRESSAI_SUFFIXES = {".pth", ".tar", ".pt"}
 
 
 def shrunk(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What is stored of a state dict: large kernels as int8, MCA's and other large tensors in float16, small ones in
-    float32.
+    """What is stored of a state dict: the hyperprior's large kernels as int8, other large tensors in float16, small
+    ones in float32.
 
-    Each 5×5 kernel has a scale, smaller ones share one per channel (the first axis). On three Kodak pictures that
-    costs .02 dB and .15 % of rate at the highest rate; a scale per channel for all cost .17 dB and .5 %. Empty tensors
-    and tables that are made on loading are left out.
+    Each 5×5 kernel has a scale, smaller ones share one per channel (the first axis). Empty tensors and tables that are
+    made on loading are left out.
 
     >>> small = shrunk({"w": torch.linspace(-1, 1, 8192).reshape(64, 32, 2, 2), "b": torch.ones(3)})
     >>> {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in small.items()}

@@ -51,7 +51,7 @@ def model_card(facts: dict[str, Any], method: Method, curve: str, measured: str,
 
 Adds to mbt2018-mean (N = 128, M = 192): {added}.
 
-The weight average over training; kernels as int8{", MCA's as float16" if method.mca else ""}.
+The weight average over training; the hyperprior's kernels as int8, those that a picture goes through as float16.
 This page is written by `python -m netcodecs.training.export`.
 
 **Training.** {facts["pictures"]} photos ({facts["megapixels"]:.0f} megapixels), {facts["steps"]:,} steps of
