@@ -79,9 +79,8 @@ class DualTransformer(nn.Module):
     def concealed(self, tokens: Tensor, known: Tensor, log_rate: Tensor) -> Tensor:
         """Tokens as given where known, elsewhere a guess: ``values(hidden(...))``, but behind the last attention only
         unknown tokens are worked on. Arguments and shape as in :meth:`hidden`."""
-        unknown = self._attended(tokens, known, log_rate)[~known]
-        filled = tokens.clone()
-        filled[~known] = self.values(self._read(unknown))
+        unknown, filled = ~known, tokens.clone()
+        filled[unknown] = self.values(self._read(self._attended(tokens, known, log_rate)[unknown]))
         return filled
 
     def _attended(self, tokens: Tensor, known: Tensor, log_rate: Tensor) -> Tensor:

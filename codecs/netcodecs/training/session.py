@@ -60,20 +60,20 @@ def _new(given: argparse.Namespace) -> tuple[Recipe, _Start]:
     path = given.start or (None if method.name == Recipe.method else shipped_weights(Recipe.method))
     network, of = (None, None) if path is None else load_weights(path)
     start = None if network is None else for_all_rates(network)
-    own = FULL_WIDTHS if start is None else start.widths
+    widths = FULL_WIDTHS if start is None else start.widths
     chosen = {name: getattr(given, name) for name in _OF_RECIPE if getattr(given, name) is not None}
-    recipe = Recipe(**(chosen | {"widths": tuple(given.widths or own)})).checked()
+    recipe = Recipe(**(chosen | {"widths": tuple(given.widths or widths)})).checked()
     if start is not None and start.widths != recipe.widths:
         if recipe.widths != FULL_WIDTHS:
             hint = f"leave --widths out, or widen them to {' '.join(map(str, FULL_WIDTHS))}"
-            raise InputError(f"{path} has widths {' '.join(map(str, own))}, not those of --widths", hint=hint)
+            raise InputError(f"{path} has widths {' '.join(map(str, widths))}, not those of --widths", hint=hint)
         start = widen(start)
     if start is not None:
         check_start(start, method)
     if method.scr and given.hyper_first is None and not (start is not None and start.scr):
         recipe = replace(recipe, hyper_first=_KNOWING_SCR)  # the hyperprior knows channels as they were
-    alike = of is not None and (of.scr, of.mca, of.tail_drop) == (method.scr, method.mca, method.tail_drop)
-    return recipe, _Start(start, alike, "lapped transform" if path is None else path.name)
+    own = of is not None and (of.scr, of.mca, of.tail_drop) == (method.scr, method.mca, method.tail_drop)
+    return recipe, _Start(start, own, "lapped transform" if path is None else path.name)
 
 
 def _resumed(given: argparse.Namespace) -> tuple[Recipe, _Start]:
