@@ -16,7 +16,7 @@ from netcodecs.progressive.backbone import LAMBDAS, Backbone
 from netcodecs.progressive.rearrangement import rearranged
 from netsim.errors import InputError
 
-__all__ = ["ExactHyperSynthesis", "Transforms", "check_device", "quality_lambda", "quick_divisions"]
+__all__ = ["ExactHyperSynthesis", "Transforms", "check_device", "quality_lambda", "quick_layers"]
 
 Image = NDArray[np.uint8]
 Latent = NDArray[np.float32]
@@ -108,9 +108,43 @@ class _Division(nn.Module):
         return divided.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
-def quick_divisions(layers: nn.Sequential) -> nn.Sequential:
-    """The same layers, for use only, with GDN as above."""
-    return nn.Sequential(*(_Division(layer) if isinstance(layer, compressai.layers.GDN) else layer for layer in layers))
+class _LastUpsampling(nn.Module):
+    """A transposed convolution of stride 2 to few channels, as one convolution to the four pixels of each place.
+
+    Half of the time: with three outputs, a transposed one leaves most of a processor's lanes empty.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: nn.ConvTranspose2d) -> None:
+        super().__init__()
+        inputs, outputs = layer.weight.shape[:2]
+        assert layer.bias is not None
+        weight = torch.zeros(outputs, 2, 2, inputs, 3, 3, dtype=layer.weight.dtype)
+        for row in (0, 1):  # an even pixel hears taps 4, 2, 0 of the places before, at and behind it; an odd one 3, 1
+            for column in (0, 1):
+                taps = layer.weight.detach()[:, :, row::2, column::2].flip(2, 3).transpose(0, 1)
+                weight[:, row, column, :, row:, column:] = taps
+        self.register_buffer("weight", weight.flatten(0, 2).contiguous(memory_format=torch.channels_last))
+        self.register_buffer("bias", layer.bias.detach().repeat_interleave(4))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, h, w) → (B, outputs, 2h, 2w)"""
+        return functional.pixel_shuffle(functional.conv2d(features, self.weight, self.bias, padding=1), 2)
+
+
+def quick_layers(layers: nn.Sequential) -> nn.Sequential:
+    """The same layers, for use only, those that a plain form slows down as above."""
+    return nn.Sequential(*map(_quick, layers))
+
+
+def _quick(layer: nn.Module) -> nn.Module:
+    if isinstance(layer, compressai.layers.GDN):
+        return _Division(layer)
+    if isinstance(layer, nn.ConvTranspose2d) and (layer.kernel_size, layer.out_channels) == ((5, 5), 3):
+        return _LastUpsampling(layer)
+    return layer
 
 
 class Transforms:
@@ -126,7 +160,7 @@ class Transforms:
         gains = backbone.log_gain.numel() + backbone.log_inverse_gain.numel()
         #: trained, gains left out: they fold into the transforms
         self.parameters = sum(p.numel() for p in backbone.parameters()) - gains
-        backbone.model.g_a, backbone.model.g_s = map(quick_divisions, (backbone.model.g_a, backbone.model.g_s))
+        backbone.model.g_a, backbone.model.g_s = map(quick_layers, (backbone.model.g_a, backbone.model.g_s))
         self._backbone, self._device = backbone.to(device), torch.device(device)
         for layers in (backbone.model.g_a, backbone.model.g_s):
             layers.to(memory_format=torch.channels_last)

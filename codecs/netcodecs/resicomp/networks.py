@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from netcodecs.progressive.backbone import LAMBDAS, Backbone
-from netcodecs.progressive.transforms import PICTURES_AT_ONCE, quality_lambda, quick_divisions
+from netcodecs.progressive.transforms import PICTURES_AT_ONCE, quality_lambda, quick_layers
 from netcodecs.resicomp.coding import LARGEST, Mixtures
 from netcodecs.resicomp.exact import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
@@ -65,8 +66,8 @@ class Networks:
         concealing = weights.network if weights.values is None else weights.values
         self.parameters = sum(p.numel() for m in {g_a, g_s, weights.network, concealing} for p in m.parameters())
         # in float64, so that the number of threads does not decide how a value next to a half is rounded
-        self._g_a = quick_divisions(copy.deepcopy(g_a).double()).to(self._device)
-        self._g_s = quick_divisions(g_s.to(self._device, memory_format=torch.channels_last))
+        self._g_a = quick_layers(copy.deepcopy(g_a).double()).to(self._device)
+        self._g_s = quick_layers(g_s.to(self._device, memory_format=torch.channels_last))
         self._network, self._concealing = weights.network.to(self._device), concealing.to(self._device)
         self._exact = ExactTransformer(weights.network, self._device)
         low, high = (lambda_quality(lam) for lam in weights.lambdas)
@@ -138,26 +139,36 @@ class Networks:
         height, width = known.shape[1:]
         steps, inverse = (torch.from_numpy(v).float().to(self._device) for v in (rate.steps, rate.inverse))
         tokens = torch.from_numpy(_in_windows(symbols / rate.steps)).float().to(self._device)
+        fill = self._filling(tokens[None], rate.log_rate, conceal)
         shown = np.empty((len(known), *size, 3), np.uint8)
         at_once = PICTURES_AT_ONCE[self._device.type]
         for start in range(0, len(known), at_once):
             here = torch.from_numpy(_in_windows(known[start : start + at_once], 1)).to(self._device)
-            filled = self._filled(tokens.expand(len(here), -1, -1, -1), here, rate.log_rate, conceal)
+            filled = fill(here)
             latent = (filled[:, :height, :width] * (steps * inverse)).permute(0, 3, 1, 2)
             made = self._g_s(latent.contiguous(memory_format=torch.channels_last))[..., : size[0], : size[1]]
             made = made.clamp(0, 1).mul(255).round().byte()
             shown[start : start + at_once] = made.permute(0, 2, 3, 1).cpu().numpy()
         return shown
 
-    def _filled(self, tokens: Tensor, known: Tensor, log_rate: float, conceal: str) -> Tensor:
-        """Tokens, (B, H, W, C), with something in place of those that are not known."""
-        if conceal == "zero" or bool(known.all()):
-            return tokens * known[..., None]
-        rates = torch.full((len(tokens),), log_rate, device=tokens.device)
-        if conceal == "plc":
-            return self._concealing.concealed(tokens, known, rates)
-        logits, means, _ = self._network.densities(self._network.hidden(tokens, known, rates))
-        return torch.where(known[..., None], tokens, mixture_mean(logits, means))
+    def _filling(self, tokens: Tensor, log_rate: float, conceal: str) -> Callable[[Tensor], Tensor]:
+        """Which tokens are known, (B, H, W), → tokens, (B, H, W, C), with something in place of the others.
+
+        tokens: (1, H, W, C).
+        """
+        rates = torch.full((1,), log_rate, device=tokens.device)
+        given = cache(lambda: self._concealing.given(tokens, rates))
+
+        def filled(known: Tensor) -> Tensor:
+            here = known[..., None]
+            if conceal == "zero" or bool(known.all()):
+                return tokens * here
+            if conceal == "plc":
+                return self._concealing.concealed(given(), known)
+            logits, means, _ = self._network.densities(self._network.hidden(tokens, known, rates))
+            return torch.where(here, tokens, mixture_mean(logits, means))
+
+        return filled
 
 
 def _in_windows(grid: NDArray[Any], first: int = 0) -> NDArray[Any]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["COMPACT", "MIDDLE_RATE", "PAPER", "Block", "DualTransformer", "Size"]
+__all__ = ["COMPACT", "MIDDLE_RATE", "PAPER", "Block", "DualTransformer", "Given", "Size"]
 
 WINDOW, SHIFT = 4, 2
 MIDDLE_RATE = 0.0035  # the λ at which the network is told zero
@@ -32,6 +32,22 @@ class Size:
 
 PAPER = Size(layers=12, width=768, heads=8)  # about 128 M parameters
 COMPACT = Size(layers=6, width=256, heads=8)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Tokens in front of the first attention, which are the same whichever of them are known.
+
+    tokens: (B, H, W, C). features, absent: what takes a known token's place, (B, H, W, width), and a lost one's,
+    (B, 1, 1, width). projected, absent_projected: their queries, keys and values, (B, windows, 16, 3 · width) and
+    (B, 1, 1, 3 · width).
+    """
+
+    tokens: Tensor
+    features: Tensor
+    absent: Tensor
+    projected: Tensor
+    absent_projected: Tensor
 
 
 class DualTransformer(nn.Module):
@@ -74,32 +90,42 @@ class DualTransformer(nn.Module):
 
         tokens: (B, H, W, C), whatever where not known. known: bool (B, H, W). log_rate: ln(λ / .0035), (B,).
         """
-        return self._read(self._attended(tokens, known, log_rate))
+        return self._read(self._attended(self.given(tokens, log_rate), known))
 
-    def concealed(self, tokens: Tensor, known: Tensor, log_rate: Tensor) -> Tensor:
-        """Tokens as given where known, elsewhere a guess: ``values(hidden(...))``, but behind the last attention only
-        unknown tokens are worked on. Arguments and shape as in :meth:`hidden`."""
-        unknown, filled = ~known, tokens.clone()
-        filled[unknown] = self.values(self._read(self._attended(tokens, known, log_rate)[unknown]))
+    def given(self, tokens: Tensor, log_rate: Tensor) -> Given:
+        """What does not depend on which tokens are known. Arguments as in :meth:`hidden`."""
+        rate, first = self.rate(log_rate[:, None])[:, None, None], self._block(0)
+        features, absent = self.embedding(tokens) + rate, self.embedding(self.mask_token) + rate
+        return Given(tokens, features, absent, first.projected(_windows(features)), first.projected(absent))
+
+    def concealed(self, given: Given, known: Tensor) -> Tensor:
+        """Tokens where known, elsewhere a guess: ``values(hidden(...))``, but behind the last attention only unknown
+        tokens are worked on. known: bool (B, H, W), also of many masks of one picture's tokens."""
+        unknown, filled = ~known, given.tokens.expand(*known.shape, -1).clone()
+        filled[unknown] = self.values(self._read(self._attended(given, known)[unknown]))
         return filled
 
-    def _attended(self, tokens: Tensor, known: Tensor, log_rate: Tensor) -> Tensor:
+    def _attended(self, given: Given, known: Tensor) -> Tensor:
         """All up to the last block's attention; what follows is each token's own."""
-        given = torch.where(known[..., None], tokens, self.mask_token)
-        features = self.embedding(given) + self.rate(log_rate[:, None])[:, None, None]
-        apart = _apart(*tokens.shape[1:3]).to(tokens.device)
-        for block in self.blocks[:-1]:
-            features = block(features, apart)
-        return self._final_block.attended(features, apart)
+        apart = _apart(*known.shape[1:]).to(known.device)
+        here = known[..., None]
+        features = torch.where(here, given.features, given.absent)
+        projected = torch.where(_windows(here), given.projected, given.absent_projected)
+        for number in range(len(self.blocks)):
+            block = self._block(number)
+            if number:
+                features = self._block(number - 1).worked(features)
+                projected = block.projected(block.windows(features))
+            features = block.attended(features, projected, apart)
+        return features
 
     def _read(self, attended: Tensor) -> Tensor:
         """What heads read, from what the last block's attention gave; (..., width)."""
-        normed: Tensor = self.norm(self._final_block.worked(attended))
+        normed: Tensor = self.norm(self._block(-1).worked(attended))
         return normed
 
-    @property
-    def _final_block(self) -> Block:
-        block = self.blocks[-1]
+    def _block(self, number: int) -> Block:
+        block = self.blocks[number]
         assert isinstance(block, Block)
         return block
 
@@ -131,30 +157,35 @@ class Block(nn.Module):
         self.position_bias = nn.Parameter(torch.zeros((2 * WINDOW - 1) ** 2, size.heads))
         self.register_buffer("offsets", _offsets(), persistent=False)
 
-    def forward(self, features: Tensor, apart: Tensor) -> Tensor:
-        return self.worked(self.attended(features, apart))
+    def windows(self, features: Tensor) -> Tensor:
+        """(B, H, W, width) → (B, windows, 16, width)"""
+        return _windows(features.roll((-SHIFT, -SHIFT), (1, 2)) if self.shifted else features)
 
-    def attended(self, features: Tensor, apart: Tensor) -> Tensor:
-        return features + self._attention(self.before_attention(features), apart)
+    def projected(self, features: Tensor) -> Tensor:
+        """Each token's query, key and value, (..., 3 · width)."""
+        made: Tensor = self.queries_keys_values(self.before_attention(features))
+        return made
+
+    def attended(self, features: Tensor, projected: Tensor, apart: Tensor) -> Tensor:
+        """features: (B, H, W, width). projected: (B, windows, 16, 3 · width)."""
+        mixed = _whole(self._attention(projected, apart), *features.shape[1:3])
+        return features + (mixed.roll((SHIFT, SHIFT), (1, 2)) if self.shifted else mixed)
 
     def worked(self, features: Tensor) -> Tensor:
         """Each token by itself: features of any shape (..., width)."""
         mixed: Tensor = self.mlp(self.before_mlp(features))
         return features + mixed
 
-    def _attention(self, features: Tensor, apart: Tensor) -> Tensor:
-        height, width, channels = features.shape[1:]
-        if self.shifted:
-            features = features.roll((-SHIFT, -SHIFT), (1, 2))
-        windows = _windows(features)  # (B, windows, 16, width)
-        projected = self.queries_keys_values(windows).unflatten(-1, (3, self.heads, channels // self.heads))
-        query, key, value = projected.permute(3, 0, 1, 4, 2, 5)  # (B, windows, heads, 16, width per head)
+    def _attention(self, projected: Tensor, apart: Tensor) -> Tensor:
+        """Written out: for windows this small a ready-made attention takes twice the time."""
+        width = projected.shape[-1] // (3 * self.heads)
+        query, key, value = projected.unflatten(-1, (3, self.heads, width)).permute(3, 0, 1, 4, 2, 5)
         bias = self.position_bias[self.offsets].permute(2, 0, 1)
         bias = bias + apart[:, None] if self.shifted else bias
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        mixed = self.out(attended.transpose(2, 3).flatten(3))
-        whole = _whole(mixed, height, width)
-        return whole.roll((SHIFT, SHIFT), (1, 2)) if self.shifted else whole
+        scores = (query * width**-0.5) @ key.transpose(-1, -2) + bias  # (B, windows, heads, 16, 16)
+        heard = scores.softmax(-1) @ value
+        mixed: Tensor = self.out(heard.transpose(2, 3).flatten(3))
+        return mixed
 
 
 def _windows(features: Tensor) -> Tensor:
