@@ -48,10 +48,12 @@ class Tables:
         """
         escape = np.array([len(counts) - 2 for counts in self.counts])[indexes]
         value = symbols - np.array(self.offsets)[indexes]
-        beyond = np.where(value < 0, -2 * value - 1, 2 * (value - escape))
         escaped = (value < 0) | (value >= escape)
-        digits = np.ceil(np.log2(np.maximum(beyond, 0) + 1.0) / 4)
-        return self._bits[indexes, np.where(escaped, escape, value)] + np.where(escaped, 4 + 4 * digits, 0)
+        bits = self._bits[indexes, np.where(escaped, escape, value)]
+        far = value[escaped]  # few
+        beyond = np.where(far < 0, -2 * far - 1, 2 * (far - escape[escaped]))
+        bits[escaped] += 4 + 4 * np.ceil(np.log2(beyond + 1.0) / 4)
+        return bits
 
     def encode(self, symbols: Ints, indexes: Ints) -> bytes:
         """One string of at least one symbol. symbols, indexes (which table): of any equal shape."""
