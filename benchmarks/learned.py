@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 from numpy.typing import NDArray
 from skimage import data
@@ -12,7 +9,7 @@ from skimage import data
 from benchmarks.result import Result, rivals_s
 from netsim.codec import OperatingPoint, create_codec
 
-__all__ = ["QUALITY", "learned_codecs", "one_thread"]
+__all__ = ["QUALITY", "learned_codecs"]
 
 QUALITY, MASKS, LOSS_RATE = 2.0, 64, 0.2
 ROUNDS = 5
@@ -21,22 +18,12 @@ ROUNDS = 5
 def learned_codecs() -> list[Result]:
     """One photograph of 576 × 384 at quality 2, one thread; the reference is the same trained backbone's."""
     import torch
+    from netcodecs.threads import one_thread
 
     picture = np.ascontiguousarray(data.coffee()[:384, :576])
     with one_thread(), torch.no_grad():
         results = [line for name in ("mbt-mean", "scr-mca-ge") for line in _against_compressai(name, picture)]
         return [*results, _masks(picture)]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread for a while."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _against_compressai(name: str, picture: NDArray[np.uint8]) -> list[Result]:

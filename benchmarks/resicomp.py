@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from benchmarks.learned import QUALITY, one_thread
+from benchmarks.learned import QUALITY
 from benchmarks.result import Result, rivals_s
 from netsim.codec import OperatingPoint, create_codec
 
@@ -19,6 +19,7 @@ FURTHER = 16
 def resicomp() -> list[Result]:
     """One photograph of 576 × 384 at quality 2, one thread."""
     import torch
+    from netcodecs.threads import one_thread
 
     picture = np.ascontiguousarray(data.coffee()[:384, :576])
     with one_thread(), torch.no_grad():

@@ -14,6 +14,7 @@ from torch.nn import functional
 from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import LAMBDAS, Backbone
 from netcodecs.progressive.rearrangement import rearranged
+from netcodecs.threads import one_thread
 from netsim.errors import InputError
 
 __all__ = ["ExactHyperSynthesis", "Transforms", "check_device", "quality_lambda", "quick_layers"]
@@ -173,6 +174,7 @@ class Transforms:
         return gain, inverse
 
     @torch.no_grad()
+    @one_thread()
     def analyse(self, image: Image) -> Tensor:
         """The latent before its gain, (1, M, h, w). The picture's right and bottom border is repeated to 64."""
         height, width = image.shape[:2]
@@ -182,6 +184,7 @@ class Transforms:
         return latent
 
     @torch.no_grad()
+    @one_thread()
     def at_quality(self, latent: Tensor, quality: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The latent as it is coded (gained, with SCR rearranged), float64 (M, h, w), and the hyperprior's symbols,
         (N, h/4, w/4)."""
@@ -196,6 +199,7 @@ class Transforms:
         return self._exact_h_s((torch.from_numpy(symbols).double() + self._medians)[None])
 
     @torch.no_grad()
+    @one_thread()
     def synthesise(self, latents: Latent, present: NDArray[np.bool_], quality: float, height: int, width: int) -> Image:
         """Pictures uint8 (B, height, width, 3) from received latents (B, M, h, w), zero where lost.
 

@@ -22,6 +22,7 @@ from netcodecs.resicomp.exact import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
 from netcodecs.resicomp.transformer import MIDDLE_RATE, WINDOW
 from netcodecs.resicomp.weights import Weights
+from netcodecs.threads import one_thread
 
 __all__ = ["STRIDE", "Networks", "Rate", "lambda_quality"]
 
@@ -127,6 +128,7 @@ class Networks:
         return Mixtures(*(part.reshape(len(part), -1) for part in parts))
 
     @torch.no_grad()
+    @one_thread()
     def pictures(
         self, symbols: Ints, known: BoolArray, quality: float, size: tuple[int, int], conceal: str = "plc"
     ) -> Image:
