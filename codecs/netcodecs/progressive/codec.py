@@ -138,6 +138,7 @@ class ChannelProgressive(Codec):
     def fingerprint(self) -> Mapping[str, Any]:
         return {
             "format": 2,
+            "reconstruction": 2,  # counts changes that move a sample by a level
             "weights": hashlib.sha256(self._weights.read_bytes()).hexdigest(),
             "torch": version("torch"),
             "compressai": version("compressai"),

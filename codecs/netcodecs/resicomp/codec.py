@@ -188,6 +188,7 @@ class ResiComp(Codec):
     def fingerprint(self) -> Mapping[str, Any]:
         return {
             "format": 2,
+            "reconstruction": 2,  # counts changes that move a sample by a level
             "beta": self._beta,
             "weights": hashlib.sha256(self._weights.read_bytes()).hexdigest(),
             "torch": version("torch"),
