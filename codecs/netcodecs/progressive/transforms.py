@@ -139,7 +139,7 @@ class _LastUpsampling(nn.Module):
 
 
 def quick_layers(layers: nn.Sequential) -> nn.Sequential:
-    """The same layers, for use only, those that a plain form slows down as above."""
+    """The same layers, for use only: GDN and the last upsampling in their quick forms."""
     return nn.Sequential(*map(_quick, layers))
 
 
