@@ -5,7 +5,8 @@ from netsim.channels.markov import MarkovChannel, bernoulli, burst, gilbert_elli
 from netsim.channels.presets import VARIANTS, preset, preset_names, preset_variants, published
 from netsim.channels.spec import channel_from_spec, expand_range
 from netsim.channels.switching import SwitchingChannel
-from netsim.channels.trace import TraceChannel, read_trace, trace_channel
+from netsim.channels.trace import TraceChannel, trace_channel
+from netsim.channels.trace_file import read_trace
 
 __all__ = [
     "VARIANTS",

@@ -18,7 +18,7 @@ from netsim.channels.base import Channel
 from netsim.channels.matrices import ROW_SUM_TOLERANCE, check_probability, checked_loss, checked_transition, cuts
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["MarkovChannel", "bernoulli", "burst", "gilbert_elliott", "three_state"]
+__all__ = ["MarkovChannel", "bernoulli", "burst", "gilbert_elliott", "lossy_states", "three_state"]
 
 Vector = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -232,8 +232,29 @@ def gilbert_elliott(
     """
     for key, value in (("p", p), ("r", r), ("h", h), ("k", k)):
         check_probability(key, value)
-    rows = [[1 - p, p], [r, 1 - r]]
-    channel = MarkovChannel(name, rows, [1 - k, 1 - h], ("G", "B"), start, step_s)
+    return lossy_states(p, r, 1 - h, 1 - k, name=name, start=start, step_s=step_s)
+
+
+def lossy_states(
+    p: float,
+    r: float,
+    loss_bad: float,
+    loss_good: float,
+    *,
+    name: str = "",
+    start: str = "stationary",
+    step_s: float | None = None,
+) -> MarkovChannel:
+    """Gilbert–Elliott by its loss probabilities in B and G, as netem's ``gemodel p r 1-h 1-k`` has them.
+
+    Raises InputError if one of them is outside 0…1.
+
+    >>> round(lossy_states(0.01, 0.1, loss_bad=0.7, loss_good=0.001).loss_rate, 6)
+    0.064545
+    """
+    for key, value in (("p", p), ("r", r), ("loss_bad", loss_bad), ("loss_good", loss_good)):
+        check_probability(key, value)
+    channel = MarkovChannel(name, [[1 - p, p], [r, 1 - r]], [loss_good, loss_bad], ("G", "B"), start, step_s)
     channel.name = name or _statistical_name("GE", channel)
     return channel
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from netsim.channels.base import Channel
-from netsim.channels.markov import MarkovChannel, bernoulli, burst, gilbert_elliott, three_state
+from netsim.channels.markov import MarkovChannel, bernoulli, burst, lossy_states, three_state
+from netsim.channels.matrices import check_probability
 from netsim.channels.presets import VARIANTS, preset, preset_names, printed_fault, split_variant
 from netsim.channels.switching import SwitchingChannel
 from netsim.channels.trace import trace_channel
 from netsim.errors import InputError, did_you_mean
+from netsim.numbers import read_number
+from netsim.paths import user_path
 from netsim.plugins import load_plugin, plugin_names
 
 __all__ = ["channel_from_spec", "expand_range"]
@@ -30,10 +33,16 @@ class _Form:
     required: tuple[str, ...]
     build: Callable[[Mapping[str, Any], Path], Channel]
     optional: tuple[str, ...] = ()
+    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a required key: other keys for it
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return (*self.required, *self.optional, "name", "step_s")
+        others = [key for keys in self.instead.values() for key in keys]
+        return (*self.required, *others, *self.optional, "name", "step_s")
+
+    def lacks(self, spec: Mapping[str, Any]) -> list[str]:
+        """Required keys that are given neither by name nor by another key for them."""
+        return [key for key in self.required if not {key, *self.instead.get(key, ())} & {*spec}]
 
 
 def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
@@ -66,9 +75,10 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
             hint=did_you_mean(str(unknown), form.keys),
             key=(unknown,),
         )
-    missing = [key for key in form.required if key not in spec]
+    missing = form.lacks(spec)
     if missing:
-        raise InputError(f"a channel with {_listed(spec)} lacks `{missing[0]}`", hint=f"give {_listed(form.required)}")
+        hint = "\n".join([f"give {_listed(form.required)}", *_instead_hints(form)])
+        raise InputError(f"a channel with {_listed(spec)} lacks `{missing[0]}`", hint=hint)
     return form.build(spec, folder)
 
 
@@ -117,8 +127,25 @@ def _loss(spec: Mapping[str, Any], folder: Path) -> Channel:
 
 
 def _gilbert_elliott(spec: Mapping[str, Any], folder: Path) -> Channel:
-    p, r, h, k = (_number(spec, key) for key in ("p", "r", "h", "k"))
-    return gilbert_elliott(p, r, h, k, name=_text(spec, "name", ""), **_chain(spec))
+    p, r = (_probability(spec, key) for key in ("p", "r"))
+    bad, good = (_loss_in_state(spec, key) for key in ("h", "k"))
+    return lossy_states(p, r, bad, good, name=_text(spec, "name", ""), **_chain(spec))
+
+
+def _loss_in_state(spec: Mapping[str, Any], key: str) -> float:
+    """1 − h or 1 − k, given as such or by one of the keys for the loss itself."""
+    given = [name for name in (key, *_LOSS_KEYS[key]) if name in spec]
+    if len(given) > 1:
+        message = f"`{given[0]}` and `{given[1]}` say the same thing"
+        raise InputError(message, hint=f"1-{key} = 1 − {key}: give one of them", key=(given[1],))
+    value = _probability(spec, given[0])
+    return 1 - value if given[0] == key else value
+
+
+def _probability(spec: Mapping[str, Any], key: str) -> float:
+    value = _number(spec, key)
+    check_probability(key, value)
+    return value
 
 
 def _three_state(spec: Mapping[str, Any], folder: Path) -> Channel:
@@ -150,10 +177,10 @@ def _matrices(spec: Mapping[str, Any], folder: Path) -> Channel:
 
 
 def _trace(spec: Mapping[str, Any], folder: Path) -> Channel:
-    path = folder / _text(spec, "trace")
+    text = _text(spec, "trace")
     link = str(spec["link"]) if spec.get("link") is not None else None
     try:
-        return trace_channel(path, link, name=_text(spec, "name", ""), step_s=_step_s(spec))
+        return trace_channel(user_path(text, folder), link, name=_text(spec, "name", ""), step_s=_step_s(spec))
     except InputError as error:
         raise InputError(error.message, where=error.where, hint=error.hint, key=error.key or ("trace",)) from None
 
@@ -175,10 +202,12 @@ def _switch(spec: Mapping[str, Any], folder: Path) -> Channel:
     return SwitchingChannel(channels, shares, _text(spec, "name", ""))
 
 
+_LOSS_KEYS = {"h": ("1-h", "loss_bad"), "k": ("1-k", "loss_good")}  # the former as netem calls them
+
 FORMS = (
     _Form(("preset",), _preset, ("variant", "start")),
     _Form(("loss_rate",), _loss, ("mean_burst", "start")),
-    _Form(("p", "r", "h", "k"), _gilbert_elliott, ("start",)),
+    _Form(("p", "r", "h", "k"), _gilbert_elliott, ("start",), _LOSS_KEYS),
     _Form(("p_good", "p_bad", "p_intermediate", "p_bad_to_good"), _three_state, ("start",)),
     _Form(("rows", "loss"), _matrices, ("states", "start")),
     _Form(("trace",), _trace, ("link",)),
@@ -249,12 +278,7 @@ def _step_s(spec: Mapping[str, Any]) -> float | None:
 
 def _number(spec: Mapping[str, Any], key: str) -> float:
     """A number; ``10%`` is 0.1."""
-    value = spec[key]
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*([\d.]+)\s*%\s*", value)):
-        return float(match[1]) / 100
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(f"{key} is {value!r}", hint="a number", key=(key,))
-    return float(value)
+    return read_number(key, spec[key])
 
 
 def _text(spec: Mapping[str, Any], key: str, default: str | None = None) -> str:
@@ -273,6 +297,10 @@ def _list(spec: Mapping[str, Any], key: str) -> Sequence[Any]:
 
 def _listed(keys: Any) -> str:
     return ", ".join(f"`{key}`" for key in keys)
+
+
+def _instead_hints(form: _Form) -> list[str]:
+    return [f"in place of `{key}`: {_listed(others)}" for key, others in form.instead.items()]
 
 
 def _forms_hint() -> str:

@@ -1,8 +1,7 @@
-"""Recorded losses played back: text files of 0 and 1 whose header says which of them means lost."""
+"""Recorded losses played back."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,66 +11,14 @@ from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.channels.statistics import MASK_PACKETS_LIMIT
+from netsim.channels.trace_file import read_trace
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["TraceChannel", "read_trace", "trace_channel"]
+__all__ = ["TraceChannel", "trace_channel"]
 
 BoolArray = NDArray[np.bool_]
 Vector = NDArray[np.float64]
 State = tuple[int, int]
-
-POLARITY_HINT = "add a header line that says which way it runs: `# 1=lost` or `# 1=received`"
-
-
-def read_trace(path: Path) -> list[tuple[str, BoolArray]]:
-    """Recorded series as (link label, received bool [n]), in the file's order.
-
-    The text: lines that begin with # are comments, one of which states the polarity, ``1=lost`` or
-    ``1=received``; every other line holds 0s and 1s, after a link's label if there are several links (a
-    label that comes again is another recording of that link). Lines without a label that follow each other
-    are one series, labelled "1", "2", … Raises InputError for a missing file or polarity, other characters,
-    or no packets.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"cannot read trace {path}: {reason}", hint="a text file of 0s and 1s") from None
-    one_is_lost = _polarity(path, lines)
-    texts: list[tuple[str, str]] = []
-    going_on = False  # does an unlabelled line continue the last series?
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            going_on = False
-            continue
-        if len(words) > 2 or set(words[-1]) - {"0", "1"}:
-            raise InputError(
-                f"`{_short(line)}` is no series",
-                where=f"{path}:{number}",
-                hint="a line holds 0s and 1s without spaces, after a label if there are several links",
-            )
-        if len(words) == 2:
-            texts.append((words[0], words[1]))
-        elif going_on:
-            texts[-1] = (texts[-1][0], texts[-1][1] + words[0])
-        else:
-            texts.append((str(len(texts) + 1), words[0]))
-        going_on = len(words) == 1
-    if not texts:
-        raise InputError(f"trace {path} holds no packets", hint="a line of 0s and 1s after the header")
-    received_digit = ord("0") if one_is_lost else ord("1")
-    return [(label, np.frombuffer(bits.encode(), dtype=np.uint8) == received_digit) for label, bits in texts]
-
-
-def _polarity(path: Path, lines: Sequence[str]) -> bool:
-    """True if a 1 means lost."""
-    header = " ".join(line for line in lines if line.lstrip().startswith("#"))
-    said = set(re.findall(r"\b1\s*=\s*(lost|received)\b", header))
-    if len(said) != 1:
-        what = "states both polarities" if said else "does not say whether 1 means lost or received"
-        raise InputError(f"trace {path} {what}", hint=POLARITY_HINT)
-    return said == {"lost"}
 
 
 class TraceChannel(Channel):
@@ -183,7 +130,3 @@ def trace_channel(path: Path, link: str | None = None, *, name: str = "", step_s
     chosen = [records for label, records in series if link in (None, label)]
     label = name or " ".join(["trace", Path(path).stem, *([link] if link else [])])
     return TraceChannel(label, chosen, step_s)
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= 40 else line[:37] + "..."

@@ -17,6 +17,7 @@ from netsim.control.spec import controller_from_spec
 from netsim.errors import InputError, did_you_mean
 from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
+from netsim.paths import user_path
 from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
 from netsim.scenario.document import Document, KeyPath
@@ -148,7 +149,7 @@ def _read_channel(document: Document, i: int, spec: Any, base_dir: Path) -> tupl
 def _absolute_traces(spec: Any, base_dir: Path) -> Any:
     """A worker reads a trace from elsewhere than the scenario's folder."""
     if isinstance(spec, Mapping) and isinstance(spec.get("trace"), str):
-        return {**spec, "trace": str((base_dir / spec["trace"]).resolve())}
+        return {**spec, "trace": str(user_path(spec["trace"], base_dir).resolve())}
     if isinstance(spec, Mapping) and isinstance(spec.get("switch"), list):
         return {**spec, "switch": [_absolute_traces(one, base_dir) for one in spec["switch"]]}
     return spec

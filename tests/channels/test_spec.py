@@ -198,3 +198,63 @@ def test_a_spec_is_left_as_it_was() -> None:
     channel_from_spec(spec)
     assert spec == {"switch": [{"loss_rate": 0.1}], "step_s": 1}
     assert bernoulli(0.1).step_s is None
+
+
+NETEM = {"p": "1%", "r": "10%"}
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        {"1-h": "70%", "1-k": "0.1%"},
+        {"loss_bad": 0.7, "loss_good": 0.001},
+        {"h": "30%", "k": "99.9%"},
+        {"1-h": 0.7, "k": 0.999},
+    ],
+)
+def test_netems_keys_are_losses_in_the_states(losses: dict[str, object]) -> None:
+    """p/(p+r)·(1−h) + r/(p+r)·(1−k)"""
+    channel = channel_from_spec({**NETEM, **losses})
+    assert channel.loss_rate == pytest.approx(0.01 / 0.11 * 0.7 + 0.1 / 0.11 * 0.001, abs=1e-12)
+    assert round(channel.loss_rate, 6) == 0.064545
+
+
+@pytest.mark.parametrize(
+    ("losses", "message", "key"),
+    [
+        ({"1-h": "70%", "h": "30%", "k": 1}, "say the same thing", ("1-h",)),
+        ({"1-h": "70%", "loss_bad": "30%", "k": 1}, "say the same thing", ("loss_bad",)),
+        ({"1-h": "170%", "1-k": 0}, "1-h 1.7 is no probability", ("1-h",)),
+        ({"1-h": "70%"}, "lacks `k`", ()),
+    ],
+)
+def test_netems_keys_are_checked(losses: dict[str, object], message: str, key: tuple[str, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        channel_from_spec({**NETEM, **losses})
+    assert message in str(caught.value)
+    assert caught.value.key == key
+    if not key:
+        assert "`1-k`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "rate",
+    ["1..2%", "%", ".%", "1.2.3%", float("nan"), float("inf"), -(10**400), "ten", None, True],
+    ids=lambda rate: str(rate)[:9],
+)
+def test_what_is_no_number_is_refused(rate: object) -> None:
+    with pytest.raises(InputError, match="loss_rate"):
+        channel_from_spec({"loss_rate": rate})
+
+
+def test_a_trace_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "x").write_text("# 1=lost\n0010\n")
+    assert channel_from_spec({"trace": "~/x"}, tmp_path / "elsewhere").loss_rate == 0.25
+
+
+@pytest.mark.parametrize("path", ["~nobody-has-this-name/x", "a\0b", "x" * 300, "\ud800"])
+def test_paths_that_no_file_has_are_refused(path: str) -> None:
+    with pytest.raises(InputError) as caught:
+        channel_from_spec({"trace": path})
+    assert caught.value.key == ("trace",)

@@ -158,3 +158,96 @@ def test_impossible_windows_are_refused(packets: int) -> None:
             channel.loss_count_probabilities(packets)
     with pytest.raises(InputError):
         channel.autocorrelation(-1)
+
+
+EVERY_TENTH = [int(number % 10 == 3) for number in range(200)]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_bytes(text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("# columns: index lost", "{i} {lost}"),
+        ("# columns: index lost\n# 1=lost", "{i} {lost}"),
+        ("# Columns: INDEX, Received", "{i},{received}"),
+        ("# columns: lost index", "{lost}\t{i}"),
+        ("# columns: - link lost -", "0.{i:03} a-b {lost} 1500"),
+        ("# columns: index - received", "{i}; {i}; {received}"),
+    ],
+)
+def test_a_table_with_named_columns_is_one_series(tmp_path: Path, header: str, row: str) -> None:
+    """Every tenth packet is lost, so that every window of ten has lost one: brute force over all windows."""
+    lines = [row.format(i=i, lost=lost, received=1 - lost) for i, lost in enumerate(EVERY_TENTH)]
+    channel = trace_channel(write(tmp_path / "table.txt", "\n".join([header, *lines, ""])))
+    assert [s.tolist() for s in channel.series] == [[lost == 0 for lost in EVERY_TENTH]]
+    windows = [sum(EVERY_TENTH[(first + j) % 200] for j in range(10)) for first in range(200)]
+    assert set(windows) == {1}
+    assert channel.loss_count_probabilities(10)[1] == 1
+
+
+def test_a_table_of_several_links_and_recordings(tmp_path: Path) -> None:
+    rows = "a 0 1\nb 7 0\na 1 0\nb 8 0\n\na 0 1\n"
+    series = read_trace(write(tmp_path / "links.txt", f"# columns: link index received\n{rows}"))
+    assert [(label, s.astype(int).tolist()) for label, s in series] == [("a", [1, 0]), ("b", [0, 0]), ("a", [1])]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# 1=lost\n" + "".join(f"{i} {lost}\n" for i, lost in enumerate(EVERY_TENTH)), ":2  `0 0` is a link of one"),
+        ("# 1=lost\n0.00 0\n0.02 1\n", ":2  `0.00 0` is a link of one record"),
+        ("# 1=lost\n0 0\n0 1\n1 0\n", ":2  `0 0` is a link of one record"),
+        ("# 1=lost\na 0\na 1\nb 0\n", ":2  `a 0` is a link of one record"),
+        ("# 1=lost\n0 0010\n4 0110\n8 1\n", ":4  `8 1` is a link of one record"),
+        ("# 1=lost\n0 0010\n4 0110\n8 10\n", ":2  the first column, 0, 4, …, counts the records"),
+        ("# 1=lost\n0,0\n1,1\n", ":2  `0,0` is no series"),
+        ("# 1=lost\n0 0 1500\n", ":2  `0 0 1500` is no series"),
+        ("seq,lost\n0,0\n", "does not say whether"),
+    ],
+)
+def test_a_table_without_named_columns_is_refused_with_the_way_to_name_them(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        read_trace(write(tmp_path / "table.txt", text))
+    assert message in str(caught.value)
+    assert "# columns: index lost" in caught.value.hint or "# 1=lost" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# columns: index\n0\n", "columns `index`"),
+        ("# columns: lost received\n0 1\n", "columns `lost received`"),
+        ("# columns: link link lost\na b 1\n", "columns `link link lost`"),
+        ("# columns: seq lost\n0 1\n", "a column `seq`"),
+        ("# columns: lost\n# columns: received\n0\n", "names its columns twice"),
+        ("# 1=received\n# columns: index lost\n0 1\n", "states both polarities"),
+        ("# columns: index lost\n0 1\n1\n", ":3  `1` has 1 fields"),
+        ("# columns: index lost\n0 1\n1 2\n", ":3  `2` is neither 0 nor 1"),
+        ("# columns: index lost\n0 1\n2 0\n", ":3  index 2 where 1 comes next"),
+        ("# columns: index lost\n0 1\n0 1\n", ":3  index 0 where 1 comes next"),
+        ("# columns: index lost\nx 1\n", ":2  index `x` is not"),
+        ("# columns: index lost\n\n", "holds no packets"),
+    ],
+)
+def test_unclear_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_trace(write(tmp_path / "table.txt", text))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["# 1=lost", "#1 = Lost", "# 1=LOST, 0=Received", "# 0=received", "\ufeff# 1=lost"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_spellings_of_the_header_and_line_ends(tmp_path: Path, header: str, end: str) -> None:
+    ((_, series),) = read_trace(write(tmp_path / "lost.txt", end.join([header, "0010", ""])))
+    assert series.tolist() == [True, True, False, True]
+
+
+def test_a_number_that_ends_in_one_states_no_polarity(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not say"):
+        read_trace(write(tmp_path / "lost.txt", "# p=0.1=lost\n0010\n"))

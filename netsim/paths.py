@@ -1,0 +1,37 @@
+"""Paths as users write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netsim.errors import InputError
+
+__all__ = ["user_path"]
+
+
+def user_path(text: str, base: Path = Path()) -> Path:
+    """The path that ``text`` names: ``~`` is the home folder, a relative path starts at ``base``.
+
+    The file may be missing. Raises InputError for a path that no file can have or that may not be looked at.
+
+    >>> user_path("lost.txt", Path("traces")).as_posix()
+    'traces/lost.txt'
+    """
+    if "\0" in text:
+        raise InputError(f"{text!r} is not a path: it holds a NUL character", hint="the name of a file or folder")
+    try:
+        path = base / Path(text).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except RuntimeError:  # from expanduser
+        raise InputError(f"no home folder for {text!r}", hint="write the path without `~`") from None
+    except UnicodeEncodeError:
+        raise InputError(f"{text!r} is not a path in this system's encoding", hint="rename the file") from None
+    except OSError as error:
+        raise InputError(f"can't open {_short(text)}: {error.strerror}") from None
+    return path
+
+
+def _short(text: str) -> str:
+    return f"`{text}`" if len(text) <= 120 else f"`{text[:100]}…` ({len(text)} characters)"
