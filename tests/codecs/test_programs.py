@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from netcodecs.classical.ffmpeg import ffmpeg_path
 from netcodecs.classical.hevc import Hevc, HevcSettings
 from netcodecs.classical.programs import find_program, identity, run_program
 from netcodecs.classical.vvc import Vvc, VvcSettings
@@ -45,6 +46,12 @@ b, coded, o, planes, d, depth = sys.argv[1:]
 assert (b, o, d, depth) == ("-b", "-o", "-d", "10")
 Path(planes).write_bytes(zlib.decompress(Path(coded).read_bytes()[1:]))
 """
+REAL_DECODER = f"""
+import subprocess, sys
+b, coded, o, planes, d, depth = sys.argv[1:]
+subprocess.run([{ffmpeg_path()!r}, "-v", "error", "-threads", "1", "-f", "vvc", "-i", coded, "-f", "rawvideo", planes],
+               check=True)
+"""
 BPGENC = """
 import sys
 from pathlib import Path
@@ -62,6 +69,11 @@ assert data[:3] == b"BPG", data[:3]
 if len(sys.argv) == 4:
     assert sys.argv[1] == "-o"
     Path(sys.argv[2]).write_bytes(data[3:])
+"""
+MIRROR = """
+from PIL import Image
+from PIL.ImageOps import mirror
+mirror(Image.open(sys.argv[2])).save(sys.argv[2])
 """
 
 
@@ -101,11 +113,56 @@ def test_vtm_gets_444_10_bit_planes_and_its_configuration(vtm: dict[str, str]) -
 
 def test_vtm_decoder_reads_libvvencs_420(tmp_path: Path) -> None:
     """A decoder that writes 4:2:0 planes is understood by their size."""
-    grey = f"from pathlib import Path\nimport sys\nPath(sys.argv[4]).write_bytes(b'\\x00\\x02' * {64 * 48 * 3 // 2})"
+    codec = Vvc(VvcSettings(preset="faster", decoder=program(tmp_path, "DecoderApp", REAL_DECODER)))
+    stream = codec.encode(IMAGE, OperatingPoint("qp", 30))
+    own = create_codec("vvc", {"preset": "faster"})
+    assert np.array_equal(codec.decode(stream, ALL), own.decode(stream, ALL))
+
+
+def test_a_decoder_is_checked_against_the_encoders_own_reconstruction(tmp_path: Path) -> None:
+    grey = f"from pathlib import Path\nimport sys\nPath(sys.argv[4]).write_bytes(b'\\x00\\x02' * {64 * 64 * 3 // 2})"
     codec = Vvc(VvcSettings(preset="faster", decoder=program(tmp_path, "DecoderApp", grey)))
-    picture = codec.decode(codec.encode(IMAGE, OperatingPoint("qp", 40)), ALL)
-    assert picture.shape == (1, *IMAGE.shape)
-    assert np.abs(picture.astype(int) - 128).max() <= 1
+    with pytest.raises(InputError, match="DecoderApp decodes a bitstream to another image than its encoder"):
+        codec.encode(IMAGE, OperatingPoint("qp", 30))
+
+
+def test_vtms_reconstruction_is_what_its_decoder_must_give(vtm: dict[str, str]) -> None:
+    encoder = Path(vtm["encoder"])
+    written = 'Path(options["-b"])'
+    wrong = ENCODER_APP.replace(written, f"Path(sys.argv[8]).write_bytes(planes[::-1])\n{written}")
+    assert "sys.argv[8]" in wrong
+    right = wrong.replace("planes[::-1]", "planes")
+    program(encoder.parent, encoder.name, right)
+    create_codec("vvc", vtm).encode(IMAGE, OperatingPoint("qp", 22))
+    program(encoder.parent, encoder.name, wrong)
+    with pytest.raises(InputError, match="DecoderAppStatic decodes a bitstream to another image"):
+        create_codec("vvc", vtm).encode(IMAGE, OperatingPoint("qp", 22))
+
+
+def test_without_a_reconstruction_two_decodings_must_agree(tmp_path: Path) -> None:
+    """Two decoders that write another image the second time; the encoders give no reconstruction."""
+    flaky = "\nmark = Path(sys.argv[0] + '.mark')\nfirst = not mark.exists()\nlen(sys.argv) == 4 and mark.touch()\n"
+    turned = "import io\nfrom PIL import Image\nfrom PIL.ImageOps import mirror\n"
+    bpgdec = (
+        BPGDEC + flaky + turned + "first or len(sys.argv) < 4 or mirror(Image.open(sys.argv[2])).save(sys.argv[2])\n"
+    )
+    tools = {"encoder": program(tmp_path, "bpgenc", BPGENC), "decoder": program(tmp_path, "bpgdec", bpgdec)}
+    codec = create_codec("hevc", tools)
+    with pytest.raises(InputError, match="bpgdec decodes one bitstream to two images"):
+        codec.encode(IMAGE, OperatingPoint("qp", 28))
+
+
+def test_every_later_decoding_is_checked_against_the_first(tmp_path: Path) -> None:
+    """The program turns bad after the stream was made."""
+    tools = {"encoder": program(tmp_path, "bpgenc", BPGENC), "decoder": program(tmp_path, "bpgdec", BPGDEC)}
+    codec = create_codec("hevc", tools)
+    stream = codec.encode(IMAGE, OperatingPoint("qp", 28))
+    turned = (
+        "\nfrom PIL import Image\nfrom PIL.ImageOps import mirror\nmirror(Image.open(sys.argv[2])).save(sys.argv[2])\n"
+    )
+    program(tmp_path, "bpgdec", BPGDEC + turned)
+    with pytest.raises(InputError, match="hevc: the decoded image is not the one that was checked"):
+        codec.decode(stream, ALL)
 
 
 def test_damage_before_a_named_decoder_is_an_input_error(vtm: dict[str, str]) -> None:

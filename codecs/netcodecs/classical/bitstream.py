@@ -6,7 +6,7 @@ import hashlib
 import struct
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,15 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from netcodecs.classical.picture_hash import PlaneHashes
 from netcodecs.classical.rate import nearest_setting
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
 
-__all__ = ["BitstreamCodec", "BitstreamSettings", "Coded", "Scale", "crop", "cut", "framed", "pad", "unframed"]
+__all__ = [
+    "BitstreamCodec",
+    "BitstreamSettings",
+    "Coded",
+    "Scale",
+    "checked_against",
+    "checked_twice",
+    "crop",
+    "cut",
+    "framed",
+    "image_sha256",
+    "pad",
+    "unframed",
+]
 
 BoolArray = NDArray[np.bool_]
 Image = NDArray[np.uint8]
 
+DECODED = "decoded_sha256"  # key of a stream's notes
 REMEMBERED = 512  # bitstreams kept in the process, some kilobytes each
 
 
@@ -45,13 +60,22 @@ class Scale:
 
 @dataclass(frozen=True)
 class Coded:
-    """A bitstream and the command that made it (without paths)."""
+    """A bitstream, the command that made it (without paths), and the encoder's own reconstruction if it gives one."""
 
     data: bytes
     command: str
+    reconstruction: PlaneHashes | None = None
 
 
-_memory: OrderedDict[tuple[Any, ...], Coded] = OrderedDict()
+@dataclass
+class _Remembered:
+    """A bitstream, and the digest of its image once its decoder was checked."""
+
+    coded: Coded
+    decoded_sha256: str | None = None
+
+
+_memory: OrderedDict[tuple[Any, ...], _Remembered] = OrderedDict()
 
 
 def cut(data: bytes, packets: int) -> list[bytes]:
@@ -86,9 +110,29 @@ def pad(image: Image, multiple: int, least: int) -> Image:
     return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge") if rows or columns else image
 
 
+def image_sha256(image: Image) -> str:
+    """SHA-256 of an image's shape and samples."""
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
 def crop(image: Image, width: int, height: int) -> Image:
     """The upper left part of that size."""
     return image[:height, :width]
+
+
+def checked_twice(decode: Callable[[], Image], decoder: str) -> Image:
+    """The image that two decodings agree on. Raises InputError if they don't."""
+    first, second = decode(), decode()
+    if not np.array_equal(first, second):
+        raise InputError(f"{decoder} decodes one bitstream to two images", hint="use another version of it")
+    return first
+
+
+def checked_against(reconstruction: PlaneHashes, decoded: PlaneHashes, decoder: str) -> None:
+    """Raises InputError unless the decoded planes are those that the encoder reconstructed."""
+    if decoded != reconstruction:
+        message = f"{decoder} decodes a bitstream to another image than its encoder reconstructed"
+        raise InputError(message, hint="encoder and decoder don't fit together: use another version of one")
 
 
 class BitstreamCodec(Codec):
@@ -108,6 +152,14 @@ class BitstreamCodec(Codec):
     def decompress(self, data: bytes) -> Image:
         """The picture of a whole bitstream. Raises InputError if it is damaged."""
 
+    def decompress_checked(self, coded: Coded) -> Image | None:
+        """The image of a fresh bitstream, its decoder checked; None where a library of this process decodes.
+
+        Raises:
+            InputError: The decoder is wrong, or gives another image each time.
+        """
+        return None
+
     def made_by(self) -> Mapping[str, Any]:
         """Which program makes the bytes, and its colour path."""
         return {}
@@ -116,13 +168,16 @@ class BitstreamCodec(Codec):
         """Where the search for a rate begins."""
         return self.scale.guess
 
-    def _remembered(self, image: Image, setting: int) -> Coded:
-        picture = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
+    def coded(self, image: Image, setting: int) -> Coded:
+        """The bitstream at one setting, made once per process."""
+        return self._remembered(image, setting).coded
+
+    def _remembered(self, image: Image, setting: int) -> _Remembered:
         # packets only cut the bitstream, so they are no part of the key
         made = self.settings.model_dump_json(exclude={"packets"})
-        key = (type(self).__qualname__, made, repr(self.fingerprint), setting, picture)
+        key = (type(self).__qualname__, made, repr(self.fingerprint), setting, image_sha256(image))
         if key not in _memory:
-            _memory[key] = self.compress(image, setting)
+            _memory[key] = _Remembered(self.compress(image, setting))
             if len(_memory) > REMEMBERED:
                 _memory.popitem(last=False)
         return _memory[key]
@@ -132,7 +187,7 @@ class BitstreamCodec(Codec):
         pixels = image.shape[0] * image.shape[1]
         if operating_point.key == "bpp":
             setting = nearest_setting(
-                lambda s: 8 * len(self._remembered(image, s).data) / pixels,
+                lambda s: 8 * len(self.coded(image, s).data) / pixels,
                 operating_point.value,
                 self.scale.low,
                 self.scale.high,
@@ -141,9 +196,14 @@ class BitstreamCodec(Codec):
             )
         else:
             setting = self._own_setting(operating_point)
-        coded = self._remembered(image, setting)
+        remembered = self._remembered(image, setting)
+        coded = remembered.coded
+        if remembered.decoded_sha256 is None and (decoded := self.decompress_checked(coded)) is not None:
+            remembered.decoded_sha256 = image_sha256(decoded)
         payloads = cut(coded.data, self._packet_count(len(coded.data), packet_limit_bytes))
         made_by = {**self.made_by(), "command": coded.command, self.scale.key: setting}
+        if remembered.decoded_sha256 is not None:
+            made_by[DECODED] = remembered.decoded_sha256
         return Stream(tuple(map(Packet, payloads)), (image.shape[0], image.shape[1]), operating_point, made_by)
 
     def _own_setting(self, point: OperatingPoint) -> int:
@@ -167,8 +227,15 @@ class BitstreamCodec(Codec):
         return np.broadcast_to(received.all(axis=-1, keepdims=True), received.shape).copy()
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
-        """See ``Codec.decode``: one decoding, however many masks. Raises InputError for a damaged payload."""
+        """See ``Codec.decode``: one decoding, however many masks. Raises InputError for a damaged payload.
+
+        Where the stream's notes have the digest of the image that was checked, the image must be that one.
+        """
         if not masks.all():
             raise ValueError(f"{self.name} needs every packet")
-        picture = self.decompress(b"".join(packet.payload for packet in stream.packets))
+        data = b"".join(packet.payload for packet in stream.packets)
+        picture, checked = self.decompress(data), stream.made_by.get(DECODED)
+        if checked is not None and image_sha256(picture) != checked:
+            message = f"{self.name}: the decoded image is not the one that was checked when the stream was made"
+            raise InputError(message, hint="a payload is damaged, or the decoder does not give one image every time")
         return np.repeat(picture[np.newaxis], len(masks), axis=0)

@@ -1,6 +1,7 @@
-"""The ffmpeg that imageio-ffmpeg carries: RGB pictures to and from raw video and one-picture bitstreams.
+"""The ffmpeg that imageio-ffmpeg carries: RGB images to and from raw video and one-picture bitstreams.
 
-Colour: BT.709, full range, 10 bit, Lanczos with accurate rounding, both ways.
+Colour: BT.709, full range, 10 bit, Lanczos with accurate rounding, both ways. One thread everywhere: the VVC decoder
+is wrong under threads where a CTU spans the image's width, and an option behind ``-i`` does not reach a decoder.
 """
 
 from __future__ import annotations
@@ -11,17 +12,29 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from netcodecs.classical.picture_hash import PlaneHashes, hash_planes
 from netcodecs.classical.programs import identity, run_program
 from netsim.errors import InputError
 
-__all__ = ["decode_picture", "encode_picture", "ffmpeg_identity", "ffmpeg_path", "planes_from_rgb", "rgb_from_planes"]
+__all__ = [
+    "decode_picture",
+    "decode_planes",
+    "encode_picture",
+    "ffmpeg_identity",
+    "ffmpeg_path",
+    "hash_of_planes",
+    "planes_from_rgb",
+    "rgb_from_planes",
+]
 
 Image = NDArray[np.uint8]
 
-QUIET = ("-hide_banner", "-loglevel", "error")
+QUIET = ("-hide_banner", "-loglevel", "error", "-filter_threads", "1")
+ONE_THREAD = ("-threads", "1")  # of the codec whose input or output follows
 TO_YUV = "scale=out_color_matrix=bt709:out_range=pc:flags=lanczos+accurate_rnd,format={pixels}"
 TO_RGB = "scale=in_color_matrix=bt709:in_range=pc:flags=lanczos+accurate_rnd,format=rgb24"
 RAW_RGB = ("-f", "rawvideo", "-pix_fmt", "rgb24")
+DECODE_TIMEOUT_S = 120
 
 
 @cache
@@ -41,7 +54,7 @@ def ffmpeg_identity() -> Mapping[str, str]:
 
 
 def _raw_input(width: int, height: int, pixels: str) -> list[str]:
-    return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{width}x{height}", "-i", "pipe:0"]
+    return [*ONE_THREAD, "-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{width}x{height}", "-i", "pipe:0"]
 
 
 def _rgb(raw: bytes, width: int, height: int) -> Image:
@@ -56,42 +69,27 @@ def encode_picture(image: Image, pixels: str, encoder: Sequence[str], container:
     """(bitstream, command) of one picture. image: uint8 [H, W, 3]; pixels: ffmpeg's name of the coded format;
     encoder: its arguments; container: ffmpeg's name of the raw bitstream. The command names no path."""
     height, width = image.shape[:2]
-    coding = [
-        "-vf",
-        TO_YUV.format(pixels=pixels),
-        *encoder,
-        "-frames:v",
-        "1",
-        "-threads",
-        "1",
-        "-f",
-        container,
-        "pipe:1",
-    ]
+    to_yuv = ["-vf", TO_YUV.format(pixels=pixels)]
+    coding = [*to_yuv, *encoder, "-frames:v", "1", *ONE_THREAD, "-f", container, "pipe:1"]
     arguments = [*QUIET, *_raw_input(width, height, "rgb24"), *coding]
     return run_program([ffmpeg_path(), *arguments], data=np.ascontiguousarray(image).tobytes()), " ".join(
         ["ffmpeg", *arguments]
     )
 
 
+def _decode(bitstream: bytes, container: str, output: Sequence[str]) -> bytes:
+    arguments = [*QUIET, *ONE_THREAD, "-f", container, "-i", "pipe:0", "-frames:v", "1", *output, "pipe:1"]
+    return run_program([ffmpeg_path(), *arguments], data=bitstream, timeout_s=DECODE_TIMEOUT_S)
+
+
 def decode_picture(bitstream: bytes, container: str, width: int, height: int) -> Image:
     """uint8 [height, width, 3] of a one-picture bitstream. Raises InputError if it doesn't decode to that size."""
-    arguments = [
-        *QUIET,
-        "-f",
-        container,
-        "-i",
-        "pipe:0",
-        "-frames:v",
-        "1",
-        "-vf",
-        TO_RGB,
-        "-threads",
-        "1",
-        *RAW_RGB,
-        "pipe:1",
-    ]
-    return _rgb(run_program([ffmpeg_path(), *arguments], data=bitstream, timeout_s=120), width, height)
+    return _rgb(_decode(bitstream, container, ["-vf", TO_RGB, *RAW_RGB]), width, height)
+
+
+def decode_planes(bitstream: bytes, container: str, pixels: str) -> bytes:
+    """Raw planes of a one-picture bitstream in the format in which it was coded (ffmpeg's name)."""
+    return _decode(bitstream, container, ["-f", "rawvideo", "-pix_fmt", pixels])
 
 
 def planes_from_rgb(image: Image, pixels: str = "yuv444p10le") -> bytes:
@@ -102,10 +100,21 @@ def planes_from_rgb(image: Image, pixels: str = "yuv444p10le") -> bytes:
     return run_program([ffmpeg_path(), *arguments], data=np.ascontiguousarray(image).tobytes())
 
 
-def rgb_from_planes(planes: bytes, width: int, height: int) -> Image:
-    """uint8 [height, width, 3] of raw 10-bit planes; 4:4:4 or 4:2:0 by their size, or InputError."""
+def _format_of(planes: bytes, width: int, height: int) -> str:
     by_size = {width * height * 6: "yuv444p10le", width * height * 3: "yuv420p10le"}
     if len(planes) not in by_size:
         raise InputError(f"damaged payload: {len(planes)} bytes are no 10-bit {width}x{height} picture")
-    arguments = [*QUIET, *_raw_input(width, height, by_size[len(planes)]), "-vf", TO_RGB, *RAW_RGB, "pipe:1"]
+    return by_size[len(planes)]
+
+
+def rgb_from_planes(planes: bytes, width: int, height: int) -> Image:
+    """uint8 [height, width, 3] of raw 10-bit planes; 4:4:4 or 4:2:0 by their size, or InputError."""
+    pixels = _format_of(planes, width, height)
+    arguments = [*QUIET, *_raw_input(width, height, pixels), "-vf", TO_RGB, *RAW_RGB, "pipe:1"]
     return _rgb(run_program([ffmpeg_path(), *arguments], data=planes), width, height)
+
+
+def hash_of_planes(planes: bytes, width: int, height: int) -> PlaneHashes:
+    """MD5 of each of the raw 10-bit planes; 4:4:4 or 4:2:0 by their size, or InputError. Sides are even."""
+    chroma = width * height // (1 if _format_of(planes, width, height) == "yuv444p10le" else 4)
+    return hash_planes(planes, (width * height, chroma, chroma))

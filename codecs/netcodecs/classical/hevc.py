@@ -12,8 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from netcodecs.classical.bitstream import BitstreamCodec, BitstreamSettings, Coded, Scale, crop, framed, pad, unframed
-from netcodecs.classical.ffmpeg import decode_picture, encode_picture, ffmpeg_identity
+from netcodecs.classical.bitstream import (
+    BitstreamCodec,
+    BitstreamSettings,
+    Coded,
+    Scale,
+    checked_against,
+    checked_twice,
+    crop,
+    framed,
+    pad,
+    unframed,
+)
+from netcodecs.classical.ffmpeg import (
+    decode_picture,
+    decode_planes,
+    encode_picture,
+    ffmpeg_identity,
+    hash_of_planes,
+    rgb_from_planes,
+)
+from netcodecs.classical.picture_hash import split_picture_hash
 from netcodecs.classical.programs import find_program, identity, run_program
 from netsim.errors import InputError
 
@@ -57,8 +76,8 @@ class Hevc(BitstreamCodec):
     @property
     def fingerprint(self) -> Mapping[str, Any]:
         if self._encoder and self._decoder:
-            return {"format": 1, "encoder": identity(self._encoder), "decoder": identity(self._decoder)}
-        return {"format": 1, "ffmpeg": ffmpeg_identity()}
+            return {"format": 2, "encoder": identity(self._encoder), "decoder": identity(self._decoder)}
+        return {"format": 2, "ffmpeg": ffmpeg_identity()}
 
     def made_by(self) -> Mapping[str, Any]:
         """Encoder's name, version and hash; chroma format."""
@@ -71,18 +90,31 @@ class Hevc(BitstreamCodec):
         if self._encoder:
             return _bpg_encode(self._encoder, image, setting)
         # without ipratio=1 QP 37 acts as 34; psy-* trade 1.2 dB for looks; info=0 leaves out 2 kB of encoder settings
-        parameters = f"qp={setting}:keyint=1:ipratio=1:psy-rd=0:psy-rdoq=0:info=0:log-level=error"
+        parameters = f"qp={setting}:keyint=1:ipratio=1:psy-rd=0:psy-rdoq=0:info=0:log-level=error:hash=1"
         encoder = ["-c:v", "libx265", "-preset", self.settings.preset, "-x265-params", parameters]
-        data, command = encode_picture(pad(image, CODED, LEAST), "yuv444p10le", encoder, "hevc")
-        return Coded(framed(data, image), command)
+        hashed, command = encode_picture(pad(image, CODED, LEAST), "yuv444p10le", encoder, "hevc")
+        data, reconstruction = split_picture_hash(hashed, "hevc")
+        return Coded(framed(data, image), command, reconstruction)
 
     def decompress(self, data: bytes) -> Image:
         """See ``BitstreamCodec.decompress``."""
         if self._decoder:
             return _bpg_decode(self._decoder, data)
         bitstream, width, height = unframed(data)
-        rows, columns = (max(LEAST, -(-n // CODED) * CODED) for n in (height, width))
-        return crop(decode_picture(bitstream, "hevc", columns, rows), width, height)
+        return crop(decode_picture(bitstream, "hevc", _padded(width), _padded(height)), width, height)
+
+    def decompress_checked(self, coded: Coded) -> Image:
+        """See ``BitstreamCodec.decompress_checked``."""
+        if self._decoder or coded.reconstruction is None:
+            return checked_twice(lambda: self.decompress(coded.data), Path(self._decoder or "ffmpeg").name)
+        bitstream, width, height = unframed(coded.data)
+        planes, columns, rows = decode_planes(bitstream, "hevc", "yuv444p10le"), _padded(width), _padded(height)
+        checked_against(coded.reconstruction, hash_of_planes(planes, columns, rows), "ffmpeg's HEVC decoder")
+        return crop(rgb_from_planes(planes, columns, rows), width, height)
+
+
+def _padded(side: int) -> int:
+    return max(LEAST, -(-side // CODED) * CODED)
 
 
 def _bpg_encode(encoder: str, image: Image, qp: int) -> Coded:
