@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netsim.errors import InputError, did_you_mean
 from netsim.plugins import load_plugin, plugin_names
+from netsim.text import number_text
 
 __all__ = ["Codec", "CodecSettings", "OperatingPoint", "Packet", "Stream", "codec_names", "create_codec"]
 
@@ -41,7 +42,7 @@ class OperatingPoint:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.key}={self.value:g}"
+        return f"{self.key}={number_text(self.value)}"
 
 
 @dataclass(frozen=True)

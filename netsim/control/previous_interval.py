@@ -16,6 +16,7 @@ from netsim.errors import InputError
 from netsim.links.numbers import check_number, check_whole, is_number
 from netsim.links.packets import Report, mean_loss
 from netsim.protection.base import Protection
+from netsim.text import number_text
 
 __all__ = ["PreviousInterval", "by_share", "by_thresholds", "loss_of_previous_interval", "previous_interval"]
 
@@ -80,7 +81,7 @@ class PreviousInterval:
 
     @property
     def name(self) -> str:
-        rule = f"{self.factor:g}×" if self.thresholds is None else "thresholds"
+        rule = f"{number_text(self.factor)}×" if self.thresholds is None else "thresholds"
         return f"previous-interval {rule}"
 
     def choose(self, slot: int, reports: Sequence[Report]) -> int:

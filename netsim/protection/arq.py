@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netsim.links.packets import Arq
 from netsim.protection.base import NoProtection
+from netsim.text import number_text
 
 __all__ = ["SelectiveRepeat"]
 
@@ -19,5 +20,5 @@ class SelectiveRepeat(NoProtection):
 
     def __init__(self, arq: Arq) -> None:
         self.arq = arq
-        timeout = "" if arq.timeout_s is None else f" timeout {arq.timeout_s:g} s"
+        timeout = "" if arq.timeout_s is None else f" timeout {number_text(arq.timeout_s)} s"
         self.name = f"arq {arq.retries}{timeout}"

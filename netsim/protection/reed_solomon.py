@@ -19,6 +19,7 @@ from netsim.codec import Packet, Stream
 from netsim.errors import InputError
 from netsim.protection.base import BoolArray, ProtectedStream, Protection
 from netsim.protection.galois import SYMBOLS, ByteArray, inverse, parity_matrix, product
+from netsim.text import number_text
 
 __all__ = ["LENGTH_BYTES", "ReedSolomon", "ReedSolomonStream", "parity_for_share"]
 
@@ -66,7 +67,7 @@ class ReedSolomon(Protection):
                     f"share {float(share):.2%} makes blocks of more than {SYMBOLS} packets",
                     hint=f"one data packet has at most {SYMBOLS - 1} of parity: a share up to {1 - 1 / SYMBOLS:.1%}",
                 )
-            self.name, self.share = f"reed-solomon {float(100 * share):g}%", float(share)
+            self.name, self.share = f"reed-solomon {number_text(float(100 * share))}%", float(share)
 
     def data_packets(self, total: int) -> int:
         """k of (n, k); for a share, total · (1 − share) to the nearest, the lower of two; at least 1.

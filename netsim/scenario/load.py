@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import check_engine
+from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
 from netsim.scenario.schema import ENGINES, ScenarioModel
 
@@ -42,11 +45,13 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     """Check a parsed scenario and write out its grid. base_dir: relative paths in it start here."""
     model = _checked(document)
     name = model.name or default_name
-    channels = [_read_channel(document, i, spec, base_dir) for i, spec in _channel_specs(document, model.channels)]
-    _refuse_twins(document, [(("channels", i), name) for i, (_, name) in enumerate(channels)], "channel")
+    placed = _channel_specs(document, model.channels)
+    channels = [(i, _read_channel(document, i, spec, base_dir)) for i, spec in placed]
+    _refuse_namesakes(document, [(("channels", i), name) for i, (_, name) in channels], "channel")
     links = list(_read_links(document, model.link))
     schemes = _read_schemes(document, model)
-    rows = _rows(document, model, schemes, channels, links)
+    rows = _rows(document, model, schemes, [channel for _, channel in channels], links)
+    _refuse_namesakes(document, [(("metrics", i), metric) for i, metric in enumerate(model.metrics)], "metric", "")
     for i, metric in enumerate(model.metrics):
         with _standing_at(document, ("metrics", i)):
             load_plugin("netsim.metrics", metric)
@@ -57,7 +62,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         hashes = tuple(item.sha256 for item in images.items)
     resolved = model.model_dump() | {
         "name": name,
-        "channels": [spec for spec, _ in channels],
+        "channels": [spec for _, (spec, _) in channels],
         "images": images.spec,
     }
     return Plan(
@@ -162,21 +167,25 @@ def _read_links(document: Document, spec: Any) -> Iterable[tuple[Any, str]]:
         path: KeyPath = ("link", i) if several else ("link",)
         with _standing_at(document, path):
             found.append((path, one, link_from_spec(one).name))
-    _refuse_twins(document, [(path, name) for path, _, name in found], "link")
+    _refuse_namesakes(document, [(path, name) for path, _, name in found], "link")
     return [(one, name) for _, one, name in found]
 
 
-def _refuse_twins(document: Document, named: list[tuple[KeyPath, str]], kind: str) -> None:
-    seen: set[str] = set()
-    for path, name in named:
-        if name in seen:
-            hint = "leave one out, or give it a `name:` of its own"
-            raise InputError(f"{kind} `{name}` stands twice", where=document.where(path), hint=hint)
-        seen.add(name)
+def _refuse_namesakes(
+    document: Document,
+    named: list[tuple[KeyPath, str]],
+    kind: str,
+    way_out: str = ", or give it a `name:` of its own",
+) -> None:
+    entries = [Placed(name, (path,), f"{kind} `{name}`") for path, name in named]
+    refuse_twins(document, entries, f"leave one out{way_out}")
 
 
-def _read_schemes(document: Document, model: ScenarioModel) -> list[list[SchemeSpec]]:
-    """Per codec entry and operating point: its schemes, one per protection."""
+_PlacedScheme = tuple[SchemeSpec, tuple[KeyPath, ...]]
+
+
+def _read_schemes(document: Document, model: ScenarioModel) -> list[list[_PlacedScheme]]:
+    """Per codec entry and operating point: its schemes, one per protection, each with the places that name it."""
     groups = []
     for i, entry in enumerate(model.codecs):
         path: KeyPath = ("codecs", i)
@@ -196,13 +205,18 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[SchemeS
             points = _operating_points(codec_class, parameters)
             create_codec(name, parameters)
         protections = list(_read_protections(document, protection, at))
-        for value_key, value in points:
-            group = []
-            for number, (spec, read) in product(range(len(choices)), protections):
+        for at_point, (value_key, value) in enumerate(points):
+            group: list[_PlacedScheme] = []
+            for number, (of_protection, (spec, read)) in product(range(len(choices)), enumerate(protections)):
                 chosen = {**parameters, **choices[number]}
                 with _standing_at(document, (*inner, "choices", number) if choices[number] else inner):
-                    codec = create_codec(name, _with_data_packets(codec_class, chosen, read))
-                group.append(SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine))
+                    asked, codec = (
+                        create_codec(name, settings)
+                        for settings in (chosen, _with_data_packets(codec_class, chosen, read))
+                    )
+                scheme = SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine, _settings(asked))
+                places = (path, (*inner, "choices", number), (*inner, value_key, at_point), (*at, of_protection))
+                group.append((scheme, places))
             groups.append(group)
     return groups
 
@@ -277,14 +291,18 @@ def _with_data_packets(codec: type[Codec], parameters: dict[str, Any], protectio
 
 
 def _codec_spec(codec: Codec) -> CodecSpec:
-    settings = codec.settings.model_dump(mode="json")
-    return CodecSpec(codec.name, tuple(settings.items()), codec.label, str(settings.get("mode", "")))
+    settings = _settings(codec)
+    return CodecSpec(codec.name, settings, codec.label, str(dict(settings).get("mode", "")))
+
+
+def _settings(codec: Codec) -> tuple[tuple[str, Any], ...]:
+    return tuple(codec.settings.model_dump(mode="json").items())
 
 
 def _rows(
     document: Document,
     model: ScenarioModel,
-    schemes: list[list[SchemeSpec]],
+    schemes: list[list[_PlacedScheme]],
     channels: list[tuple[Any, str]],
     links: list[tuple[Any, str]],
 ) -> tuple[PlanRow, ...]:
@@ -296,20 +314,37 @@ def _rows(
         with _standing_at(document, ("engine",)):
             check_engine(engine, channel, link, control, [scheme.protection for scheme in choice])
         rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, engine, control, control_name))
-    return tuple(rows)
+    return with_unique_labels(rows)
 
 
 _Choice = tuple[tuple[SchemeSpec, ...], Any, str]
 
 
-def _choices(document: Document, control: Any, groups: list[list[SchemeSpec]]) -> Iterable[_Choice]:
-    """(schemes to choose among, control, its name): single schemes where nothing is controlled."""
+def _choices(document: Document, control: Any, groups: list[list[_PlacedScheme]]) -> Iterable[_Choice]:
+    """(schemes to choose among, control, its name): single schemes where nothing is controlled.
+
+    Raises InputError where one choice stands twice: what it delivers would be counted twice.
+    """
+    found: list[_Choice] = []
+    entries: list[Placed] = []
     several = isinstance(control, list)
     for i, spec in enumerate(control if several else [control]):
+        at: KeyPath = ("control", i) if several else ("control",)
         if spec is None or spec == "none":
-            yield from (((scheme,), None, "") for group in groups for scheme in group)
+            for scheme, places in (placed for group in groups for placed in group):
+                called = f"scheme `{scheme.label}` at {scheme.operating_point}"
+                entries.append(Placed(scheme_identity(scheme), (*places, at), called))
+                found.append(((scheme,), None, ""))
             continue
         for group in groups:
-            with _standing_at(document, ("control", i) if several else ("control",)):
-                name = controller_from_spec(spec, [protection_from_spec(s.protection) for s in group]).name
-            yield tuple(group), spec, name
+            schemes = tuple(scheme for scheme, _ in group)
+            with _standing_at(document, at):
+                controller = controller_from_spec(spec, [protection_from_spec(s.protection) for s in schemes])
+            settings = repr(controller) if is_dataclass(controller) else json.dumps(spec, sort_keys=True, default=str)
+            identity = json.dumps([[scheme_identity(one) for one in schemes], settings])
+            entry, _, point, _ = group[0][1]
+            called = f"control `{controller.name}` of {schemes[0].label} at {schemes[0].operating_point}"
+            entries.append(Placed(identity, (entry, point, at), called))
+            found.append((schemes, spec, controller.name))
+    refuse_twins(document, entries)
+    return found

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from netsim.text import number_text
+
 __all__ = ["CodecSpec", "Plan", "PlanRow", "SchemeSpec"]
 
 
@@ -31,7 +33,8 @@ class CodecSpec:
 class SchemeSpec:
     """A codec at one operating point under one protection: what a sender sends for a picture.
 
-    engine: which one answers it, if the codec's entry says so.
+    engine: which one answers it, if the codec's entry says so. asked: the codec's settings as written, where the
+    protection changes them. distinction: what the label needs besides to be told from the plan's other labels.
     """
 
     codec: CodecSpec
@@ -40,10 +43,12 @@ class SchemeSpec:
     protection: Any
     protection_name: str
     engine: str = ""
+    asked: tuple[tuple[str, Any], ...] = ()
+    distinction: str = ""
 
     @property
     def operating_point(self) -> str:
-        return f"{self.point_key}={self.point_value:g}"
+        return f"{self.point_key}={number_text(self.point_value)}"
 
     @property
     def label(self) -> str:
@@ -52,9 +57,8 @@ class SchemeSpec:
         >>> SchemeSpec(CodecSpec("vvc", (), "vvc"), "qp", 37, {"reed-solomon": "30%"}, "reed-solomon 30%").label
         'vvc + 30% FEC'
         """
-        if self.protection_name == "none":
-            return self.codec.label
-        return f"{self.codec.label} + {_short(self.protection_name)}"
+        codec = f"{self.codec.label} {self.distinction}".rstrip()
+        return codec if self.protection_name == "none" else f"{codec} + {_short(self.protection_name)}"
 
 
 def _short(protection: str) -> str:
@@ -66,7 +70,10 @@ def _short(protection: str) -> str:
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One condition: schemes that a controller chooses among (one where nothing is chosen), a channel, a link."""
+    """One condition: schemes that a controller chooses among (one where nothing is chosen), a channel, a link.
+
+    distinction: what a controlled row's label needs besides to be told from the plan's other labels.
+    """
 
     index: int
     schemes: tuple[SchemeSpec, ...]
@@ -77,15 +84,16 @@ class PlanRow:
     engine: str = "event"
     control: Any = None
     control_name: str = ""
+    distinction: str = ""
 
     @property
     def label(self) -> str:
         """The curve's name; a controlled row is named after its controller."""
-        if len(self.schemes) == 1:
+        if self.control is None:
             return self.schemes[0].label
         first, *others = dict.fromkeys(scheme.codec.label for scheme in self.schemes)
         ways = [first, *(other.removeprefix(f"{self.schemes[0].codec.name} ") for other in others)]
-        return f"{'/'.join(ways)} + {self.control_name}"
+        return f"{'/'.join(ways)} + {self.control_name} {self.distinction}".rstrip()
 
 
 @dataclass(frozen=True)
