@@ -9,16 +9,20 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from netsim.control.settings import check_choice, check_keys
 from netsim.errors import InputError
 from netsim.links.numbers import check_number, check_whole, is_number
 from netsim.links.packets import Report, mean_loss
+from netsim.links.timing import decimal
 from netsim.protection.base import Protection
 from netsim.text import number_text
 
 __all__ = ["PreviousInterval", "by_share", "by_thresholds", "loss_of_previous_interval", "previous_interval"]
+
+_LARGEST_COUNT = 10**7
 
 
 def loss_of_previous_interval(slot: int, reports: Sequence[Report], interval_slots: int) -> float | None:
@@ -43,7 +47,7 @@ def loss_of_previous_interval(slot: int, reports: Sequence[Report], interval_slo
     return mean_loss(found) if found else None
 
 
-def by_share(target: float, shares: Sequence[float]) -> int:
+def by_share(target: Fraction | float, shares: Sequence[Fraction | float]) -> int:
     """Index of the smallest share of at least ``target``; of the greatest one if none is.
 
     >>> by_share(0.2, [0.0, 0.1, 0.3, 0.5]), by_share(0.9, [0.0, 0.1, 0.3, 0.5])
@@ -75,7 +79,7 @@ class PreviousInterval:
 
     interval_slots: int
     factor: float
-    shares: tuple[float, ...]
+    shares: tuple[Fraction, ...]
     thresholds: tuple[float, ...] | None = None
     start: int = 0
 
@@ -90,7 +94,12 @@ class PreviousInterval:
             return self.start
         if self.thresholds is not None:
             return by_thresholds(loss, self.thresholds)
-        return by_share(self.factor * loss, self.shares)
+        return by_share(decimal(self.factor) * _ratio(loss), self.shares)
+
+
+def _ratio(value: float) -> Fraction:
+    """The ratio of two counts that a float64 stands for: 3 × 1/10 is no more than a share of 30 %."""
+    return Fraction(value).limit_denominator(_LARGEST_COUNT)
 
 
 def previous_interval(settings: Mapping[str, Any], protections: Sequence[Protection]) -> PreviousInterval:
@@ -108,7 +117,7 @@ def previous_interval(settings: Mapping[str, Any], protections: Sequence[Protect
     return PreviousInterval(
         values["interval_slots"],
         float(values["factor"]),
-        tuple(protection.share for protection in protections),
+        tuple(_ratio(protection.share) for protection in protections),
         None if thresholds is None else tuple(float(threshold) for threshold in thresholds),
         values["start"],
     )

@@ -74,7 +74,7 @@ def simulate_trials(
             before_s = float(starts[-1])
         lost = np.zeros((last - first, len(plan.fate)), dtype=bool)
         chain.lose(plan.slot, droppable, on_wire, steps, lost)
-        yield _batch(plan, link, lost, _jitter(link, jitter, plan, first, last), first)
+        yield _batch(plan, lost, _jitter(link, jitter, plan, first, last), first)
 
 
 class _Chain:
@@ -149,7 +149,7 @@ def _jitter(link: LinkProfile, streams: Streams, plan: SlotReception, first: int
     return link.jitter_s * uniforms(streams.key, first, last, plan.slot, len(plan.fate))
 
 
-def _batch(plan: SlotReception, link: LinkProfile, lost: BoolArray, jitter_s: Floats | None, first: int) -> SlotBatch:
+def _batch(plan: SlotReception, lost: BoolArray, jitter_s: Floats | None, first: int) -> SlotBatch:
     arrival_s = plan.arrival_s if jitter_s is None else plan.arrival_s + jitter_s
     trials = np.arange(first, first + len(lost))
-    return settled(plan, link, lost, arrival_s, trials, np.ones(len(lost)))
+    return settled(plan, lost, arrival_s, trials, np.ones(len(lost)))

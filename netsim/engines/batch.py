@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.engines.event import DELIVERED, DROPPED, LATE, LOST, SlotReception
-from netsim.links.profile import LinkProfile
 
 __all__ = ["SlotBatch", "settled", "stacked"]
 
@@ -41,27 +40,26 @@ class SlotBatch:
 
 def settled(
     plan: SlotReception,
-    link: LinkProfile,
     lost: NDArray[np.bool_],
     arrival_s: Floats,
     trials: NDArray[np.int64],
     weight: Floats,
     rest: float = 0.0,
 ) -> SlotBatch:
-    """Fates from what the channel takes and when packets arrive (lost ones: would have); plan: the slot's timetable.
+    """Fates from what the channel takes and when packets arrive (lost ones: would have).
 
+    plan: the slot's timetable; what is late in it is late without jitter, and with jitter too.
     lost: bool [t, n]. arrival_s: float64 [t, n], or [n] where packets arrive at the same times in every outcome.
     """
     dropped = plan.fate == DROPPED
-    deadline_s = np.inf if link.deadline_s is None else plan.start_s + link.deadline_s
-    in_time = np.where(arrival_s <= deadline_s, np.uint8(DELIVERED), np.uint8(LATE))
-    fate = np.where(lost, np.uint8(LOST), in_time)
+    late = (plan.fate == LATE) | (arrival_s > plan.deadline_s)
+    fate = np.where(lost, np.uint8(LOST), np.where(late, np.uint8(LATE), np.uint8(DELIVERED)))
     fate[:, dropped] = DROPPED
     if dropped.all():
         end_s = np.full(len(lost), plan.start_s)
     else:
         last_s = arrival_s[..., ~dropped].max(axis=-1)
-        end_s = np.array(np.broadcast_to(np.minimum(last_s, deadline_s), len(lost)))
+        end_s = np.array(np.broadcast_to(np.minimum(last_s, plan.deadline_s), len(lost)))
     return SlotBatch(
         slot=plan.slot,
         tag=plan.tag,

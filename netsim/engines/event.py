@@ -6,7 +6,7 @@ that are not protected, in sending order; and ``jitter.at(trial, s)`` one unifor
 not. Nothing else is drawn. (A packet that the queue drops keeps its numbers, unread.) The k-th retries of a
 slot's packets read ``losses.at(trial, s, k)``, [n, 2], and ``jitter.at(trial, s, k)``, [n], in the same way.
 
-Times follow the formulas of ``netsim.links.timing``, to the bit.
+Times are exact and rounded once, as ``netsim.links.timing`` says.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from netsim.links.losses import Losses
 from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, Arq, Offer, Report
 from netsim.links.processes import Clock, FeedbackPath, Link, Receiver, Sender
 from netsim.links.profile import LinkProfile
+from netsim.links.timing import link_ticks
 from netsim.streams import Streams
 
 __all__ = [
@@ -44,8 +45,8 @@ class SlotReception:
     """What became of one slot's n packets, in sending order: m transmissions, m = n without ARQ.
 
     With ARQ, m = n · attempts: transmission i < n is the first of packet i, transmission k · n + i its k-th retry.
-    start_s: when the slot was offered to the link. end_s: when its outcome was final: the last arrival (a lost
-    packet's would-be arrival included), at the latest the deadline.
+    start_s: when the slot was offered to the link. deadline_s: inf if there is none. end_s: when its outcome was
+    final: the last arrival (a lost packet's would-be arrival included), at the latest the deadline.
     sent_s: float64 [m], start of each transmission; nan if dropped (a retry: when it was dropped) or not made.
     arrival_s: float64 [m], nan if lost, dropped or not made; late packets have theirs.
     fate: uint8 [m], DELIVERED, LOST, LATE or DROPPED: each transmission has exactly one; UNSENT if never made.
@@ -54,6 +55,7 @@ class SlotReception:
     slot: int
     tag: int
     start_s: float
+    deadline_s: float
     end_s: float
     sent_s: NDArray[np.float64]
     arrival_s: NDArray[np.float64]
@@ -96,7 +98,7 @@ def simulate_trial(
     (array([0., 2.]), array([1.002861, 3.002861]), True)
     """
     env = Clock()
-    feedback = FeedbackPath(env, link.feedback_delay_s)
+    feedback = FeedbackPath(env, link_ticks(link))
     channel_losses = Losses(channel, losses, trial)
     sender = Sender(
         env, Link(env, link, channel_losses, Receiver(env, feedback)), feedback, slots, offer, jitter, trial
@@ -112,6 +114,7 @@ def _reception(flight: Flight) -> SlotReception:
         slot=flight.slot,
         tag=flight.offer.tag,
         start_s=flight.start_s,
+        deadline_s=flight.deadline_s,
         end_s=flight.end_s,
         sent_s=np.array(flight.sent_s, dtype=np.float64),
         arrival_s=np.array(flight.arrival_s, dtype=np.float64),

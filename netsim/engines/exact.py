@@ -81,9 +81,7 @@ def distributions(
         else:
             table = _table(slot.powers, chain.loss, slot.start, coverage)
         trials = np.zeros(len(table.masks), dtype=np.int64)
-        yield settled(
-            slot.plan, link, slot.lost(table.masks), slot.plan.arrival_s, trials, table.probability, table.rest
-        )
+        yield settled(slot.plan, slot.lost(table.masks), slot.plan.arrival_s, trials, table.probability, table.rest)
 
 
 @dataclass(frozen=True)

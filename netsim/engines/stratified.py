@@ -47,7 +47,7 @@ def simulate_strata(
         rng = streams.at(0, slot.plan.slot)
         masks = masks_with_count(slot, tables, np.repeat(counts, sizes), rng)
         weight = np.repeat(probability[counts] / sizes, sizes)
-        yield settled(slot.plan, link, slot.lost(masks), slot.plan.arrival_s, np.arange(len(masks)), weight, rest)
+        yield settled(slot.plan, slot.lost(masks), slot.plan.arrival_s, np.arange(len(masks)), weight, rest)
 
 
 def allocation(probability: Vector, draws: int) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:

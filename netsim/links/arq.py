@@ -23,24 +23,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempts", "Repeater"]
 
-_GRACE_S = 1e-9
-"""An acknowledgement that comes just as the timer ends is in time, whatever way the sums were rounded."""
-
 
 class Attempts:
     """State of one slot's packets under ARQ, one entry per packet.
 
     hopes: transmissions that are under way, or will be made as far as the sender's timers go. settled: nothing
-    can change any more. received: by some transmission. acknowledged_s: when the sender knows that, inf before.
+    can change any more. received: by some transmission. acknowledged: the tick at which the sender knows that, inf
+    before.
     uniforms: the channel's numbers for each retry, once drawn.
     """
 
-    __slots__ = ("acknowledged_s", "hopes", "received", "settled", "uniforms")
+    __slots__ = ("acknowledged", "hopes", "received", "settled", "uniforms")
 
     def __init__(self, packets: int) -> None:
         self.hopes = [1] * packets
         self.settled, self.received = [False] * packets, [False] * packets
-        self.acknowledged_s = [math.inf] * packets
+        self.acknowledged: list[float] = [math.inf] * packets  # int once known
         self.uniforms: dict[int, dict[int, list[float]]] = {}
 
     def end_one(self, packet: int, delivered: bool) -> bool:
@@ -56,46 +54,45 @@ class Repeater:
     """The sender's half: a timer per transmission, and whether another one follows when it ends."""
 
     def __init__(self, env: Clock, link: Link) -> None:
-        self.env, self.link, self.profile = env, link, link.profile
-        self._answer_s = self.profile.propagation_s + self.profile.jitter_s + self.profile.feedback_delay_s
+        self.env, self.link, self.ticks = env, link, link.ticks
+        self._answer = self.ticks.propagation + self.ticks.jitter + self.ticks.feedback
 
-    def sent(self, flight: Flight, i: int, end_s: float, arrival_s: float) -> None:
-        """Transmission i ends at end_s and arrives, unless lost, at arrival_s."""
+    def sent(self, flight: Flight, i: int, end: int, arrival: int) -> None:
+        """Transmission i ends at tick ``end`` and arrives, unless lost, at tick ``arrival``."""
         attempts, packet = self._attempts(flight), i % flight.packets
         flight.fate[i] = LATE
         if not flight.lost[i]:
-            known_s = arrival_s + self.profile.feedback_delay_s
-            attempts.acknowledged_s[packet] = min(attempts.acknowledged_s[packet], known_s)
-        self._watch(flight, i, end_s)
+            attempts.acknowledged[packet] = min(attempts.acknowledged[packet], arrival + self.ticks.feedback)
+        self._watch(flight, i, end)
 
-    def dropped(self, flight: Flight, i: int, now_s: float) -> None:
+    def dropped(self, flight: Flight, i: int, now: int) -> None:
         """The full queue dropped transmission i: its timer counts from the drop."""
-        self._watch(flight, i, now_s)
-        self.link.receiver.end_one(flight, i)  # only now: a new hope may have been added
+        self._watch(flight, i, now)
+        self.link.receiver.end_one(flight, i, self.ticks.seconds(now))  # only now: a new hope may have been added
 
-    def worthwhile(self, flight: Flight, i: int, start_s: float) -> bool:
-        """Whether retry i, if it starts at start_s, is still asked for and may arrive by the deadline."""
-        if self._attempts(flight).acknowledged_s[i % flight.packets] <= start_s + _GRACE_S:
+    def worthwhile(self, flight: Flight, i: int, start: int) -> bool:
+        """Whether retry i, if it starts at tick ``start``, is still asked for and may arrive by the deadline."""
+        if self._attempts(flight).acknowledged[i % flight.packets] <= start:
             return False
-        return (start_s + flight.serialisation_s[i]) + self.profile.propagation_s <= flight.deadline_s
+        return start + flight.serialisation[i] + self.ticks.propagation <= flight.deadline
 
-    def _watch(self, flight: Flight, i: int, end_s: float) -> None:
+    def _watch(self, flight: Flight, i: int, end: int) -> None:
         """Set the timer of a transmission, if a retry may follow it."""
         arq, attempts, packet = flight.offer.arq, self._attempts(flight), i % flight.packets
         assert arq is not None
         if i // flight.packets >= arq.retries or flight.offer.protected[packet]:
             return
-        timer_s = end_s + (self._answer_s if arq.timeout_s is None else arq.timeout_s)
-        if (timer_s + flight.serialisation_s[i]) + self.profile.propagation_s > flight.deadline_s:
+        timer = end + (self._answer if arq.timeout_s is None else self.ticks.duration(arq.timeout_s))
+        if timer + flight.serialisation[i] + self.ticks.propagation > flight.deadline:
             return
-        known_s = attempts.acknowledged_s[packet]
-        if known_s > timer_s + _GRACE_S:
+        known = attempts.acknowledged[packet]
+        if known > timer:
             flight.unsent += 1
             attempts.hopes[packet] += 1
-            self.env.at(timer_s, ARRIVAL).callbacks.append(lambda _: self.link.take_again(flight, i + flight.packets))
+            self.env.at(timer, ARRIVAL).callbacks.append(lambda _: self.link.take_again(flight, i + flight.packets))
         elif flight.left is not None:  # the next slot waits until nothing can be asked for again
             flight.unsent += 1
-            self.env.at(known_s, ARRIVAL).callbacks.append(lambda _: self.link.one_less(flight))
+            self.env.at(int(known), ARRIVAL).callbacks.append(lambda _: self.link.one_less(flight))
 
     @staticmethod
     def _attempts(flight: Flight) -> Attempts:

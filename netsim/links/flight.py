@@ -9,8 +9,7 @@ import simpy
 
 from netsim.links.arq import Attempts
 from netsim.links.packets import DELIVERED, LATE, UNSENT, Offer
-from netsim.links.profile import LinkProfile
-from netsim.links.timing import serialisation_s
+from netsim.links.timing import LinkTicks
 
 __all__ = ["Flight"]
 
@@ -24,11 +23,11 @@ class Flight:
     Entry i of the n packets is the i-th packet's first transmission, in sending order; with ARQ, entry k · n + i is
     its k-th retry, UNSENT unless it was made.
 
-    start_s, deadline_s: absolute times of the slot (deadline inf if there is none). left_s: end of the last
-    transmission so far. end_s: when the outcome became final, None before. sent_s, arrival_s: start of
-    transmission and arrival, nan where there was none. jitter_s: added
-    delay. fate: LATE until
-    something else is known. lost: True where the channel takes the packet.
+    start, deadline: of the slot, in ticks (deadline inf if there is none); start_s, deadline_s: the same in seconds.
+    sent_until: end of the last transmission so far, in ticks. serialisation: ticks that each transmission takes.
+    end_s: when the outcome became final, None before. latest_s: the latest arrival so far, of a lost packet when it
+    would have arrived. sent_s, arrival_s: start of transmission and arrival, nan where there was none. jitter_s: added
+    delay. fate: LATE until something else is known. lost: True where the channel takes the packet.
     packets: n. unsent: packets that wait for the link, or may yet have to be sent again. pending: packets whose
     fate is not settled. attempts: the state of ARQ, None without. as_sent: losses are drawn packet by packet.
     left: happens when the last packet has left the sender, if anybody waits for that.
@@ -38,20 +37,23 @@ class Flight:
         "arrival_s",
         "as_sent",
         "attempts",
+        "deadline",
         "deadline_s",
         "droppable",
         "end_s",
         "fate",
         "jitter_s",
+        "latest_s",
         "left",
-        "left_s",
         "lost",
         "offer",
         "packets",
         "pending",
         "sent_s",
-        "serialisation_s",
+        "sent_until",
+        "serialisation",
         "slot",
+        "start",
         "start_s",
         "uniforms",
         "unsent",
@@ -61,18 +63,19 @@ class Flight:
         self,
         slot: int,
         offer: Offer,
-        start_s: float,
-        link: LinkProfile,
+        start: int,
+        ticks: LinkTicks,
         left: simpy.Event | None,
         jitter_s: list[float],
     ) -> None:
         n = self.packets = len(offer.sizes_bytes)
-        self.slot, self.offer, self.start_s = slot, offer, start_s
-        self.deadline_s = math.inf if link.deadline_s is None else start_s + link.deadline_s
-        self.left_s = start_s
+        self.slot, self.offer = slot, offer
+        self.start, self.deadline = start, start + ticks.deadline
+        self.start_s, self.deadline_s = ticks.seconds(start), self.deadline / ticks.per_s
+        self.sent_until, self.latest_s = start, self.start_s
         self.end_s: float | None = None
         self.left = left
-        self.serialisation_s = serialisation_s(offer.sizes_bytes, link)
+        self.serialisation = ticks.serialisation(offer.sizes_bytes)
         self.jitter_s = jitter_s
         self.sent_s, self.arrival_s = [_NAN] * n, [_NAN] * n
         self.fate, self.lost = [LATE] * n, [False] * n
@@ -84,7 +87,7 @@ class Flight:
         if offer.arq is not None:
             self.attempts = Attempts(n)
             more = offer.arq.retries * n
-            self.serialisation_s *= 1 + offer.arq.retries
+            self.serialisation *= 1 + offer.arq.retries
             self.sent_s += [_NAN] * more
             self.arrival_s += [_NAN] * more
             self.fate += [UNSENT] * more

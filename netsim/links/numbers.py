@@ -11,26 +11,44 @@ __all__ = ["check_number", "check_whole", "is_number"]
 
 
 def is_number(value: Any) -> bool:
-    """True for int and float that are neither bool nor NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    """True for int and float that are neither bool nor NaN, nor an int that no float64 can hold."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    except OverflowError:
+        return False
 
 
-def check_number(key: str, value: Any, *, above_zero: bool = False, infinite: bool = False) -> None:
+def check_number(
+    key: str,
+    value: Any,
+    *,
+    above_zero: bool = False,
+    infinite: bool = False,
+    least: float = 0.0,
+    most: float = math.inf,
+) -> None:
     """Refuse what is no finite number of 0 or more.
 
-    above_zero: zero is refused too. infinite: infinity will do. Raises InputError with ``key`` (key,).
+    above_zero: zero is refused too. infinite: infinity will do. least, most: the range of what is neither zero nor
+    infinite. Raises InputError with ``key`` (key,).
     """
-    least = "above zero" if above_zero else "0 or more"
+    wanted = "above zero" if above_zero else "0 or more"
     if not is_number(value):
-        raise InputError(f"{key} {value!r} is not a number", hint=f"{key} is a number, {least}", key=(key,))
+        raise InputError(f"{key} {value!r} is not a number", hint=f"{key} is a number, {wanted}", key=(key,))
     if value < 0 or (above_zero and value == 0):
-        raise InputError(f"{'negative' if value < 0 else 'zero'} {key} {value}", hint=f"{key} is {least}", key=(key,))
+        raise InputError(f"{'negative' if value < 0 else 'zero'} {key} {value}", hint=f"{key} is {wanted}", key=(key,))
     if math.isinf(value) and not infinite:
-        raise InputError(f"{key} {value} is without end", hint=f"{key} is finite, {least}", key=(key,))
+        raise InputError(f"{key} {value} is without end", hint=f"{key} is finite, {wanted}", key=(key,))
+    if value > most and not math.isinf(value):
+        raise InputError(f"{key} {value:g} is too large", hint=f"{key} is {most:,.0f} at most", key=(key,))
+    if 0 < value < least:
+        raise InputError(f"{key} {value:g} is too small", hint=f"{key} is {least:g} at least", key=(key,))
 
 
-def check_whole(key: str, value: Any, *, least: int = 0) -> None:
-    """Refuse what is no whole number of at least ``least``. Raises InputError with ``key`` (key,)."""
+def check_whole(key: str, value: Any, *, least: int = 0, most: int | None = None) -> None:
+    """Refuse what is no whole number from ``least`` to ``most``. Raises InputError with ``key`` (key,)."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         hint = f"{key} is a whole number, {least} or more"
         raise InputError(f"{key} {value!r} is no count", hint=hint, key=(key,))
+    if most is not None and value > most:
+        raise InputError(f"{key} {value} is too large", hint=f"{key} is {most:,} at most", key=(key,))

@@ -1,10 +1,11 @@
 """A link as SimPy processes: sender, link, receiver, and a feedback path back to the sender.
 
-All times are absolute and exact; what happens at one instant has an order: see ``netsim.links.clock``.
+Times are absolute, in ticks, and exact; what happens at one instant has an order: see ``netsim.links.clock``.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from netsim.links.flight import Flight
 from netsim.links.losses import Losses
 from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, Offer, Report
 from netsim.links.profile import LinkProfile
+from netsim.links.timing import LinkTicks, link_ticks
 from netsim.streams import Streams
 
 __all__ = ["DELIVERED", "DROPPED", "LATE", "LOST", "Clock", "FeedbackPath", "Link", "Receiver", "Sender"]
@@ -28,26 +30,29 @@ Callback = Callable[[Any], None]
 class _Arrival(Event):
     """A packet in flight: it happens where and when the packet arrives (or would have, had it not been lost)."""
 
-    def __init__(self, env: Clock, callbacks: list[Callback], flight: Flight, index: int) -> None:
+    def __init__(
+        self, env: Clock, callbacks: list[Callback], flight: Flight, index: int, time_s: float, late: bool
+    ) -> None:
         self.env, self.callbacks = env, callbacks  # the list is shared: SimPy only reads it
         self._ok, self._value = True, None
-        self.flight, self.index = flight, index
+        self.flight, self.index, self.time_s, self.late = flight, index, time_s, late
 
 
 class FeedbackPath:
-    """Carries reports from the receiver to the sender, each ``feedback_delay_s`` long.
+    """Carries reports from the receiver to the sender, each the link's ``feedback_delay_s`` long.
 
     reports: those that have arrived, in order of arrival.
     """
 
-    def __init__(self, env: Clock, delay_s: float) -> None:
-        self.env, self.delay_s = env, delay_s
+    def __init__(self, env: Clock, ticks: LinkTicks) -> None:
+        self.env, self.ticks = env, ticks
         self.reports: list[Report] = []
 
     def send(self, slot: int, sent: int, lost: int) -> None:
         """Set off a report now."""
-        report = Report(slot, sent, lost, self.env.now + self.delay_s)
-        self.env.at(report.time_s, ARRIVAL).callbacks.append(lambda _: self.reports.append(report))
+        there = int(self.env.now) + self.ticks.feedback
+        report = Report(slot, sent, lost, self.ticks.seconds(there))
+        self.env.at(there, ARRIVAL).callbacks.append(lambda _: self.reports.append(report))
 
 
 class Receiver:
@@ -64,38 +69,39 @@ class Receiver:
     def expect(self, flight: Flight) -> None:
         """Take note of a slot that has been offered; its drops are known."""
         if not flight.pending:
-            self._settle(flight)
-        elif flight.deadline_s != float("inf"):
-            self.env.at(flight.deadline_s, DEADLINE).callbacks.append(lambda _: self._settle(flight))
+            self._settle(flight, flight.start_s)
+        elif flight.deadline != math.inf:
+            at_deadline = self.env.at(int(flight.deadline), DEADLINE)
+            at_deadline.callbacks.append(lambda _: self._settle(flight, flight.deadline_s))
 
     def _arrive(self, packet: _Arrival) -> None:
         flight, i = packet.flight, packet.index
         if flight.lost[i]:
             flight.fate[i] = LOST
         else:
-            now = self.env._now
-            flight.arrival_s[i] = now
-            if now <= flight.deadline_s:
+            flight.arrival_s[i] = packet.time_s
+            if not packet.late:
                 flight.fate[i] = DELIVERED
         if flight.attempts is None:
             flight.pending -= 1
+            flight.latest_s = max(flight.latest_s, packet.time_s)
             if not flight.pending:
-                self._settle(flight)
+                self._settle(flight, min(flight.latest_s, flight.deadline_s))
         else:
-            self.end_one(flight, i)
+            self.end_one(flight, i, packet.time_s)
 
-    def end_one(self, flight: Flight, i: int) -> None:
+    def end_one(self, flight: Flight, i: int, time_s: float) -> None:
         """Under ARQ: transmission i has come to its end, on the way or because it will not be made."""
         assert flight.attempts is not None
         if flight.attempts.end_one(i % flight.packets, flight.fate[i] == DELIVERED):
             flight.pending -= 1
             if not flight.pending:
-                self._settle(flight)
+                self._settle(flight, min(time_s, flight.deadline_s))
 
-    def _settle(self, flight: Flight) -> None:
+    def _settle(self, flight: Flight, time_s: float) -> None:
         if flight.end_s is not None:
             return
-        flight.end_s = self.env.now
+        flight.end_s = time_s
         delivered = sum(flight.has(i) for i in flight.droppable)
         self.feedback.send(flight.slot, len(flight.droppable), len(flight.droppable) - delivered)
 
@@ -107,13 +113,14 @@ class Link:
     it cannot start at once it waits; if ``queue_packets`` are waiting already it is dropped, unless it is
     protected. A lost packet occupies the link like any other. Retries queue behind what waits.
 
-    free_s: earliest start of the next packet.
+    free: tick of the earliest start of the next packet.
     """
 
     def __init__(self, env: Clock, profile: LinkProfile, losses: Losses, receiver: Receiver) -> None:
         self.env, self.profile, self.losses, self.receiver = env, profile, losses, receiver
+        self.ticks = link_ticks(profile)
         self.repeater = Repeater(env, self)
-        self.free_s = 0.0
+        self.free = 0
         self.waiting: deque[tuple[Flight, int]] = deque()
         self._someone_waits: Event | None = None
         env.process(self._serve())
@@ -122,9 +129,9 @@ class Link:
         """Take a slot's packets, now. Raises InputError for a packet above the link's limit."""
         self._check_sizes(flight)
         self.losses.draw(flight)
-        now, limit, waiting = flight.start_s, self.profile.queue_packets, self.waiting
+        now, limit, waiting = flight.start, self.profile.queue_packets, self.waiting
         for i in range(flight.packets):
-            if not waiting and self.free_s <= now:
+            if not waiting and self.free <= now:
                 self._transmit(flight, i, now)
             elif limit is not None and len(waiting) >= limit and not flight.offer.protected[i]:
                 self._drop(flight, i, now)
@@ -138,14 +145,14 @@ class Link:
 
     def take_again(self, flight: Flight, i: int) -> None:
         """Take retry i of a packet, now: it queues behind what waits, unless there is no use in it any more."""
-        now, limit = self.env.now, self.profile.queue_packets
-        if not self.repeater.worthwhile(flight, i, max(now, self.free_s)):
+        now, limit = int(self.env.now), self.profile.queue_packets
+        if not self.repeater.worthwhile(flight, i, max(now, self.free)):
             self._withdraw(flight, i)
-        elif not self.waiting and self.free_s <= now:
+        elif not self.waiting and self.free <= now:
             self._transmit(flight, i, now)
             self._let_go(flight)
         elif limit is not None and len(self.waiting) >= limit:
-            flight.sent_s[i] = now
+            flight.sent_s[i] = self.ticks.seconds(now)
             self._drop(flight, i, now)
             self._let_go(flight)
         else:
@@ -158,21 +165,21 @@ class Link:
         self._let_go(flight)
 
     def _withdraw(self, flight: Flight, i: int) -> None:
-        self.receiver.end_one(flight, i)
+        self.receiver.end_one(flight, i, self.ticks.seconds(int(self.env.now)))
         self.one_less(flight)
 
-    def _drop(self, flight: Flight, i: int, now_s: float) -> None:
+    def _drop(self, flight: Flight, i: int, now: int) -> None:
         flight.fate[i] = DROPPED
         flight.unsent -= 1
         if flight.attempts is None:
             flight.pending -= 1
         else:
-            self.repeater.dropped(flight, i, now_s)
+            self.repeater.dropped(flight, i, now)
 
     def _let_go(self, flight: Flight) -> None:
         """If nothing of the slot is left to send, let the next one start."""
         if not flight.unsent and flight.left is not None:
-            self.env.at(max(flight.left_s, self.env.now), SLOT, flight.left)
+            self.env.at(max(flight.sent_until, int(self.env.now)), SLOT, flight.left)
 
     def _wake(self) -> None:
         if self.waiting and self._someone_waits is not None:
@@ -184,30 +191,39 @@ class Link:
         env, waiting = self.env, self.waiting
         while True:
             while waiting:
-                yield env.at(self.free_s, LINK)
+                yield env.at(self.free, LINK)
                 flight, i = waiting.popleft()
-                if i >= flight.packets and not self.repeater.worthwhile(flight, i, self.free_s):
+                if i >= flight.packets and not self.repeater.worthwhile(flight, i, self.free):
                     self._withdraw(flight, i)
                     continue
-                self._transmit(flight, i, self.free_s)
+                self._transmit(flight, i, self.free)
                 self._let_go(flight)
             self._someone_waits = env.event()
             yield self._someone_waits
 
-    def _transmit(self, flight: Flight, i: int, start_s: float) -> None:
-        profile, env = self.profile, self.env
-        end_s = start_s + flight.serialisation_s[i]
-        spaced_s = start_s + profile.interval_s
-        self.free_s = spaced_s if spaced_s > end_s else end_s
-        flight.sent_s[i], flight.left_s = start_s, end_s
+    def _transmit(self, flight: Flight, i: int, start: int) -> None:
+        ticks, env = self.ticks, self.env
+        end = start + flight.serialisation[i]
+        spaced = start + ticks.interval
+        self.free = spaced if spaced > end else end
+        start_s = start / ticks.per_s
+        flight.sent_s[i], flight.sent_until = start_s, end
         flight.unsent -= 1
         if flight.as_sent:
             self.losses.start(flight, i, start_s)
-        arrival_s = (end_s + profile.propagation_s) + flight.jitter_s[i]
-        packet = _Arrival(env, self.receiver.on_arrival, flight, i)
-        env.push(arrival_s, ARRIVAL, packet)
+        arrival = end + ticks.propagation
+        arrival_s, late = arrival / ticks.per_s, arrival > flight.deadline
+        if ticks.jitter:
+            earliest, latest = arrival, arrival + ticks.jitter
+            arrival_s += flight.jitter_s[i]
+            late = late or arrival_s > flight.deadline_s
+            if not late:  # it happens before the deadline does, whatever way its time was rounded
+                latest = min(latest, int(flight.deadline)) if flight.deadline != math.inf else latest
+            arrival = min(max(ticks.at_least(arrival_s), earliest), latest)
+        packet = _Arrival(env, self.receiver.on_arrival, flight, i, arrival_s, late)
+        env.push(arrival, ARRIVAL, packet)
         if flight.attempts is not None:
-            self.repeater.sent(flight, i, end_s, arrival_s)
+            self.repeater.sent(flight, i, end, arrival)
 
     def _check_sizes(self, flight: Flight) -> None:
         limit = self.profile.packet_limit_bytes
@@ -242,13 +258,13 @@ class Sender:
         env.process(self._send())
 
     def _send(self) -> Generator[Event, None, None]:
-        env, profile = self.env, self.link.profile
+        env, ticks = self.env, self.link.ticks
         for slot in range(self.slots):
-            if profile.period_s is not None:
-                yield env.at(slot * profile.period_s, SLOT)
+            if ticks.period is not None:
+                yield env.at(slot * ticks.period, SLOT)
             offer = self.offer(slot, self.feedback.reports)
-            left = Event(env) if profile.period_s is None else None
-            flight = Flight(slot, offer, env.now, profile, left, self._jitter(slot, offer))
+            left = Event(env) if ticks.period is None else None
+            flight = Flight(slot, offer, int(env.now), ticks, left, self._jitter(slot, offer))
             self.flights.append(flight)
             self.link.take(flight)
             if left is not None:

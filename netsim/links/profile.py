@@ -13,6 +13,12 @@ from netsim.links.numbers import check_number, check_whole, is_number
 
 __all__ = ["GEO", "IDEAL", "MOBILE", "WLAN", "LinkProfile", "geo_propagation_s", "link_from_spec", "link_names"]
 
+_LONGEST_S = 1e9
+_SLOWEST_BPS = 1e-3
+_LARGEST_BYTES = 2**31 - 1
+_FARTHEST_KM = 1e9
+"""Limits far beyond any link, within which no sum of times overflows."""
+
 
 @dataclass(frozen=True)
 class LinkProfile:
@@ -47,12 +53,12 @@ class LinkProfile:
 
     def __post_init__(self) -> None:
         for key in ("interval_s", "propagation_s", "jitter_s", "feedback_delay_s"):
-            check_number(key, getattr(self, key))
-        check_number("rate_bps", self.rate_bps, above_zero=True, infinite=True)
+            check_number(key, getattr(self, key), most=_LONGEST_S)
+        check_number("rate_bps", self.rate_bps, above_zero=True, infinite=True, least=_SLOWEST_BPS)
         for key in ("period_s", "deadline_s"):
             if getattr(self, key) is not None:
-                check_number(key, getattr(self, key), above_zero=True)
-        check_whole("overhead_bytes", self.overhead_bytes)
+                check_number(key, getattr(self, key), above_zero=True, most=_LONGEST_S)
+        check_whole("overhead_bytes", self.overhead_bytes, most=_LARGEST_BYTES)
         for key in ("mtu_bytes", "queue_packets"):
             if getattr(self, key) is not None:
                 check_whole(key, getattr(self, key))
@@ -191,6 +197,6 @@ def _geo_delays(geometry: Mapping[str, Any]) -> dict[str, float]:
         raise InputError(message, hint="two angles of 0 to 90 degrees: [35, 42]", key=("elevation_deg",))
     heights = {key: geometry[key] for key in _GEOMETRY[1:] if key in geometry}
     for key, value in heights.items():
-        check_number(key, value, above_zero=True)
+        check_number(key, value, above_zero=True, most=_FARTHEST_KM)
     delay = geo_propagation_s((angles[0], angles[1]), **heights)
     return {"propagation_s": delay, "feedback_delay_s": delay}

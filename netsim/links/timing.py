@@ -1,39 +1,120 @@
 """The time arithmetic of a link: each formula stands here once, for every engine.
 
-Times are float64 seconds. Engines that are to agree bit for bit must evaluate, in this order of operations::
+Times are exact. A link's numbers count as the decimals that they are written as (0.1 is one tenth, not the float64
+next to it), and all times are whole numbers of ticks, so small that every number of the link is a whole number of
+them::
 
-    serialisation_i = 8 · (size_i + overhead_bytes) / rate_bps            (integers until the division)
+    serialisation_i = 8 · (size_i + overhead_bytes) / rate_bps
     start_i         = max(offered_i, start_{i-1} + interval_s, end_{i-1})
     end_i           = start_i + serialisation_i
-    arrival_i       = (end_i + propagation_s) + jitter_s · u_i            (u_i uniform in [0, 1))
+    arrival_i       = end_i + propagation_s
 
 over the packets that the link took, in sending order and across slots; ``offered_i`` is the start of the
 packet's slot. Slot s starts at ``s · period_s`` or, without a period, at ``end`` of the last packet taken of
 the slot before (at that slot's own start if none was taken). A slot's deadline falls at ``start + deadline_s``.
+
+A log holds float64 seconds: each exact time is rounded once, to the nearest. Jitter is random and is added to the
+rounded arrival, ``arrival_s + jitter_s · u_i`` with u_i uniform in [0, 1). A packet is late if its exact arrival
+without jitter is after the deadline, or its float64 arrival with jitter after the float64 deadline.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from netsim.links.profile import LinkProfile
 
-__all__ = ["STEP_TOLERANCE", "chain_steps", "serialisation_s"]
+__all__ = ["STEP_TOLERANCE", "LinkTicks", "chain_steps", "decimal", "link_ticks"]
+
+LEAST_TICKS_PER_S = 10**12
+"""Jittered arrivals and timers of ARQ are rounded up to whole ticks, so a tick is a picosecond at most."""
 
 STEP_TOLERANCE = 1e-6
 """Share of ``step_s`` by which step boundaries lie early.
 
-Packets sent every ``step_s`` carry accumulated rounding (0.1 + … + 0.1 is 0.7999999999999999 after eight);
-without it they would fall now on one side of a boundary and now on the other: no step, then two."""
+A time step that is no finite decimal (the serialisation time of a packet, 1/3 s) can't be written exactly. Without
+the tolerance, packets sent every such step would fall now on one side of a boundary and now on the other."""
 
 
-def serialisation_s(sizes_bytes: Sequence[int], link: LinkProfile) -> list[float]:
-    """Time that each packet occupies the link: 8 · (payload + overhead) / rate, in seconds."""
-    overhead, rate = link.overhead_bytes, link.rate_bps
-    return [8 * (size + overhead) / rate for size in sizes_bytes]
+def decimal(value: float) -> Fraction:
+    """A number as the decimal that it is written as.
+
+    >>> decimal(0.1) + decimal(0.2) == decimal(0.3)
+    True
+    """
+    return Fraction(repr(float(value))) if isinstance(value, float) else Fraction(value)
+
+
+@dataclass(frozen=True)
+class LinkTicks:
+    """A link's numbers in ticks, all exact integers.
+
+    per_s: ticks in a second. deadline: inf if nothing is late. byte: ticks that a byte takes, 0 at infinite rate.
+    """
+
+    per_s: int
+    interval: int
+    propagation: int
+    jitter: int
+    feedback: int
+    period: int | None
+    deadline: float
+    byte: int
+    overhead_bytes: int
+
+    def seconds(self, ticks: int) -> float:
+        """The float64 nearest to the exact time."""
+        return ticks / self.per_s
+
+    def at_least(self, time_s: float) -> int:
+        """The first tick that is not before a float64 time, taken as the binary number that it is."""
+        numerator, denominator = time_s.as_integer_ratio()
+        return -(-numerator * self.per_s // denominator)
+
+    def duration(self, duration_s: float) -> int:
+        """A user's duration, as its decimal; rounded up to a tick if it is finer than that."""
+        return math.ceil(decimal(duration_s) * self.per_s)
+
+    def serialisation(self, sizes_bytes: Sequence[int]) -> list[int]:
+        """Ticks that each packet occupies the link: 8 · (payload + overhead) / rate."""
+        byte, overhead = self.byte, self.overhead_bytes
+        return [(size + overhead) * byte for size in sizes_bytes]
+
+
+@lru_cache(maxsize=64)
+def link_ticks(link: LinkProfile) -> LinkTicks:
+    """A link's numbers in ticks. One tick divides all of them and the time of a byte.
+
+    >>> ticks = link_ticks(LinkProfile(rate_bps=24e6, interval_s=0.1, period_s=0.3))
+    >>> 3 * ticks.interval == ticks.period, ticks.seconds(3 * ticks.serialisation([1])[0])
+    (True, 1e-06)
+    """
+    byte = Fraction(0) if math.isinf(link.rate_bps) else 8 / decimal(link.rate_bps)
+    times = {
+        "interval": decimal(link.interval_s),
+        "propagation": decimal(link.propagation_s),
+        "jitter": decimal(link.jitter_s),
+        "feedback": decimal(link.feedback_delay_s),
+        "byte": byte,
+    }
+    period = None if link.period_s is None else decimal(link.period_s)
+    deadline = None if link.deadline_s is None else decimal(link.deadline_s)
+    several = [*times.values(), *(time for time in (period, deadline) if time is not None)]
+    per_s = math.lcm(LEAST_TICKS_PER_S, *(time.denominator for time in several))
+    return LinkTicks(
+        per_s=per_s,
+        period=None if period is None else int(period * per_s),
+        deadline=math.inf if deadline is None else int(deadline * per_s),
+        overhead_bytes=link.overhead_bytes,
+        **{name: int(time * per_s) for name, time in times.items()},
+    )
 
 
 def chain_steps(before_s: Any, now_s: Any, step_s: Any) -> Any:

@@ -94,7 +94,7 @@ def _arq(settings: Any) -> SelectiveRepeat:
             f"retries {settings['retries']} is more than any link has time for", hint=hint, key=("retries",)
         )
     if "timeout_s" in settings:
-        check_number("timeout_s", settings["timeout_s"], above_zero=True)
+        check_number("timeout_s", settings["timeout_s"], above_zero=True, most=1e9)
     return SelectiveRepeat(Arq(settings["retries"], settings.get("timeout_s")))
 
 

@@ -98,3 +98,13 @@ def test_refusals_say_what_would_be_right(spec, key, telling):
         controller_from_spec(spec, CHOICES)
     assert refused.value.key == key
     assert telling in str(refused.value)
+
+
+def test_three_times_a_tenth_is_no_more_than_thirty_per_cent():
+    # 3 * 0.1 > 0.3 as float64; the smallest share of at least 3 × 1/10 is 30 %
+    choices = [protection_from_spec(spec) for spec in ("none", {"reed-solomon": "30%"}, {"reed-solomon": "50%"})]
+    control = controller_from_spec({"previous-interval": {"interval_slots": 1, "factor": 3}}, choices)
+    assert control.choose(1, [Report(0, 10, 1, 0.0)]) == 1
+    thirds = [protection_from_spec(spec) for spec in ({"reed-solomon": [3, 1]}, {"reed-solomon": [10, 1]})]
+    control = controller_from_spec({"previous-interval": {"interval_slots": 1, "factor": 2}}, thirds)
+    assert control.choose(1, [Report(0, 3, 1, 0.0)]) == 0

@@ -7,6 +7,7 @@ from netsim.links.flight import Flight
 from netsim.links.packets import Offer
 from netsim.links.processes import SLOT, Clock, FeedbackPath, Link, Receiver
 from netsim.links.profile import LinkProfile
+from netsim.links.timing import link_ticks
 
 
 class NoLosses:
@@ -24,18 +25,19 @@ class NoLosses:
 def waits_of_poisson_packets(load, packets):
     service_s = 1.0
     profile = LinkProfile(rate_bps=8000, overhead_bytes=100)  # 1000 bytes take 1 s
-    env = Clock()
-    link = Link(env, profile, NoLosses(), Receiver(env, FeedbackPath(env, 0.0)))
+    env, ticks = Clock(), link_ticks(profile)
+    link = Link(env, profile, NoLosses(), Receiver(env, FeedbackPath(env, ticks)))
     offer, flights = Offer((900,), (False,)), []
     # exponential gaps, stratified: one from the middle of each of n equally probable ranges, in random order;
     # the mean wait then scatters by 0.5 %, where independent gaps would need three times as many packets
     gaps = -np.log1p(-(np.arange(packets) + 0.5) / packets) * service_s / load
-    arrivals = np.random.default_rng(41).permutation(gaps).cumsum()
+    due = [ticks.at_least(time_s) for time_s in np.random.default_rng(41).permutation(gaps).cumsum().tolist()]
+    arrivals = np.array([ticks.seconds(time) for time in due])
 
     def source():
-        for slot, time_s in enumerate(arrivals.tolist()):
-            yield env.at(time_s, SLOT)
-            flights.append(Flight(slot, offer, env.now, profile, None, [0.0]))
+        for slot, time in enumerate(due):
+            yield env.at(time, SLOT)
+            flights.append(Flight(slot, offer, env.now, ticks, None, [0.0]))
             link.take(flights[-1])
 
     env.process(source())

@@ -1,18 +1,131 @@
-"""Chain steps between two transmissions."""
+"""Exact times against an oracle that knows nothing of netsim; chain steps between two transmissions."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netsim.channels.markov import bernoulli
+from netsim.engines.array import simulate_trials
+from netsim.engines.event import DELIVERED, DROPPED, LATE, Offer, simulate_trial
+from netsim.engines.exact import distributions
+from netsim.engines.stratified import simulate_strata
 from netsim.links.profile import LinkProfile
-from netsim.links.timing import chain_steps, serialisation_s
+from netsim.links.timing import chain_steps, link_ticks
+from netsim.streams import Streams
+from tests.links.fifo import Wire, timetable
+
+LOSSES, JITTER = Streams(7, "losses"), Streams(7, "jitter")
+
+
+def profile(wire: Wire, **more) -> LinkProfile:
+    times = ("interval_s", "propagation_s", "rate_bps", "period_s", "deadline_s")
+    numbers = {key: float(getattr(wire, key)) for key in times if getattr(wire, key) is not None}
+    return LinkProfile(**numbers, overhead_bytes=wire.overhead_bytes, queue_packets=wire.queue_packets, **more)
+
+
+def offers(slots):
+    return [Offer(tuple(size for size, _ in one), tuple(protected for _, protected in one)) for one in slots]
+
+
+def receptions(engine, link, slots, channel):
+    """(start_s, sent_s, arrival_s, fate) of each slot in one outcome without losses, by any engine."""
+    offered = offers(slots)
+    if engine == "event":
+        found = simulate_trial(len(slots), lambda slot, _: offered[slot], channel, link, LOSSES, JITTER, 4)
+        return [(one.start_s, one.sent_s, one.arrival_s, one.fate) for one in found]
+    each = {
+        "array": lambda: simulate_trials(len(slots), offered.__getitem__, channel, link, LOSSES, JITTER, 4, 6),
+        "exact": lambda: distributions(len(slots), offered.__getitem__, channel, link, 1.0, lambda slot: False),
+        "stratified": lambda: simulate_strata(len(slots), offered.__getitem__, channel, link, LOSSES, 2),
+    }
+    return [(b.start_s[0], b.sent_s[0], b.arrival_s[0], b.fate[0]) for b in each[engine]()]
+
+
+def check(wire, slots, engine):
+    for one, expected in zip(
+        receptions(engine, profile(wire), slots, bernoulli(0.0)), timetable(wire, slots), strict=True
+    ):
+        start_s, sent_s, arrival_s, fate = one
+        assert start_s == float(expected.start)
+        for i in range(len(fate)):
+            if expected.sent[i] is None:
+                assert fate[i] == DROPPED
+                assert math.isnan(sent_s[i])
+                assert math.isnan(arrival_s[i])
+            else:
+                assert (sent_s[i], arrival_s[i]) == (float(expected.sent[i]), float(expected.arrival[i]))
+                assert fate[i] == (LATE if expected.late(i) else DELIVERED)
+
+
+DECIMALS = st.sampled_from(["0", "0.1", "0.2", "0.3", "0.7", "1.1", "0.05", "2.3", "0.0001", "1e-07", "0.0123456789"])
+SOME = DECIMALS.filter(lambda text: float(text) > 0)
+WIRES = st.builds(
+    Wire,
+    rate_bps=st.sampled_from(["inf", "8000", "9600", "2400", "7000", "24000000.0", "1234.5", "0.3"]),
+    interval_s=DECIMALS,
+    propagation_s=DECIMALS,
+    overhead_bytes=st.sampled_from([0, 28, 40]),
+    queue_packets=st.sampled_from([None, None, 0, 1, 3]),
+    period_s=st.none() | SOME,
+    deadline_s=st.none() | SOME,
+)
+SLOTS = st.lists(st.lists(st.tuples(st.integers(0, 1200), st.booleans()), max_size=6), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("engine", ["event", "array", "exact", "stratified"])
+@settings(max_examples=120, deadline=None)
+@given(wire=WIRES, slots=SLOTS)
+def test_every_engine_keeps_the_timetable_of_first_principles(engine, wire, slots):
+    check(wire, slots, engine)
+
+
+@pytest.mark.parametrize("engine", ["event", "array", "exact", "stratified"])
+def test_sums_of_decimals_compare_as_decimals_do(engine):
+    # 0.1 + 0.2 and 0.3 differ as float64; the third packet of every slot arrives just at the deadline
+    wire = Wire(interval_s="0.1", deadline_s="0.2", period_s="0.3")
+    slots = [[(100, False)] * 3] * 40
+    assert not any(slot.late(i) for slot in timetable(wire, slots) for i in range(3))
+    check(wire, slots, engine)
+    assert all((fate == DELIVERED).all() for *_, fate in receptions(engine, profile(wire), slots, bernoulli(0.0)))
+
+
+@pytest.mark.parametrize("engine", ["event", "array", "exact", "stratified"])
+def test_a_third_of_a_second_thrice_is_a_second(engine):
+    # 1000 bytes at 24,000 bit/s take 1/3 s, no finite decimal; three of them end with the deadline, in any slot
+    wire = Wire(rate_bps="24000", deadline_s="1", period_s="1", queue_packets=2)
+    check(wire, [[(1000, False)] * 3] * 200, engine)
+
+
+@pytest.mark.parametrize("engine", ["event", "array"])
+def test_late_by_less_than_a_float_can_tell_is_late(engine):
+    # a million seconds after the start float64 can't tell the arrival from the deadline
+    wire = Wire(period_s="1000000", deadline_s="0.3", propagation_s="0.30000000001")
+    check(wire, [[(10, False)]] * 3, engine)
+
+
+@settings(max_examples=60, deadline=None)
+@given(wire=WIRES, slots=SLOTS, jitter_s=st.sampled_from([0.001, 0.3, 5.0]))
+def test_jitter_comes_on_top_in_event_and_array_alike(wire, slots, jitter_s):
+    link, channel = profile(wire, jitter_s=jitter_s), bernoulli(0.2)
+    event, array = (receptions(engine, link, slots, channel) for engine in ("event", "array"))
+    for number, (one, other, expected) in enumerate(zip(event, array, timetable(wire, slots), strict=True)):
+        for mine, theirs in zip(one, other, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        added = jitter_s * JITTER.at(4, number).random(len(one[1]))
+        for i in np.flatnonzero(~np.isnan(one[2])):
+            assert one[2][i] == float(expected.arrival[i]) + added[i]
+            deadline_s = math.inf if expected.deadline is None else float(expected.deadline)
+            assert one[3][i] == (LATE if expected.late(i) or one[2][i] > deadline_s else DELIVERED)
 
 
 def test_serialisation_counts_headers():
-    assert serialisation_s((900, 0), LinkProfile(rate_bps=9600, overhead_bytes=60)) == [0.8, 0.05]
-    assert serialisation_s((900,), LinkProfile()) == [0.0]
+    ticks = link_ticks(LinkProfile(rate_bps=9600, overhead_bytes=60))
+    assert [ticks.seconds(one) for one in ticks.serialisation((900, 0))] == [0.8, 0.05]
+    assert link_ticks(LinkProfile()).serialisation((900,)) == [0]
 
 
 def test_packets_a_step_apart_are_one_step_apart_despite_rounding():
