@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from netsim.channels.markov import MarkovChannel
-from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks, why_not_exact
+from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
 from netsim.protection.spec import protection_from_spec
 from netsim.runs.job import Job, coded_picture, row_channel, row_link, workshop
+from netsim.scenario.engine import Condition, why_not
 from netsim.scenario.plan import Plan, PlanRow
 
 __all__ = ["resolve_engines"]
@@ -51,14 +52,14 @@ def _groups(rows: Iterable[PlanRow]) -> Iterable[list[PlanRow]]:
 def _choose(job: Job, rows: list[PlanRow]) -> tuple[str, str, int]:
     """(engine, why, decodes expected for the first picture)."""
     row = rows[0]
-    if row.control is not None:
-        return "event", "a controller feeds back", 0
-    if any(protection_from_spec(scheme.protection).arq for scheme in row.schemes):
-        return "event", "retransmission feeds back", 0
-    reason = next(filter(None, (why_not_exact(row_channel(one), row_link(one)) for one in rows)), "")
+    conditions = [_condition(job, one) for one in rows]
+    reason = next(filter(None, (why_not("exact", one) for one in conditions)), "")
     exact, sampled = (0, 0) if reason else _decodes(job, rows)
     if row.engine != "auto":
         return row.engine, "as asked", exact if row.engine == "exact" else sampled
+    feeds_back = next(filter(None, (why_not("array", one) for one in conditions)), "")
+    if feeds_back:
+        return "event", feeds_back, 0
     if reason:
         return "array", reason, 0
     if exact == 0:
@@ -67,6 +68,12 @@ def _choose(job: Job, rows: list[PlanRow]) -> tuple[str, str, int]:
     if exact <= sampled:
         return "exact", "no more masks to decode than sampling meets", exact
     return "array", f"{exact:,} masks are possible, fewer will be met", sampled
+
+
+def _condition(job: Job, row: PlanRow) -> Condition:
+    protections = tuple(protection_from_spec(scheme.protection) for scheme in row.schemes)
+    precise = job.plan.precision_db is not None
+    return Condition(row_channel(row), row_link(row), protections, row.control is not None, precise)
 
 
 def _decodes(job: Job, rows: list[PlanRow]) -> tuple[int, int]:

@@ -1,31 +1,60 @@
-"""Whether the engine that a scenario asks for has an answer."""
+"""Which engine can answer a row of a plan, and why not: the one place that says so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
-from netsim.channels.spec import channel_from_spec
+from netsim.channels.base import Channel
 from netsim.engines.exact import why_not_exact
 from netsim.errors import InputError
-from netsim.links.profile import link_from_spec
-from netsim.protection.spec import protection_from_spec
+from netsim.links.profile import LinkProfile
+from netsim.protection.base import Protection
+from netsim.scenario.schema import ENGINES
 
-__all__ = ["check_engine"]
+__all__ = ["Condition", "check_engine", "why_not"]
 
 
-def check_engine(asked: str, channel: Any, link: Any, control: Any, protections: Iterable[Any]) -> None:
-    """Raises InputError where the asked engine can't answer a condition.
+@dataclass(frozen=True)
+class Condition:
+    """What of a plan row decides which engines can answer it.
 
-    channel, link, control, protections: as the scenario writes them.
+    controlled: a controller chooses from slot to slot. to_precision: sampled until a stated precision is reached.
     """
-    if asked in ("array", "exact") and control is not None:
-        raise InputError(f"engine {asked} with a controller: feedback needs time", hint="engine: event")
-    again = [one for one in map(protection_from_spec, protections) if one.arq is not None]
-    if asked not in ("auto", "event") and again:
-        message = f"engine {asked} with {again[0].name}: what is sent again depends on what was lost, and takes time"
-        raise InputError(message, hint="engine: auto, which simulates these schemes by events, or event for all")
-    if asked == "exact":
-        reason = why_not_exact(channel_from_spec(channel), link_from_spec(link))
-        if reason:
-            raise InputError(f"the exact engine has no answer: {reason}", hint="engine: auto, array or event")
+
+    channel: Channel
+    link: LinkProfile
+    protections: tuple[Protection, ...]
+    controlled: bool = False
+    to_precision: bool = False
+
+
+def why_not(engine: str, condition: Condition) -> str:
+    """Why an engine can't answer a condition.
+
+    Args:
+        engine: One of ``ENGINES``. ``auto`` takes an engine that can, and ``event`` can answer everything.
+        condition: What is asked.
+
+    Returns:
+        A clause; empty if the engine can answer.
+    """
+    if engine in ("auto", "event"):
+        return ""
+    if condition.controlled:
+        return "a controller chooses from what was received, and its reports take time"
+    again = [one.name for one in condition.protections if one.arq is not None]
+    if again:
+        return f"under {again[0]} what is sent again depends on what was lost, and takes time"
+    if engine == "array":
+        return ""
+    if engine == "stratified" and condition.to_precision:
+        return "it takes a fixed number of draws (`trials`) and does not sample on to a `precision`"
+    return why_not_exact(condition.channel, condition.link)
+
+
+def check_engine(engine: str, condition: Condition) -> None:
+    """Raise InputError if an engine can't answer a condition; the hint names those that can."""
+    reason = why_not(engine, condition)
+    if reason:
+        able = [name for name in ENGINES if not why_not(name, condition)]
+        raise InputError(f"engine {engine} has no answer: {reason}", hint=f"engine: {' or '.join(able)}")

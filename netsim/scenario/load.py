@@ -23,7 +23,7 @@ from netsim.paths import user_path
 from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
 from netsim.scenario.document import Document, KeyPath
-from netsim.scenario.engine import check_engine
+from netsim.scenario.engine import Condition, check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
 from netsim.scenario.schema import ENGINES, ScenarioModel
@@ -308,20 +308,27 @@ def _rows(
 ) -> tuple[PlanRow, ...]:
     choices = list(_choices(document, model.control, schemes))
     conditions = [(c, li, choice) for c in channels for li in links for choice in choices]
+    chains = {channel_name: channel_from_spec(channel) for channel, channel_name in channels}
     rows = []
-    for i, ((channel, channel_name), (link, link_name), (choice, control, control_name)) in enumerate(conditions):
-        engine = model.engine if control is not None else choice[0].engine or model.engine
-        with _standing_at(document, ("engine",)):
-            check_engine(engine, channel, link, control, [scheme.protection for scheme in choice])
+    for i, ((channel, channel_name), (link, link_name), (choice, control, control_name, entry)) in enumerate(
+        conditions
+    ):
+        engine = choice[0].engine or model.engine
+        protections = tuple(protection_from_spec(scheme.protection) for scheme in choice)
+        condition = Condition(
+            chains[channel_name], link_from_spec(link), protections, control is not None, model.precision is not None
+        )
+        with _standing_at(document, (*entry, choice[0].codec.name, "engine") if choice[0].engine else ("engine",)):
+            check_engine(engine, condition)
         rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, engine, control, control_name))
     return with_unique_labels(rows)
 
 
-_Choice = tuple[tuple[SchemeSpec, ...], Any, str]
+_Choice = tuple[tuple[SchemeSpec, ...], Any, str, KeyPath]
 
 
 def _choices(document: Document, control: Any, groups: list[list[_PlacedScheme]]) -> Iterable[_Choice]:
-    """(schemes to choose among, control, its name): single schemes where nothing is controlled.
+    """(schemes to choose among, control, its name, the codec's entry): single schemes where nothing is controlled.
 
     Raises InputError where one choice stands twice: what it delivers would be counted twice.
     """
@@ -334,7 +341,7 @@ def _choices(document: Document, control: Any, groups: list[list[_PlacedScheme]]
             for scheme, places in (placed for group in groups for placed in group):
                 called = f"scheme `{scheme.label}` at {scheme.operating_point}"
                 entries.append(Placed(scheme_identity(scheme), (*places, at), called))
-                found.append(((scheme,), None, ""))
+                found.append(((scheme,), None, "", places[0]))
             continue
         for group in groups:
             schemes = tuple(scheme for scheme, _ in group)
@@ -345,6 +352,6 @@ def _choices(document: Document, control: Any, groups: list[list[_PlacedScheme]]
             entry, _, point, _ = group[0][1]
             called = f"control `{controller.name}` of {schemes[0].label} at {schemes[0].operating_point}"
             entries.append(Placed(identity, (entry, point, at), called))
-            found.append((schemes, spec, controller.name))
+            found.append((schemes, spec, controller.name, entry))
     refuse_twins(document, entries)
     return found
