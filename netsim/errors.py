@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "did_you_mean"]
+__all__ = ["InputError", "did_you_mean", "shortened"]
+
+_MESSAGE_LIMIT = 600
 
 
 class InputError(ValueError):
@@ -23,6 +25,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str, *, where: str = "", hint: str = "", key: tuple[str | int, ...] = ()) -> None:
+        message = shortened(message, _MESSAGE_LIMIT)  # it may quote a value of any size
         self.message, self.where, self.hint, self.key = message, where, hint, key
         super().__init__(message)
 
@@ -35,6 +38,16 @@ class InputError(ValueError):
         return "\n".join([head, *(f"  {line}" for line in self.hint.splitlines())])
 
 
+def shortened(text: str, limit: int) -> str:
+    """A text of at most ``limit`` characters, its middle left out where it is longer.
+
+    >>> shortened("0123456789", 5), shortened("01234", 5)
+    ('01…89', '01234')
+    """
+    half = (limit - 1) // 2
+    return text if len(text) <= limit else f"{text[: limit - 1 - half]}…{text[len(text) - half :]}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, else all of them.
 
@@ -42,6 +55,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     'did you mean `jpeg2000`? known: jpeg2000, vvc'
     """
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word[:100], names, n=1, cutoff=0.5)
     listing = "known: " + ", ".join(names)
     return f"did you mean `{near[0]}`? {listing}" if near else listing

@@ -1,4 +1,4 @@
-"""Paths as users write them."""
+"""Paths and names of files as users have them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from netsim.errors import InputError
 
-__all__ = ["user_path"]
+__all__ = ["check_text", "user_path"]
 
 
 def user_path(text: str, base: Path = Path()) -> Path:
@@ -31,6 +31,20 @@ def user_path(text: str, base: Path = Path()) -> Path:
     except OSError as error:
         raise InputError(f"can't open {_short(text)}: {error.strerror}") from None
     return path
+
+
+def check_text(what: str, name: str) -> None:
+    """Raises InputError for a name that can't stand in a log: of bytes that are not UTF-8, or with control characters.
+
+    >>> check_text("image", "coffee")
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        message = f"the {what} {name!r} is named in bytes that are not UTF-8"
+        raise InputError(message, hint="rename the file: logs are in UTF-8") from None
+    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+        raise InputError(f"{what} {name!r} holds control characters", hint="a name of visible characters")
 
 
 def _short(text: str) -> str:

@@ -46,6 +46,12 @@ print("loaded:", [name for name in {HEAVY!r} if name in sys.modules])
         assert f"  {command}" in done.stdout
 
 
+def test_python_m_netsim_is_the_command() -> None:
+    command = [sys.executable, "-m", "netsim", "channels", "show", "EP4", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert json.loads(done.stdout) == json.loads(netsim("channels", "show", "EP4", "--json").stdout)
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, "channels show", "data kodak"])
 def test_every_command_shows_an_example(command: str) -> None:
     done = netsim(*command.split(), "--help")

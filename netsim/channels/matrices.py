@@ -84,7 +84,7 @@ def checked_loss(loss: ArrayLike, states: tuple[str, ...]) -> Vector:
 def _as_array(values: ArrayLike, key: str) -> Vector:
     try:
         return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{key} is {values!r}", hint="numbers, every row as long as the others", key=(key,)) from None
 
 

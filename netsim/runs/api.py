@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
+from netsim.errors import InputError
 from netsim.runs.pipeline import run_plan
 from netsim.runs.progress import ConsoleReporter, Reporter
 from netsim.runs.results import Run, load_run
@@ -24,7 +26,12 @@ def plan(scenario: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()
     if not isinstance(scenario, Mapping):
         return load_plan(Path(scenario), overrides)
     text = io.StringIO()
-    YAML(typ="safe", pure=True).dump(dict(scenario), text)
+    try:
+        YAML(typ="safe", pure=True).dump(dict(scenario), text)
+    except (YAMLError, RecursionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        hint = "texts, numbers, truth values, None, lists and mappings with text keys"
+        raise InputError(f"a scenario can't hold this: {reason}", hint=hint) from None
     document = Document.parse(text.getvalue(), "scenario").with_overrides(overrides)
     return plan_document(document, base_dir=Path.cwd())
 

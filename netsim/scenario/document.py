@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
-from netsim.errors import InputError
+from netsim.errors import InputError, shortened
+from netsim.scenario.yaml_text import BYTES_LIMIT, DEPTH_LIMIT, load_yaml
 
 __all__ = ["Document", "KeyPath", "key_path_text"]
 
@@ -35,7 +37,7 @@ def _plain(node: Any) -> Any:
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         return [_plain(value) for value in node]
-    if isinstance(node, bool):
+    if isinstance(node, bool | ScalarBoolean):
         return bool(node)
     for kind in (int, float, str):  # ruamel's scalars remember their notation; the plan must not
         if isinstance(node, kind):
@@ -54,17 +56,8 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, name: str) -> Document:
-        """Parse YAML text. Raises InputError at the place of a syntax error or a duplicate key."""
-        yaml = YAML(typ="rt", pure=True)
-        try:
-            tree = yaml.load(text)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-            problem = (error.problem or "not YAML").splitlines()[0]
-            raise InputError(f"not readable as YAML: {problem}", where=place, hint=_syntax_hint(problem)) from None
-        except (YAMLError, ValueError) as error:
-            raise InputError(f"not readable as YAML: {str(error).splitlines()[0]}", where=name) from None
+        """Parse YAML text. Raises InputError, with its place, for what ``load_yaml`` refuses and for no mapping."""
+        tree = load_yaml(text, lambda line, column: f"{name}:{line}:{column}")
         if not isinstance(tree, CommentedMap):
             found = "nothing" if tree is None else f"a {type(tree).__name__}"
             hint = "at least `images`, `codecs` and `channels`; see scenarios/quickstart.yaml"
@@ -75,11 +68,13 @@ class Document:
     def read(cls, path: Path) -> Document:
         """Parse a scenario file. Raises InputError if it can't be read."""
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open(encoding="utf-8-sig") as file:
+                text = file.read(BYTES_LIMIT + 1)  # a device has no end
         except FileNotFoundError:
             raise InputError(f"no scenario file `{path}`", hint="ready scenarios lie in scenarios/") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"can't read `{path}`: {error}") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"can't read the scenario `{path}`: {reason}", hint="a YAML file in UTF-8") from None
         return cls.parse(text, str(path))
 
     def where(self, path: KeyPath, *, at_key: bool = False) -> str:
@@ -104,46 +99,37 @@ class Document:
 
     def with_overrides(self, assignments: Sequence[str]) -> Document:
         """A copy with ``key.path=value`` assignments applied (``--set``); values are read as YAML."""
-        data, origins = _plain(self.tree) if self.tree is not None else dict(self.data), list(self.overridden)
-        for prefix, _ in self.overridden:  # assignments made before these stay
-            _assign(data, prefix, _lookup(self.data, prefix), "")
+        data, origins = deepcopy(self.data), list(self.overridden)
         for assignment in assignments:
             key, equals, value = assignment.partition("=")
-            origin = f"--set {assignment}"
+            origin = shortened(f"--set {assignment}", 120)
             if not equals or not key.strip():
                 raise InputError(f"`{assignment}` is no assignment", where="--set", hint="--set trials=10")
-            path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
-            try:
-                parsed = YAML(typ="safe", pure=True).load(value)
-            except YAMLError:
-                raise InputError(f"value `{value}` is not YAML", where=origin) from None
-            _assign(data, path, parsed, origin)
-            origins.append((path, origin))
+            parts = tuple(key.strip().split("."))
+            if len(parts) > DEPTH_LIMIT:
+                raise InputError(f"a key of {len(parts)} parts", where=origin, hint=f"at most {DEPTH_LIMIT}")
+            parsed = _plain(load_yaml(value, lambda line, column, origin=origin: origin))  # type: ignore[misc]
+            origins.append((_assign(data, parts, parsed, origin), origin))
         return Document(self.name, data, self.tree, tuple(origins))
 
 
-def _lookup(data: Any, path: KeyPath) -> Any:
-    for part in path:
-        data = data[part]
-    return data
-
-
-def _assign(data: Any, path: KeyPath, value: Any, origin: str) -> None:
-    for depth, part in enumerate(path):
-        here = key_path_text(path[:depth])
-        if isinstance(data, list) and not (isinstance(part, int) and part < len(data)):
-            raise InputError(f"`{here}` has {len(data)} entries, no `{part}`", where=origin)
-        if not isinstance(data, list | dict):
-            raise InputError(f"`{here}` is {data!r}, it has no `{part}`", where=origin)
-        inside: Any = data
-        if depth == len(path) - 1:
-            inside[part] = value
-        elif isinstance(inside, dict) and inside.get(part) is None:
-            inside[part] = {}
-        data = inside[part]
-
-
-def _syntax_hint(problem: str) -> str:
-    if "duplicate key" in problem:
-        return "each key may stand once; a list takes several values"
-    return "check indentation, brackets and the space after each colon"
+def _assign(data: Any, parts: Sequence[str], value: Any, origin: str) -> KeyPath:
+    """Puts a value at a path, in place; returns the path with numbers where it goes into lists."""
+    path: list[str | int] = []
+    for part in parts:
+        inside, here = data, key_path_text(tuple(path))
+        if isinstance(inside, list):
+            index = int(part) if re.fullmatch(r"\d{1,9}", part, re.ASCII) else -1
+            if not 0 <= index < len(inside):
+                raise InputError(f"`{here}` has {len(inside)} entries, no `{part}`", where=origin)
+            path.append(index)
+        elif isinstance(inside, dict):
+            path.append(part)
+        else:
+            raise InputError(f"`{here}` is {inside!r}, it has no `{part}`", where=origin)
+        if len(path) == len(parts):
+            inside[path[-1]] = value
+        elif isinstance(inside, dict) and inside.get(path[-1]) is None:
+            inside[path[-1]] = {}
+        data = inside[path[-1]]
+    return tuple(path)

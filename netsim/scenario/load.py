@@ -16,21 +16,22 @@ from pydantic import ValidationError
 from netsim.channels.spec import channel_from_spec, expand_range
 from netsim.codec import Codec, create_codec
 from netsim.control.spec import controller_from_spec
-from netsim.errors import InputError, did_you_mean
+from netsim.errors import InputError, did_you_mean, shortened
 from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
-from netsim.paths import user_path
+from netsim.paths import check_text, user_path
 from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import Condition, check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
-from netsim.scenario.schema import ENGINES, ScenarioModel
+from netsim.scenario.schema import ENGINES, LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
 
 __all__ = ["load_plan", "plan_document"]
 
 _TRIALS, _TRIALS_LIMIT = 100, 100_000
+_POINT_LIMIT = 1e9  # far above every operating point; NaN is not below it
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -45,6 +46,8 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     """Check a parsed scenario and write out its grid. base_dir: relative paths in it start here."""
     model = _checked(document)
     name = model.name or default_name
+    with _standing_at(document, ("name",)):
+        _check_name(name)
     placed = _channel_specs(document, model.channels)
     channels = [(i, _read_channel(document, i, spec, base_dir)) for i, spec in placed]
     _refuse_namesakes(document, [(("channels", i), name) for i, (_, name) in channels], "channel")
@@ -59,7 +62,14 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         precision_db = _precision_db(model.precision)
     with _standing_at(document, ("images",)):
         images: ImageSet = images_from_spec(model.images, base_dir)
+        for item in images.items:
+            check_text("image", item.name)
         hashes = tuple(item.sha256 for item in images.items)
+    trials = model.trials or (_TRIALS if precision_db is None else _TRIALS_LIMIT)
+    slots = model.slots or len(images.items)
+    if precision_db is None:
+        with _standing_at(document, ("slots",) if model.slots else ("trials",)):
+            _check_log_rows(sum(row.engine != "exact" for row in rows), trials, slots)
     resolved = model.model_dump() | {
         "name": name,
         "channels": [spec for _, (spec, _) in channels],
@@ -71,8 +81,8 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         images=images,
         image_names=tuple(item.name for item in images.items),
         image_hashes=hashes,
-        trials=model.trials or (_TRIALS if precision_db is None else _TRIALS_LIMIT),
-        slots=model.slots or len(images.items),
+        trials=trials,
+        slots=slots,
         seed=model.seed,
         log=model.log,
         metrics=tuple(model.metrics),
@@ -81,6 +91,19 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         failure_db=model.failure_db,
         resolved=resolved,
     )
+
+
+def _check_name(name: str) -> None:
+    check_text("name", name)
+    if len(name.encode()) > NAME_LIMIT_BYTES:
+        hint = f"at most {NAME_LIMIT_BYTES} bytes: the run's folder is called after it"
+        raise InputError(f"name {shortened(name, 40)!r} has {len(name.encode())} bytes", hint=hint)
+
+
+def _check_log_rows(rows: int, trials: int, slots: int) -> None:
+    if rows * trials * slots > LOG_ROWS_LIMIT:
+        message = f"{rows:,} rows × {trials:,} trials × {slots:,} slots are {rows * trials * slots:,} rows of the log"
+        raise InputError(message, hint=f"at most {LOG_ROWS_LIMIT:,}; several runs may share the trials")
 
 
 @contextmanager
@@ -96,7 +119,7 @@ def _standing_at(document: Document, path: KeyPath) -> Any:
 
 def _checked(document: Document) -> ScenarioModel:
     try:
-        return ScenarioModel(**document.data)
+        return ScenarioModel.model_validate(document.data)
     except ValidationError as error:
         first = error.errors()[0]
         path = tuple(first["loc"])
@@ -107,7 +130,8 @@ def _checked(document: Document) -> ScenarioModel:
         if first["type"] == "missing":
             where = document.where(())
             raise InputError(f"a scenario needs `{path[-1]}`", where=where, hint=_EXAMPLES[str(path[-1])]) from None
-        message = f"`{first['input']!r}`: {first['msg'][0].lower()}{first['msg'][1:]}"
+        quoted = shortened(repr(first["input"]), 80)
+        message = f"`{quoted}`: {first['msg'][0].lower()}{first['msg'][1:]}"
         raise InputError(message, where=document.where(path), hint=_EXAMPLES.get(str(path[0]), "")) from None
 
 
@@ -161,7 +185,7 @@ def _absolute_traces(spec: Any, base_dir: Path) -> Any:
 
 
 def _read_links(document: Document, spec: Any) -> Iterable[tuple[Any, str]]:
-    several = isinstance(spec, list)
+    several = _is_list("link", spec, document, ("link",))
     found = []
     for i, one in enumerate(spec if several else [spec]):
         path: KeyPath = ("link", i) if several else ("link",)
@@ -258,7 +282,8 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> list[tu
     for i, one in enumerate(values):
         at: KeyPath = (key, i) if isinstance(value, list) else (key,)
         number = isinstance(one, int | float) and not isinstance(one, bool)
-        if not number or (kind is int and one != int(one)):
+        finite = number and abs(one) < _POINT_LIMIT
+        if not finite or (kind is int and one != int(one)):
             word = "a whole number" if kind is int else "a number"
             raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
         if one < 0 or (key == "bpp" and one == 0):
@@ -276,10 +301,18 @@ def _engine(asked: Any) -> str:
 
 
 def _read_protections(document: Document, spec: Any, at: KeyPath) -> Iterable[tuple[Any, Any]]:
-    several = isinstance(spec, list)
+    several = _is_list("protection", spec, document, at)
     for i, one in enumerate(spec if several else [spec]):
         with _standing_at(document, (*at, i) if several else at):
             yield one, protection_from_spec(one)
+
+
+def _is_list(key: str, spec: Any, document: Document, at: KeyPath) -> bool:
+    """Whether a key has several values. Raises InputError where it has none."""
+    if isinstance(spec, list) and not spec:
+        hint = f"one value or several; or no `{key}`"
+        raise InputError(f"{key} is an empty list", where=document.where(at), hint=hint)
+    return isinstance(spec, list)
 
 
 def _with_data_packets(codec: type[Codec], parameters: dict[str, Any], protection: Any) -> dict[str, Any]:
@@ -334,7 +367,7 @@ def _choices(document: Document, control: Any, groups: list[list[_PlacedScheme]]
     """
     found: list[_Choice] = []
     entries: list[Placed] = []
-    several = isinstance(control, list)
+    several = _is_list("control", control, document, ("control",))
     for i, spec in enumerate(control if several else [control]):
         at: KeyPath = ("control", i) if several else ("control",)
         if spec is None or spec == "none":

@@ -6,10 +6,18 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ENGINES", "ScenarioModel"]
+__all__ = ["ENGINES", "LOG_ROWS_LIMIT", "NAME_LIMIT_BYTES", "ScenarioModel"]
 
 Engine = Literal["auto", "event", "array", "exact", "stratified"]
 ENGINES: tuple[str, ...] = get_args(Engine)
+
+NAME_LIMIT_BYTES = 200
+"""Longest name in UTF-8: it is a folder's, of at most 255 bytes, with a number behind it."""
+
+SLOTS_LIMIT = 1_000_000
+TRIALS_LIMIT = 10_000_000
+LOG_ROWS_LIMIT = 1_000_000_000
+"""Most rows of a log: tens of gigabytes."""
 
 
 class ScenarioModel(BaseModel):
@@ -29,10 +37,10 @@ class ScenarioModel(BaseModel):
     control: Any = None
     engine: Engine = "auto"
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.999
-    trials: Annotated[int, Field(ge=1)] | None = None
+    trials: Annotated[int, Field(ge=1, le=TRIALS_LIMIT)] | None = None
     precision: str | float | None = None
-    slots: Annotated[int, Field(ge=1)] | None = None
+    slots: Annotated[int, Field(ge=1, le=SLOTS_LIMIT)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     log: Literal["slots", "packets"] = "slots"
     metrics: Annotated[list[str], Field(min_length=1)] = ["psnr_db"]
-    failure_db: float = 13.0
+    failure_db: Annotated[float, Field(allow_inf_nan=False)] = 13.0
