@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netsim.errors import InputError, did_you_mean
+from netsim.paths import user_path
 
 __all__ = [
     "ImageItem",
@@ -187,7 +188,7 @@ def _from_text(text: str, base_dir: Path) -> ImageSet:
         return _samples(list(_DEFAULT_SAMPLES))
     if text == "kodak":
         return _kodak(None, base_dir)
-    path = base_dir / Path(text).expanduser()
+    path = user_path(text, base_dir)
     if path.is_file():
         return ImageSet(text, (ImageItem(path.stem, path),), str(path.resolve()))
     return _folder(text, base_dir)
@@ -230,7 +231,7 @@ def _samples(names: Any) -> ImageSet:
     if not isinstance(names, list) or not names:
         raise InputError(f"samples = {names!r}", hint="a list of names: " + ", ".join(sample_names()))
     for i, name in enumerate(names):
-        if name not in _SAMPLES:
+        if not isinstance(name, str) or name not in _SAMPLES:
             raise InputError(f"no sample image `{name}`", hint=did_you_mean(str(name), _SAMPLES), key=(i,))
     folder = _sample_folder()
     items = _distinct([ImageItem(name, folder / _SAMPLES[name]) for name in names])
@@ -249,7 +250,7 @@ def _sample_folder() -> Path:
 def _folder(text: Any, base_dir: Path) -> ImageSet:
     if not isinstance(text, str) or not text:
         raise InputError(f"folder = {text!r}", hint="the path of a folder of pictures")
-    folder = base_dir / Path(text).expanduser()
+    folder = user_path(text, base_dir)
     if not folder.is_dir():
         raise InputError(f"no image folder `{text}` (looked at {folder})", hint=_WAYS)
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
@@ -297,7 +298,7 @@ def _kodak(value: Any, base_dir: Path) -> ImageSet:
         raise InputError(f"kodak = {value!r}", hint="the path of the folder with kodim01.png … kodim24.png")
     set_in_environment = os.environ.get("NETSIM_KODAK")
     text = value or set_in_environment or str(kodak_home())
-    folder = (base_dir if value else Path()) / Path(text).expanduser()
+    folder = user_path(text, base_dir if value else Path())
     if not folder.is_dir():
         origin = "" if value else (" (from NETSIM_KODAK)" if set_in_environment else " (the default place)")
         hint = "set NETSIM_KODAK to the folder, or write images: {kodak: path}; `netsim data kodak` tells more"

@@ -143,7 +143,7 @@ def printed_fault(rows: Sequence[Sequence[float]]) -> str:
     """
     try:
         given = np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     for name in (*NORMALISED, *TWO_STATE):
         g, b, i, bg = _numbers(name, "printed", THREE_STATE_KEYS)

@@ -172,7 +172,9 @@ def _channel_specs(document: Document, specs: list[Any]) -> Iterable[tuple[int, 
 def _read_channel(document: Document, i: int, spec: Any, base_dir: Path) -> tuple[Any, str]:
     with _standing_at(document, ("channels", i)):
         spec = _absolute_traces(spec, base_dir)
-        return spec, channel_from_spec(spec, base_dir).name
+        name = channel_from_spec(spec, base_dir).name
+        check_text("channel", name)
+        return spec, name
 
 
 def _absolute_traces(spec: Any, base_dir: Path) -> Any:
@@ -238,6 +240,7 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[_Placed
                         create_codec(name, settings)
                         for settings in (chosen, _with_data_packets(codec_class, chosen, read))
                     )
+                    check_text("codec", codec.label)
                 scheme = SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine, _settings(asked))
                 places = (path, (*inner, "choices", number), (*inner, value_key, at_point), (*at, of_protection))
                 group.append((scheme, places))

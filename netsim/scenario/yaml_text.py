@@ -27,7 +27,9 @@ VALUES_LIMIT = 20_000
 """Most keys and values of a scenario, aliases written out: the round-trip parser reads some 5,000 a second."""
 DEPTH_LIMIT = 50
 
-_TEXT, _MERGE, _DATE = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
+_DIGITS_LIMIT = 50  # a seed of 128 bits has 39
+
+_TEXT, _MERGE, _DATE, _WHOLE = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp", "int"))
 
 Place = Callable[[int, int], str]
 
@@ -121,7 +123,10 @@ class _Check:
 
     def check_scalar(self, event: ScalarEvent) -> None:
         self.check_tag(event)
-        if self.tag(event) == _DATE:
+        tag = self.tag(event)
+        if tag == _WHOLE and len(event.value) > _DIGITS_LIMIT:
+            self.refuse(event, f"a number of {len(event.value)} digits", f"at most {_DIGITS_LIMIT}")
+        if tag == _DATE:
             hint = f'no key takes a date; a text is put in quotes: "{event.value}"'
             self.refuse(event, f"`{event.value}` is a date", hint)
         try:

@@ -11,9 +11,21 @@ from tests.fuzz.mutations import damaged
 
 WORDS = [
     *(b"{", b"}", b"[", b"]", b"? ", b": ", b"- ", b"&a ", b"*a", b"<<: *a", b"!!set ", b"!!python/name:os.system "),
-    *(b"|\n", b">-\n", b'"\\ud800"', b"'", b'"', b"%YAML 1.1\n---\n", b"---\n", b"...\n", b"\t", b"\r", b"\xef\xbb\xbf"),
+    *(
+        b"|\n",
+        b">-\n",
+        b'"\\ud800"',
+        b"'",
+        b'"',
+        b"%YAML 1.1\n---\n",
+        b"---\n",
+        b"...\n",
+        b"\t",
+        b"\r",
+        b"\xef\xbb\xbf",
+    ),
     *(b".inf", b".nan", b"1.2.3%", b"2024-13-45", b"0x1F", b"1e999", b"9" * 5000, b"~", b"null", b"\x00", b"\xff"),
-    *(b"# ", b"[" * 60, b"\n", b"  "),
+    *(b"\xef\xbb\xbf", b"# ", b"[" * 60, b"\n", b"  "),
 ]
 
 
