@@ -20,10 +20,22 @@ from netsim.errors import InputError, did_you_mean
 from netsim.plugins import load_plugin, plugin_names
 from netsim.text import number_text
 
-__all__ = ["Codec", "CodecSettings", "OperatingPoint", "Packet", "Stream", "codec_names", "create_codec"]
+__all__ = [
+    "MAX_PIXELS",
+    "Codec",
+    "CodecSettings",
+    "OperatingPoint",
+    "Packet",
+    "Stream",
+    "codec_names",
+    "create_codec",
+]
 
 BoolArray = NDArray[np.bool_]
 Image = NDArray[np.uint8]
+
+MAX_PIXELS = 1 << 27
+"""Pixels of the largest image that is read, and of the largest that a payload may claim to hold."""
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
-import zlib
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netsim.errors import InputError, did_you_mean
+from netsim.image_file import read_image_file
 from netsim.paths import user_path
 
 __all__ = [
@@ -48,17 +46,7 @@ _SAMPLES = {  # the colour photographs in scikit-image's wheel, which need no do
     "retina": "retina.jpg",
     "rocket": "rocket.jpg",
 }
-# what Pillow's readers raise on damaged bytes
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+_KEPT_BYTES = 256 << 20  # of recent images
 _WAYS = (
     "images: samples                        (four embedded photographs)\n"
     "images: {samples: [astronaut, coffee]}\n"
@@ -110,48 +98,36 @@ class ImageSet:
 
 
 def read_image(path: Path) -> Pixels:
-    """A picture file as 8-bit RGB.
+    """An image file as 8-bit RGB; recent images are kept. See ``netsim.image_file.read_image_file``.
 
-    Grey and palette pictures become RGB, an EXIF orientation is applied, an alpha channel that hides nothing is
-    dropped. Returns uint8 [H, W, 3], read-only (recent pictures are kept). Raises InputError, naming the file, if
-    it is missing, truncated or no picture, has transparent pixels, several frames or more than 8 bits a sample.
+    Returns uint8 [H, W, 3], read-only. Raises InputError, naming the file, if it is missing or no image of that kind.
     """
     try:
         stat = path.stat()
     except OSError as error:
-        raise InputError(f"no picture `{path}`: {error.strerror}") from None
-    return _read_image(path, stat.st_mtime_ns, stat.st_size)
+        raise InputError(f"no image `{path}`: {error.strerror}") from None
+    return _recent.read(path, stat.st_mtime_ns, stat.st_size)
 
 
-@lru_cache(maxsize=32)
-def _read_image(path: Path, mtime_ns: int, size_bytes: int) -> Pixels:
-    try:
-        with Image.open(path) as image:
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1:
-                raise InputError(f"`{path}` has {frames} frames", hint="a picture has one")
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image), path)
-    except UnidentifiedImageError:
-        raise InputError(f"`{path}` is no picture that can be read", hint="PNG, JPEG, WebP, TIFF or PPM") from None
-    except _DAMAGE as error:
-        if isinstance(error, InputError):
-            raise
-        hint = "the file is truncated or damaged: copy it again, or leave it out"
-        raise InputError(f"`{path}` can't be read as a picture: {error}", hint=hint) from None
+class _Recent:
+    """The images that were read last, up to ``_KEPT_BYTES`` in all."""
+
+    def __init__(self) -> None:
+        self._pixels: OrderedDict[tuple[Path, int, int], Pixels] = OrderedDict()
+
+    def read(self, path: Path, mtime_ns: int, size_bytes: int) -> Pixels:
+        key = (path, mtime_ns, size_bytes)
+        if key in self._pixels:
+            self._pixels.move_to_end(key)
+            return self._pixels[key]
+        pixels = read_image_file(path)
+        self._pixels[key] = pixels
+        while sum(kept.nbytes for kept in self._pixels.values()) > _KEPT_BYTES and self._pixels:
+            self._pixels.popitem(last=False)
+        return pixels
 
 
-def _rgb(image: Image.Image, path: Path) -> Pixels:
-    if image.mode not in ("1", "L", "P", "RGB", "LA", "PA", "RGBA"):
-        raise InputError(f"`{path}` has pixels of kind {image.mode}", hint="8-bit grey or RGB is read; convert it")
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        if np.asarray(image.getchannel("A")).min() < 255:
-            hint = "a transparent pixel has no colour to be measured: flatten the picture on a background first"
-            raise InputError(f"`{path}` has transparent pixels", hint=hint)
-    pixels = np.array(image.convert("RGB"), dtype=np.uint8)
-    pixels.setflags(write=False)
-    return pixels
+_recent = _Recent()
 
 
 def images_from_spec(spec: Any, base_dir: Path = Path()) -> ImageSet:
@@ -253,7 +229,12 @@ def _folder(text: Any, base_dir: Path) -> ImageSet:
     folder = user_path(text, base_dir)
     if not folder.is_dir():
         raise InputError(f"no image folder `{text}` (looked at {folder})", hint=_WAYS)
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
+    named = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
+    broken = next((p for p in named if p.is_symlink() and not p.exists()), None)
+    if broken is not None:
+        hint = "fetch the file (git annex, DVC and others leave such links), or remove the link"
+        raise InputError(f"`{broken}` is a link to a file that is not there", hint=hint)
+    paths = [path for path in named if path.is_file()]
     if not paths:
         raise InputError(f"image folder `{text}` holds no picture", hint="PNG, JPEG, WebP, TIFF or PPM files")
     stems = Counter(path.stem for path in paths)

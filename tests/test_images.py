@@ -132,14 +132,36 @@ def _refused(path: Path) -> bool:
         return path.name in error.message
 
 
-def test_sixteen_bits_and_animations_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8)).save(tmp_path / "deep.png")
-    with pytest.raises(InputError, match=r"deep\.png` has pixels of kind I;16"):
-        read_image(tmp_path / "deep.png")
-    frames = [Image.new("RGB", (8, 8), (i, 0, 0)) for i in (0, 90, 180)]
-    frames[0].save(tmp_path / "many.tif", save_all=True, append_images=frames[1:])
-    with pytest.raises(InputError, match="3 frames"):
-        read_image(tmp_path / "many.tif")
+def test_hidden_files_are_no_images(tmp_path: Path) -> None:
+    """What macOS and Windows leave in folders."""
+    _write(tmp_path / "a.png")
+    for name in ("._a.png", ".b.png", ".DS_Store", "Thumbs.db", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7")
+    assert [item.name for item in images_from_spec(str(tmp_path)).items] == ["a"]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(InputError, match="holds no picture"):
+        images_from_spec(str(tmp_path))
+
+
+def test_a_link_to_a_file_that_is_not_there_is_not_left_out(tmp_path: Path) -> None:
+    _write(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "annex" / "b.png")
+    with pytest.raises(InputError, match=r"b\.png` is a link to a file that is not there"):
+        images_from_spec(str(tmp_path))
+    (tmp_path / "annex").mkdir()
+    _write(tmp_path / "annex" / "b.png")
+    assert [item.name for item in images_from_spec(str(tmp_path)).items] == ["a", "b"]
+
+
+def test_recent_images_are_kept_up_to_a_number_of_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = (_write(tmp_path / name, size=(20, 10)) for name in ("a.png", "b.png"))
+    monkeypatch.setattr(images, "_recent", images._Recent())
+    monkeypatch.setattr(images, "_KEPT_BYTES", 700)
+    first = read_image(a)
+    assert read_image(a) is first
+    read_image(b)
+    assert read_image(a) is not first
+    assert sum(kept.nbytes for kept in images._recent._pixels.values()) == 600
 
 
 @pytest.mark.parametrize(

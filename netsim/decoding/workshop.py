@@ -18,6 +18,7 @@ __all__ = ["CodedPicture", "Workshop", "mask_text", "masks_from_text"]
 
 BoolArray = NDArray[np.bool_]
 _BATCH = 16  # pictures decoded at once, while memory lasts
+_BATCH_PIXELS = 1 << 25  # of them together, at most
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ class Workshop:
 
     def _decode(self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]) -> None:
         stream, codec, reference = self.encode(coded), self.codec(coded), coded.image.pixels()
-        left = list(masks)
+        left, most = list(masks), max(1, _BATCH_PIXELS // (reference.shape[0] * reference.shape[1]))
         while left:
-            part = left[: self._batch]
+            part = left[: min(self._batch, most)]
             try:
                 pictures = codec.decode(stream, masks_from_text(part))
             except (MemoryError, RuntimeError) as error:

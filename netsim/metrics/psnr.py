@@ -9,6 +9,8 @@ from netsim.errors import InputError
 
 __all__ = ["psnr_db"]
 
+_SAMPLES_AT_ONCE = 1 << 21  # an image of any size takes no more than this in float64
+
 
 def psnr_db(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """PSNR of each picture against the reference: 10·log10(255² / MSE), the MSE over all pixels and channels.
@@ -25,11 +27,14 @@ def psnr_db(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[
     array([    inf,  0.    , 48.1308])
     """
     _check(reference, images)
-    errors = np.empty(len(images))
-    target = reference.reshape(-1).astype(np.float64)
-    for i, image in enumerate(images):
-        difference = image.reshape(-1) - target
-        errors[i] = np.dot(difference, difference)  # whole numbers below 2**53: exact in any order
+    errors = np.zeros(len(images))
+    target = reference.reshape(-1)
+    for start in range(0, target.size, _SAMPLES_AT_ONCE):
+        part = slice(start, start + _SAMPLES_AT_ONCE)
+        wanted = target[part].astype(np.float64)
+        for i, image in enumerate(images):
+            difference = image.reshape(-1)[part] - wanted
+            errors[i] += np.dot(difference, difference)  # whole numbers below 2**53: exact in any order
     with np.errstate(divide="ignore"):
         decibel: NDArray[np.float64] = 10 * np.log10(255.0**2 * reference.size / errors)
     return decibel

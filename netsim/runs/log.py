@@ -115,7 +115,7 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Worksho
 
 def _pixels(plan: Plan, image: int) -> int:
     """Number of pixels of a picture of the plan."""
-    height, width = plan.images.items[image].pixels().shape[:2]
+    height, width = plan.images.items[image].shape
     return int(height * width)
 
 
