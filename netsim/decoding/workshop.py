@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from netsim.codec import Codec, OperatingPoint, Stream, create_codec
 from netsim.decoding.store import Store, digest
-from netsim.plugins import load_plugin
+from netsim.metrics.further import measured
 
 __all__ = ["CodedPicture", "Workshop", "mask_text", "masks_from_text"]
 
@@ -119,7 +119,7 @@ class Workshop:
             left = left[len(part) :]
             keys = self._mask_keys(coded, part)
             for metric in metrics:
-                values = load_plugin("netsim.metrics", metric)(reference, pictures)
+                values = measured(metric, reference, pictures)
                 self.store.put_qualities(dict(zip(keys.values(), values.tolist(), strict=True)), metric)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.metrics.further import further_metrics, scale_of, was_measured
 from netsim.metrics.summary import GROUP, slot_quality
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def distributions(groups: Iterable[pd.DataFrame], failure_db: float) -> pd.DataF
 
     groups: logs of one group each (equal scheme, operating point, channel, link, engine), slot rows only.
     Columns: the group's, metric, image, mean, variance (of a slot's quality), quantiles q01 … q99, failure_ratio,
-    unresolved. A failed slot counts as failure_db (PSNR) or 0 (MS-SSIM). Weighted by ``weight``: for exact rows
+    unresolved. A failed slot counts as failure_db (PSNR) or as the metric says (``netsim.metrics.further``; MS-SSIM:
+    0), and is left out where it does not say. Weighted by ``weight``: for exact rows
     these are the distribution itself, with no sampling error; mass that was not resolved is left out of mean,
     variance and quantiles and stated.
     """
@@ -54,20 +56,25 @@ class _Slots:
         self.failed = (group["status"] == "failed").to_numpy()
         self.unresolved = (group["status"] == "unresolved").to_numpy()
         self.metrics = {"psnr_db": slot_quality(group, failure_db)}
-        if group["ms_ssim"].notna().any():
-            values = group["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan)
-            self.metrics["ms_ssim"] = np.where(self.failed, 0.0, values)
+        for name in (name for name in further_metrics(group.columns) if was_measured(group, name)):
+            failed = scale_of(name).failed
+            values = group[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            self.metrics[name] = np.where(self.failed, np.nan if failed is None else failed, values)
 
     def describe(self, values: NDArray[np.float64], mine: NDArray[np.bool_]) -> dict[str, float]:
         """mean … unresolved of some of the slots."""
-        known = mine & ~self.unresolved
-        total, inside = self.weight[mine].sum(), self.weight[known] / self.weight[known].sum()
+        known = mine & ~self.unresolved & ~np.isnan(values)
+        total, inside = self.weight[mine].sum(), self.weight[known]
         values = values[known]
-        mean = float((values * inside).sum())
-        quantiles = weighted_quantiles(values, inside, QUANTILES)
+        if len(values):
+            inside = inside / inside.sum()
+            mean = float((values * inside).sum())
+            quantiles = weighted_quantiles(values, inside, QUANTILES)
+        else:  # no slot showed a picture
+            mean, quantiles = np.nan, np.full(len(QUANTILES), np.nan)
         return {
             "mean": mean,
-            "variance": float((inside * (values - mean) ** 2).sum()),
+            "variance": float((inside * (values - mean) ** 2).sum()) if len(values) else np.nan,
             **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
             "failure_ratio": float(self.weight[mine & self.failed].sum() / total),
             "unresolved": float(self.weight[mine & self.unresolved].sum() / total),

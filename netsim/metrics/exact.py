@@ -44,10 +44,16 @@ def bounded_mean(
         rest = float(weights[mine & unresolved].sum())
         mass, total = float(weights[known].sum()), float((values[known] * weights[known]).sum())
         least, most = _ends(values[known], worst, best, within_known)
-        like_known = total / mass if mass > 0 else (least + most) / 2
-        value, low, high = value + total + rest * like_known, low + total + rest * least, high + total + rest * most
+        like_known = total / mass if mass > 0 else _between(least, most)
+        value, low, high = value + total, low + total, high + total
+        if rest > 0:  # a bound may be infinite
+            value, low, high = value + rest * like_known, low + rest * least, high + rest * most
     everything = float(weights.sum())
     return Estimate(value / everything, min(low, value) / everything, max(high, value) / everything)
+
+
+def _between(least: float, most: float) -> float:
+    return (least + most) / 2 if np.isfinite([least, most]).all() else np.nan
 
 
 def _ends(known: FloatArray, worst: float, best: float, within_known: bool) -> tuple[float, float]:

@@ -48,4 +48,5 @@ def stratified_mean(
     variance = squares / np.maximum(size - 1, 1)
     half = _NORMAL_975 * math.sqrt(float((mass**2 * variance / size).sum()))
     share = float(inside.sum())
-    return Estimate(mean, (mean - half) * share + rest * worst, (mean + half) * share + rest * best)
+    low, high = (rest * worst, rest * best) if rest > 0 else (0.0, 0.0)  # a bound may be infinite
+    return Estimate(mean, (mean - half) * share + low, (mean + half) * share + high)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from netsim.errors import InputError
 from netsim.metrics.exact import bounded_mean
+from netsim.metrics.further import Scale, further_metrics, scale_of, was_measured
 from netsim.metrics.intervals import Estimate, batch_labels, mean_interval, ratio_interval, widened
 from netsim.metrics.stratified import stratified_mean
 
@@ -31,7 +32,7 @@ NEEDED = [
     *("bytes", "bpp", "packets_sent", "packets_lost", "packets_late", "packets_dropped"),
     *("packets_recovered", "packets_usable"),
 ]
-"""Columns that a summary is made of; ``ms_ssim`` may stand beside them."""
+"""Columns that a summary is made of; further metrics may stand beside them."""
 
 
 def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
@@ -47,7 +48,9 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     - psnr_variance_over_trials: sample variance (n-1) of the trials' mean PSNR, dB²; NaN for fewer than two
     - psnr_received_db: mean over the slots that showed a picture; NaN if none did
     - failure_ratio, failure_low, failure_high: share of slots without a picture
-    - ms_ssim, ms_ssim_low, ms_ssim_high, if the log has it: failed slots counted as 0
+    - X, X_low, X_high, X_received of each further metric X of the log: mean over slots, failed ones counted as the
+      metric says (``netsim.metrics.further``; MS-SSIM: 0), and mean over the slots that showed a picture; only the
+      latter where the metric does not say
     - loss_rate, late_rate, dropped_rate: measured shares of the packets sent
     - unresolved: share of the probability that the exact engine did not decode
     - failure_db, as given
@@ -61,21 +64,24 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     if missing:
         raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
     slots = log[log["packet"].isna()]
-    with_ms_ssim = "ms_ssim" in slots.columns and bool(slots["ms_ssim"].notna().any())
-    return summarise_groups(slots.groupby(GROUP, sort=False, observed=True), failure_db, with_ms_ssim)
+    further = [
+        name for name in further_metrics(slots.columns) if slots[name].dtype.kind == "f" and was_measured(slots, name)
+    ]
+    return summarise_groups(slots.groupby(GROUP, sort=False, observed=True), failure_db, further)
 
 
 def summarise_groups(
-    groups: Iterable[tuple[tuple[Any, ...], pd.DataFrame]], failure_db: float, with_ms_ssim: bool
+    groups: Iterable[tuple[tuple[Any, ...], pd.DataFrame]], failure_db: float, further: Sequence[str] = ()
 ) -> pd.DataFrame:
     """The same from groups that are read one at a time, so that a long log never stands in memory whole.
 
     groups: values of ``GROUP`` and the group's slots, without rows of single packets; strings may be categories.
-    with_ms_ssim: whether any slot of the log has MS-SSIM. Raises InputError if there is no group.
+    further: the log's metrics beside PSNR. Raises InputError if there is no group.
     """
     import pandas as pd
 
-    rows = [dict(zip(GROUP, key, strict=True)) | _row(part, failure_db, with_ms_ssim) for key, part in groups]
+    scales = {name: scale_of(name) for name in further}
+    rows = [dict(zip(GROUP, key, strict=True)) | _row(part, failure_db, scales) for key, part in groups]
     if not rows:
         raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
     return pd.DataFrame(rows).assign(failure_db=failure_db)
@@ -91,7 +97,7 @@ def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
     return quality
 
 
-def _row(part: pd.DataFrame, failure_db: float, with_ms_ssim: bool) -> dict[str, Any]:
+def _row(part: pd.DataFrame, failure_db: float, scales: Mapping[str, Scale]) -> dict[str, Any]:
     weights = part["weight"].to_numpy(dtype=np.float64)
     first = part.iloc[0]
     exact = first["engine"] == "exact"
@@ -103,11 +109,11 @@ def _row(part: pd.DataFrame, failure_db: float, with_ms_ssim: bool) -> dict[str,
         "images": part["image"].nunique(),
     }
     if exact:
-        quality = _exact_quality(part, weights, failure_db, with_ms_ssim)
+        quality = _exact_quality(part, weights, failure_db, scales)
     elif first["engine"] == "stratified":
-        quality = _stratified_quality(part, weights, failure_db, with_ms_ssim)
+        quality = _stratified_quality(part, weights, failure_db, scales)
     else:
-        quality = _sampled_quality(part, weights, trial, failure_db, with_ms_ssim)
+        quality = _sampled_quality(part, weights, trial, failure_db, scales)
     return told | counts | quality | _traffic(part, weights)
 
 
@@ -133,7 +139,11 @@ def _named(name: str, estimate: Estimate, stem: str = "") -> dict[str, float]:
 
 
 def _sampled_quality(
-    part: pd.DataFrame, weights: NDArray[np.float64], trial: NDArray[np.int64], failure_db: float, with_ms_ssim: bool
+    part: pd.DataFrame,
+    weights: NDArray[np.float64],
+    trial: NDArray[np.int64],
+    failure_db: float,
+    scales: Mapping[str, Scale],
 ) -> dict[str, float]:
     quality = slot_quality(part, failure_db)
     failed = (part["status"] == "failed").to_numpy()
@@ -144,12 +154,24 @@ def _sampled_quality(
     found["psnr_variance_over_trials"] = _variance_over_trials(quality, weights, trial)
     found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
     found |= _named("failure_ratio", ratio, "failure")
-    if with_ms_ssim:
-        similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
-        similarity[failed] = 0.0
-        mean = widened(mean_interval(similarity, weights, batch), ratio, 0.0)
-        found |= _named("ms_ssim", mean._replace(high=min(mean.high, 1.0)))
+    for name, scale in scales.items():
+        values = _values(part, name, scale, failed)
+        if scale.failed is not None:
+            mean = widened(mean_interval(values, weights, batch), ratio, scale.failed)
+            found |= _named(name, _within(mean, scale))
+        found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
     return found
+
+
+def _values(part: pd.DataFrame, name: str, scale: Scale, failed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A further metric of each row, failed ones counted as its scale says."""
+    values = part[name].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    values[failed] = np.nan if scale.failed is None else scale.failed
+    return values
+
+
+def _within(mean: Estimate, scale: Scale) -> Estimate:
+    return mean._replace(low=max(mean.low, scale.lowest), high=min(mean.high, scale.highest))
 
 
 def _variance_over_trials(
@@ -160,7 +182,7 @@ def _variance_over_trials(
 
 
 def _exact_quality(
-    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, with_ms_ssim: bool
+    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, scales: Mapping[str, Scale]
 ) -> dict[str, float]:
     quality = slot_quality(part, failure_db)
     status = part["status"].to_numpy()
@@ -173,15 +195,18 @@ def _exact_quality(
     found["psnr_received_db"] = _mean(quality[shown], weights[shown])
     share = bounded_mean(failed.astype(np.float64), weights, picture, unresolved, worst=0.0, best=1.0)
     found |= _named("failure_ratio", share, "failure")
-    if with_ms_ssim:
-        similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
-        similarity[failed] = 0.0
-        found |= _named("ms_ssim", bounded_mean(similarity, weights, picture, unresolved, 0.0, 1.0, within_known=True))
+    for name, scale in scales.items():
+        values = _values(part, name, scale, failed)
+        if scale.failed is not None:
+            ends = (scale.lowest, scale.highest)
+            better = scale.higher_is_better is True  # then the fullest known mask bounds the unknown ones
+            found |= _named(name, bounded_mean(values, weights, picture, unresolved, *ends, within_known=better))
+        found[f"{name}_received"] = _mean(values[shown], weights[shown])
     return found
 
 
 def _stratified_quality(
-    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, with_ms_ssim: bool
+    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, scales: Mapping[str, Scale]
 ) -> dict[str, float]:
     status = part["status"].to_numpy()
     failed, unresolved = status == "failed", status == "unresolved"
@@ -197,10 +222,11 @@ def _stratified_quality(
     found["psnr_received_db"] = _mean(quality[shown], weights[shown])
     ratio = mean(failed.astype(np.float64), 0.0, 1.0)
     found |= _named("failure_ratio", Estimate(ratio.value, max(0.0, ratio.low), min(1.0, ratio.high)), "failure")
-    if with_ms_ssim:
-        similarity = part["ms_ssim"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
-        similarity[failed] = 0.0
-        found |= _named("ms_ssim", mean(similarity, 0.0, 1.0))
+    for name, scale in scales.items():
+        values = _values(part, name, scale, failed)
+        if scale.failed is not None:
+            found |= _named(name, _within(mean(values, scale.lowest, scale.highest), scale))
+        found[f"{name}_received"] = _mean(values[shown], weights[shown])
     return found
 
 

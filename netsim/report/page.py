@@ -121,9 +121,9 @@ def _table(condition: str, part: pd.DataFrame) -> Table:
     part = part.loc[order]
     several = len(part) > part["scheme"].nunique()
     late = bool((part["late_rate"] + part["dropped_rate"]).max() > 0)
-    similarity = "ms_ssim" in part.columns
+    further = [name.removesuffix("_received") for name in part.columns if name.endswith("_received")]
     head = ["scheme", "operating point", "bit/pixel", "mean PSNR, dB", "where shown, dB", "failure ratio"]
-    head += ["packets lost", *(["late or dropped"] if late else []), *(["MS-SSIM"] if similarity else [])]
+    head += ["packets lost", *(["late or dropped"] if late else []), *(_NAMES.get(name, name) for name in further)]
     head += ["variance over trials, dB²"]
     rows = []
     above = None
@@ -132,11 +132,21 @@ def _table(condition: str, part: pd.DataFrame) -> Table:
         cells += [_interval(row, "psnr_db", "psnr", 2), _number(row["psnr_received_db"], 2)]
         cells += [_interval(row, "failure_ratio", "failure", 4), _percent(row["loss_rate"])]
         cells += [_percent(row["late_rate"] + row["dropped_rate"])] if late else []
-        cells += [_interval(row, "ms_ssim", "ms_ssim", 4)] if similarity else []
+        cells += [_further(row, name) for name in further]
         cells += [_number(row["psnr_variance_over_trials"], 3)]
         rows.append((tuple(cells), above is not None and row["scheme"] != above and several))
         above = row["scheme"]
     return Table(condition, tuple(head), rows, (0, 1))
+
+
+_NAMES = {"ms_ssim": "MS-SSIM"}
+
+
+def _further(row: pd.Series[Any], metric: str) -> str:
+    """A further metric: its mean, or where it does not say what a failed picture counts as, its mean where shown."""
+    if metric in row.index:
+        return _interval(row, metric, metric, 4)
+    return f"{_number(float(row[f'{metric}_received']), 4)} where shown"
 
 
 def _interval(row: pd.Series[Any], value: str, stem: str, digits: int) -> str:

@@ -11,41 +11,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from netsim.decoding.workshop import CodedPicture, Workshop
+from netsim.metrics.further import LOG_COLUMNS, further_metrics
 from netsim.runs.collapse import Arrays
 from netsim.runs.files import write_atomically
 from netsim.runs.job import coded_picture
 from netsim.runs.transport import PartKey, read_part
 from netsim.scenario.plan import Plan, PlanRow
 
-__all__ = ["SCHEMA", "case_qualities", "needed_masks", "write_log"]
+__all__ = ["case_qualities", "log_schema", "needed_masks", "write_log"]
 
 _INTEGERS = ("sent", "delivered", "lost", "late", "dropped", "recovered", "usable")
 
-SCHEMA = pa.schema(
-    [
-        pa.field("run_id", pa.string()),
-        pa.field("row", pa.int32()),
-        pa.field("engine", pa.string()),
-        pa.field("trial", pa.int32()),
-        pa.field("slot", pa.int32()),
-        pa.field("packet", pa.int32()),
-        pa.field("start_s", pa.float64()),
-        pa.field("time_s", pa.float64()),
-        *[
-            pa.field(name, pa.string())
-            for name in ("image", "codec", "settings", "operating_point", "mode", "protection", "scheme", "channel")
-        ],
-        pa.field("link", pa.string()),
-        pa.field("seed", pa.int64()),
-        *[pa.field(f"packets_{name}", pa.int32()) for name in _INTEGERS],
-        pa.field("bytes", pa.int64()),
-        pa.field("bpp", pa.float64()),
-        pa.field("status", pa.string()),
-        pa.field("psnr_db", pa.float64()),
-        pa.field("ms_ssim", pa.float64()),
-        pa.field("weight", pa.float64()),
-    ]
-)
+_WHOLE = pa.int32()
+_TYPES = {
+    **dict.fromkeys(("row", "trial", "slot", "packet"), _WHOLE),
+    **{f"packets_{name}": _WHOLE for name in _INTEGERS},
+    **dict.fromkeys(("seed", "bytes"), pa.int64()),
+    **dict.fromkeys(("start_s", "time_s", "bpp", "psnr_db", "weight"), pa.float64()),
+}  # strings are the rest
+
+
+def log_schema(metrics: Iterable[str]) -> pa.Schema:
+    """Columns of a log: those of every log, and one for each metric of the plan."""
+    names = [name for name in LOG_COLUMNS if name != "weight"] + [*further_metrics(metrics), "weight"]
+    further = dict.fromkeys(further_metrics(metrics), pa.float64())
+    return pa.schema([pa.field(name, (_TYPES | further).get(name, pa.string())) for name in names])
 
 
 def needed_masks(plan: Plan, key: PartKey, arrays: Arrays) -> dict[CodedPicture, set[str]]:
@@ -69,7 +59,7 @@ def write_log(
     """Join receptions with qualities and write the log, in plan order."""
 
     def write(file: Any) -> None:
-        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(file, log_schema(plan.metrics), compression="zstd") as writer:
             for key, part in parts:
                 writer.write_table(_table(plan, plan.rows[key.row], key, read_part(part), shop))
                 step()
@@ -107,10 +97,11 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Worksho
         "weight": arrays["weight"],
     }
     columns |= {f"packets_{name}": arrays[name] for name in _INTEGERS}
-    for metric in ("psnr_db", "ms_ssim"):
-        values = qualities[metric][case] if metric in qualities else np.full(total, np.nan)
+    for metric in plan.metrics:
+        values = qualities[metric][case]
         columns[metric] = pa.array(values, pa.float64(), mask=np.isnan(values))
-    return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+    schema = log_schema(plan.metrics)
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
 def _pixels(plan: Plan, image: int) -> int:

@@ -69,9 +69,9 @@ def write_summary(folder: RunFolder, failure_db: float) -> None:
     """Write summary.csv and distribution.csv from the log, one group of the log in memory at a time."""
     from netsim.metrics.distribution import distributions
     from netsim.metrics.summary import summarise_groups
-    from netsim.runs.slots import has_ms_ssim, slot_groups
+    from netsim.runs.slots import logged_metrics, slot_groups
 
-    summary = summarise_groups(slot_groups(folder.log), failure_db, has_ms_ssim(folder.log))
+    summary = summarise_groups(slot_groups(folder.log), failure_db, logged_metrics(folder.log))
     write_atomically(folder.summary, lambda file: file.write(summary.to_csv(index=False).encode()))
     spread = distributions((group for _, group in slot_groups(folder.log)), failure_db)
     write_atomically(folder.distribution, lambda file: file.write(spread.to_csv(index=False).encode()))

@@ -10,23 +10,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from netsim.metrics.further import further_metrics
 from netsim.metrics.summary import GROUP, NEEDED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["has_ms_ssim", "slot_groups"]
+__all__ = ["logged_metrics", "slot_groups"]
 
 Key = tuple[str, ...]
 
 
-def has_ms_ssim(path: Path) -> bool:
-    """Whether any slot of the log at ``path`` has MS-SSIM."""
-    log = pq.ParquetFile(path)
-    return any(
-        pc.any(pc.and_(pc.is_null(part["packet"]), pc.is_valid(part["ms_ssim"]))).as_py()
-        for part in log.iter_batches(columns=["packet", "ms_ssim"])
-    )
+def logged_metrics(path: Path) -> list[str]:
+    """The metrics beside PSNR that the log at ``path`` has."""
+    return further_metrics(pq.read_schema(path).names)
 
 
 def slot_groups(path: Path) -> Iterator[tuple[Key, pd.DataFrame]]:
@@ -59,8 +56,9 @@ def _places(log: pq.ParquetFile) -> dict[Key, list[int]]:
 
 
 def _slots(log: pq.ParquetFile, place: int) -> pa.Table:
-    known = set(log.schema_arrow.names)
-    table = log.read_row_group(place, columns=[name for name in (*NEEDED, "ms_ssim") if name in known])
+    names = log.schema_arrow.names
+    wanted = {*NEEDED, *further_metrics(names)}
+    table = log.read_row_group(place, columns=[name for name in names if name in wanted])
     return table.filter(pc.is_null(table["packet"]))
 
 

@@ -19,6 +19,7 @@ from netsim.control.spec import controller_from_spec
 from netsim.errors import InputError, did_you_mean, shortened
 from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
+from netsim.metrics.further import check_metric_name
 from netsim.paths import check_text, user_path
 from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
@@ -57,6 +58,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     _refuse_namesakes(document, [(("metrics", i), metric) for i, metric in enumerate(model.metrics)], "metric", "")
     for i, metric in enumerate(model.metrics):
         with _standing_at(document, ("metrics", i)):
+            check_metric_name(metric)
             load_plugin("netsim.metrics", metric)
     with _standing_at(document, ("precision",)):
         precision_db = _precision_db(model.precision)
@@ -85,7 +87,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         slots=slots,
         seed=model.seed,
         log=model.log,
-        metrics=tuple(model.metrics),
+        metrics=tuple(dict.fromkeys(("psnr_db", *model.metrics))),
         coverage=model.coverage,
         precision_db=precision_db,
         failure_db=model.failure_db,

@@ -11,7 +11,7 @@ import pytest
 import netsim
 from netsim.errors import InputError
 from netsim.metrics.summary import summarise
-from netsim.runs.slots import has_ms_ssim, slot_groups
+from netsim.runs.slots import logged_metrics, slot_groups
 
 
 @pytest.mark.parametrize("overrides", [[], ["engine=array", "log=packets"]])
@@ -37,8 +37,8 @@ def test_groups_that_share_a_row_group_are_told_apart(scenario: Path) -> None:
     for (scheme, _, point, *_), part in parts.items():
         assert set(part["scheme"]) == {scheme}
         assert set(part["operating_point"]) == {point}
-    assert has_ms_ssim(path)
-    assert not has_ms_ssim(run.path / "log.parquet")
+    assert logged_metrics(path) == ["ms_ssim"]
+    assert logged_metrics(run.path / "log.parquet") == []
 
 
 def test_a_log_without_slots_is_refused(scenario: Path) -> None:

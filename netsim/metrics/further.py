@@ -1,0 +1,99 @@
+"""Metrics beside PSNR: a plug-in of group ``netsim.metrics``, what it returns, and how its values count in means.
+
+A metric is a function ``(reference uint8 [H, W, 3], images uint8 [m, H, W, 3]) -> float [m]``. Attributes of the
+function, all optional, say how its values count::
+
+    failed            what a failed image counts as; without it failed slots are left out of the metric's means
+    lowest, highest   the range of its values; they bound what the exact engine did not decode
+    higher_is_better  True or False
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.errors import InputError
+from netsim.plugins import load_plugin
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LOG_COLUMNS", "Scale", "check_metric_name", "further_metrics", "measured", "scale_of", "was_measured"]
+
+_GROUP = "netsim.metrics"
+
+LOG_COLUMNS = (
+    *("run_id", "row", "engine", "trial", "slot", "packet", "start_s", "time_s"),
+    *("image", "codec", "settings", "operating_point", "mode", "protection", "scheme", "channel", "link", "seed"),
+    *("packets_sent", "packets_delivered", "packets_lost", "packets_late", "packets_dropped"),
+    *("packets_recovered", "packets_usable", "bytes", "bpp", "status", "psnr_db", "weight"),
+)
+"""Columns that every log has. All others are metrics."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a metric's values count: see the module."""
+
+    failed: float | None = None
+    lowest: float = -math.inf
+    highest: float = math.inf
+    higher_is_better: bool | None = None
+
+
+_KNOWN = {"ms_ssim": Scale(failed=0.0, lowest=0.0, highest=1.0, higher_is_better=True)}  # without importing torch
+
+
+def scale_of(metric: str) -> Scale:
+    """The scale of a metric; that of an unknown one where the plug-in is not installed here."""
+    if metric in _KNOWN:
+        return _KNOWN[metric]
+    try:
+        function = load_plugin(_GROUP, metric)
+    except (InputError, ImportError):
+        return Scale()
+    given = {field.name: getattr(function, field.name) for field in fields(Scale) if hasattr(function, field.name)}
+    return Scale(**given)
+
+
+def further_metrics(columns: Iterable[str]) -> list[str]:
+    """The metrics among a log's columns, PSNR left out.
+
+    >>> further_metrics(["slot", "psnr_db", "sharpness", "weight"])
+    ['sharpness']
+    """
+    return [name for name in columns if name not in LOG_COLUMNS]
+
+
+def was_measured(log: pd.DataFrame, metric: str) -> bool:
+    """Whether a log has values of a metric: older logs have a column of MS-SSIM also where nobody asked for it."""
+    return bool(log[metric].notna().any()) or not log["status"].isin(["full", "partial"]).any()
+
+
+def check_metric_name(metric: str) -> None:
+    """Raise InputError for a metric whose column would be another column of the log."""
+    if metric in LOG_COLUMNS and metric != "psnr_db":
+        raise InputError(f"metric `{metric}` has the name of a column of every log", hint="register it by another name")
+
+
+def measured(metric: str, reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A metric's values, one for each image, float64 [m]. Raises InputError if the plug-in returns anything else."""
+    returned: Any = load_plugin(_GROUP, metric)(reference, images)
+    try:
+        values = np.asarray(returned, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"metric `{metric}` returns {type(returned).__name__}", hint=_RETURNS) from None
+    if values.shape != (len(images),):
+        raise InputError(f"metric `{metric}` returns shape {values.shape} for {len(images)} images", hint=_RETURNS)
+    if np.isnan(values).any():
+        raise InputError(f"metric `{metric}` returns nan", hint=_RETURNS)
+    return values
+
+
+_RETURNS = "a metric returns one number for each image: float [m]"
