@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from errno import EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +39,7 @@ OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Fo
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. --set trials=10.")
 ]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one a core].")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, max=1024, help="Processes [one a core].")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Override the scenario's seed.")]
 EngineOption = Annotated[
     str | None, typer.Option("--engine", help="auto, event, array, exact or stratified [the scenario's].")
@@ -154,8 +157,12 @@ def _run(scenario: Path, out: Path | None, overrides: list[str], workers: int | 
         reporter.say("wrote", str(path))
 
 
+_ENVIRONMENT = (EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS)
+
+
 def main() -> None:
     """Entry point. Bad input: the error on standard error, exit code 2."""
+    _detach_from_shell()
     try:
         app()
     except InputError as error:
@@ -163,6 +170,21 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT:
+            raise
+        what = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"{what}{error.strerror}\n")
+        sys.exit(2)
+
+
+def _detach_from_shell() -> None:
+    """Drops settings of the user's shell that are meant for other programs, for this process and its children."""
+    for name in ("MPLBACKEND", "NUMBA_DISABLE_JIT"):  # files are drawn without a backend; no loop runs uncompiled
+        os.environ.pop(name, None)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an encoding may lack characters, and a name may be no text
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

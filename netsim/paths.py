@@ -6,7 +6,7 @@ from pathlib import Path
 
 from netsim.errors import InputError
 
-__all__ = ["check_text", "user_path"]
+__all__ = ["check_text", "output_path", "user_path"]
 
 
 def user_path(text: str, base: Path = Path()) -> Path:
@@ -30,6 +30,19 @@ def user_path(text: str, base: Path = Path()) -> Path:
         raise InputError(f"{text!r} is not a path in this system's encoding", hint="rename the file") from None
     except OSError as error:
         raise InputError(f"can't open {_short(text)}: {error.strerror}") from None
+    return path
+
+
+def output_path(text: str) -> Path:
+    """The path that ``text`` names, for a folder or file that is written.
+
+    Raises InputError as ``user_path`` does, and for bytes that are not UTF-8, which Parquet's writer does not open.
+    """
+    path = user_path(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{text!r} is named in bytes that are not UTF-8", hint="write to another folder") from None
     return path
 
 

@@ -14,6 +14,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from netsim.compiling import compiled
+
 __all__ = ["uniforms"]
 
 _M0, _M1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
@@ -52,7 +54,7 @@ def _block(block: Any, slot: Any, trial: Any, k0: Any, k1: Any) -> Any:
     return c0, c1, c2, c3
 
 
-@numba.njit(cache=True)
+@compiled
 def _fill(out: Any, key0: Any, key1: Any, slot: Any, first: Any) -> None:
     trials, count = out.shape
     high = np.uint64(11)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from netsim.compiling import compiled
 
 __all__ = ["run_chain", "run_chain_varying"]
 
 
-def _compile(function: Any) -> Any:
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder to keep the machine code in: compile it in each process
-        return numba.njit(nogil=True)(function)
-
-
-@_compile
+@compiled
 def _two_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any) -> None:
     """Without branches: what each state would do is worked out, in bit s for state s, and one is picked.
 
@@ -38,7 +32,7 @@ def _two_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any)
         states[t] = state
 
 
-@_compile
+@compiled
 def _three_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any) -> None:
     """The same with two bits for each state, and the state doubled so that it is the shift."""
     trials, packets = received.shape
@@ -58,7 +52,7 @@ def _three_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: An
         states[t] = shift >> 1
 
 
-@_compile
+@compiled
 def run_chain(
     uniforms: NDArray[np.float64],  # [t, n, 2]
     states: NDArray[np.int64],  # [t], changed to the states after the last packet
@@ -87,7 +81,7 @@ def run_chain(
         states[t] = state
 
 
-@_compile
+@compiled
 def run_chain_varying(
     uniforms: NDArray[np.float64],  # [t, n, 2]
     states: NDArray[np.int64],  # [t], changed

@@ -71,21 +71,15 @@ def _parsed(text: str) -> Any:
     """A name, or a YAML mapping as in a scenario."""
     if not text.lstrip().startswith("{"):
         return text
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from netsim.scenario.document import read_value
 
-    from netsim.errors import InputError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        raise InputError(f"`{text}` is no mapping", hint="write it as {loss_rate: 0.1, mean_burst: 4}") from None
+    return read_value(text, lambda line, column: f"`{text}`")
 
 
 def _print_json(facts: Any) -> None:
     import json
 
-    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(facts, indent=2, allow_nan=False))
 
 
 def _console() -> Console:

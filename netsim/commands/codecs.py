@@ -23,7 +23,7 @@ def codecs_command(as_json: AsJson = False) -> None:
     """List the installed codecs: operating points, settings and their defaults."""
     codecs = [_describe(name) for name in _names()]
     if as_json:
-        typer.echo(json.dumps(codecs, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(codecs, indent=2))
         return
     from rich import box
     from rich.table import Table
@@ -57,7 +57,7 @@ def check_codec_command(
     failed = sum(not result.passed for result in results)
     if as_json:
         checks = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results]
-        typer.echo(json.dumps({"codec": name, "passed": not failed, "checks": checks}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"codec": name, "passed": not failed, "checks": checks}, indent=2))
     else:
         from rich import box
         from rich.table import Table
@@ -99,18 +99,13 @@ def _describe(name: str) -> dict[str, Any]:
 
 def _pair(text: str) -> tuple[str, Any]:
     """KEY=VALUE, the value read as in a scenario."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     from netsim.errors import InputError
+    from netsim.scenario.document import read_value
 
     key, equals, value = text.partition("=")
     if not (equals and key.strip()):
         raise InputError(f"`{text}` is no KEY=VALUE", hint="write it as packets=20")
-    try:
-        return key.strip(), YAML(typ="safe", pure=True).load(value)
-    except YAMLError:
-        raise InputError(f"`{value}` can't be read", hint=f"the value of {key} is written as in a scenario") from None
+    return key.strip(), read_value(value, lambda line, column: f"`{text}`")
 
 
 def _point(codec: Codec, text: str) -> OperatingPoint:
@@ -121,7 +116,7 @@ def _point(codec: Codec, text: str) -> OperatingPoint:
     if key not in codec.operating_point_keys:
         hint = did_you_mean(key, codec.operating_point_keys)
         raise InputError(f"codec {codec.name} has no operating point `{key}`", hint=hint)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
         raise InputError(f"operating point {key} = {value!r} is no number", hint=f"write it as --at {key}=1")
     return OperatingPoint(key, value)
 

@@ -35,18 +35,18 @@ def compare(
 
     from netsim.figures.style import csv_bytes
     from netsim.insight.paired import compare_schemes
-    from netsim.runs.files import write_atomically
+    from netsim.runs.files import make_folder, write_atomically
     from netsim.runs.results import load_run
 
     found = load_run(run)
     failure_db = float(found.manifest.get("failure_db", 13.0))
     numbers = compare_schemes(found.log, a, b, failure_db, points or ()).assign(failure_db=failure_db)
     if csv is not None:
-        csv.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(csv.parent)
         write_atomically(csv, lambda file: file.write(csv_bytes(numbers)))
     if as_json:
         rows = [{key: _plain(value) for key, value in row.items()} for row in numbers.to_dict("records")]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(rows, indent=2))
         return
     _print(numbers, failure_db)
     if csv is not None:

@@ -69,12 +69,9 @@ def fetch_kodak(
     can't be fetched or is another file.
     """
     from netsim.images import kodak_checksums
-    from netsim.runs.files import write_atomically
+    from netsim.runs.files import make_folder, write_atomically
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"can't make the folder `{folder}`: {error.strerror}", where="--to") from None
+    make_folder(folder)
     fetched = 0
     for name, expected in kodak_checksums().items():
         path = folder / name

@@ -23,6 +23,7 @@ def draw(comparison: pd.DataFrame) -> Figure:
     comparison: rows of ``netsim.recipes.compare`` with condition, scheme (the variant), quantity, ours, published.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     panels = figure.subplots(1, len(_LABELS))
@@ -40,7 +41,10 @@ def draw(comparison: pd.DataFrame) -> Figure:
             places = [j + 0.22 * (i - (len(variants) - 1) / 2) for j in range(len(names))]
             look = styles[variant]
             axes.plot(places, one.reindex(names), look.marker, color=look.colour, label=variant, linestyle="none")
-        axes.set_yscale("log" if quantity == "loss_rate" else "linear")
+        if quantity == "loss_rate":
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xticks(range(len(names)), names)
         axes.set_ylabel(label)
     legend(figure, panels[0], "No mark: the printed numbers are no chain.")

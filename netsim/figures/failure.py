@@ -125,6 +125,8 @@ class _Scale(NamedTuple):
         axes.yaxis.set_major_formatter(FixedFormatter(labels))
         axes.yaxis.set_minor_locator(FixedLocator(minor) if lowest > -5 else NullLocator())
         axes.set_ylim(self.foot ** (1 + 1.35 * _STRIP), self.foot**-0.03)
+        for tick in axes.get_yticklabels():
+            tick.set_parse_math(True)
         axes.axhline(self.edge, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
 
 

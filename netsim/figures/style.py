@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netsim.runs.files import write_atomically
+from netsim.runs.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,7 @@ _RC: dict[str, Any] = {
     "lines.markersize": 5,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # a user's `$` is a dollar sign
     "svg.hashsalt": "netsim",
     "svg.fonttype": "path",
     "path.simplify": False,
@@ -145,7 +146,7 @@ def csv_bytes(numbers: pd.DataFrame) -> bytes:
 
 def save(figure: Figure, numbers: pd.DataFrame, out_dir: Path, name: str) -> list[Path]:
     """Write NAME.png, NAME.svg and NAME.csv, each whole or not at all; returns their paths."""
-    out_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(out_dir)
     contents = {
         "png": figure_bytes(figure, "png"),
         "svg": figure_bytes(figure, "svg"),

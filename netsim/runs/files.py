@@ -8,11 +8,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["write_atomically"]
+from netsim.errors import InputError
+
+__all__ = ["make_folder", "write_atomically"]
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its parents. Raises InputError where that is impossible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"can't make the folder `{path}`: {error.strerror}", hint="write to another folder") from None
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Call ``write`` on a scratch file beside ``path``, then put it in place in one step."""
+    """Call ``write`` on a scratch file beside ``path``, then put it in place in one step.
+
+    Raises InputError where the file can't be written.
+    """
+    try:
+        _write_atomically(path, write)
+    except OSError as error:
+        hint = "write to another folder, or free some space"
+        raise InputError(f"can't write `{path}`: {error.strerror or error}", hint=hint) from error
+
+
+def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from netsim.errors import InputError
+from netsim.paths import output_path
 from netsim.runs.files import write_atomically
 
 __all__ = ["RunFolder", "fresh_folder", "read_manifest", "run_folder"]
@@ -58,7 +59,7 @@ def run_folder(out: Path | None, name: str, run_id: str) -> Iterator[RunFolder]:
     An unfinished run of the same scenario (equal run id), which nobody works on, is resumed instead.
     """
     stem = re.sub(r"[^\w.-]+", "_", name).strip("_") or "run"
-    base = out if out is not None else Path("runs") / stem
+    base = output_path(str(out)) if out is not None else Path("runs") / stem
     for path in _candidates(base, numbered_from=1 if out is None else 2, itself=out is not None):
         lock = _claim(path, run_id)
         if lock is not None:

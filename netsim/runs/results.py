@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import InputError
+from netsim.paths import output_path
 from netsim.runs.files import write_atomically
 from netsim.runs.folder import RunFolder, read_manifest
 
@@ -53,7 +54,7 @@ class Run:
 
 def load_run(path: str | Path) -> Run:
     """A finished run by its folder. Raises InputError if there is none."""
-    folder = Path(path)
+    folder = output_path(str(path))
     if not folder.is_dir():
         raise InputError(f"no run folder `{folder}`", hint="`netsim run SCENARIO` makes one under runs/")
     manifest = read_manifest(folder)

@@ -13,9 +13,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from netsim.errors import InputError, shortened
-from netsim.scenario.yaml_text import BYTES_LIMIT, DEPTH_LIMIT, load_yaml
+from netsim.scenario.yaml_text import BYTES_LIMIT, DEPTH_LIMIT, Place, load_yaml
 
-__all__ = ["Document", "KeyPath", "key_path_text"]
+__all__ = ["Document", "KeyPath", "key_path_text", "read_value"]
 
 KeyPath = tuple[str | int, ...]
 
@@ -43,6 +43,14 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
+
+
+def read_value(text: str, place: Place) -> Any:
+    """A YAML value in plain Python types. place: makes the place of an error from line and column.
+
+    Raises InputError for what ``load_yaml`` refuses.
+    """
+    return _plain(load_yaml(text, place))
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ class Document:
             parts = tuple(key.strip().split("."))
             if len(parts) > DEPTH_LIMIT:
                 raise InputError(f"a key of {len(parts)} parts", where=origin, hint=f"at most {DEPTH_LIMIT}")
-            parsed = _plain(load_yaml(value, lambda line, column, origin=origin: origin))  # type: ignore[misc]
+            parsed = read_value(value, lambda line, column, origin=origin: origin)  # type: ignore[misc]
             origins.append((_assign(data, parts, parsed, origin), origin))
         return Document(self.name, data, self.tree, tuple(origins))
 

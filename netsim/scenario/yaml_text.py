@@ -20,7 +20,7 @@ from ruamel.yaml.events import (
 
 from netsim.errors import InputError
 
-__all__ = ["BYTES_LIMIT", "DEPTH_LIMIT", "VALUES_LIMIT", "load_yaml"]
+__all__ = ["BYTES_LIMIT", "DEPTH_LIMIT", "VALUES_LIMIT", "Place", "load_yaml"]
 
 BYTES_LIMIT = 1_000_000
 VALUES_LIMIT = 20_000

@@ -6,6 +6,7 @@ is wrong under threads where a CTU spans the image's width, and an option behind
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -43,9 +44,14 @@ def ffmpeg_path() -> str:
     import imageio_ffmpeg
 
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
+        path = str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise InputError(f"no ffmpeg: {error}", hint="pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE") from None
+    found = shutil.which(path)
+    if found is None:
+        hint = "IMAGEIO_FFMPEG_EXE is the path of an executable file; without it the packaged ffmpeg is used"
+        raise InputError(f"no ffmpeg: `{path}` is not an executable file", hint=hint)
+    return found
 
 
 def ffmpeg_identity() -> Mapping[str, str]:
