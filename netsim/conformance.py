@@ -298,7 +298,7 @@ def odd_size(case: Case) -> str:
 
 
 def damaged_payload(case: Case) -> str:
-    """A damaged payload gives a picture or an InputError, never anything else."""
+    """Of a damaged payload, ``usable`` gives a mask and ``decode`` a picture, or either an InputError."""
     rng = np.random.default_rng(case.seed + 3)
     refused = 0
     everything = case.masks[:1]
@@ -311,8 +311,13 @@ def damaged_payload(case: Case) -> str:
         for damaged in (bytes(flipped), payload[: len(payload) // 2], rng.bytes(len(payload))):
             packets = list(case.stream.packets)
             packets[victim] = replace(packets[victim], payload=damaged)
+            stream = replace(case.stream, packets=tuple(packets))
             try:
-                picture = case.codec.decode(replace(case.stream, packets=tuple(packets)), everything)
+                usable = case.codec.usable(stream, case.masks)
+                if not usable[0].any():
+                    refused += 1
+                    continue
+                picture = case.codec.decode(stream, everything)
             except InputError:
                 refused += 1
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from functools import cache
 
@@ -12,7 +13,7 @@ from netcodecs.classical.bitstream import crop, cut, framed, pad, unframed
 from netcodecs.classical.ffmpeg import decode_planes, ffmpeg_path, hash_of_planes
 from skimage import data
 
-from netsim.codec import Codec, Image, OperatingPoint, Stream, create_codec
+from netsim.codec import Codec, Image, OperatingPoint, Packet, Stream, create_codec
 from netsim.conformance import check_codec
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
@@ -207,6 +208,24 @@ def test_a_damaged_payload_is_refused_where_the_image_was_checked() -> None:
     packets[6] = replace(packets[6], payload=bytes(payload))
     with pytest.raises(InputError, match=r"hevc|ffmpeg"):
         codec.decode(replace(stream, packets=tuple(packets)), np.ones((1, 10), bool))
+
+
+def test_a_tiny_jpeg_that_claims_many_pixels_is_refused_before_decoding() -> None:
+    codec, stream = coded("jpeg", "quality", 50)
+    data = bytearray(b"".join(packet.payload for packet in stream.packets))
+    struct.pack_into(">HH", data, data.index(b"\xff\xc2") + 5, 13_000, 13_000)
+    packets = tuple(map(Packet, cut(bytes(data), 10)))
+    with pytest.raises(InputError, match="it claims 13000x13000 pixels"):
+        codec.decode(Stream(packets, (1, 1), stream.operating_point), np.ones((1, 10), bool))
+
+
+@pytest.mark.parametrize("name", ["vvc", "hevc"])
+@pytest.mark.parametrize("size", [(0, 9), (9, 0), (65_535, 65_535)])
+def test_a_frame_that_claims_no_size_of_an_image_is_refused(name: str, size: tuple[int, int]) -> None:
+    codec, stream = coded(name, "qp", 25)
+    data = struct.pack(">HH", *size) + b"".join(packet.payload for packet in stream.packets)[4:]
+    with pytest.raises(InputError, match=f"it claims {size[0]}x{size[1]} pixels"):
+        codec.decode(Stream((Packet(data),), (1, 1), stream.operating_point), np.ones((1, 1), bool))
 
 
 def test_pieces_are_near_equal_and_whole() -> None:

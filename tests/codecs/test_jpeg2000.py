@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise, product
 
@@ -178,6 +180,46 @@ def test_usable_of_shared_layers_is_whole_layers() -> None:
     usable = usable_layers(received)
     assert usable[0].all()
     assert np.flatnonzero(usable[1]).tolist() == list(range(7))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff", b"\x80" * 9, bytes(40), b"\x00\x00", b"\x05\x01\x02ab"])
+def test_resilient_takes_a_packet_that_cannot_be_read_for_lost(damage: bytes) -> None:
+    codec, stream = coded("resilient")
+    masks = all_masks(len(stream))[::13]
+    for place in (1, 5, 10):
+        packets = list(stream.packets)
+        packets[place] = replace(packets[place], payload=damage)
+        damaged, without = replace(stream, packets=tuple(packets)), masks & (np.arange(11) != place)
+        usable = codec.usable(damaged, masks)
+        assert not usable[:, place].any()
+        assert (usable <= codec.usable(stream, without)).all()
+        shown = codec.decode(damaged, masks[:3])
+        assert np.array_equal(shown, codec.decode(stream, without[:3]))
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS)
+@pytest.mark.parametrize("head", [b"", b"\x01", b"\xff" * 300, bytes(200)])
+def test_nothing_is_usable_without_a_sound_protected_packet(receiver: str, head: bytes) -> None:
+    codec, stream = coded(receiver)
+    damaged = replace(stream, packets=(replace(stream.packets[0], payload=head), *stream.packets[1:]))
+    assert not codec.usable(damaged, np.ones((2, 11), bool)).any()
+    with pytest.raises(InputError, match="jpeg2000: damaged payload"):
+        codec.decode(damaged, np.ones((1, 11), bool))
+    for packets in ((), stream.packets[:1]):
+        few = replace(stream, packets=packets)
+        assert codec.usable(few, np.ones((1, len(few)), bool)).tolist() == [[True] * len(few)]
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS)
+def test_a_claim_of_too_many_pixels_is_refused_before_decoding(receiver: str) -> None:
+    codec, stream = coded(receiver)
+    head = stream.packets[0].payload
+    at = head.index(b"\xff\x51") + 6
+    larger = head[:at] + struct.pack(">II", 60_000, 60_000) + head[at + 8 : at + 16]
+    larger += struct.pack(">II", 60_000, 60_000) + head[at + 24 :]
+    damaged = replace(stream, packets=(replace(stream.packets[0], payload=larger), *stream.packets[1:]))
+    with pytest.raises(InputError, match="it claims 60000x60000 pixels"):
+        codec.decode(damaged, np.ones((1, 11), bool))
 
 
 @settings(derandomize=True)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from netcodecs.classical.picture_hash import PlaneHashes
 from netcodecs.classical.rate import nearest_setting
-from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
+from netsim.codec import MAX_PIXELS, Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
 
 __all__ = [
@@ -97,10 +97,13 @@ def framed(bitstream: bytes, image: Image) -> bytes:
 
 
 def unframed(data: bytes) -> tuple[bytes, int, int]:
-    """(bitstream, width, height). Raises InputError if there is no frame."""
+    """(bitstream, width, height). Raises InputError if there is no frame, or it holds no size of an image."""
     if len(data) < 4:
         raise InputError(f"damaged payload: {len(data)} bytes")
     width, height = struct.unpack_from(">HH", data)
+    if not 0 < width * height <= MAX_PIXELS:
+        hint = f"an image has 1 to {MAX_PIXELS:,} pixels"
+        raise InputError(f"damaged payload: it claims {width}x{height} pixels", hint=hint)
     return data[4:], width, height
 
 

@@ -12,6 +12,7 @@ Packet 0 (protected): main header and base layer. Every other packet says which 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,6 +26,7 @@ from netcodecs.classical.codestream import (
     join_codestream,
     pack_numbers,
     read_geometry,
+    read_protected,
     unpack_numbers,
 )
 
@@ -106,9 +108,12 @@ def cut_chains(header: bytes, j2k_packets: Sequence[bytes], packets: int) -> lis
     return payloads
 
 
-def _read_run(payload: bytes) -> tuple[Run, list[bytes]]:
+_Content = tuple[Run, list[bytes]]
+
+
+def _read_run(payload: bytes) -> _Content:
     (first, count), at = unpack_numbers(payload, 2)
-    if count > len(payload):
+    if not 0 < count <= len(payload):
         raise CodestreamError(f"{count} J2K packets in {len(payload)} bytes")
     sizes, at = unpack_numbers(payload, count, at)
     if at + sum(sizes) != len(payload):
@@ -120,63 +125,77 @@ def _read_run(payload: bytes) -> tuple[Run, list[bytes]]:
     return Run(first, count), pieces
 
 
-def join_chains(payloads: Sequence[bytes | None]) -> bytes:
-    """The codestream of what arrived (None = lost; packet 0 is there).
+def _read_all(payloads: Sequence[bytes | None], geometry: Geometry) -> list[_Content | None]:
+    """What each droppable packet holds. None: it is lost, or damaged: unreadable, or not behind those before it."""
+    found: list[_Content | None] = []
+    end, total = 0, (geometry.layers - 1) * geometry.per_layer
+    for payload in payloads:
+        content = None
+        if payload is not None:
+            with suppress(CodestreamError):
+                content = _read_run(payload)
+        if content is not None and end <= content[0].first and content[0].end <= total:
+            end = content[0].end
+            found.append(content)
+        else:
+            found.append(None)
+    return found
 
-    Each chain goes on to its first lost J2K packet; from there on it is empty. Raises CodestreamError if a
-    payload is damaged.
+
+def join_chains(payloads: Sequence[bytes | None]) -> bytes:
+    """The codestream of what arrived (None = lost; packet 0 is there). A damaged packet counts as lost.
+
+    Each chain goes on to its first lost J2K packet; from there on it is empty. Raises CodestreamError if packet 0 is
+    damaged.
     """
     first = payloads[0]
     if first is None:
         raise CodestreamError("packet 0 is lost")
-    (size,), at = unpack_numbers(first, 1)
-    header = first[at : at + size]
-    geometry = read_geometry(header)
+    header, geometry, base = read_protected(first)
     order = _chain_order(geometry)
     arrived: list[bytes | None] = [None] * (geometry.layers * geometry.per_layer)
-    for payload in payloads[1:]:
-        if payload is not None:
-            run, pieces = _read_run(payload)
-            if run.first + run.count > len(order):
-                raise CodestreamError(f"J2K packet {run.first + run.count - 1} of {len(order)}")
-            for place, piece in zip(order[run.first : run.first + run.count], pieces, strict=True):
+    for content in _read_all(payloads[1:], geometry):
+        if content is not None:
+            run, pieces = content
+            for place, piece in zip(order[run.first : run.end], pieces, strict=True):
                 arrived[place] = piece
     unbroken = np.array([piece is not None for piece in arrived]).reshape(geometry.layers, geometry.per_layer)
     unbroken[0] = True
     keep = np.logical_and.accumulate(unbroken, axis=0).ravel()[geometry.per_layer :]
     above_base = zip(arrived[geometry.per_layer :], keep, strict=True)
     enhancement = (piece if kept and piece is not None else EMPTY_PACKET for piece, kept in above_base)
-    return join_codestream(header, first[at + size :] + b"".join(enhancement))
+    return join_codestream(header, base + b"".join(enhancement))
 
 
 def usable_chains(payloads: Sequence[bytes], received: BoolArray) -> BoolArray:
     """Packets of which something can be used. payloads: as sent; received: bool [..., n]; returns bool [..., n].
 
     A packet in which a chain starts is of use by itself; one that only goes on with a chain needs the packets
-    since that chain's start. A chain that holds nothing any more counts for neither. All need packet 0.
+    since that chain's start. A chain that holds nothing any more counts for neither. A damaged packet counts as lost.
+    All need packet 0. Raises CodestreamError if that is damaged.
     """
-    (size,), at = unpack_numbers(payloads[0], 1)
-    geometry = read_geometry(payloads[0][at : at + size])
-    layers = geometry.layers - 1
-    content = _read_all(payloads[1:])
-    filled = np.array([_holds(piece) for _, pieces in content for piece in pieces]).reshape(-1, layers)
-    holds = np.logical_or.accumulate(filled[:, ::-1], axis=1)[:, ::-1]  # [chain, layer]: anything from here on?
-    runs = [run for run, _ in content]
+    geometry = read_protected(payloads[0])[1]
+    layers, contents = geometry.layers - 1, _read_all(payloads[1:], geometry)
+    there, filled = np.zeros((2, layers * geometry.per_layer), dtype=bool)
+    for content in contents:
+        if content is not None:
+            run, pieces = content
+            there[run.first : run.end] = True
+            filled[run.first : run.end] = [_holds(piece) for piece in pieces]
+    backwards = filled.reshape(geometry.per_layer, layers)[:, ::-1]
+    holds = np.logical_or.accumulate(backwards, axis=1)[:, ::-1]  # [chain, layer]: anything from here on?
     usable = received & received[..., :1]
-    for k, run in enumerate(runs):
+    for k, content in enumerate(contents):
+        if content is None:
+            usable[..., 1 + k] = False
+            continue
+        run = content[0]
         starts = range(-(-run.first // layers), -(-run.end // layers))  # chains that start in this run
         if holds[starts, 0].any():
             continue
         chain, layer = divmod(run.first, layers)
-        earlier = [1 + j for j in range(k) if runs[j].end > chain * layers]
-        goes_on = received[..., earlier].all(axis=-1) if layer and holds[chain, layer] else False
-        usable[..., 1 + k] &= goes_on
+        start = chain * layers
+        earlier = [1 + j for j, one in enumerate(contents[:k]) if one is not None and one[0].end > start]
+        goes_on = layer and holds[chain, layer] and there[start : run.first].all()
+        usable[..., 1 + k] &= received[..., earlier].all(axis=-1) if goes_on else False
     return usable
-
-
-def _read_all(payloads: Sequence[bytes]) -> list[tuple[Run, list[bytes]]]:
-    content = [_read_run(payload) for payload in payloads]
-    ends = [0, *(run.end for run, _ in content)]
-    if any(run.first != end for (run, _), end in zip(content, ends, strict=False)):
-        raise CodestreamError("packets don't follow one another")
-    return content

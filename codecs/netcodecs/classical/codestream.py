@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
+from netsim.codec import MAX_PIXELS
+
 __all__ = [
     "EMPTY_PACKET",
     "CodestreamError",
@@ -19,6 +21,7 @@ __all__ = [
     "join_codestream",
     "pack_numbers",
     "read_geometry",
+    "read_protected",
     "split_codestream",
     "unpack_numbers",
     "with_layers",
@@ -33,6 +36,8 @@ EMPTY_PACKET = b"\x00"
 
 
 MAX_LAYERS = 100  # of OpenJPEG's encoder
+MAX_NUMBER = (1 << 64) - 1
+COMPONENTS = 3  # RGB, 8 bits each
 MAX_CHAINS = 100_000  # against headers that are damaged: far above any picture's
 
 
@@ -67,6 +72,8 @@ def unpack_numbers(data: bytes, count: int, start: int = 0) -> tuple[list[int], 
         if at >= len(data):
             raise CodestreamError(f"{count} numbers expected, {len(numbers)} found")
         value = value << 7 | data[at] & 0x7F
+        if value > MAX_NUMBER:
+            raise CodestreamError(f"a number above {MAX_NUMBER}")
         if not data[at] & 0x80:
             numbers.append(value)
             value = 0
@@ -131,18 +138,22 @@ def read_geometry(header: bytes) -> Geometry:
     by_marker = dict(_segments(header + struct.pack(">H", EOC), 2, EOC)[0])
     try:
         siz, cod = by_marker[SIZ], by_marker[COD]
-        width, height, x0, y0, tile_width, tile_height, _, _, components = struct.unpack_from(">8IH", siz, 6)
+        width, height, *offset, tile_width, tile_height, tile_x0, tile_y0 = struct.unpack_from(">8I", siz, 6)
+        (components,) = struct.unpack_from(">H", siz, 38)
         style, order, layers, _, levels = struct.unpack_from(">BBHBB", cod, 4)
-        sampling = {siz[40 + 3 * c + i] for c in range(components) for i in (1, 2)}
+        if components != COMPONENTS or any(siz[40 + 3 * c : 43 + 3 * c] != b"\x07\x01\x01" for c in range(components)):
+            raise CodestreamError("only RGB of 8 bits without subsampling is read here")
         sizes = cod[14 : 14 + levels + 1] if style & 1 else bytes([0xFF]) * (levels + 1)
         if len(sizes) != levels + 1 or not (width and height and layers):
             raise CodestreamError("damaged SIZ or COD segment")
     except (KeyError, struct.error, IndexError):
         raise CodestreamError("damaged or missing SIZ or COD segment") from None
-    if x0 or y0 or tile_width < width or tile_height < height or order != 0 or sampling != {1} or levels > 32:
-        raise CodestreamError("only one tile in LRCP order without subsampling is read here")
+    if any(offset) or tile_x0 or tile_y0 or tile_width < width or tile_height < height or order != 0 or levels > 32:
+        raise CodestreamError("only one tile in LRCP order is read here")
     if layers > MAX_LAYERS:
         raise CodestreamError(f"{layers} layers")
+    if width * height > MAX_PIXELS:
+        raise CodestreamError(f"it claims {width}x{height} pixels, of at most {MAX_PIXELS:,}")
     precincts = []
     for resolution, size in enumerate(sizes):
         shift = levels - resolution
@@ -152,6 +163,18 @@ def read_geometry(header: bytes) -> Geometry:
     if components * sum(precincts) > MAX_CHAINS:
         raise CodestreamError(f"{components * sum(precincts)} chains")
     return Geometry(layers, components, tuple(precincts))
+
+
+def read_protected(payload: bytes) -> tuple[bytes, Geometry, bytes]:
+    """(main header, its geometry, base layer) of a protected packet: the header's length stands in front.
+
+    Raises CodestreamError if it is damaged.
+    """
+    (size,), at = unpack_numbers(payload, 1)
+    header = payload[at : at + size]
+    if len(header) < size:
+        raise CodestreamError(f"a header of {size} bytes in {len(payload)}")
+    return header, read_geometry(header), payload[at + size :]
 
 
 def _packet_lengths(segments: list[tuple[int, bytes]], count: int) -> list[int]:

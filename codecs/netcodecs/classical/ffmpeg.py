@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from netcodecs.classical.picture_hash import PlaneHashes, hash_planes
 from netcodecs.classical.programs import identity, run_program
+from netsim.codec import MAX_PIXELS
 from netsim.errors import InputError
 
 __all__ = [
@@ -35,6 +36,7 @@ ONE_THREAD = ("-threads", "1")  # of the codec whose input or output follows
 TO_YUV = "scale=out_color_matrix=bt709:out_range=pc:flags=lanczos+accurate_rnd,format={pixels}"
 TO_RGB = "scale=in_color_matrix=bt709:in_range=pc:flags=lanczos+accurate_rnd,format=rgb24"
 RAW_RGB = ("-f", "rawvideo", "-pix_fmt", "rgb24")
+CODED_BORDER = 256  # a decoder's frame is larger than the picture by its blocks
 DECODE_TIMEOUT_S = 120
 
 
@@ -83,19 +85,22 @@ def encode_picture(image: Image, pixels: str, encoder: Sequence[str], container:
     )
 
 
-def _decode(bitstream: bytes, container: str, output: Sequence[str]) -> bytes:
-    arguments = [*QUIET, *ONE_THREAD, "-f", container, "-i", "pipe:0", "-frames:v", "1", *output, "pipe:1"]
+def _decode(bitstream: bytes, container: str, pixels: int, output: Sequence[str]) -> bytes:
+    """pixels: the decoder refuses larger pictures, whatever a damaged bitstream claims."""
+    source = [*ONE_THREAD, "-max_pixels", str(pixels), "-f", container, "-i", "pipe:0"]
+    arguments = [*QUIET, *source, "-frames:v", "1", *output, "pipe:1"]
     return run_program([ffmpeg_path(), *arguments], data=bitstream, timeout_s=DECODE_TIMEOUT_S)
 
 
 def decode_picture(bitstream: bytes, container: str, width: int, height: int) -> Image:
     """uint8 [height, width, 3] of a one-picture bitstream. Raises InputError if it doesn't decode to that size."""
-    return _rgb(_decode(bitstream, container, ["-vf", TO_RGB, *RAW_RGB]), width, height)
+    pixels = (width + CODED_BORDER) * (height + CODED_BORDER)
+    return _rgb(_decode(bitstream, container, pixels, ["-vf", TO_RGB, *RAW_RGB]), width, height)
 
 
 def decode_planes(bitstream: bytes, container: str, pixels: str) -> bytes:
     """Raw planes of a one-picture bitstream in the format in which it was coded (ffmpeg's name)."""
-    return _decode(bitstream, container, ["-f", "rawvideo", "-pix_fmt", pixels])
+    return _decode(bitstream, container, MAX_PIXELS, ["-f", "rawvideo", "-pix_fmt", pixels])
 
 
 def planes_from_rgb(image: Image, pixels: str = "yuv444p10le") -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +33,7 @@ from netcodecs.classical.ffmpeg import (
 )
 from netcodecs.classical.picture_hash import split_picture_hash
 from netcodecs.classical.programs import find_program, identity, run_program
+from netcodecs.classical.still_files import decode_still
 from netsim.errors import InputError
 
 __all__ = ["Hevc", "HevcSettings"]
@@ -134,8 +134,6 @@ def _bpg_decode(decoder: str, data: bytes) -> Image:
         coded, picture = Path(scratch, "in.bpg"), Path(scratch, "out.png")
         coded.write_bytes(data)
         run_program([decoder, "-o", str(picture), str(coded)])
-        try:
-            with PillowImage.open(io.BytesIO(picture.read_bytes()), formats=["PNG"]) as decoded:
-                return np.asarray(decoded.convert("RGB"))
-        except OSError as error:
-            raise InputError(f"damaged payload: {Path(decoder).name} wrote no picture ({error})") from None
+        if not picture.is_file():
+            raise InputError(f"damaged payload: {Path(decoder).name} wrote no picture")
+        return decode_still(picture.read_bytes(), "PNG", Path(decoder).name)

@@ -14,9 +14,10 @@ from PIL import features
 from pydantic import Field
 
 from netcodecs.classical.chains import cut_chains, join_chains, usable_chains
-from netcodecs.classical.codestream import CodestreamError, read_geometry, split_codestream, unpack_numbers
+from netcodecs.classical.codestream import CodestreamError, read_protected, split_codestream
 from netcodecs.classical.layers import cut_layers, join_layers, pieces_per_layer, usable_layers
 from netcodecs.classical.rate import TOO_FAR, refuse_bpp
+from netcodecs.classical.still_files import decode_still
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
 
@@ -144,34 +145,41 @@ class Jpeg2000(Codec):
         return (cut_chains if self._resilient else cut_layers)(header, j2k_packets, packets)
 
     def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
-        """``prefix``: the packets before the first loss. ``resilient``: those whose chain's beginning arrived."""
-        if self._resilient:
-            return usable_chains([packet.payload for packet in stream.packets], received)
-        return usable_layers(received)
+        """``prefix``: the packets before the first loss. ``resilient``: those whose chain's beginning arrived, damaged
+        ones left out. None if the protected packet is damaged."""
+        payloads = [packet.payload for packet in stream.packets]
+        try:
+            if not payloads:
+                raise CodestreamError("no packets")
+            if self._resilient:
+                return usable_chains(payloads, received)
+            read_protected(payloads[0])
+            return usable_layers(received)
+        except CodestreamError:
+            return np.zeros_like(received)
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
         """See ``Codec.decode``. Each distinct codestream is decoded once. Raises InputError for a damaged payload."""
         join = join_chains if self._resilient else join_layers
         pictures: dict[bytes, Image] = {}
         codestreams = []
-        try:
-            for mask in masks:
-                received = zip(stream.packets, mask, strict=True)
-                payloads = [packet.payload if arrived else None for packet, arrived in received]
-                codestreams.append(join(payloads))
-                if codestreams[-1] not in pictures:
-                    pictures[codestreams[-1]] = _decompress(codestreams[-1])
-            return np.stack([pictures[codestream] for codestream in codestreams])
-        except (CodestreamError, OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
-            raise InputError(f"jpeg2000: damaged payload ({error})") from None
+        if not len(stream):
+            raise InputError("jpeg2000: a stream without packets")
+        for mask in masks:
+            received = zip(stream.packets, mask, strict=True)
+            try:
+                codestream = join([packet.payload if arrived else None for packet, arrived in received])
+            except CodestreamError as error:
+                raise InputError(f"jpeg2000: damaged payload ({error})") from None
+            codestreams.append(codestream)
+            if codestream not in pictures:
+                pictures[codestream] = decode_still(codestream, "JPEG2000", self.name)
+        if len({picture.shape for picture in pictures.values()}) > 1:
+            raise InputError("jpeg2000: damaged payload (images of several sizes)")
+        return np.stack([pictures[codestream] for codestream in codestreams])
 
 
 def _least_protected_bytes(payload: bytes) -> int:
     """Size of a protected packet whose base layer is empty: header, and a byte per chain."""
-    (size,), at = unpack_numbers(payload, 1)
-    return at + size + read_geometry(payload[at : at + size]).per_layer
-
-
-def _decompress(codestream: bytes) -> Image:
-    with PillowImage.open(io.BytesIO(codestream), formats=["JPEG2000"]) as picture:
-        return np.asarray(picture.convert("RGB"))
+    _, geometry, base = read_protected(payload)
+    return len(payload) - len(base) + geometry.per_layer

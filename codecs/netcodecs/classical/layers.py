@@ -17,7 +17,7 @@ from netcodecs.classical.codestream import (
     join_codestream,
     pack_numbers,
     read_geometry,
-    unpack_numbers,
+    read_protected,
     with_layers,
 )
 
@@ -32,7 +32,7 @@ def pieces_per_layer(packets: int) -> int:
     >>> pieces_per_layer(10), pieces_per_layer(100)
     (1, 2)
     """
-    return -(-packets // (MAX_LAYERS - 1))
+    return max(1, -(-packets // (MAX_LAYERS - 1)))
 
 
 def cut_layers(header: bytes, j2k_packets: Sequence[bytes], packets: int) -> list[bytes]:
@@ -62,11 +62,9 @@ def join_layers(payloads: Sequence[bytes | None]) -> bytes:
     pieces = pieces_per_layer(len(payloads) - 1)
     arrived = next((i for i, payload in enumerate(payloads) if payload is None), len(payloads))
     layers = 1 + (arrived - 1) // pieces
-    (size,), at = unpack_numbers(first, 1)
-    header = with_layers(first[at : at + size], layers)
-    read_geometry(header)  # refuses a damaged header before a native decoder sees it
+    header, _, base = read_protected(first)  # refuses a damaged header before a native decoder sees it
     body = b"".join(payload for payload in payloads[1 : 1 + (layers - 1) * pieces] if payload is not None)
-    return join_codestream(header, first[at + size :] + body)
+    return join_codestream(with_layers(header, layers), base + body)
 
 
 def usable_layers(received: BoolArray) -> BoolArray:
@@ -78,5 +76,7 @@ def usable_layers(received: BoolArray) -> BoolArray:
     prefix = np.logical_and.accumulate(received, axis=-1)
     pieces = pieces_per_layer(received.shape[-1] - 1)
     if pieces > 1:
-        prefix[..., 1:] = np.repeat(prefix[..., pieces::pieces], pieces, axis=-1)
+        whole = 1 + (received.shape[-1] - 1) // pieces * pieces
+        prefix[..., 1:whole] = np.repeat(prefix[..., pieces:whole:pieces], pieces, axis=-1)
+        prefix[..., whole:] = False
     return prefix

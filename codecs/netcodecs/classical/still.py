@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from PIL import features
 
 from netcodecs.classical.bitstream import BitstreamCodec, Coded, Scale
+from netcodecs.classical.still_files import decode_still
 from netsim.errors import InputError
 
 __all__ = ["Jpeg", "Webp"]
@@ -48,11 +49,7 @@ class _Still(BitstreamCodec):
 
     def decompress(self, data: bytes) -> Image:
         """See ``BitstreamCodec.decompress``."""
-        try:
-            with PillowImage.open(io.BytesIO(data), formats=[self.pillow_format]) as picture:
-                return np.asarray(picture.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
-            raise InputError(f"{self.name}: damaged payload ({error})") from None
+        return decode_still(data, self.pillow_format, self.name)
 
 
 class Jpeg(_Still):

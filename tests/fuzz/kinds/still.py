@@ -1,0 +1,31 @@
+"""Payloads of ``jpeg`` and ``webp``."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from netsim.codec import Codec, OperatingPoint, Stream, create_codec
+from tests.fuzz.kinds._payloads import attempt_stream, photo
+
+WORDS = [
+    *(b"\xff\xd8", b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xda", b"\xff\xdb", b"\xff\xd9", b"\xff\xdd\x00\x04"),
+    *(b"RIFF", b"WEBP", b"VP8 ", b"VP8L", b"VP8X", b"ANMF", b"ALPH", b"\xff\xff\xff\xff", b"\xff\xff", b"\x00\x00"),
+]
+
+
+def attempt(rng: Random, folder: Path) -> object:
+    """One damaged stream."""
+    codec, streams = rng.choice(_coded())
+    return attempt_stream(rng, codec, streams, WORDS)
+
+
+@cache
+def _coded() -> list[tuple[Codec, list[Stream]]]:
+    found = []
+    for name in ("jpeg", "webp"):
+        codec = create_codec(name, {"packets": 4})
+        images = (photo(48, 60), photo(64, 33))
+        found.append((codec, [codec.encode(image, OperatingPoint("quality", 60)) for image in images]))
+    return found
