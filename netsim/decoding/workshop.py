@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, OperatingPoint, Stream, create_codec
+from netsim.decoding.budget import SENT_BPP, encode_within
 from netsim.decoding.store import Store, digest
+from netsim.errors import InputError
 from netsim.metrics.further import measured
+from netsim.protection.spec import protection_from_spec
 
 __all__ = ["CodedPicture", "Workshop", "mask_text", "masks_from_text"]
 
@@ -23,13 +27,18 @@ _BATCH_PIXELS = 1 << 25  # of them together, at most
 
 @dataclass(frozen=True)
 class CodedPicture:
-    """Which picture, coded how: the address of a stream. image: an item of an image set (name, sha256, pixels())."""
+    """Which picture, coded how: the address of a stream. image: an item of an image set (name, sha256, pixels()).
+
+    under: the protection, as JSON of what a scenario writes, where the operating point counts what it adds
+    (``SENT_BPP``); else empty.
+    """
 
     image: Any
     codec: str
     settings: tuple[tuple[str, Any], ...]
     point: OperatingPoint
     packet_limit_bytes: int | None
+    under: str = ""
 
 
 @lru_cache(maxsize=64)
@@ -67,8 +76,15 @@ class Workshop:
         """Content address: pixels × codec × settings × tools and weights × operating point × packet limit."""
         codec = self.codec(coded)
         point = (coded.point.key, coded.point.value)
+        under = [coded.under] if coded.under else []
         return digest(
-            coded.image.sha256, codec.name, dict(coded.settings), codec.fingerprint, point, coded.packet_limit_bytes
+            coded.image.sha256,
+            codec.name,
+            dict(coded.settings),
+            codec.fingerprint,
+            point,
+            coded.packet_limit_bytes,
+            *under,
         )
 
     def encode(self, coded: CodedPicture) -> Stream:
@@ -76,9 +92,19 @@ class Workshop:
         key = self.key(coded)
         stream = self.store.stream(key)
         if stream is None:
-            stream = self.codec(coded).encode(coded.image.pixels(), coded.point, coded.packet_limit_bytes)
+            try:
+                stream = self._encode(coded)
+            except InputError as error:
+                message = f"{coded.codec} at {coded.point} of image `{coded.image.name}`: {error.message}"
+                raise InputError(message, where=error.where, hint=error.hint, key=error.key) from None
             self.store.put_stream(key, stream)
         return stream
+
+    def _encode(self, coded: CodedPicture) -> Stream:
+        codec, pixels, limit = self.codec(coded), coded.image.pixels(), coded.packet_limit_bytes
+        if coded.point.key != SENT_BPP:
+            return codec.encode(pixels, coded.point, limit)
+        return encode_within(codec, pixels, coded.point.value, protection_from_spec(json.loads(coded.under)), limit)
 
     def missing(self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]) -> list[str]:
         """Those of ``masks`` (usable masks as text) for which some metric is not remembered yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from netsim.channels.base import Channel
 from netsim.channels.spec import channel_from_spec
 from netsim.codec import OperatingPoint
+from netsim.decoding.budget import SENT_BPP
 from netsim.decoding.store import Store
 from netsim.decoding.workshop import CodedPicture, Workshop
 from netsim.errors import InputError
@@ -55,4 +57,5 @@ def coded_picture(plan: Plan, row: PlanRow, image: int, scheme: SchemeSpec) -> C
             raise InputError(f"link {row.link_name} leaves no room for a payload under {scheme.protection_name}")
     codec, point = scheme.codec, OperatingPoint(scheme.point_key, scheme.point_value)
     item: Any = plan.images.items[image]
-    return CodedPicture(item, codec.name, codec.settings, point, limit)
+    under = json.dumps(scheme.protection, sort_keys=True) if point.key == SENT_BPP else ""
+    return CodedPicture(item, codec.name, codec.settings, point, limit, under)

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from netsim.channels.spec import channel_from_spec, expand_range
 from netsim.codec import Codec, create_codec
 from netsim.control.spec import controller_from_spec
+from netsim.decoding.budget import SENT_BPP
 from netsim.errors import InputError, did_you_mean, shortened
 from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
@@ -230,22 +230,36 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[_Placed
             engine = _engine(parameters.pop("engine", None))
         with _standing_at(document, inner):
             choices = _settings_to_choose(parameters)
-            points = _operating_points(codec_class, parameters)
+            points = _points_of_choices(codec_class, parameters, choices)
             create_codec(name, parameters)
-        protections = list(_read_protections(document, protection, at))
-        for at_point, (value_key, value) in enumerate(points):
+        if all("protection" in choice for choice in choices) and at != ("protection",):
+            hint = "leave it out, or a choice's own"
+            raise InputError("each choice has a protection of its own", where=document.where(at), hint=hint)
+        shared = list(_read_protections(document, protection, at))
+        for at_point in range(len(points[0])):
             group: list[_PlacedScheme] = []
-            for number, (of_protection, (spec, read)) in product(range(len(choices)), enumerate(protections)):
-                chosen = {**parameters, **choices[number]}
-                with _standing_at(document, (*inner, "choices", number) if choices[number] else inner):
-                    asked, codec = (
-                        create_codec(name, settings)
-                        for settings in (chosen, _with_data_packets(codec_class, chosen, read))
-                    )
-                    check_text("codec", codec.label)
-                scheme = SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine, _settings(asked))
-                places = (path, (*inner, "choices", number), (*inner, value_key, at_point), (*at, of_protection))
-                group.append((scheme, places))
+            for number, choice in enumerate(choices):
+                here: KeyPath = (*inner, "choices", number) if choice else inner
+                own = "protection" in choice
+                known = (
+                    list(_read_protections(document, choice["protection"], (*here, "protection"))) if own else shared
+                )
+                if own and isinstance(choice["protection"], list):
+                    message, place = "a choice is one way to send", document.where((*here, "protection"))
+                    raise InputError(message, where=place, hint="a choice for each protection")
+                value_key, value = points[number][at_point]
+                settings = {key: of for key, of in choice.items() if key not in ("protection", value_key)}
+                chosen = {**parameters, **settings}
+                for of_protection, (spec, read) in enumerate(known):
+                    with _standing_at(document, here):
+                        asked, codec = (
+                            create_codec(name, settings)
+                            for settings in (chosen, _with_data_packets(codec_class, chosen, read))
+                        )
+                        check_text("codec", codec.label)
+                    scheme = SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine, _settings(asked))
+                    places = (path, (*inner, "choices", number), (*inner, value_key, at_point), (*at, of_protection))
+                    group.append((scheme, places))
             groups.append(group)
     return groups
 
@@ -273,17 +287,55 @@ def _codec_class(name: str) -> type[Codec]:
     return kind
 
 
-def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> list[tuple[str, float]]:
+_Points = list[tuple[str, float]]
+
+
+def _points_of_choices(
+    codec: type[Codec], parameters: dict[str, Any], choices: Sequence[Mapping[str, Any]]
+) -> list[_Points]:
+    """The operating points of each choice: the entry's, or its own; equally many for all, since they go together.
+
+    Takes the entry's own out of its parameters.
+    """
+    keys = _point_keys(codec)
+    own = [[key for key in keys if key in choice] for choice in choices]
+    if not any(own):
+        return [_operating_points(codec, parameters)] * len(choices)
+    for key in keys:
+        if key in parameters:
+            message = f"codec {codec.name} has `{key}`, and so have its choices"
+            raise InputError(message, hint="one operating point for all choices, or one in each", key=(key,))
+    found: list[_Points] = []
+    for number, choice in enumerate(choices):
+        try:
+            found.append(_operating_points(codec, dict(choice)))
+        except InputError as error:
+            raise InputError(error.message, hint=error.hint, key=("choices", number, *error.key)) from None
+        if len(found[number]) != len(found[0]):
+            counts = f"{len(found[0])} and {len(found[number])} operating points"
+            hint = "the first of each are one group, then the second, …: equally many in each"
+            raise InputError(f"choices have {counts}", hint=hint, key=("choices", number))
+    return found
+
+
+def _point_keys(codec: type[Codec]) -> dict[str, type]:
+    """Keys that may set the rate: the codec's own, and with ``bpp`` also that of all that is sent."""
+    further = {SENT_BPP: float} if "bpp" in codec.operating_point_keys else {}
+    return {**codec.operating_point_keys, **further}
+
+
+def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points:
     """Takes the operating point's key out of a codec's parameters and writes out its values."""
-    keys = [key for key in codec.operating_point_keys if key in parameters]
+    point_keys = _point_keys(codec)
+    keys = [key for key in point_keys if key in parameters]
     if len(keys) != 1:
-        known = " or ".join(f"`{key}`" for key in codec.operating_point_keys)
+        known = " or ".join(f"`{key}`" for key in point_keys)
         what = f"both {' and '.join(keys)}" if keys else "no operating point"
         raise InputError(f"codec {codec.name} has {what}", hint=f"give {known}: one value or a list")
     key = keys[0]
     value = parameters.pop(key)
     values = value if isinstance(value, list) else [value]
-    kind = codec.operating_point_keys[key]
+    kind = point_keys[key]
     for i, one in enumerate(values):
         at: KeyPath = (key, i) if isinstance(value, list) else (key,)
         number = isinstance(one, int | float) and not isinstance(one, bool)
@@ -291,7 +343,7 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> list[tu
         if not finite or (kind is int and one != int(one)):
             word = "a whole number" if kind is int else "a number"
             raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
-        if one < 0 or (key == "bpp" and one == 0):
+        if one < 0 or (key in ("bpp", SENT_BPP) and one == 0):
             raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
     if not values:
         raise InputError(f"{key} is an empty list", key=(key,))

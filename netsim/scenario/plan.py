@@ -87,6 +87,19 @@ class PlanRow:
     distinction: str = ""
 
     @property
+    def operating_point(self) -> str:
+        """What the row's schemes share; where each has its own, all of them: ``qp=30/33/37``."""
+        points = list(dict.fromkeys(scheme.operating_point for scheme in self.schemes))
+        alike = all(point.startswith(f"{self.schemes[0].point_key}=") for point in points)
+        return "/".join([points[0], *(point.partition("=")[2] if alike else point for point in points[1:])])
+
+    def settings_text(self, choice: int) -> str:
+        """Settings of one of the row's schemes, for the log; with its operating point where each has its own."""
+        scheme = self.schemes[choice]
+        own = scheme.operating_point if scheme.operating_point != self.operating_point else ""
+        return f"{scheme.codec.settings_text} {own}".strip()
+
+    @property
     def label(self) -> str:
         """The curve's name; a controlled row is named after its controller."""
         if self.control is None:

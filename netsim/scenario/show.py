@@ -13,7 +13,7 @@ def plan_text(plan: Plan) -> str:
     """A few lines: what will be sent over what, how often."""
     points: dict[str, dict[str, None]] = {}
     for row in plan.rows:
-        points.setdefault(row.label, {}).update(dict.fromkeys(scheme.operating_point for scheme in row.schemes))
+        points.setdefault(row.label, {})[row.operating_point] = None
     schemes = [f"{label}: {', '.join(known)}" for label, known in points.items()]
     lines = [
         f"{plan.name}: {len(plan.rows)} rows",

@@ -40,7 +40,8 @@ def test_the_mode_follows_the_loss(tiny: Path, picture: Image, tmp_path: Path, m
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
     PillowImage.fromarray(picture).save(tmp_path / "one.png")
     scenario = written() | {"images": str(tmp_path / "one.png"), "trials": 1, "slots": 30}
-    scenario["codecs"][0]["resicomp"] |= {"weights": str(tiny), "slices": 4}
+    del scenario["codecs"][0]["resicomp"]["bpp"]
+    scenario["codecs"][0]["resicomp"] |= {"quality": 2, "weights": str(tiny), "slices": 4}
     scenario["control"] = scenario["control"][1:]
     slots = netsim.run(scenario, out=tmp_path / "run").slots.sort_values("slot")
     modes, interval = slots["mode"].to_numpy(), slots["slot"].to_numpy() // 5
