@@ -40,5 +40,8 @@ def ms_ssim(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[
     return np.array(values, dtype=np.float64)
 
 
+ms_ssim.smallest_side_pixels = _SMALLEST  # type: ignore[attr-defined]  # a scenario is checked before anything is encoded
+
+
 def _planes(image: NDArray[np.uint8]) -> torch.Tensor:
     return torch.tensor(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()

@@ -6,6 +6,8 @@ function, all optional, say how its values count::
     failed            what a failed image counts as; without it failed slots are left out of the metric's means
     lowest, highest   the range of its values; they bound what the exact engine did not decode
     higher_is_better  True or False
+
+``smallest_side_pixels`` is read when a scenario is checked: smaller images are refused.
 """
 
 from __future__ import annotations

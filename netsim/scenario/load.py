@@ -67,6 +67,9 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         for item in images.items:
             check_text("image", item.name)
         hashes = tuple(item.sha256 for item in images.items)
+    for i, metric in enumerate(model.metrics):
+        with _standing_at(document, ("metrics", i)):
+            _check_image_sizes(metric, images)
     trials = model.trials or (_TRIALS if precision_db is None else _TRIALS_LIMIT)
     slots = model.slots or len(images.items)
     if precision_db is None:
@@ -100,6 +103,16 @@ def _check_name(name: str) -> None:
     if len(name.encode()) > NAME_LIMIT_BYTES:
         hint = f"at most {NAME_LIMIT_BYTES} bytes: the run's folder is called after it"
         raise InputError(f"name {shortened(name, 40)!r} has {len(name.encode())} bytes", hint=hint)
+
+
+def _check_image_sizes(metric: str, images: ImageSet) -> None:
+    """Raises InputError where an image is smaller than the metric's ``smallest_side_pixels``, if it has one."""
+    least = getattr(load_plugin("netsim.metrics", metric), "smallest_side_pixels", 1)
+    for item in images.items:
+        height, width = item.shape
+        if min(height, width) < least:
+            message = f"image `{item.name}` is too small for {metric}: {width}×{height} pixels"
+            raise InputError(message, hint=f"both sides at least {least} pixels; or leave {metric} out")
 
 
 def _check_log_rows(rows: int, trials: int, slots: int) -> None:
@@ -215,6 +228,7 @@ _PlacedScheme = tuple[SchemeSpec, tuple[KeyPath, ...]]
 def _read_schemes(document: Document, model: ScenarioModel) -> list[list[_PlacedScheme]]:
     """Per codec entry and operating point: its schemes, one per protection, each with the places that name it."""
     groups = []
+    list(_read_protections(document, model.protection, ("protection",)))  # an error counts where no codec uses it
     for i, entry in enumerate(model.codecs):
         path: KeyPath = ("codecs", i)
         with _standing_at(document, path):

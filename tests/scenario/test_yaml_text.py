@@ -88,6 +88,7 @@ BROKEN = [
     ("images", "link: []\nimages", "1:7", "empty list"),
     ("images", "protection: []\nimages", "1:13", "empty list"),
     ("images", "control: []\nimages", "1:10", "empty list"),
+    ("quality: 50}}]", "quality: 50, protection: none}}]\nprotection: {repeat: 2}", "3:22", "not a list of settings"),
     ("images", f"name: {'x' * 300}\nimages", "1:7", "300 bytes"),
     ("images", 'name: "a\\nb"\nimages', "1:7", "control characters"),
     ("{loss_rate: 0.1}", '{loss_rate: 0.1, name: "a\\0b"}', "3:12", "control characters"),
@@ -163,3 +164,17 @@ def test_image_names_are_checked_before_work(tmp_path: Path) -> None:
     document = Document.parse(SCENARIO.replace("{samples: [coffee]}", str(tmp_path)), "mine.yaml")
     with pytest.raises(InputError, match="bytes that are not UTF-8"):
         plan_document(document, base_dir=tmp_path)
+
+
+def test_an_image_too_small_for_a_metric_is_refused_before_work(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name, size in (("a", (161, 161)), ("b", (300, 160))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    path = tmp_path / "mine.yaml"
+    path.write_text(SCENARIO.replace("{samples: [coffee]}", "[a.png]\nmetrics: [psnr_db, ms_ssim]"))
+    assert load_plan(path).metrics == ("psnr_db", "ms_ssim")
+    with pytest.raises(InputError, match="image `b` is too small for ms_ssim: 300×160 pixels") as caught:
+        load_plan(path, ["images=[a.png, b.png]"])
+    assert str(caught.value).startswith(f"{path}:2:20")
+    assert "161" in caught.value.hint
