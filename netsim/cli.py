@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from errno import EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +21,9 @@ from netsim.commands.plot import plot
 from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
 from netsim.commands.train import train
+from netsim.commands.verify import verify
 from netsim.errors import InputError
+from netsim.interrupt import Stopped, end_on_signals
 
 __all__ = ["app", "main"]
 
@@ -44,6 +47,11 @@ SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Override 
 EngineOption = Annotated[
     str | None, typer.Option("--engine", help="auto, event, array, exact or stratified [the scenario's].")
 ]
+ExistOption = Annotated[
+    str, typer.Option("--exist", metavar="WHAT", help="If DIR holds a run: number (take DIR-2), fail or overwrite.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="As --exist overwrite: delete the run in DIR.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Take no remembered streams and values: make all anew.")]
 FiguresOption = Annotated[bool, typer.Option("--figures", help="Draw the figures and write the report, too.")]
 
 
@@ -56,9 +64,16 @@ def run(
     seed: SeedOption = None,
     engine: EngineOption = None,
     figures: FiguresOption = False,
+    exist: ExistOption = "number",
+    overwrite: OverwriteOption = False,
+    fresh: FreshOption = False,
 ) -> None:
-    """Run a scenario: encode, send, decode, log. A killed run goes on where it was."""
-    _run(scenario, out, _overrides(assignments, seed, engine), workers, figures)
+    """Run a scenario: encode, send, decode, log. A killed run goes on where it was.
+
+    The last line on standard output is the run's folder.
+    """
+    ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh}
+    _run(scenario, out, _overrides(assignments, seed, engine), workers, figures, **ways)
 
 
 @app.command(epilog="Example:  netsim sweep scenarios/quickstart.yaml --channels EP1..EP6 --codec jpeg2000")
@@ -72,15 +87,22 @@ def sweep(
     seed: SeedOption = None,
     engine: EngineOption = None,
     figures: FiguresOption = False,
+    exist: ExistOption = "number",
+    overwrite: OverwriteOption = False,
+    fresh: FreshOption = False,
 ) -> None:
-    """Run a scenario with its axes given on the command line."""
+    """Run a scenario with its axes given on the command line.
+
+    The last line on standard output is the run's folder.
+    """
     from netsim.scenario.document import Document
 
     names = [name.strip() for part in channels for name in part.split(",")]
     overrides = [f"channels=[{', '.join(names)}]"]
     if codec:
         overrides.append(_codecs_kept(Document.read(scenario).data.get("codecs"), codec))
-    _run(scenario, out, [*_overrides(assignments, seed, engine), *overrides], workers, figures)
+    ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh}
+    _run(scenario, out, [*_overrides(assignments, seed, engine), *overrides], workers, figures, **ways)
 
 
 @app.command(epilog="Example:  netsim validate scenarios/ep_sweep.yaml")
@@ -104,6 +126,7 @@ app.command("compare", epilog='Example:  netsim compare runs/quickstart-1 "jpeg2
 app.command("explain", epilog="Example:  netsim explain runs/quickstart-1 --image coffee --codec jpeg2000")(explain)
 app.command("report", epilog="Example:  netsim report runs/quickstart-1")(report)
 app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --quick")(reproduce_command)
+app.command("verify", epilog="Example:  netsim verify runs/quickstart-1")(verify)
 app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)
 app.command("check-codec", epilog="Example:  netsim check-codec jpeg2000 --set receiver=resilient")(check_codec_command)
 app.command(
@@ -136,7 +159,9 @@ def _codecs_kept(entries: object, wanted: list[str]) -> str:
     return f"codecs={json.dumps([entry for name, entry in named if name in wanted])}"
 
 
-def _run(scenario: Path, out: Path | None, overrides: list[str], workers: int | None, figures: bool) -> None:
+def _run(
+    scenario: Path, out: Path | None, overrides: list[str], workers: int | None, figures: bool, **ways: Any
+) -> None:
     from netsim.runs.executor import default_workers
     from netsim.runs.pipeline import run_plan
     from netsim.runs.progress import ConsoleReporter
@@ -144,27 +169,29 @@ def _run(scenario: Path, out: Path | None, overrides: list[str], workers: int | 
 
     reporter = ConsoleReporter()
     try:
-        folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter)
-    except KeyboardInterrupt:
+        folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter, **ways)
+    except Stopped:
         reporter.say("stopped", "the same command goes on where it was")
-        raise typer.Exit(130) from None
-    if not figures:
-        reporter.say("next", f"netsim plot radar {folder}")
-        return
-    from netsim.report.illustrated import illustrate
+        raise
+    if figures:
+        from netsim.report.illustrated import illustrate
 
-    for path in illustrate(folder):
-        reporter.say("wrote", str(path))
+        for path in illustrate(folder):
+            reporter.say("wrote", str(path))
+    else:
+        reporter.say("next", f"netsim plot radar {folder}")
+    typer.echo(folder)
 
 
 _ENVIRONMENT = (EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS)
 
 
 def main() -> None:
-    """Entry point. Bad input: the error on standard error, exit code 2."""
+    """Entry point. Bad input: the error on standard error, exit code 2. A signal: 128 and its number."""
     _detach_from_shell()
     try:
-        app()
+        with end_on_signals(_kill_workers):
+            app()
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
@@ -176,6 +203,16 @@ def main() -> None:
         what = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"{what}{error.strerror}\n")
         sys.exit(2)
+    except Stopped as stop:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(stop.exit_code)  # at once: a second signal would meet an interpreter that is half gone
+
+
+def _kill_workers() -> None:
+    executor = sys.modules.get("netsim.runs.executor")
+    if executor is not None:
+        executor.kill_workers()
 
 
 def _detach_from_shell() -> None:

@@ -10,14 +10,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from netsim.digests import named_path, path_sha256
 from netsim.errors import InputError, did_you_mean
-from netsim.plugins import load_plugin, plugin_names
+from netsim.plugins import entry_module, load_plugin, plugin_names
+from netsim.source import package_identity, source_identity
 from netsim.text import number_text
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "OperatingPoint",
     "Packet",
     "Stream",
+    "codec_identity",
     "codec_names",
     "create_codec",
 ]
@@ -137,11 +141,26 @@ class Codec(ABC):
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:
-        """What besides settings decides the bytes and pictures: tool versions and hashes, weights' hashes.
+        """What besides settings and source decides bytes and images: versions and hashes of tools and weights.
 
-        Part of the content address of every stream and every decoded mask.
+        Part of the content address of every stream and every decoded mask, together with the codec's source and the
+        contents of files that its settings name. The default holds the versions of what the codec imports and a
+        digest of the other files in its package.
         """
-        return {}
+        return package_identity(type(self))
+
+    @property
+    def input_files(self) -> Mapping[str, Path]:
+        """Files (and, where the setting is a path, folders) that the settings name, by setting.
+
+        Their contents are part of the content address.
+        """
+        found = {}
+        for key in type(self.settings).model_fields:
+            value = getattr(self.settings, key)
+            if isinstance(value, str | Path) and value and (path := named_path(value, folder=isinstance(value, Path))):
+                found[key] = path
+        return found
 
     @property
     def parameters(self) -> int | None:
@@ -174,6 +193,15 @@ class Codec(ABC):
 
         masks: bool [m, n], each with at least one usable packet; returns uint8 [m, H, W, 3].
         """
+
+
+def codec_identity(codec: Codec) -> Mapping[str, Any]:
+    """Everything besides settings that decides what a codec does: fingerprint, source, contents of named files."""
+    return {
+        "fingerprint": dict(codec.fingerprint),
+        "source": source_identity(type(codec), *entry_module("netsim.codecs", codec.name)),
+        "files": {key: path_sha256(path) for key, path in codec.input_files.items()},
+    }
 
 
 def codec_names() -> list[str]:

@@ -66,9 +66,7 @@ class ImageItem:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 over the picture's height, width and pixels (not over the file); computed once."""
-        pixels = self.pixels()
-        head = np.array(pixels.shape[:2], dtype="<i8").tobytes()
-        return hashlib.sha256(head + pixels.tobytes()).hexdigest()
+        return _sha256(read_image(self.path))
 
     @cached_property
     def shape(self) -> tuple[int, int]:
@@ -77,8 +75,19 @@ class ImageItem:
         return height, width
 
     def pixels(self) -> Pixels:
-        """uint8 [H, W, 3], RGB, read-only. Raises InputError if the file is no whole picture."""
-        return read_image(self.path)
+        """uint8 [H, W, 3], RGB, read-only.
+
+        Raises InputError if the file is no whole picture, or holds other pixels than when ``sha256`` was taken.
+        """
+        pixels = read_image(self.path)
+        if "sha256" in vars(self) and _sha256(pixels) != self.sha256:
+            raise InputError(f"`{self.path}` has changed while it was in use", hint="run the same command again")
+        return pixels
+
+
+def _sha256(pixels: Pixels) -> str:
+    head = np.array(pixels.shape[:2], dtype="<i8").tobytes()
+    return hashlib.sha256(head + pixels.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)

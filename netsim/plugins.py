@@ -8,7 +8,7 @@ from typing import Any
 
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["load_plugin", "plugin_names"]
+__all__ = ["entry_module", "load_plugin", "plugin_names"]
 
 
 @cache
@@ -31,3 +31,9 @@ def load_plugin(group: str, name: str) -> Any:
         kind = group.rpartition(".")[2].removesuffix("s")
         raise InputError(f"unknown {kind} `{name}`", hint=did_you_mean(name, points))
     return points[name].load()
+
+
+def entry_module(group: str, name: str) -> tuple[str, ...]:
+    """The module that the entry point of a plug-in names; empty if there is no such entry point."""
+    point = _group(group).get(name)
+    return (point.module,) if point is not None else ()

@@ -57,7 +57,8 @@ def check_codec_command(
     failed = sum(not result.passed for result in results)
     if as_json:
         checks = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results]
-        typer.echo(json.dumps({"codec": name, "passed": not failed, "checks": checks}, indent=2))
+        found = {"codec": name, "passed": not failed, "checks": checks, "warnings": _warnings(codec)}
+        typer.echo(json.dumps(found, indent=2))
     else:
         from rich import box
         from rich.table import Table
@@ -67,9 +68,21 @@ def check_codec_command(
             table.add_row(result.name, "passed" if result.passed else "FAILED", result.detail)
         console = _console()
         console.print(table)
+        for warning in _warnings(codec):
+            console.print(f"warning: {warning}", soft_wrap=True)
         console.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps its contract")
     if failed:
         raise typer.Exit(1)
+
+
+def _warnings(codec: Codec) -> list[str]:
+    """What no check can find, but may make results stale."""
+    if codec.fingerprint:
+        return []
+    return [
+        "`fingerprint` is empty: where tools or weights change and the codec's source does not, old streams and values "
+        "are taken from the store; leave `fingerprint` out, or name versions and hashes in it"
+    ]
 
 
 def _names() -> list[str]:

@@ -1,27 +1,34 @@
 """What was encoded or decoded once is remembered: a content-addressed store on disk.
 
-One SQLite file: its transactions make it safe against a kill and against several processes writing at once.
+One SQLite file: its transactions make it safe against a kill and against several processes writing at once. Every row
+has a checksum over its key and its value. A row that does not match is dropped, and what it held is made again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from netsim.codec import OperatingPoint, Packet, Stream
+from netsim.errors import InputError
 
-__all__ = ["Store", "default_store_path", "digest"]
+__all__ = ["Store", "default_store_path"]
 
+_VERSION = 2
 _SCHEMA = """
-create table if not exists streams (key text primary key, head text not null, payload blob not null) without rowid;
-create table if not exists qualities (key text, metric text, value real, primary key (key, metric)) without rowid;
+create table if not exists streams (key text primary key, head text, payload blob, checksum text) without rowid;
+create table if not exists qualities
+    (key text, metric text, value real, checksum text, primary key (key, metric)) without rowid;
 """
 _BUSY_S = 120.0
 _KEYS_AT_ONCE = 500  # SQLite's default limit on parameters of one statement is 999 in old versions
@@ -33,23 +40,37 @@ def default_store_path() -> Path:
     return Path(named) if named else Path(platformdirs.user_cache_dir("netsim")) / "store.sqlite"
 
 
-def digest(*parts: Any) -> str:
-    """Content address of plain data: SHA-256 of its canonical JSON."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 class Store:
-    """Streams and picture qualities by content address.
+    """Streams and image qualities by content address.
 
-    path: the SQLite file; its folder is made. Values are immutable: writing a key twice keeps the first.
+    Values are immutable: writing a key twice keeps the first.
+
+    Args:
+        path: The SQLite file; its folder is made. None: :func:`default_store_path`.
+
+    Raises:
+        InputError: Here and in every method, if the file can't be opened, read or written, or is damaged.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or default_store_path()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(self.path, timeout=_BUSY_S)
-        self._db.executescript(_SCHEMA)
+        with self._access():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=_BUSY_S)
+            self._db.text_factory = lambda text: text.decode("utf-8", "replace")  # a damaged text fails its checksum
+            if self._db.execute("pragma user_version").fetchone()[0] != _VERSION:
+                self._begin()
+
+    def _begin(self) -> None:
+        """Tables of this version; those of another version lack checksums, and nothing can take values from them."""
+        with self._db:
+            self._db.execute("begin immediate")
+            if self._db.execute("pragma user_version").fetchone()[0] != _VERSION:
+                for table in ("streams", "qualities"):
+                    self._db.execute(f"drop table if exists {table}")
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self._db.execute(statement)
+                self._db.execute(f"pragma user_version = {_VERSION}")
 
     def close(self) -> None:
         self._db.close()
@@ -60,36 +81,93 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @contextmanager
+    def _access(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"can't make the store's folder `{self.path.parent}`: {error.strerror}", hint=_HINT
+            ) from None
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            damaged = type(error) in (sqlite3.DatabaseError, UnicodeDecodeError)
+            hint = "delete the file: it is a cache, and what it held is made again" if damaged else _HINT
+            raise InputError(f"can't use the store `{self.path}`: {error}", hint=hint) from None
+
     def stream(self, key: str) -> Stream | None:
         """The stream remembered under ``key``, or None."""
-        row = self._db.execute("select head, payload from streams where key = ?", (key,)).fetchone()
-        return None if row is None else _unpack(json.loads(row[0]), row[1])
+        with self._access():
+            row = self._db.execute("select head, payload, checksum from streams where key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            head, payload, checksum = row
+            if not isinstance(payload, bytes) or checksum != _stream_checksum(key, str(head), payload):
+                self._drop("delete from streams where key = ?", [(key,)])
+                return None
+        return _unpack(json.loads(head), payload)
 
     def put_stream(self, key: str, stream: Stream) -> None:
-        payload = b"".join(packet.payload for packet in stream.packets)
-        with self._db:
-            self._db.execute(
-                "insert or ignore into streams values (?, ?, ?)", (key, json.dumps(_head(stream)), payload)
-            )
+        head, payload = json.dumps(_head(stream)), b"".join(packet.payload for packet in stream.packets)
+        with self._access(), self._db:
+            row = (key, head, payload, _stream_checksum(key, head, payload))
+            self._db.execute("insert or ignore into streams values (?, ?, ?, ?)", row)
 
     def has_stream(self, key: str) -> bool:
-        return self._db.execute("select 1 from streams where key = ?", (key,)).fetchone() is not None
+        return self.stream(key) is not None
 
     def qualities(self, keys: Iterable[str], metric: str) -> dict[str, float]:
         """Remembered values of a metric, for those of ``keys`` that are known."""
         wanted = list(keys)
         found: dict[str, float] = {}
-        for i in range(0, len(wanted), _KEYS_AT_ONCE):
-            part = wanted[i : i + _KEYS_AT_ONCE]
-            marks = ",".join("?" * len(part))
-            query = f"select key, value from qualities where metric = ? and key in ({marks})"
-            found.update(self._db.execute(query, (metric, *part)))
+        damaged = []
+        with self._access():
+            for i in range(0, len(wanted), _KEYS_AT_ONCE):
+                part = wanted[i : i + _KEYS_AT_ONCE]
+                marks = ",".join("?" * len(part))
+                query = f"select key, value, checksum from qualities where metric = ? and key in ({marks})"
+                for key, value, checksum in self._db.execute(query, (metric, *part)):
+                    number = math.nan if value is None else value  # SQLite has no NaN
+                    if isinstance(number, float) and checksum == _quality_checksum(key, metric, number):
+                        found[key] = number
+                    else:
+                        damaged.append((key, metric))
+            if damaged:
+                self._drop("delete from qualities where key = ? and metric = ?", damaged)
         return found
 
     def put_qualities(self, values: Mapping[str, float], metric: str) -> None:
+        rows = [
+            (key, metric, float(value), _quality_checksum(key, metric, float(value))) for key, value in values.items()
+        ]
+        with self._access(), self._db:
+            self._db.executemany("insert or ignore into qualities values (?, ?, ?, ?)", rows)
+
+    def replace_from(self, other: Path) -> None:
+        """Take over everything from another store, in place of what is remembered under the same keys."""
+        with self._access():
+            self._db.execute("attach ? as other", (str(other),))
+            with self._db:
+                for table in ("streams", "qualities"):
+                    self._db.execute(f"insert or replace into main.{table} select * from other.{table}")
+            self._db.execute("detach other")
+
+    def _drop(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
         with self._db:
-            rows = [(key, metric, float(value)) for key, value in values.items()]
-            self._db.executemany("insert or ignore into qualities values (?, ?, ?)", rows)
+            self._db.executemany(statement, rows)
+
+
+_HINT = "NETSIM_STORE names a file that can be written to"
+
+
+def _stream_checksum(key: str, head: str, payload: bytes) -> str:
+    text = f"{len(key)} {len(head)} {key}{head}".encode()
+    return hashlib.sha256(text + payload).hexdigest()
+
+
+def _quality_checksum(key: str, metric: str, value: float) -> str:
+    number = math.nan if math.isnan(value) else value  # one NaN of many
+    text = f"{len(key)} {key}{metric}".encode("utf-8", "replace")
+    return hashlib.sha256(text + struct.pack("<d", number)).hexdigest()[:16]
 
 
 def _head(stream: Stream) -> dict[str, Any]:

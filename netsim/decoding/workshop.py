@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.codec import Codec, OperatingPoint, Stream, create_codec
+from netsim.codec import Codec, OperatingPoint, Stream, codec_identity, create_codec
 from netsim.decoding.budget import SENT_BPP, encode_within
-from netsim.decoding.store import Store, digest
+from netsim.decoding.store import Store
+from netsim.digests import digest
 from netsim.errors import InputError
 from netsim.metrics.further import measured
+from netsim.metrics.identity import metric_identity
 from netsim.protection.spec import protection_from_spec
 
 __all__ = ["CodedPicture", "Workshop", "mask_text", "masks_from_text"]
@@ -73,7 +75,10 @@ class Workshop:
         return _codec(coded.codec, coded.settings)
 
     def key(self, coded: CodedPicture) -> str:
-        """Content address: pixels × codec × settings × tools and weights × operating point × packet limit."""
+        """Content address: pixels × codec × settings × its identity × operating point × packet limit.
+
+        The identity is ``codec_identity``: source, tools, weights.
+        """
         codec = self.codec(coded)
         point = (coded.point.key, coded.point.value)
         under = [coded.under] if coded.under else []
@@ -81,7 +86,7 @@ class Workshop:
             coded.image.sha256,
             codec.name,
             dict(coded.settings),
-            codec.fingerprint,
+            codec_identity(codec),
             point,
             coded.packet_limit_bytes,
             *under,
@@ -109,7 +114,7 @@ class Workshop:
     def missing(self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]) -> list[str]:
         """Those of ``masks`` (usable masks as text) for which some metric is not remembered yet."""
         keys = self._mask_keys(coded, masks)
-        known = [self.store.qualities(keys.values(), metric) for metric in metrics]
+        known = [self.store.qualities(keys.values(), metric_identity(metric)) for metric in metrics]
         return [mask for mask, key in keys.items() if not all(key in one for one in known)]
 
     def qualities(
@@ -123,7 +128,7 @@ class Workshop:
         if todo:
             self._decode(coded, todo, metrics)
         keys = self._mask_keys(coded, masks)
-        found = {metric: self.store.qualities(keys.values(), metric) for metric in metrics}
+        found = {metric: self.store.qualities(keys.values(), metric_identity(metric)) for metric in metrics}
         return {metric: {mask: found[metric][key] for mask, key in keys.items()} for metric in metrics}
 
     def _mask_keys(self, coded: CodedPicture, masks: Sequence[str]) -> dict[str, str]:
@@ -145,8 +150,8 @@ class Workshop:
             left = left[len(part) :]
             keys = self._mask_keys(coded, part)
             for metric in metrics:
-                values = measured(metric, reference, pictures)
-                self.store.put_qualities(dict(zip(keys.values(), values.tolist(), strict=True)), metric)
+                values = measured(metric, reference, pictures).tolist()
+                self.store.put_qualities(dict(zip(keys.values(), values, strict=True)), metric_identity(metric))
 
 
 def _out_of_memory(error: Exception) -> bool:

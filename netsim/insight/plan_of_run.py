@@ -62,7 +62,16 @@ def plan_of_run(run: Run) -> Plan:
             raise _moved(f"the run's picture `{name}` is gone", scenario, place)
         if now[name] != sha256:
             raise _moved(f"picture `{name}` has other pixels now than when the run was made", scenario, place)
+    changed = [text for text in plan.inputs.changes({"files": _files(run.manifest)}) if "has changed" in text]
+    if changed:
+        raise InputError(f"{changed[0]} since the run was made", where=place, hint="run the scenario again")
     return plan
+
+
+def _files(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    inputs = manifest.get("inputs")
+    found = inputs.get("files") if isinstance(inputs, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _moved(message: str, scenario: Mapping[str, Any], place: str) -> InputError:

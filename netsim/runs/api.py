@@ -43,15 +43,20 @@ def run(
     overrides: Sequence[str] = (),
     workers: int = 1,
     progress: bool = False,
+    exist: str = "number",
+    fresh: bool = False,
 ) -> Run:
     """Run a scenario and read the result back.
 
     scenario: a YAML file, or a mapping with the same keys. out: the run's folder (default runs/NAME-N).
-    overrides: ``key.path=value``. Raises InputError for bad input.
+    overrides: ``key.path=value``. exist: what to do where ``out`` holds a run already: ``number`` (OUT-2, …), ``fail``
+    or ``overwrite``. fresh: take nothing from the store, and replace what it remembers.
+    Raises InputError for bad input.
     With workers > 1 the calling script needs the usual ``if __name__ == "__main__"`` guard.
     """
     reporter = ConsoleReporter() if progress else Reporter()
-    return load_run(run_plan(plan(scenario, overrides), Path(out) if out is not None else None, workers, reporter))
+    folder = Path(out) if out is not None else None
+    return load_run(run_plan(plan(scenario, overrides), folder, workers, reporter, exist=exist, fresh=fresh))
 
 
 def load(path: str | Path) -> Run:

@@ -10,7 +10,9 @@ from typing import Any, BinaryIO
 
 from netsim.errors import InputError
 
-__all__ = ["make_folder", "write_atomically"]
+__all__ = ["make_folder", "remove_scratch", "write_atomically"]
+
+_SCRATCH = ".scratch"
 
 
 def make_folder(path: Path) -> None:
@@ -34,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 
 
 def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SCRATCH)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -45,3 +47,9 @@ def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     except BaseException:
         os.unlink(scratch)
         raise
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove what a killed writer left in a folder that nobody writes to now."""
+    for path in folder.glob(f".*{_SCRATCH}"):
+        path.unlink(missing_ok=True)

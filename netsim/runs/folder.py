@@ -5,16 +5,26 @@ from __future__ import annotations
 import fcntl
 import json
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from netsim.errors import InputError
+from netsim.digests import digest, file_sha256
+from netsim.errors import InputError, did_you_mean
 from netsim.paths import output_path
-from netsim.runs.files import write_atomically
+from netsim.runs.files import remove_scratch, write_atomically
 
-__all__ = ["RunFolder", "fresh_folder", "read_manifest", "run_folder"]
+if TYPE_CHECKING:
+    from netsim.scenario.plan import Plan
+
+__all__ = ["EXIST", "RunFolder", "fresh_folder", "read_manifest", "run_folder"]
+
+EXIST = ("number", "fail", "overwrite")
+"""What happens where the folder that the user names holds a run already: another number, an error, or it goes."""
+
+_CHECKSUM = "checksum"
 
 
 class RunFolder:
@@ -23,45 +33,75 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.parts = path / "parts"
+        self.store = self.parts / "store.sqlite"  # of a run that takes nothing from the user's store
         self.log = path / "log.parquet"
         self.summary = path / "summary.csv"
         self.distribution = path / "distribution.csv"
         self.manifest = path / "manifest.json"
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        text = json.dumps(manifest, indent=2, default=str) + "\n"
+        """Write the manifest, with a checksum over all that it says."""
+        plain = json.loads(json.dumps(manifest, default=str))
+        text = json.dumps({**plain, _CHECKSUM: digest(plain)}, indent=2) + "\n"
         write_atomically(self.manifest, lambda file: file.write(text.encode()))
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
-        """The results stand: say so in the manifest, then drop the parts."""
-        self.write_manifest({**manifest, "status": "finished"})
-        for part in self.parts.iterdir():
-            part.unlink()
-        self.parts.rmdir()
+        """The results stand: say so in the manifest, with their hashes, then drop the parts."""
+        files = {path.name: file_sha256(path) for path in (self.log, self.summary, self.distribution)}
+        self.write_manifest({**manifest, "status": "finished", "files": files})
+        shutil.rmtree(self.parts)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """A run's manifest; empty if there is none. Raises InputError if it can't be read."""
+    """A run's manifest; empty if there is none.
+
+    Raises:
+        InputError: If it can't be read, or is not as it was written. A manifest without a checksum (of an older
+            version) is taken as it is.
+    """
+    file = path / "manifest.json"
     try:
-        found: dict[str, Any] = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        return found
+        found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"can't read `{path / 'manifest.json'}`: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"can't read `{file}`: {error}", hint=_LOST) from None
+    if not isinstance(found, dict):
+        raise InputError(f"`{file}` holds no mapping of keys", hint=_LOST)
+    if _CHECKSUM in found and found.pop(_CHECKSUM) != digest(found):
+        raise InputError(f"`{file}` is not as netsim wrote it: its checksum does not match", hint=_LOST)
+    return found
+
+
+_LOST = "run the scenario again"
 
 
 @contextmanager
-def run_folder(out: Path | None, name: str, run_id: str) -> Iterator[RunFolder]:
+def run_folder(
+    out: Path | None, plan: Plan, exist: str = "number", say: Callable[[str], None] = lambda text: None
+) -> Iterator[RunFolder]:
     """A folder for a run, locked for this process.
 
-    out None: ``runs/NAME-1``, ``-2``, …; out given: that folder, or ``OUT-2``, … where it holds a finished run.
-    An unfinished run of the same scenario (equal run id), which nobody works on, is resumed instead.
+    An unfinished run with the same scenario and inputs (equal run id), which nobody works on, is resumed.
+
+    Args:
+        out: The folder; None: ``runs/NAME-1``, ``-2``, …
+        plan: What will run there.
+        exist: Where ``out`` holds another run, one of ``EXIST``: ``number`` takes ``OUT-2``, …; ``fail`` raises;
+            ``overwrite`` deletes everything in the folder.
+        say: Gets a sentence about a folder that was passed over.
+
+    Raises:
+        InputError: If ``out`` can't be written to, or must not be (``exist``), or is an unfinished run of the same
+            scenario with other inputs.
     """
-    stem = re.sub(r"[^\w.-]+", "_", name).strip("_") or "run"
+    if exist not in EXIST:
+        raise InputError(f"`{exist}` is no way to treat a run that exists", hint=did_you_mean(exist, EXIST))
+    stem = re.sub(r"[^\w.-]+", "_", plan.name).strip("_") or "run"
     base = output_path(str(out)) if out is not None else Path("runs") / stem
     for path in _candidates(base, numbered_from=1 if out is None else 2, itself=out is not None):
-        lock = _claim(path, run_id)
+        named = out is not None and path == base
+        lock = _claim(path, plan, exist if named else "number", refuse=named, say=say)
         if lock is not None:
             try:
                 yield RunFolder(path)
@@ -90,14 +130,69 @@ def _candidates(base: Path, numbered_from: int, itself: bool) -> Iterator[Path]:
         number += 1
 
 
-def _claim(path: Path, run_id: str) -> TextIO | None:
-    """The folder's lock if it is new, empty, or holds an unfinished run of ours; None if it is taken."""
+def _claim(path: Path, plan: Plan, exist: str, refuse: bool, say: Callable[[str], None]) -> TextIO | None:
+    """The folder's lock if the run may use it; None if it is taken. refuse: whether other inputs are an error."""
     if path.exists() and not path.is_dir():
         raise InputError(f"`{path}` is a file", hint="--out names a folder")
-    fresh = not path.exists() or not any(path.iterdir())
-    manifest = {} if fresh else read_manifest(path)
-    if not fresh and (manifest.get("status") != "running" or manifest.get("run_id") != run_id):
+    if exist == "number" and _state(path, plan) == "taken":
+        return None  # without a trace of our look
+    lock = _lock(path)
+    if lock is None:
+        if exist != "number":
+            raise InputError(f"another process works in `{path}`", hint="wait for it, or name another folder")
         return None
+    state = _state(path, plan)  # the lock holds now: nobody changes it any more
+    if state == "mine":
+        remove_scratch(path)
+        remove_scratch(path / "parts")
+        return lock
+    if exist == "overwrite":
+        _empty(path)
+        return lock
+    if state == "other inputs":
+        changes = plan.inputs.changes(_inputs(read_manifest(path))) or ["a setting has changed"]
+        message = f"`{path}` is an unfinished run with other inputs: {'; '.join(changes[:3])}"
+        if refuse:
+            lock.close()
+            raise InputError(message, hint="put them back to go on with it, or --overwrite it, or name another folder")
+        say(message)
+    elif exist == "fail":
+        lock.close()
+        raise InputError(
+            f"`{path}` exists", hint="--overwrite replaces it; without --exist fail the next number is taken"
+        )
+    lock.close()
+    _remove_lock(path)
+    return None
+
+
+def _state(path: Path, plan: Plan) -> str:
+    """``mine`` (nothing yet, or an unfinished run with this run's id), ``other inputs`` or ``taken``."""
+    try:
+        names = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    except OSError as error:
+        raise InputError(f"can't read `{path}`: {error.strerror}", hint="--out names another folder") from None
+    names = {name for name in names if name != "parts" and not name.endswith(".scratch")}
+    if not names:  # killed before the first manifest: parts say themselves whose they are
+        return "mine"
+    try:
+        manifest = read_manifest(path)
+    except InputError:
+        return "mine" if names == {"manifest.json"} else "taken"
+    if manifest.get("status") != "running":
+        return "taken"
+    if manifest.get("run_id") == plan.run_id:
+        return "mine"
+    same = manifest.get("scenario") == json.loads(json.dumps(plan.resolved, default=str))
+    return "other inputs" if same else "taken"
+
+
+def _inputs(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = manifest.get("inputs")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _lock(path: Path) -> TextIO | None:
     try:
         (path / "parts").mkdir(parents=True, exist_ok=True)
         lock = (path / "parts" / "lock").open("w")
@@ -108,7 +203,37 @@ def _claim(path: Path, run_id: str) -> TextIO | None:
     except BlockingIOError:
         lock.close()
         return None
-    if fresh and (path / "manifest.json").exists() and read_manifest(path).get("run_id") != run_id:
-        lock.close()  # somebody else was quicker between our look and our lock
-        return None
     return lock
+
+
+def _remove_lock(path: Path) -> None:
+    """Of a folder that is not ours after all: a finished run has no parts."""
+    try:
+        (path / "parts" / "lock").unlink(missing_ok=True)
+        (path / "parts").rmdir()
+    except OSError:
+        pass  # it holds parts: its own
+
+
+def _holds_run(path: Path) -> bool:
+    try:
+        return "run_id" in read_manifest(path)
+    except InputError:  # a damaged manifest: is there anything else of a run?
+        return (path / "log.parquet").is_file() or any((path / "parts").glob("row-*.npz"))
+
+
+def _empty(path: Path) -> None:
+    """Delete what a run folder holds, the manifest last, so that a kill leaves what can be overwritten again."""
+    if "run_id" not in read_manifest(path):
+        raise InputError(
+            f"`{path}` holds no run of netsim", hint="--overwrite deletes nothing else; name another folder"
+        )
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == "manifest.json"):
+        if entry.name == "parts":
+            for inside in entry.iterdir():
+                if inside.name != "lock":
+                    shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+        elif entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

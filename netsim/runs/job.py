@@ -14,12 +14,14 @@ from netsim.codec import OperatingPoint
 from netsim.decoding.budget import SENT_BPP
 from netsim.decoding.store import Store
 from netsim.decoding.workshop import CodedPicture, Workshop
+from netsim.digests import path_sha256
 from netsim.errors import InputError
 from netsim.links.profile import LinkProfile, link_from_spec
 from netsim.protection.spec import protection_from_spec
+from netsim.scenario.inputs import inputs_of
 from netsim.scenario.plan import Plan, PlanRow, SchemeSpec
 
-__all__ = ["Job", "coded_picture", "row_channel", "row_link", "workshop"]
+__all__ = ["Job", "check_inputs", "coded_picture", "row_channel", "row_link", "workshop"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,39 @@ class Job:
 def workshop(store_path: Path) -> Workshop:
     """This process's door to the store."""
     return Workshop(Store(store_path))
+
+
+def check_inputs(job: Job) -> None:
+    """Check that this process works with the inputs that the run began with.
+
+    Plug-ins are checked once per process (a worker imports them anew), files each time.
+
+    Raises:
+        InputError: If one has changed.
+    """
+    plan = job.plan
+    changes = _changes_at_start(plan.run_id, job) or [
+        f"`{path}` has changed" for path, sha256 in plan.inputs.files.items() if _sha256(path) != sha256
+    ]
+    if changes:
+        message = f"{changes[0]} since the run began"
+        raise InputError(message, hint="run the same command again: it begins a run with the inputs as they are now")
+
+
+_checked: dict[str, list[str]] = {}
+
+
+def _changes_at_start(run_id: str, job: Job) -> list[str]:
+    if run_id not in _checked:
+        _checked[run_id] = inputs_of(job.plan).changes(job.plan.inputs.as_dict())
+    return _checked[run_id]
+
+
+def _sha256(path: str) -> str | None:
+    try:
+        return path_sha256(Path(path))
+    except OSError:
+        return None
 
 
 def row_channel(row: PlanRow) -> Channel:

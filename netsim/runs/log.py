@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from netsim.decoding.workshop import CodedPicture, Workshop
+from netsim.errors import InputError
 from netsim.metrics.further import LOG_COLUMNS, further_metrics
 from netsim.runs.collapse import Arrays
 from netsim.runs.files import write_atomically
@@ -18,7 +19,7 @@ from netsim.runs.job import coded_picture
 from netsim.runs.transport import PartKey, read_part
 from netsim.scenario.plan import Plan, PlanRow
 
-__all__ = ["case_qualities", "log_schema", "needed_masks", "write_log"]
+__all__ = ["case_qualities", "log_schema", "needed_masks", "read_log", "write_log"]
 
 _INTEGERS = ("sent", "delivered", "lost", "late", "dropped", "recovered", "usable")
 
@@ -59,12 +60,27 @@ def write_log(
     """Join receptions with qualities and write the log, in plan order."""
 
     def write(file: Any) -> None:
-        with pq.ParquetWriter(file, log_schema(plan.metrics), compression="zstd") as writer:
+        schema = log_schema(plan.metrics)
+        with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
             for key, part in parts:
                 writer.write_table(_table(plan, plan.rows[key.row], key, read_part(part), shop))
                 step()
 
     write_atomically(path, write)
+
+
+def read_log(path: Path) -> pa.Table:
+    """Read a log whole, its pages checked.
+
+    Raises:
+        InputError: If it is no Parquet file, or a page does not match its checksum.
+    """
+    try:  # not by pandas.read_parquet: its readers' threads may abort the interpreter at exit
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"`{path}` is damaged: {reason}", hint="run the scenario again") from None
 
 
 def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Workshop) -> pa.Table:

@@ -33,6 +33,7 @@ def manifest(plan: Plan, notes: list[str], workers: int) -> dict[str, Any]:
             "slots": plan.slots,
             "images": dict(zip(plan.image_names, plan.image_hashes, strict=True)),
         },
+        "inputs": plan.inputs.as_dict(),
         "notes": notes,
         "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
         "git": _git_revision(),

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netsim.decoding.store import default_store_path
+from netsim.decoding.store import Store, default_store_path
 from netsim.decoding.workshop import CodedPicture
+from netsim.errors import InputError
 from netsim.runs.choice import resolve_engines
 from netsim.runs.executor import Executor, Task
 from netsim.runs.folder import RunFolder, run_folder
-from netsim.runs.job import Job, coded_picture, workshop
+from netsim.runs.job import Job, check_inputs, coded_picture, workshop
 from netsim.runs.log import needed_masks, write_log
 from netsim.runs.manifest import manifest
 from netsim.runs.precision import Rounds
@@ -26,17 +27,35 @@ __all__ = ["run_plan"]
 _MASKS_IN_TASK = 64
 
 
-def run_plan(plan: Plan, out: Path | None, workers: int, reporter: Reporter) -> Path:
-    """Run a plan, or go on with its unfinished run; returns the run's folder.
+def run_plan(
+    plan: Plan, out: Path | None, workers: int, reporter: Reporter, *, exist: str = "number", fresh: bool = False
+) -> Path:
+    """Run a plan, or go on with its unfinished run.
 
-    out: the folder (``run_folder`` says what happens where it holds a run already). workers: processes.
+    Args:
+        plan: What to run.
+        out: The run's folder; None: a new one below ``runs``.
+        workers: Processes.
+        reporter: Told what happens.
+        exist: What to do where ``out`` holds a run already (``run_folder``).
+        fresh: Take nothing from the store: encode and decode all anew, and replace what the store remembers.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        InputError: For bad input, a folder that can't be used, or inputs that change meanwhile.
     """
-    with run_folder(out, plan.name, plan.run_id) as folder:
+    with run_folder(out, plan, exist, lambda text: reporter.say("passed", text)) as folder:
         reporter.say("plan", describe(plan))
+        if fresh and not folder.store.exists():
+            for part in folder.parts.glob("*.npz"):  # made with streams of the store
+                part.unlink()
+        fresh = fresh or folder.store.exists()
         done = sum(1 for _ in folder.parts.glob("*.npz"))
         if done:
             reporter.say("resume", f"{folder.path}: {_many(done, 'part')} of its transport done before")
-        job = Job(plan, default_store_path(), folder.parts)
+        job = Job(plan, folder.store if fresh else default_store_path(), folder.parts)
         about = manifest(plan, _notes(plan), workers)
         folder.write_manifest(about)
         with Executor(job, workers) as executor:
@@ -53,6 +72,10 @@ def run_plan(plan: Plan, out: Path | None, workers: int, reporter: Reporter) -> 
             reporter.say("precision", verdict)
         _log(job, folder, parts, reporter)
         write_summary(folder, plan.failure_db)
+        if fresh:
+            with Store() as store:
+                store.replace_from(folder.store)
+            workshop.cache_clear()  # its file goes with the parts
         folder.finish(about)
         files = [path.name for path in (folder.log, folder.summary, folder.distribution, folder.manifest)]
         reporter.say("wrote", f"{folder.path}/  {'  '.join(files)}")
@@ -121,6 +144,7 @@ def _encode(job: Job, executor: Executor, reporter: Reporter) -> dict[str, Any]:
 
 
 def _encode_task(job: Job, task: tuple[CodedPicture, ...]) -> None:
+    check_inputs(job)
     for coded in task:
         workshop(job.store_path).encode(coded)
 
@@ -145,12 +169,24 @@ def _round(job: Job, executor: Executor, board: Board, pool: _DecodePool, keys: 
         board.expect("decode", len(more))
         return more
 
-    there = [key for key in keys if key.path(job.parts).exists()]
+    there = [key for key in keys if _is_whole(key.path(job.parts), job.plan.run_id)]
     todo = [Task("transport", transport_part, key) for key in keys if key not in set(there)]
     before = [task for key in there for task in pool.tasks(key)]
     board.expect("transport", len(todo))
     board.expect("decode", len(before))
     executor.work([*before, *todo], done)
+
+
+def _is_whole(part: Path, run_id: str) -> bool:
+    """Whether a part of this run is there; a damaged one is removed."""
+    try:
+        read_part(part, run_id)
+    except FileNotFoundError:
+        return False
+    except InputError:
+        part.unlink()
+        return False
+    return True
 
 
 class _DecodePool:
@@ -176,6 +212,7 @@ class _DecodePool:
 
 
 def _decode_task(job: Job, task: tuple[CodedPicture, tuple[str, ...]]) -> None:
+    check_inputs(job)
     coded, masks = task
     workshop(job.store_path).qualities(coded, masks, job.plan.metrics)
 

@@ -1,13 +1,16 @@
-"""What a run says while it works: a line a phase, with bars and the time left where somebody watches."""
+"""What a run says while it works: a line a phase, how far it is, and the time left."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Task as RichTask
+from rich.text import Text
 
 __all__ = ["Board", "ConsoleReporter", "Reporter"]
 
@@ -35,7 +38,7 @@ class Reporter:
 
 
 class ConsoleReporter(Reporter):
-    """Writes to standard error: bars on a terminal, plain lines elsewhere."""
+    """Writes to standard error: bars on a terminal; elsewhere lines, one every ten seconds while tasks run."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
@@ -47,13 +50,33 @@ class ConsoleReporter(Reporter):
     def board(self) -> Iterator[Board]:
         if self.console.is_terminal:
             columns = (TextColumn("{task.description:<9}"), BarColumn(18), MofNCompleteColumn(), TimeElapsedColumn())
-            with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self.console) as progress:
+            with Progress(*columns, TextColumn("left"), _LeftColumn(), console=self.console) as progress:
                 yield _Bars(progress)
-        else:
-            board = _Lines()
-            yield board
-            for phase, seconds in board.seconds.items():
-                self.say(phase, f"done, {_clock(seconds)}")
+            return
+        lines = _Lines(self.say)
+        with lines:
+            yield lines
+        for phase, seconds in lines.ended.items():
+            self.say(phase, f"done, {_clock(seconds)}")
+
+
+def _left_s(elapsed_s: float, done: float, total: float) -> float | None:
+    """Time left if the rest takes as long per task as what is done; None before anything is.
+
+    >>> _left_s(30.0, 3, 9)
+    60.0
+    """
+    return elapsed_s / done * (total - done) if done else None
+
+
+class _LeftColumn(ProgressColumn):
+    """From the mean over all tasks, so that it moves while a long task runs (rich's own stands still)."""
+
+    max_refresh = 0.5
+
+    def render(self, task: RichTask) -> Text:
+        left = _left_s(task.elapsed or 0.0, task.completed, task.total or 0.0)
+        return Text("-:--" if left is None else _clock(left), style="progress.remaining")
 
 
 class _Bars(Board):
@@ -71,12 +94,44 @@ class _Bars(Board):
 
 
 class _Lines(Board):
-    def __init__(self) -> None:
-        self.start = time.monotonic()
-        self.seconds: dict[str, float] = {}
+    """A line a phase every ``PERIOD_S``, from a thread: a task may take minutes. ended: seconds to the last step."""
+
+    PERIOD_S = 10.0
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        self.say = say
+        self.ended: dict[str, float] = {}
+        self._began: dict[str, float] = {}
+        self._done: dict[str, int] = {}
+        self._totals: dict[str, int] = {}
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._report, daemon=True)
+
+    def __enter__(self) -> _Lines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def expect(self, phase: str, tasks: int) -> None:
+        self._began.setdefault(phase, time.monotonic())
+        self._done.setdefault(phase, 0)
+        self._totals[phase] = self._totals.get(phase, 0) + tasks
 
     def step(self, phase: str) -> None:
-        self.seconds[phase] = time.monotonic() - self.start
+        self._done[phase] += 1
+        self.ended[phase] = time.monotonic() - self._began[phase]
+
+    def _report(self) -> None:
+        while not self._end.wait(self.PERIOD_S):
+            for phase, total in list(self._totals.items()):
+                done, elapsed_s = self._done[phase], time.monotonic() - self._began[phase]
+                if done < total:
+                    left = _left_s(elapsed_s, done, total)
+                    told = "" if left is None else f", about {_clock(left)} left"
+                    self.say(phase, f"{done:,} of {total:,} after {_clock(elapsed_s)}{told}")
 
 
 def _clock(seconds: float) -> str:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netsim.digests import file_sha256
 from netsim.errors import InputError
 from netsim.paths import output_path
 from netsim.runs.files import write_atomically
 from netsim.runs.folder import RunFolder, read_manifest
+from netsim.runs.log import read_log
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Run", "load_run", "write_summary"]
+__all__ = ["Run", "file_fault", "load_run", "write_summary"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder. ``log``, ``slots`` and ``summary`` are read when first asked for."""
+    """A run's folder. ``log``, ``slots`` and ``summary`` are read when first asked for.
+
+    Each raises InputError if its file is not as the run wrote it (the manifest holds its hash).
+    """
 
     path: Path
     manifest: dict[str, Any]
@@ -28,9 +34,7 @@ class Run:
     @cached_property
     def log(self) -> pd.DataFrame:
         """All rows of the log, as written."""
-        import pandas as pd
-
-        return pd.read_parquet(self.path / "log.parquet")
+        return read_log(self._checked("log.parquet")).to_pandas()
 
     @property
     def slots(self) -> pd.DataFrame:
@@ -42,14 +46,32 @@ class Run:
         """One row per scheme, operating point, channel and link, with 95 % intervals."""
         import pandas as pd
 
-        return pd.read_csv(self.path / "summary.csv")
+        return pd.read_csv(self._checked("summary.csv"))
 
     @cached_property
     def distribution(self) -> pd.DataFrame:
         """Mean, variance, quantiles and failure ratio of each metric, per image and over all images."""
         import pandas as pd
 
-        return pd.read_csv(self.path / "distribution.csv")
+        return pd.read_csv(self._checked("distribution.csv"))
+
+    def _checked(self, name: str) -> Path:
+        fault = file_fault(self.path, name, self.manifest)
+        if fault:
+            raise InputError(fault, hint="run the scenario again")
+        return self.path / name
+
+
+def file_fault(folder: Path, name: str, manifest: Mapping[str, Any]) -> str:
+    """What is wrong with a file of a run, in one sentence; empty if nothing is, or if no hash of it is known."""
+    files = manifest.get("files")
+    expected = files.get(name) if isinstance(files, Mapping) else None
+    try:
+        if expected is None or file_sha256(folder / name) == expected:
+            return ""
+    except OSError as error:
+        return f"can't read `{folder / name}`: {error.strerror}"
+    return f"`{folder / name}` is not as the run wrote it: its hash does not match the manifest's"
 
 
 def load_run(path: str | Path) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,12 @@ from netsim.engines.batch import SlotBatch, stacked
 from netsim.engines.event import Arq, Offer, Report, SlotReception, simulate_trial
 from netsim.engines.exact import distributions
 from netsim.engines.stratified import simulate_strata
+from netsim.errors import InputError
 from netsim.protection.base import ProtectedStream
 from netsim.protection.spec import protection_from_spec
 from netsim.runs.collapse import Arrays, Sender, collapse
 from netsim.runs.files import write_atomically
-from netsim.runs.job import Job, coded_picture, row_channel, row_link, workshop
+from netsim.runs.job import Job, check_inputs, coded_picture, row_channel, row_link, workshop
 from netsim.scenario.plan import Plan, PlanRow
 from netsim.streams import Streams
 
@@ -48,18 +51,47 @@ def parts_of(plan: Plan, row: PlanRow, first: int, last: int) -> list[PartKey]:
     return [PartKey(row.index, at, min(at + step, last), row.engine) for at in range(first, last, step)]
 
 
-def read_part(path: Path) -> Arrays:
-    """Arrays of a part: per log row its numbers, and ``case`` pointing into case_image, case_tag, case_mask."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+def read_part(path: Path, run_id: str | None = None) -> Arrays:
+    """Read a part.
+
+    Args:
+        path: Its file.
+        run_id: The run that it must belong to; None: any.
+
+    Returns:
+        Per log row its numbers, and ``case`` pointing into case_image, case_tag, case_mask.
+
+    Raises:
+        InputError: If the file is not as ``transport_part`` wrote it for this run and under this name.
+    """
+    content = path.read_bytes()
+    content, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
+    if checksum == _checksum(path, content):
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+        if run_id in (None, str(arrays.pop("run_id"))):
+            return arrays
+    raise InputError(f"`{path}` is damaged, or of another run", hint="run the same command again: it makes it anew")
+
+
+def _checksum(path: Path, content: bytes) -> bytes:
+    """The name counts: two parts may not change places."""
+    return hashlib.sha256(path.name.encode() + b"\0" + content).digest()
+
+
+_CHECKSUM_BYTES = 32
 
 
 def transport_part(job: Job, key: PartKey) -> None:
-    """Simulate a part and write its arrays."""
+    """Simulate a part and write its arrays. Raises InputError if an input has changed since the run began."""
     row = job.plan.rows[key.row]
     senders = _senders(job, row)
     arrays = collapse(job.plan, senders, _ENGINES[key.engine](job.plan, row, senders, key))
-    write_atomically(key.path(job.parts), lambda file: np.savez(file, **arrays))
+    check_inputs(job)
+    content = io.BytesIO()
+    np.savez(content, run_id=np.array(job.plan.run_id), **arrays)
+    path = key.path(job.parts)
+    write_atomically(path, lambda file: file.write(content.getvalue() + _checksum(path, content.getvalue())))
 
 
 Senders = dict[tuple[int, int], Sender]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from netsim.digests import digest
+from netsim.scenario.inputs import Inputs, inputs_of, without_folders
 from netsim.text import number_text
 
 __all__ = ["CodecSpec", "Plan", "PlanRow", "SchemeSpec"]
@@ -129,8 +129,13 @@ class Plan:
     resolved: Mapping[str, Any]
 
     @cached_property
+    def inputs(self) -> Inputs:
+        """Digests of the files and plug-ins that decide the log, taken when first asked for."""
+        return inputs_of(self)
+
+    @cached_property
     def run_id(self) -> str:
-        """Digest of everything that decides the log: equal scenarios have equal run ids."""
+        """Digest of everything that decides the log: equal scenarios with equal inputs have equal run ids."""
         asked = {key: value for key, value in self.resolved.items() if key != "images"}  # a folder may move
-        text = json.dumps([asked, self.image_names, self.image_hashes], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        asked["channels"] = without_folders(asked.get("channels"))
+        return digest(asked, self.image_names, self.inputs.identity())[:12]

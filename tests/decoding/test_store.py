@@ -1,14 +1,19 @@
 """The store: immutable values, safe against several writers."""
 
+import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from netsim.codec import OperatingPoint, Packet, Stream
-from netsim.decoding.store import Store, digest
+from netsim.decoding.store import Store
 from netsim.decoding.workshop import mask_text, masks_from_text
+from netsim.digests import digest
+from netsim.errors import InputError
 
 STREAM = Stream(
     (Packet(b"head", protected=True), Packet(b""), Packet(b"\x00\xff" * 40)),
@@ -65,3 +70,87 @@ def test_digest_depends_on_content_not_on_order() -> None:
 def test_mask_text_round_trip() -> None:
     masks = np.random.default_rng(5).random((7, 13)) < 0.5
     np.testing.assert_array_equal(masks_from_text(mask_text(masks)), masks)
+
+
+def test_an_edited_value_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with Store(path) as store:
+        store.put_qualities({"a": 31.25, "b": 30.0, "c": float("nan")}, "psnr_db")
+        store.put_stream("s", STREAM)
+        store.put_stream("t", STREAM)
+    with sqlite3.connect(path) as db:
+        db.execute("update qualities set value = value + 3 where key = 'a'")
+        db.execute("update streams set payload = zeroblob(length(payload)) where key = 's'")
+    with Store(path) as store:
+        found = store.qualities(["a", "b", "c"], "psnr_db")
+        assert found.pop("b") == 30.0
+        assert np.isnan(found.pop("c"))
+        assert not found
+        assert store.stream("s") is None
+        assert not store.has_stream("s")
+        assert store.stream("t") == STREAM
+        store.put_qualities({"a": 31.25}, "psnr_db")  # made again, it takes the old one's place
+        store.put_stream("s", STREAM)
+        assert store.qualities(["a"], "psnr_db") == {"a": 31.25}
+        assert store.stream("s") == STREAM
+
+
+def test_values_that_change_places_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with Store(path) as store:
+        store.put_qualities({"a": 31.25, "b": 30.0}, "psnr_db")
+        store.put_qualities({"a": 0.9}, "ms_ssim")
+        store.put_stream("s", STREAM)
+    with sqlite3.connect(path) as db:
+        db.execute("update qualities set key = 'x' where key = 'a' and metric = 'psnr_db'")
+        db.execute("update qualities set key = 'a' where key = 'b'")
+        db.execute("update qualities set metric = 'vif' where metric = 'ms_ssim'")
+        db.execute("update streams set key = 't'")
+    with Store(path) as store:
+        assert store.qualities(["a", "b", "x"], "psnr_db") == {}
+        assert store.qualities(["a"], "vif") == {}
+        assert store.stream("t") is None
+
+
+def test_every_single_bit_flip_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    """Each bit of the pages in use: the value, nothing, or an InputError."""
+    path, damaged = tmp_path / "store.sqlite", tmp_path / "damaged.sqlite"
+    with Store(path) as store:
+        store.put_qualities({"a": 31.25, "b": 30.0}, "psnr_db")
+        store.put_stream("s", STREAM)
+    content = bytearray(path.read_bytes())
+    used = [i for i, byte in enumerate(content) if byte]
+    outcomes = Counter()
+    for i in used:
+        content[i] ^= 1 << (i % 8)
+        damaged.write_bytes(content)
+        content[i] ^= 1 << (i % 8)
+        try:
+            with Store(damaged) as store:
+                values = store.qualities(["a", "b"], "psnr_db")
+                stream = store.stream("s")
+        except InputError:
+            outcomes["refused"] += 1
+            continue
+        assert values.items() <= {"a": 31.25, "b": 30.0}.items()
+        assert stream in (None, STREAM)
+        outcomes["whole" if len(values) == 2 and stream else "forgotten"] += 1
+    assert set(outcomes) == {"refused", "whole", "forgotten"}
+
+
+def test_what_no_store_can_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database" * 100)
+    for path in (tmp_path, tmp_path / "text", tmp_path / "text" / "store.sqlite"):
+        with pytest.raises(InputError, match="store"):
+            Store(path)
+
+
+def test_a_store_of_another_version_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("create table qualities (key text, metric text, value real, primary key (key, metric))")
+        db.execute("insert into qualities values ('a', 'psnr_db', 99.0)")
+    with Store(path) as store:
+        assert store.qualities(["a"], "psnr_db") == {}
+        store.put_qualities({"a": 1.0}, "psnr_db")
+        assert store.qualities(["a"], "psnr_db") == {"a": 1.0}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from netcodecs.progressive.packets import (
     write_piece,
 )
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
+from netsim.digests import file_sha256
 from netsim.errors import InputError
 
 if TYPE_CHECKING:  # torch is loaded with the first picture
@@ -139,7 +139,7 @@ class ChannelProgressive(Codec):
         return {
             "format": 2,
             "reconstruction": 2,  # counts changes that move a sample by a level
-            "weights": hashlib.sha256(self._weights.read_bytes()).hexdigest(),
+            "weights": file_sha256(self._weights),
             "torch": version("torch"),
             "compressai": version("compressai"),
         }

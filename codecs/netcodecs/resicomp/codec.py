@@ -33,6 +33,7 @@ from netcodecs.resicomp.packets import (
 )
 from netcodecs.resicomp.slices import slice_sizes
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
+from netsim.digests import file_sha256
 from netsim.errors import InputError
 
 if TYPE_CHECKING:  # torch is loaded with the first picture
@@ -190,7 +191,7 @@ class ResiComp(Codec):
             "format": 2,
             "reconstruction": 2,  # counts changes that move a sample by a level
             "beta": self._beta,
-            "weights": hashlib.sha256(self._weights.read_bytes()).hexdigest(),
+            "weights": file_sha256(self._weights),
             "torch": version("torch"),
             "compressai": version("compressai"),
             "constriction": version("constriction"),

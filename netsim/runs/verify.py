@@ -1,0 +1,69 @@
+"""Whether a run's folder holds what the run wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from netsim.digests import path_sha256
+from netsim.errors import InputError
+from netsim.runs.log import read_log
+from netsim.runs.results import file_fault, load_run
+
+__all__ = ["Verdict", "verify_run"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """whole: names of files that are as they were written. faults, notes: sentences."""
+
+    whole: list[str]
+    faults: list[str]
+    notes: list[str]
+
+
+def verify_run(folder: Path) -> Verdict:
+    """Check the hash of each of a finished run's files, the log's pages, and that the log is of this run.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        What is whole and what is not; ``notes`` name inputs that have changed since.
+
+    Raises:
+        InputError: If there is no finished run, or its manifest is not as it was written.
+    """
+    run = load_run(folder)
+    files = run.manifest.get("files")
+    if not isinstance(files, Mapping):
+        raise InputError(f"the manifest of `{folder}` holds no hashes", hint="an older version wrote it: run it again")
+    faults = {name: file_fault(folder, name, run.manifest) for name in files}
+    if not faults.get("log.parquet"):
+        faults["log.parquet"] = _log_fault(folder / "log.parquet", str(run.manifest.get("run_id")))
+    whole = [name for name, fault in faults.items() if not fault]
+    return Verdict(whole, [fault for fault in faults.values() if fault], _changed_inputs(run.manifest))
+
+
+def _log_fault(path: Path, run_id: str) -> str:
+    try:
+        ids = pc.unique(read_log(path)["run_id"]).to_pylist()
+    except InputError as error:
+        return error.message
+    return "" if ids == [run_id] else f"`{path}` is the log of run {', '.join(map(str, ids))}, not of {run_id}"
+
+
+def _changed_inputs(manifest: Mapping[str, object]) -> list[str]:
+    inputs = manifest.get("inputs")
+    files = inputs.get("files") if isinstance(inputs, Mapping) else None
+    notes = []
+    for path, sha256 in (files or {}).items():
+        try:
+            if path_sha256(Path(path)) != sha256:
+                notes.append(f"input `{path}` has changed since the run")
+        except OSError as error:
+            notes.append(f"input `{path}` can't be read: {error.strerror}")
+    return notes

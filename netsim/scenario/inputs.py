@@ -1,0 +1,133 @@
+"""What besides the scenario's text decides a run: contents of files, and code of plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netsim.codec import codec_identity, create_codec
+from netsim.digests import digest, named_path, path_sha256
+from netsim.errors import InputError
+from netsim.metrics.identity import metric_identity
+from netsim.plugins import entry_module, load_plugin, plugin_names
+from netsim.source import imported_versions, source_identity
+
+if TYPE_CHECKING:
+    from netsim.scenario.plan import Plan
+
+__all__ = ["Inputs", "inputs_of", "without_folders"]
+
+_GROUPS = ("netsim.channels", "netsim.controllers")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """images: digest of each image's pixels, by name. files: SHA-256 of each other file, by path.
+
+    plugins: digest of each codec (with its settings), metric, channel and controller that is not netsim's own code.
+    """
+
+    images: dict[str, str]
+    files: dict[str, str]
+    plugins: dict[str, str]
+
+    def identity(self) -> str:
+        """Digest of all contents; where the files lie does not matter."""
+        files = sorted((Path(path).name, sha256) for path, sha256 in self.files.items())
+        return digest(self.images, files, self.plugins)
+
+    def as_dict(self) -> dict[str, dict[str, str]]:
+        """For the manifest."""
+        return {"images": self.images, "files": self.files, "plugins": self.plugins}
+
+    def changes(self, before: Mapping[str, Any]) -> list[str]:
+        """What differs from the inputs that a manifest holds, one phrase each.
+
+        >>> Inputs({}, {"/data/a.txt": "1"}, {}).changes({"files": {"/data/a.txt": "2"}})
+        ['`/data/a.txt` has changed']
+        """
+        found = []
+        for kind, now in self.as_dict().items():
+            then = before.get(kind)
+            if not isinstance(then, Mapping):
+                continue
+            found += [f"`{name}` has changed" for name in now if name in then and now[name] != then[name]]
+            found += [f"`{name}` is new" for name in now if name not in then]
+            found += [f"`{name}` is gone" for name in then if name not in now]
+        return found
+
+
+def inputs_of(plan: Plan) -> Inputs:
+    """Hash the inputs of a plan.
+
+    Raises:
+        InputError: If a file can't be read.
+    """
+    files: dict[str, str] = {}
+    plugins: dict[str, str] = {}
+    for spec in {scheme.codec for row in plan.rows for scheme in row.schemes}:
+        codec = create_codec(spec.name, dict(spec.settings))
+        plugins[f"codec {spec.name} {spec.settings_text}".rstrip()] = digest(codec_identity(codec))
+        files |= {str(path.resolve()): _sha256(path) for path in codec.input_files.values()}
+    for metric in plan.metrics:
+        plugins[f"metric {metric}"] = metric_identity(metric)
+    specs = [spec for row in plan.rows for spec in (row.channel, row.link, row.control)]
+    for path in sorted({path for spec in specs for path in _files_in(spec)}):
+        files[str(path.resolve())] = _sha256(path)
+    for group in _GROUPS:
+        installed = set(plugin_names(group))
+        for name in sorted({word for spec in specs for word in _words(spec)} & installed):
+            plugin, modules = load_plugin(group, name), entry_module(group, name)
+            kind = group.rpartition(".")[2].removesuffix("s")
+            identity = digest(source_identity(plugin, *modules), imported_versions(plugin, *modules))
+            plugins[f"{kind} {name}"] = identity
+    images = dict(zip(plan.image_names, plan.image_hashes, strict=True))
+    return Inputs(images, dict(sorted(files.items())), dict(sorted(plugins.items())))
+
+
+def without_folders(spec: Any) -> Any:
+    """A specification with the file names of its traces in place of their paths: a folder may move."""
+    if isinstance(spec, Mapping):
+        return {
+            key: Path(value).name if key == "trace" and isinstance(value, str) else without_folders(value)
+            for key, value in spec.items()
+        }
+    if isinstance(spec, Sequence) and not isinstance(spec, str):
+        return [without_folders(one) for one in spec]
+    return spec
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return path_sha256(path)
+    except OSError as error:
+        raise InputError(f"can't read `{path}`: {error.strerror}") from None
+
+
+def _files_in(spec: Any) -> Iterator[Path]:
+    """Files that a channel, link or controller names as a value, at any depth."""
+    yield from filter(None, map(named_path, _values(spec)))
+
+
+def _values(spec: Any) -> Iterable[str]:
+    if isinstance(spec, Mapping):
+        for value in spec.values():
+            yield from [value] if isinstance(value, str) else _values(value)
+    elif isinstance(spec, Sequence) and not isinstance(spec, str):
+        for value in spec:
+            yield from _values(value)
+
+
+def _words(spec: Any) -> Iterator[str]:
+    """Keys and bare names of a specification, at any depth: a plug-in may stand as either."""
+    if isinstance(spec, str):
+        yield spec
+    elif isinstance(spec, Mapping):
+        for key, value in spec.items():
+            yield str(key)
+            yield from _words(value)
+    elif isinstance(spec, Sequence):
+        for value in spec:
+            yield from _words(value)

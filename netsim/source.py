@@ -1,0 +1,276 @@
+"""Identity of a plug-in's code, so that a value is taken from the store only if the same code made it.
+
+The code of a plug-in is its own module and every module that this one imports, directly or not, as far as these lie in
+its own package or outside the installed packages. Installed packages count by their versions. Imports are read
+from the source: nothing is imported here.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import inspect
+import marshal
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from netsim.digests import digest, file_sha256, files_sha256
+
+__all__ = ["imported_versions", "package_identity", "source_identity"]
+
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+def source_identity(plugin: Any, *modules: str) -> str:
+    """Digest of a plug-in's code and of the data files beside it that the code names.
+
+    Comments, docstrings and layout of the source do not count.
+
+    Args:
+        plugin: A class, a function, or an object (its class counts).
+        modules: Modules that count too, e.g. the one that an entry point names.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
+    code = _code_of(_definition(plugin), modules)
+    return digest(sorted(code.sources.items()), sorted(code.data.items()))
+
+
+def imported_versions(plugin: Any, *modules: str) -> dict[str, str]:
+    """Versions of the installed packages that a plug-in's code imports, and of Python; arguments as above."""
+    return _versions(_code_of(_definition(plugin), modules).installed) | {"python": platform.python_version()}
+
+
+def package_identity(plugin: Any) -> dict[str, Any]:
+    """What decides a plug-in's results as far as Python knows.
+
+    Args:
+        plugin: As for :func:`source_identity`.
+
+    Returns:
+        ``source``: digest of the code; ``package``: digest of the package's files that are no Python source, None for
+        a module that stands alone; ``versions`` of what the code imports.
+    """
+    return _package_identity(_definition(plugin))
+
+
+@functools.lru_cache(maxsize=256)
+def _package_identity(definition: Any) -> dict[str, Any]:
+    package = _package_folder(definition.__module__)
+    return {
+        "source": source_identity(definition),
+        "package": None if package is None else files_sha256(package, _files_below(package)),
+        "versions": imported_versions(definition),
+    }
+
+
+@dataclass(frozen=True)
+class _Code:
+    """sources: digest of each own module; data: digest of each data file named; installed: names of the other ones."""
+
+    sources: dict[str, str]
+    data: dict[str, str]
+    installed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A source file: digest of its syntax tree, modules that it may import, strings that may name a file."""
+
+    digest: str
+    imports: tuple[str, ...]
+    names: frozenset[str]
+
+
+def _definition(plugin: Any) -> Any:
+    while isinstance(plugin, functools.partial):
+        plugin = plugin.func
+    plugin = inspect.unwrap(plugin) if callable(plugin) else plugin
+    return plugin if hasattr(plugin, "__qualname__") else type(plugin)
+
+
+@functools.lru_cache(maxsize=256)
+def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
+    """Kept for the definition's lifetime: a changed file counts once it is imported anew."""
+    own = {name.partition(".")[0] for name in (definition.__module__, *modules)}
+    sources: dict[str, str] = {}
+    data: dict[str, str] = {}
+    installed: set[str] = set()
+    waiting = [definition.__module__, *modules]
+    place = functools.cache(_place)
+    if place(definition.__module__) is None:  # typed in, or made by `exec`: there is no file
+        sources["__code__"] = _digest_of_functions(definition)
+    while waiting:
+        name = waiting.pop()
+        top = name.partition(".")[0]
+        if name in sources or top in sys.stdlib_module_names:
+            continue
+        path = place(name)
+        if path is None:
+            continue
+        if top not in own and _INSTALLED & set(path.parts):
+            installed.add(top)
+            continue
+        if path.suffix != ".py":
+            sources[name] = file_sha256(path)
+            continue
+        module = _read(str(path), name, path.stat().st_mtime_ns, path.stat().st_size)
+        sources[name] = module.digest
+        waiting += [*module.imports, *_parents(name)]
+        if module.names:
+            for file in _data_files(path, _package_folder(name)):
+                if file.name in module.names:
+                    data[os.path.relpath(file, path.parent)] = file_sha256(file)
+    return _Code(sources, data, frozenset(installed))
+
+
+def _parents(name: str) -> Iterator[str]:
+    """Packages around a module: their ``__init__`` runs before it."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def _place(name: str) -> Path | None:
+    """The file of a module, found without importing it; None if it has none."""
+    top, *rest = name.split(".")
+    if top == "__main__":
+        file = getattr(sys.modules.get("__main__"), "__file__", None)
+        return Path(file) if file and Path(file).is_file() and not rest else None
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None:
+        return None
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    if not rest:
+        path = Path(spec.origin) if spec.has_location and spec.origin else None
+        return path if path is not None and path.is_file() else None
+    for folder in folders:
+        for found in _candidates(folder.joinpath(*rest)):
+            if found.is_file():
+                return found
+    return None
+
+
+def _candidates(stem: Path) -> Iterator[Path]:
+    yield stem / "__init__.py"
+    for suffix in (".py", *EXTENSION_SUFFIXES):
+        yield stem.with_name(stem.name + suffix)
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(path: str, name: str, changed_ns: int, size_bytes: int) -> _Module:
+    content = Path(path).read_bytes()
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return _Module(hashlib.sha256(content).hexdigest(), (), frozenset())
+    is_package = Path(path).name == "__init__.py"
+    package = name if is_package else name.rpartition(".")[0]
+    imports = tuple(sorted(set(_imports(tree, package))))
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    names = frozenset(Path(text).name for text in strings if "." in text and len(text) < 256 and "\0" not in text)
+    _drop_docstrings(tree)
+    return _Module(hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest(), imports, names)
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Absolute names that a module's import statements may stand for; some are no modules."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue  # never run
+        yield from _imports(node, package)
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                start = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*start, *([node.module] if node.module else [])])
+            if base:
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _drop_docstrings(tree: ast.AST) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                del node.body[0]
+
+
+def _digest_of_functions(definition: Any) -> str:
+    """Of code that lies in no file: the compiled functions, and a class's plain values."""
+    parts = [definition.__qualname__]
+    members = vars(definition).items() if isinstance(definition, type) else [("", definition)]
+    for name, value in sorted(members, key=lambda member: member[0]):
+        code = getattr(getattr(value, "__func__", value), "__code__", None)
+        if isinstance(code, CodeType):
+            parts.append(f"{name} {hashlib.sha256(marshal.dumps(code)).hexdigest()}")
+        elif isinstance(value, str | int | float | bool | tuple):
+            parts.append(f"{name} {value!r}")
+    return digest(parts)
+
+
+def _package_folder(module: str) -> Path | None:
+    """The folder of the outermost package around a module; None for a module that stands alone."""
+    top = _place(module.partition(".")[0])
+    return top.parent if top is not None and top.name == "__init__.py" else None
+
+
+def _data_files(module: Path, package: Path | None) -> Iterable[Path]:
+    """Files beside a module, or anywhere in its package, that are no Python source."""
+    if package is not None:
+        return _files_below(package)
+    return [path for path in module.parent.iterdir() if path.suffix != ".py" and path.is_file()]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Without Python source, caches, hidden files, and folders of runs that somebody keeps there."""
+    found: list[Path] = []
+    waiting = [folder]
+    while waiting:
+        inside = sorted(waiting.pop().iterdir())
+        if any(path.name == "manifest.json" for path in inside):
+            continue
+        for path in inside:
+            if path.name.startswith(".") or path.name == "__pycache__":
+                continue
+            if path.is_dir():
+                waiting.append(path)
+            elif path.is_file() and path.suffix not in (".py", ".pyc", ".sqlite"):
+                found.append(path)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _versions(modules: frozenset[str]) -> dict[str, str]:
+    """Version of the distribution of each top-level module."""
+    found: dict[str, str] = {}
+    for name in sorted(modules):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            for distribution in _distributions().get(name, []):
+                found[distribution] = version(distribution)
+    return found
+
+
+@functools.cache
+def _distributions() -> Any:
+    return packages_distributions()

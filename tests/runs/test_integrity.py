@@ -1,0 +1,194 @@
+"""A run's files are taken as they were written, or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import netsim
+from netsim.cli import app
+from netsim.errors import InputError
+from netsim.runs import pipeline, transport
+from netsim.runs.folder import RunFolder, read_manifest
+from netsim.runs.log import log_schema
+
+QUICK = ["codecs=[{jpeg: {quality: 30}}]", "engine=array", "channels=[EP4, ge-15, EP1]", "trials=3"]
+
+
+@pytest.fixture
+def run(scenario: Path) -> netsim.Run:
+    return netsim.run(scenario, out="r", overrides=QUICK)
+
+
+def _flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at % len(content)] ^= 1 << (at % 8)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["log.parquet", "summary.csv", "distribution.csv"])
+def test_a_flipped_bit_in_a_result_is_noticed(run: netsim.Run, name: str) -> None:
+    whole = (run.path / name).read_bytes()
+    reader = {"log.parquet": "log", "summary.csv": "summary", "distribution.csv": "distribution"}[name]
+    for at in np.random.default_rng(1).integers(0, len(whole), 40).tolist():
+        _flip(run.path / name, at)
+        with pytest.raises(InputError, match=name):
+            getattr(netsim.load(run.path), reader)
+        assert CliRunner().invoke(app, ["verify", str(run.path)]).exit_code == 1
+        (run.path / name).write_bytes(whole)
+    assert len(getattr(netsim.load(run.path), reader))
+
+
+def test_pages_of_the_log_have_checksums(run: netsim.Run) -> None:
+    """What a reader who knows nothing of manifests can check."""
+    path = run.path / "log.parquet"
+    column = pq.ParquetFile(path).metadata.row_group(0).column(log_schema(["psnr_db"]).get_field_index("psnr_db"))
+    _flip(path, (column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size - 2)
+    with pytest.raises(OSError, match="CRC"):
+        pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def test_a_changed_manifest_is_refused(run: netsim.Run) -> None:
+    path = run.path / "manifest.json"
+    whole = path.read_text()
+    changed = json.loads(whole)
+    changed["failure_db"] = 20.0
+    for text in (json.dumps(changed), whole[:-40], "[]", "", "[" * 10_000, "\udcff"):
+        path.write_text(text, errors="surrogateescape")
+        with pytest.raises(InputError, match=r"manifest\.json"):
+            netsim.load(run.path)
+    path.write_text(whole)
+    assert read_manifest(run.path) == run.manifest
+
+
+def test_verify_says_what_is_whole_and_what_changed_since(scenario: Path) -> None:
+    Path("t.txt").write_text("# 1=lost\n0010\n")
+    run = netsim.run(scenario, out="r", overrides=[*QUICK, "channels=[{trace: t.txt}]"])
+    told = CliRunner().invoke(app, ["verify", "r"])
+    assert told.exit_code == 0
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["whole"] * 3
+    Path("t.txt").write_text("# 1=received\n0010\n")
+    told = CliRunner().invoke(app, ["verify", "r"])
+    assert told.exit_code == 0
+    assert f"note     input `{Path('t.txt').resolve()}` has changed since the run" in told.stdout
+    other = netsim.run(scenario, out="other", overrides=QUICK)
+    (run.path / "log.parquet").write_bytes((other.path / "log.parquet").read_bytes())
+    (run.path / "summary.csv").unlink()
+    told = CliRunner().invoke(app, ["verify", "r"])
+    assert told.exit_code == 1
+    assert told.stdout.count("DAMAGED") == 2
+
+
+def _broken(scenario: Path, monkeypatch: pytest.MonkeyPatch, parts: int) -> list[Path]:
+    """An unfinished run with so many parts."""
+    real, calls = transport.transport_part, []
+
+    def breaks(job: object, key: object) -> None:
+        if len(calls) == parts:
+            raise KeyboardInterrupt
+        calls.append(key)
+        real(job, key)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "transport_part", breaks)
+        with pytest.raises(KeyboardInterrupt):
+            netsim.run(scenario, out="broken", overrides=QUICK)
+    found = sorted(Path("broken/parts").glob("*.npz"))
+    assert len(found) == parts
+    return found
+
+
+def test_damaged_parts_are_made_again(scenario: Path, run: netsim.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = _broken(scenario, monkeypatch, 2)
+    whole = first.read_bytes(), second.read_bytes()
+    other = io.BytesIO()
+    with np.load(first) as arrays:
+        np.savez(other, **{**arrays, "run_id": np.array("f00f00f00f00")})
+    for_other_run = other.getvalue() + transport._checksum(first, other.getvalue())
+    ways = {
+        "truncated": whole[0][:100],
+        "emptied": b"",
+        "flipped": bytes([*whole[0][:500], whole[0][500] ^ 4, *whole[0][501:]]),
+        "end cut": whole[0][:-1],
+        "another's": whole[1],
+        "other run's": for_other_run,
+    }
+    for way, content in ways.items():
+        assert content != whole[0], way
+        first.write_bytes(content)
+        made: list[Path] = []
+        real = transport.transport_part
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                pipeline,
+                "transport_part",
+                lambda job, key, made=made, real=real: (made.append(key.path(job.parts)), real(job, key)),
+            )
+            resumed = netsim.run(scenario, out="broken", overrides=QUICK)
+        assert resumed.path == Path("broken"), way
+        assert first in made, way
+        assert second not in made, way
+        assert (resumed.path / "log.parquet").read_bytes() == (run.path / "log.parquet").read_bytes(), way
+        Path("broken/manifest.json").unlink()
+        for path in Path("broken").iterdir():
+            path.unlink()
+        Path("broken/parts").mkdir()
+        second.write_bytes(whole[1])
+    assert Path("broken/parts").is_dir()
+
+
+def test_a_run_killed_before_its_first_manifest_is_taken_up(scenario: Path) -> None:
+    Path("r/parts").mkdir(parents=True)
+    Path("r/parts/lock").touch()
+    Path("r/.manifest.json.abc.scratch").write_text("{")
+    Path("r/parts/.row-1.scratch").touch()
+    run = netsim.run(scenario, out="r", overrides=QUICK)
+    assert run.path == Path("r")
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        *("distribution.csv", "log.parquet", "manifest.json", "summary.csv")
+    ]
+
+
+def test_what_to_do_with_a_run_that_exists(run: netsim.Run, scenario: Path) -> None:
+    (run.path / "figure.png").touch()
+    command = [
+        "run",
+        str(scenario),
+        "--out",
+        "r",
+        *(word for one in QUICK for word in ("--set", one)),
+        "--workers",
+        "1",
+    ]
+    numbered = CliRunner().invoke(app, command)
+    assert (numbered.exit_code, numbered.stdout.splitlines()[-1]) == (0, "r-2")
+    with pytest.raises(InputError, match="`r` exists"):
+        CliRunner().invoke(app, [*command, "--exist", "fail"], catch_exceptions=False)
+    with pytest.raises(InputError, match="no way"):
+        CliRunner().invoke(app, [*command, "--exist", "replace"], catch_exceptions=False)
+    assert (run.path / "figure.png").exists()
+    replaced = CliRunner().invoke(app, [*command, "--overwrite", "--seed", "8"])
+    assert (replaced.exit_code, replaced.stdout.splitlines()[-1]) == (0, "r")
+    assert not (run.path / "figure.png").exists()
+    assert netsim.load("r").manifest["seed"] == 8
+    new = CliRunner().invoke(app, [*(word if word != "r" else "new" for word in command), "--exist", "fail"])
+    assert (new.exit_code, new.stdout.splitlines()[-1]) == (0, "new")
+
+
+def test_nothing_but_a_run_is_overwritten(scenario: Path) -> None:
+    Path("mine").mkdir()
+    Path("mine/thesis.tex").write_text("all of it")
+    with pytest.raises(InputError, match="no run of netsim"):
+        netsim.run(scenario, out="mine", overrides=QUICK, exist="overwrite")
+    assert Path("mine/thesis.tex").read_text() == "all of it"
+
+
+def test_a_manifest_of_another_writer_has_a_checksum_too(tmp_path: Path) -> None:
+    RunFolder(tmp_path).write_manifest({"status": "finished", "rate": float("inf"), "path": tmp_path, "text": "é"})
+    assert read_manifest(tmp_path)["text"] == "é"

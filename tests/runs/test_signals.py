@@ -1,0 +1,172 @@
+"""A signal ends a run and its workers, at any time; a worker that is killed is one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netsim.errors import InputError
+from netsim.runs.executor import Executor, Task
+
+LONG = ["--set", "engine=event", "--set", "trials=20000", "--workers", "2"]
+DEADLINE_S = 60  # for what takes a second; a machine may be busy
+
+
+@pytest.fixture
+def long_run(scenario: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "netsim", "run", str(scenario), "--out", "r", *LONG]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def _wait_for(process: subprocess.Popen[str], word: str) -> str:
+    """Read standard error up to the line that begins with a word."""
+    assert process.stderr is not None
+    told = ""
+    for line in process.stderr:
+        told += line
+        if line.startswith(word):
+            return told
+    raise AssertionError(f"it ended before `{word}`: {told}")
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def _workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Its worker processes, once there are two (and perhaps a helper of multiprocessing)."""
+    deadline = time.monotonic() + DEADLINE_S
+    while len(found := _children(process.pid)) < 2 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    assert len(found) >= 2
+    return found
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def _all_gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + DEADLINE_S
+    while not all(map(_gone, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return all(map(_gone, pids))
+
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_workers_start_ends_all(number: signal.Signals, long_run: subprocess.Popen[str]) -> None:
+    _wait_for(long_run, "encode")
+    workers = _workers_of(long_run)
+    long_run.send_signal(number)
+    _, told = long_run.communicate(timeout=DEADLINE_S)
+    assert long_run.returncode == 128 + number
+    assert told.splitlines()[0].startswith("stopping")
+    assert "Traceback" not in told
+    assert _all_gone(workers)
+
+
+@pytest.mark.parametrize("word", ["plan", "encode", "engine"])
+def test_two_interrupts_end_all(word: str, long_run: subprocess.Popen[str]) -> None:
+    _wait_for(long_run, word)
+    long_run.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    long_run.send_signal(signal.SIGINT)
+    _, told = long_run.communicate(timeout=DEADLINE_S)
+    assert long_run.returncode == 130
+    assert "Traceback" not in told
+
+
+def test_workers_end_with_a_killed_parent(long_run: subprocess.Popen[str]) -> None:
+    _wait_for(long_run, "engine")
+    workers = _workers_of(long_run)
+    long_run.kill()
+    long_run.wait()
+    assert _all_gone(workers)
+
+
+def test_a_killed_worker_is_one_sentence_and_the_run_goes_on(long_run: subprocess.Popen[str], scenario: Path) -> None:
+    _wait_for(long_run, "engine")
+    deadline = time.monotonic() + DEADLINE_S
+    while not list(Path("r/parts").glob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    groups = [pid for pid in _workers_of(long_run) if os.getpgid(pid) == pid]
+    os.kill(groups[0], signal.SIGKILL)
+    _, told = long_run.communicate(timeout=DEADLINE_S)
+    assert long_run.returncode == 2
+    assert "was killed by SIGKILL" in told
+    assert "Traceback" not in told
+    assert _all_gone(groups)
+    assert list(Path("r/parts").glob("*.npz"))
+
+
+def test_an_ignored_hangup_stays_ignored(scenario: Path) -> None:
+    code = (
+        "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from netsim.interrupt import end_on_signals\n"
+        "with end_on_signals():\n    os.kill(os.getpid(), signal.SIGHUP)\nprint('alive')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n")
+
+
+def test_a_main_thread_that_swallows_the_signal_is_ended_all_the_same() -> None:
+    code = (
+        "import os, signal, time\nfrom netsim.interrupt import end_on_signals\n"
+        "with end_on_signals():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM) if False else None\n"
+        "    print('ready', flush=True)\n"
+        "    while True:\n"
+        "        try: time.sleep(60)\n"
+        "        except BaseException: pass\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 143
+
+
+def die(context: None, argument: int) -> None:
+    os.kill(os.getpid(), argument)
+
+
+def fail(context: None, argument: str) -> None:
+    raise InputError(argument, where="file:1:2", hint="a hint", key=("a", 1))
+
+
+def test_errors_of_workers_come_back_whole() -> None:
+    def done(task: Task, result: Any) -> tuple[Task, ...]:
+        return ()
+
+    with pytest.raises(InputError) as caught, Executor(None, 2) as executor:
+        executor.work([Task("t", fail, "what")], done)
+    assert (str(caught.value), caught.value.key) == ("file:1:2  what\n  a hint", ("a", 1))
+    assert "in fail" in str(caught.value.__cause__)
+    with pytest.raises(InputError, match="killed by SIGSEGV"), Executor(None, 2) as executor:
+        executor.work([Task("t", die, signal.SIGSEGV)], done)
