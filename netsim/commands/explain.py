@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,13 +68,23 @@ def _print(found: Explanation) -> None:
     for head in ("packet", "bytes", "lost alone", *names):
         table.add_column(head, justify="right")
     for _, row in found.packets.drop_duplicates("packet").iterrows():
-        cells = [f"{worth.loc[row['packet'], name]:.2f}" for name in names]
+        cells = [_worth(worth.loc[row["packet"], name]) for name in names]
         table.add_row(str(row["packet"]), str(row["bytes"]), f"{row['drop_alone_db']:.2f}", *cells)
     console.print(table)
     note = f"dB lost with each packet: alone, and expected by channel, E[received] − E[lost]\n{_worst(found)}"
     console.print(note, markup=False)
+    if worth.isna().to_numpy().any():
+        console.print(f"{_NONE}: always lost, late or dropped over that channel and link, or never", markup=False)
     for reason in found.skipped:
         console.print(f"left out: {reason}", markup=False)
+
+
+_NONE = "–"
+
+
+def _worth(db: float) -> str:
+    """A packet's worth; it has none where it always arrives or never does."""
+    return _NONE if math.isnan(db) else f"{db:.2f}"
 
 
 def _worst(found: Explanation) -> str:

@@ -241,6 +241,8 @@ def _note(numbers: pd.DataFrame, schemes: list[str], names: tuple[str, str]) -> 
         notes.append(f"The deadline is {deadline_s:g} s after the slot's start.")
         notes.append(f"Sampled: {slots} pictures a cell under the same losses for all; borders are as rough as that.")
     notes.append(f"No picture counts as {failure_db:g} dB.{'' if sampled else ' Exact, from mask tables.'}")
+    if "link" in numbers and numbers["link"].iloc[0] != "ideal":
+        notes.append(f"What is late or dropped on link {numbers['link'].iloc[0]} counts as lost.")
     grid = numbers[numbers["kind"] == "grid"]
     never = [name for name in schemes if not grid.loc[grid["scheme"] == name, "wins"].any()]
     if never:

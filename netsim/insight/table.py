@@ -14,6 +14,7 @@ from netsim.decoding.workshop import CodedPicture, Workshop, mask_text
 from netsim.engines.event import DELIVERED, Offer
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks, distributions
 from netsim.errors import InputError
+from netsim.insight.schedule import ALL_IN_TIME, Timing
 from netsim.links.profile import LinkProfile
 from netsim.metrics.summary import LOSSLESS_DB
 from netsim.protection.spec import protection_from_spec
@@ -28,7 +29,8 @@ Floats = NDArray[np.float64]
 class PictureTable:
     """Quality of one coded picture under every mask of the packets that can be lost.
 
-    at_risk: int64 [n], which of the packets sent can be lost (the others never are). sizes_bytes: int64 [sent].
+    at_risk: int64 [n], which of the packets sent the channel can take (the others are protected, or dropped).
+    sizes_bytes: int64 [sent].
     bpp: all that is sent. usable: bool [u, data packets], the distinct usable masks; psnr_db: float64 [u], NaN where
     no picture can be had. which: int64 [2**n], the usable mask of each mask, masks in ``all_masks``' order.
     """
@@ -61,11 +63,13 @@ class PictureTable:
         return np.asarray(~self.usable.any(axis=1)[self.which])
 
 
-def usable_masks(shop: Workshop, coded: CodedPicture, protection: object) -> tuple[PictureTable, list[int]]:
+def usable_masks(
+    shop: Workshop, coded: CodedPicture, protection: object, timing: Timing = ALL_IN_TIME
+) -> tuple[PictureTable, list[int]]:
     """The table of a picture without its qualities (all NaN), and which usable masks have a picture.
 
-    protection: as a scenario writes it. Raises InputError where more packets can be lost than have a table, and under
-    retransmission.
+    protection: as a scenario writes it. timing: packets that are late or dropped under every mask. Raises InputError
+    where more packets can be lost than have a table, and under retransmission.
     """
     stream, codec = shop.encode(coded), shop.codec(coded)
     kind = protection_from_spec(protection)
@@ -75,7 +79,8 @@ def usable_masks(shop: Workshop, coded: CodedPicture, protection: object) -> tup
             hint="with retransmission the time decides what arrives: the event engine samples it",
         )
     protected = kind.protect(stream)
-    at_risk = np.flatnonzero(~protected.sent.protected)
+    late, dropped = (np.array(packets, dtype=np.int64) for packets in (timing.late, timing.dropped))
+    at_risk = np.setdiff1d(np.flatnonzero(~protected.sent.protected), dropped)
     if len(at_risk) > ALL_MASKS_PACKETS:
         raise InputError(
             f"{codec.label} at {coded.point} sends `{coded.image.name}` in {len(at_risk)} packets that can be lost: "
@@ -84,6 +89,7 @@ def usable_masks(shop: Workshop, coded: CodedPicture, protection: object) -> tup
         )
     received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
     received[:, at_risk] = all_masks(len(at_risk))
+    received[:, late] = received[:, dropped] = False
     usable, which = np.unique(codec.usable(stream, protected.recover(received)), axis=0, return_inverse=True)
     table = PictureTable(
         at_risk=at_risk.astype(np.int64),
@@ -96,13 +102,15 @@ def usable_masks(shop: Workshop, coded: CodedPicture, protection: object) -> tup
     return table, np.flatnonzero(usable.any(axis=1)).tolist()
 
 
-def picture_table(shop: Workshop, coded: CodedPicture, protection: object) -> PictureTable:
+def picture_table(
+    shop: Workshop, coded: CodedPicture, protection: object, timing: Timing = ALL_IN_TIME
+) -> PictureTable:
     """The mask table of a picture; what the store does not remember is decoded now.
 
-    protection: as a scenario writes it. Raises InputError where more packets can be lost than have a table, and under
-    retransmission.
+    protection: as a scenario writes it. timing: packets that are late or dropped under every mask. Raises InputError
+    where more packets can be lost than have a table, and under retransmission.
     """
-    table, decodable = usable_masks(shop, coded, protection)
+    table, decodable = usable_masks(shop, coded, protection, timing)
     texts = mask_text(table.usable[decodable])
     known = shop.qualities(coded, texts, ("psnr_db",))["psnr_db"]
     table.psnr_db[decodable] = [known[text] for text in texts]

@@ -15,6 +15,7 @@ from netsim.channels.presets import preset
 from netsim.decoding.workshop import Workshop, mask_text
 from netsim.errors import InputError
 from netsim.insight.plan_of_run import SchemeOnLink, coded, image_number, rate_bpp, schemes_of
+from netsim.insight.schedule import image_timings
 from netsim.insight.table import PictureTable, expected_db, mask_probabilities, picture_table, usable_masks
 from netsim.scenario.plan import Plan
 
@@ -76,10 +77,11 @@ def winner_numbers(
     """The winner map of a run over loss rate × mean burst, as ``winners`` has it.
 
     All schemes at the rate near_bpp: between a scheme's operating points on either side of it PSNR is taken as linear
-    in bpp, as the radar does; a scheme with none on one side stands at its nearest. images: names, none: all of the
-    run's. Masks that the run did not meet are decoded once, and remembered. A scheme that has no mask table (too many
-    packets, or retransmission) is left out, and said so. Raises InputError if fewer than two schemes are left, or for
-    an unknown picture or link.
+    in bpp, as the radar does; a scheme with none on one side stands at its nearest. What the link makes late or drops
+    in the run's slots counts as lost, exactly as in the run. images: names, none: all of the run's. Masks that the run
+    did not meet are decoded once, and remembered. A scheme that has no mask table (too many packets, retransmission, or
+    lateness that is random) is left out, and said so. Raises InputError if fewer than two schemes are left, or for an
+    unknown picture or link.
     """
     if not near_bpp > 0:
         raise InputError(f"a rate of {near_bpp:g} bpp", where="--near-bpp", hint="above 0, for example --near-bpp 0.35")
@@ -94,7 +96,8 @@ def winner_numbers(
         hint = "a scenario with several codecs or protections of up to 16 packets has a map"
         raise InputError(f"the run has {len(contenders)} scheme with a mask table: nothing to win against", hint=hint)
     found = winners(contenders, burst_grid(), {name: preset(name) for name in EPS}, plan.failure_db)
-    return found.assign(near_bpp=near_bpp, pictures=len(chosen), failure_db=plan.failure_db)
+    told = {"near_bpp": near_bpp, "pictures": len(chosen), "failure_db": plan.failure_db}
+    return found.assign(**told, link=link or plan.rows[0].link_name)
 
 
 def _contender(
@@ -109,12 +112,14 @@ def _contender(
     """A scheme at a rate, from the one or two operating points around it."""
     around, shares = points_around([rate_bpp(plan, shop, point, images) for point in points], near_bpp)
     tables: list[PictureTable] = []
-    for i in around:
-        tables += _tables(plan, shop, points[i], images, say)
-    weights = tuple(share / len(images) for share in shares for _ in images)
+    weights: list[float] = []
+    for i, share in zip(around, shares, strict=True):
+        some, counts = _tables(plan, shop, points[i], images, say)
+        tables += some
+        weights += [share * count for count in counts]
     bpp = sum(weight * table.bpp for weight, table in zip(weights, tables, strict=True))
     name = " … ".join(points[i].scheme.operating_point for i in around)
-    return SchemeTables(label, name, bpp, tuple(tables), weights)
+    return SchemeTables(label, name, bpp, tuple(tables), tuple(weights))
 
 
 def points_around(rates_bpp: Sequence[float], near_bpp: float) -> tuple[list[int], list[float]]:
@@ -135,15 +140,23 @@ def points_around(rates_bpp: Sequence[float], near_bpp: float) -> tuple[list[int
 
 def _tables(
     plan: Plan, shop: Workshop, point: SchemeOnLink, images: Sequence[int], say: Say
-) -> tuple[PictureTable, ...]:
-    """Mask tables of some pictures; says how many masks have to be decoded, if any."""
-    pictures, missing = [coded(plan, image, point) for image in images], 0
-    for picture in pictures:
-        table, decodable = usable_masks(shop, picture, point.scheme.protection)
-        missing += len(shop.missing(picture, mask_text(table.usable[decodable]), ("psnr_db",)))
+) -> tuple[list[PictureTable], list[float]]:
+    """Mask tables of some pictures, one for each way in which the link treats its packets, and each one's weight.
+
+    Says how many masks have to be decoded, if any.
+    """
+    protection, timings = point.scheme.protection, image_timings(plan, shop, point)
+    ways = [(coded(plan, image, point), timing) for image in images for timing in timings[image]]
+    missing: set[tuple[str, str]] = set()
+    for picture, timing in ways:
+        table, decodable = usable_masks(shop, picture, protection, timing)
+        texts = shop.missing(picture, mask_text(table.usable[decodable]), ("psnr_db",))
+        missing |= {(picture.image.name, text) for text in texts}
     if missing:
-        say(f"decode {missing:,} masks of {point.label} at {point.scheme.operating_point} that the run did not meet")
-    return tuple(picture_table(shop, picture, point.scheme.protection) for picture in pictures)
+        masks = f"{len(missing):,} masks of {point.label} at {point.scheme.operating_point}"
+        say(f"decode {masks} that the run did not meet")
+    tables = [picture_table(shop, picture, protection, timing) for picture, timing in ways]
+    return tables, [timing.share / len(images) for _, timing in ways]
 
 
 def winners(

@@ -13,7 +13,7 @@ import numpy as np
 
 from netsim.codec import Codec, Stream
 from netsim.control.spec import controller_from_spec
-from netsim.engines.array import simulate_trials
+from netsim.engines.array import simulate_trials, timetable
 from netsim.engines.batch import SlotBatch, stacked
 from netsim.engines.event import Arq, Offer, Report, SlotReception, simulate_trial
 from netsim.engines.exact import distributions
@@ -169,17 +169,24 @@ def _array(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
 
 def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
     images, channel = len(plan.image_names), row_channel(row)
-    alike = getattr(channel, "start", "") == "stationary" and channel.step_s is None and plan.slots % images == 0
-    slots = images if alike else plan.slots  # further rounds would say the same again
 
     def offer(slot: int) -> Offer:
         return _offer(plan, senders, slot)
+
+    alike = getattr(channel, "start", "") == "stationary" and channel.step_s is None and plan.slots % images == 0
+    alike = alike and _rounds_alike(timetable(plan.slots, offer, row_link(row)), images)
+    slots = images if alike else plan.slots  # further rounds would say the same again
 
     def by_count(slot: int) -> bool:
         sender = senders[slot % images, 0]
         return sender.codec.all_needed and sender.protected.count_decides
 
     return distributions(slots, offer, channel, row_link(row), plan.coverage, by_count)
+
+
+def _rounds_alike(slots: Sequence[SlotReception], images: int) -> bool:
+    """Whether the link makes the same packets of an image late, and drops the same, in all its slots."""
+    return all(np.array_equal(slot.fate, slots[slot.slot % images].fate) for slot in slots)
 
 
 def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
