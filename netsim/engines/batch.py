@@ -22,7 +22,8 @@ class SlotBatch:
     trials: int64 [t]. weight: float64 [t], 1 for a simulated slot, a probability in the exact engine.
     rest: probability that no outcome here stands for. start_s, end_s: float64 [t], start of the slot and when its
     outcome was final. sent_s, arrival_s: float64 [t, m], nan where there was none. fate: uint8 [t, m]; in the order
-    of ``SlotReception``. attempts: above 1 only with ARQ.
+    of ``SlotReception``. attempts: above 1 only with ARQ. drawn: how many masks a stratified slot's probabilities were
+    estimated from; 0 where they are exact, and in the other engines.
     """
 
     slot: int
@@ -36,6 +37,7 @@ class SlotBatch:
     arrival_s: Floats
     fate: NDArray[np.uint8]
     attempts: int = 1
+    drawn: int = 0
 
 
 def settled(

@@ -29,6 +29,7 @@ __all__ = [
     "chain_slots",
     "distributions",
     "mask_table",
+    "slot_table",
     "why_not_exact",
 ]
 
@@ -73,15 +74,19 @@ def distributions(
     is not covered. Times are those without jitter. Raises InputError where there is no closed form.
     """
     for slot in chain_slots(slots, offer, channel, link):
-        chain, packets = slot.channel, len(slot.at_risk)
-        if packets > ALL_MASKS_PACKETS and by_count(slot.plan.slot):
+        if len(slot.at_risk) > ALL_MASKS_PACKETS and by_count(slot.plan.slot):
             table = _counts(slot)
-        elif chain.step_s is None:
-            table = mask_table(chain, packets, slot.start, coverage)
         else:
-            table = _table(slot.powers, chain.loss, slot.start, coverage)
+            table = slot_table(slot, coverage)
         trials = np.zeros(len(table.masks), dtype=np.int64)
         yield settled(slot.plan, slot.lost(table.masks), slot.plan.arrival_s, trials, table.probability, table.rest)
+
+
+def slot_table(slot: ChainSlot, coverage: float) -> MaskTable:
+    """Masks of the packets that a slot can lose, with their probabilities; coverage: as in ``mask_table``."""
+    if slot.channel.step_s is None:
+        return mask_table(slot.channel, len(slot.at_risk), slot.start, coverage)
+    return _table(slot.powers, slot.channel.loss, slot.start, coverage)
 
 
 @dataclass(frozen=True)
@@ -103,19 +108,6 @@ class ChainSlot:
         lost = np.zeros((len(received), len(self.plan.fate)), dtype=bool)
         lost[:, self.at_risk] = ~received
         return lost
-
-    def count_probabilities(self) -> list[Vector]:
-        """B_t[s, k] = P(k losses among packets t … n − 1 | state s before packet t): n + 1 times [S, n + 1]."""
-        loss = self.channel.loss
-        table = np.zeros((len(loss), len(self.powers) + 1))
-        table[:, 0] = 1
-        tables = [table]
-        for power in reversed(self.powers):
-            after = (1 - loss)[:, None] * table
-            after[:, 1:] += loss[:, None] * table[:, :-1]
-            table = power @ after
-            tables.append(table)
-        return tables[::-1]
 
 
 def chain_slots(slots: int, offer: Callable[[int], Offer], channel: Channel, link: LinkProfile) -> Iterator[ChainSlot]:
@@ -151,8 +143,22 @@ def _step_matrices(channel: MarkovChannel, sent_s: Vector, before_s: float) -> t
 def _counts(slot: ChainSlot) -> MaskTable:
     """One mask per loss count, its first packets lost, with the probability of the count."""
     packets = len(slot.at_risk)
-    probability = slot.start @ slot.count_probabilities()[0]
-    return MaskTable(np.arange(packets) >= np.arange(packets + 1)[:, None], probability, 0.0)
+    return MaskTable(np.arange(packets) >= np.arange(packets + 1)[:, None], _count_probabilities(slot), 0.0)
+
+
+def _count_probabilities(slot: ChainSlot) -> Vector:
+    """P(k of the packets at risk are lost), float64 [n + 1].
+
+    Backwards: table[s, k] = P(k losses among the packets from here on | state s before them).
+    """
+    loss = slot.channel.loss
+    table = np.zeros((len(loss), len(slot.powers) + 1))
+    table[:, 0] = 1
+    for power in reversed(slot.powers):
+        after = (1 - loss)[:, None] * table
+        after[:, 1:] += loss[:, None] * table[:, :-1]
+        table = power @ after
+    return np.asarray(slot.start @ table)
 
 
 def all_masks(packets: int) -> BoolArray:

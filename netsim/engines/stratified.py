@@ -1,92 +1,204 @@
-"""Long streams: masks drawn by loss count, with the exact probability of each count.
+"""Weighted sampling for schemes with too many usable masks to decode: failures and common outcomes exact, rest drawn.
 
-Where there are too many masks to take them all, plain sampling spends nearly all draws on the same few loss counts
-and misses the rare heavy ones. Here every count that matters (a stratum) gets draws in proportion to its
-probability, at least two, and each draw carries probability / draws as its weight. The counts' probabilities
-are exact, so only the spread *inside* a count is left to chance.
+An outcome is a usable mask: what the decoder can use of what arrived. ``usable`` is cheap and decoding is not, so the
+probabilities of all outcomes are worked out before any is decoded:
 
-Within a stratum masks are drawn from the chain given its count, exactly: with
-B_t[s, k] = P(k losses in packets t … n−1 | state s before packet t), the next state and loss are drawn with
-probability ∝ P[s, s'] · P(loss | s') · B_{t+1}[s', k − loss].
+- up to ``ALL_MASKS_PACKETS`` packets at risk: exactly, from all masks;
+- beyond: from ``DRAWN_MASKS`` independent draws of the chain.
+
+Then a slot's ``draws`` decodings are spent as sampling theory has it (Särndal, Swensson, Wretman, "Model Assisted
+Survey Sampling", §3.6): outcomes so likely that proportional sampling would take them anyway are taken for certain,
+each with its own probability; failed outcomes cost nothing and are certain too. The others are sampled in proportion
+to their probability, in independent replicates. A replicate takes its draws from parts of equal probability, outcomes
+ordered by how many packets are usable, then by which: so each replicate sees light and heavy losses in their true
+shares. What chance still changes in these shares, weights correct: their mean number of usable packets is the true one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.engines.batch import SlotBatch, settled
-from netsim.engines.event import Offer
-from netsim.engines.exact import ChainSlot, chain_slots
+from netsim.engines.event import DELIVERED, Offer
+from netsim.engines.exact import ALL_MASKS_PACKETS, ChainSlot, chain_slots, slot_table
 from netsim.links.profile import LinkProfile
 from netsim.streams import Streams
 
-__all__ = ["allocation", "masks_with_count", "simulate_strata"]
+__all__ = ["DRAWN_MASKS", "Selection", "drawn_masks", "select", "simulate_strata"]
 
+BoolArray = NDArray[np.bool_]
 Vector = NDArray[np.float64]
+Usable = Callable[[int, BoolArray], BoolArray]
 
-_IGNORED = 1e-7  # probability of all counts together that get no draw; stated as unresolved
-_LEAST_DRAWS = 2  # a spread needs two
+DRAWN_MASKS = 1 << 14
+"""Masks drawn to estimate the outcomes' probabilities where there are too many packets to take all masks."""
+
+_LEAST_DECODINGS = 60  # with fewer, what is left to chance is so skewed that no interval from it holds
+_LEAST_DRAWS = 20  # of the outcomes that are not certain
+_REPLICATES = 20  # at most: the interval has one degree of freedom less in each slot
 
 
 def simulate_strata(
-    slots: int, offer: Callable[[int], Offer], channel: Channel, link: LinkProfile, streams: Streams, draws: int
+    slots: int,
+    offer: Callable[[int], Offer],
+    channel: Channel,
+    link: LinkProfile,
+    streams: Streams,
+    draws: int,
+    usable: Usable = lambda slot, received: received,
 ) -> Iterator[SlotBatch]:
-    """About ``draws`` weighted outcomes of each slot; a batch's weights sum to 1 less what is not covered.
+    """Weighted outcomes of each slot; about ``draws`` of them need decoding.
 
-    offer(slot): what the slot sends. Slots are drawn independently of each other, each from its own distribution.
-    Raises InputError where the channel is no Markov chain or lateness is random.
+    A batch's weights sum to 1. Its ``trials`` are 0 for what is taken with its own probability and 1, 2, … for the
+    replicates; ``drawn`` is the number of masks that the probabilities were estimated from, 0 where they are exact.
+
+    Args:
+        slots: Slots of a trial; each is sampled independently of the others, from its own distribution.
+        offer: What a slot sends.
+        channel: A Markov channel.
+        link: Its lateness and drops must not be random.
+        streams: Randomness of this scheme in this channel.
+        draws: Decodings a slot; fewer than 60 count as 60.
+        usable: Slot and received masks (bool [m, packets sent]) to usable masks (bool [m, k]); a mask without any
+            usable packet failed. Default: what is received is usable.
+
+    Raises:
+        InputError: The channel is no Markov chain or lateness is random.
     """
     for slot in chain_slots(slots, offer, channel, link):
-        tables = slot.count_probabilities()
-        probability = slot.start @ tables[0]
-        counts, sizes, rest = allocation(probability, draws)
         rng = streams.at(0, slot.plan.slot)
-        masks = masks_with_count(slot, tables, np.repeat(counts, sizes), rng)
-        weight = np.repeat(probability[counts] / sizes, sizes)
-        yield settled(slot.plan, slot.lost(masks), slot.plan.arrival_s, np.arange(len(masks)), weight, rest)
+        if len(slot.at_risk) <= ALL_MASKS_PACKETS:
+            table, drawn = slot_table(slot, coverage=1.0), 0
+            masks, probability = table.masks, table.probability
+        else:
+            masks, drawn = drawn_masks(slot, DRAWN_MASKS, rng), DRAWN_MASKS
+            probability = np.full(drawn, 1 / drawn)
+        whole = settled(slot.plan, slot.lost(masks), slot.plan.arrival_s, np.zeros(len(masks), np.int64), probability)
+        selection = select(usable(slot.plan.slot, whole.fate == DELIVERED), probability, draws, rng)
+        yield _only(whole, selection, drawn)
 
 
-def allocation(probability: Vector, draws: int) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
-    """(counts that get draws, how many each, probability of the others).
+@dataclass(frozen=True)
+class Selection:
+    """Which masks stand in the sample. index: int64 [r], a mask's number. weight: float64 [r], summing to 1.
 
-    >>> allocation(np.array([0.7, 0.2, 0.1 - 1e-8, 1e-8]), 10)[1]
-    array([7, 2, 2])
+    replicate: int64 [r], 0 for what is taken with its own probability, else the replicate from 1.
     """
-    order = np.argsort(probability, kind="stable")
-    ignored = order[np.cumsum(probability[order]) <= _IGNORED]
-    counts = np.setdiff1d(np.arange(len(probability)), ignored)
-    sizes = np.maximum(np.rint(draws * probability[counts]).astype(np.int64), _LEAST_DRAWS)
-    return counts, sizes, float(probability[ignored].sum())
+
+    index: NDArray[np.int64]
+    weight: Vector
+    replicate: NDArray[np.int64]
 
 
-def masks_with_count(
-    slot: ChainSlot, tables: list[Vector], counts: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """One mask per entry of ``counts``, drawn from the chain given that so many packets are lost: bool [m, n].
+def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Generator) -> Selection:
+    """Choose what is decoded: see the module.
 
-    tables: the slot's ``count_probabilities``.
+    Args:
+        usable: bool [m, k], the usable packets of each mask.
+        probability: float64 [m], summing to 1.
+        draws: How many decodings the sample may need; fewer than 60 count as 60.
+        rng: Draws the replicates.
     """
-    powers, loss, start = slot.powers, slot.channel.loss, slot.start
-    left = counts.copy()
-    state = _drawn((start[None, :] * tables[0][:, counts].T), rng.random(len(counts)))
-    received = np.ones((len(counts), len(powers)), dtype=bool)
-    states = len(loss)
-    for t, power in enumerate(powers):
-        after = tables[t + 1].T  # [n + 1, S]
-        arrives = power[state] * (1 - loss) * after[left]
-        goes = power[state] * loss * np.where(left[:, None] > 0, after[np.maximum(left - 1, 0)], 0.0)
-        choice = _drawn(np.concatenate([arrives, goes], axis=1), rng.random(len(counts)))
-        lost, state = choice >= states, choice % states
-        received[:, t] = ~lost
-        left -= lost
+    draws = max(draws, _LEAST_DECODINGS)
+    outcomes, outcome = np.unique(usable, axis=0, return_inverse=True)
+    outcome = outcome.reshape(-1)
+    likelihood = np.bincount(outcome, probability, len(outcomes))
+    packets = outcomes.sum(axis=1)
+    shown = np.flatnonzero(packets > 0)
+    likeliest = shown[np.argsort(-likelihood[shown], kind="stable")]
+    certain = packets == 0
+    certain[likeliest[: _certain(likelihood[likeliest], draws)]] = True
+    known = np.flatnonzero(certain[outcome])
+    left = np.flatnonzero(~certain[outcome])
+    if not len(left):
+        return Selection(known, probability[known], np.zeros(len(known), dtype=np.int64))
+    left = left[np.lexsort((left, outcome[left], packets[outcome[left]]))]
+    cumulative = np.cumsum(probability[left])
+    budget = max(draws - int(np.count_nonzero(certain & (packets > 0))), _LEAST_DRAWS)
+    replicates = min(_REPLICATES, budget)
+    each = budget // replicates
+    place = (np.arange(each) + rng.random((replicates, each))) / each * cumulative[-1]
+    drawn = left[np.minimum(np.searchsorted(cumulative, place.reshape(-1), side="right"), len(left) - 1)]
+    size = packets[outcome[left]]
+    share = _calibrated(
+        packets[outcome[drawn]].reshape(replicates, each).mean(axis=1),
+        float((probability[left] * size).sum()) / cumulative[-1],
+    )
+    return Selection(
+        np.concatenate([known, drawn]),
+        np.concatenate([probability[known], np.repeat(cumulative[-1] * share / each, each)]),
+        np.concatenate([np.zeros(len(known), dtype=np.int64), np.repeat(np.arange(1, replicates + 1), each)]),
+    )
+
+
+def _calibrated(usable: Vector, mean: float) -> Vector:
+    """Shares of the replicates, summing to 1, with which their mean number of usable packets is the known mean.
+
+    Equal shares with a linear correction (Deville and Särndal, "Calibration estimators in survey sampling", 1992), as
+    much of it as leaves every share above a tenth of an equal one.
+
+    >>> _calibrated(np.array([4.0, 6.0]), 5.5)
+    array([0.25, 0.75])
+    """
+    off = usable - usable.mean()
+    squares = float((off**2).sum())
+    if squares == 0:
+        return np.full(len(usable), 1 / len(usable))
+    change = (mean - usable.mean()) * off * len(usable) / squares
+    worst = float(change.min())
+    return np.asarray((1 + change * min(1.0, -0.9 / worst if worst < 0 else 1.0)) / len(usable))
+
+
+def _certain(likelihood: Vector, draws: int) -> int:
+    """How many of the likeliest outcomes are taken for certain; likelihood: falling.
+
+    An outcome is certain while its probability is at least the average that a remaining draw stands for.
+
+    >>> _certain(np.array([0.7, 0.1, 0.1, 0.05, 0.05]), 4), _certain(np.array([0.5, 0.5]), 2)
+    (1, 2)
+    """
+    if len(likelihood) <= draws:
+        return len(likelihood)
+    rest = likelihood[::-1].cumsum()[::-1]
+    for taken in range(draws):
+        if likelihood[taken] * (draws - taken) < rest[taken]:
+            return taken
+    return draws
+
+
+def drawn_masks(slot: ChainSlot, count: int, rng: np.random.Generator) -> BoolArray:
+    """Masks of the packets at risk, drawn from the chain: bool [count, n], True = received."""
+    state = _drawn(np.broadcast_to(slot.start, (count, len(slot.start))), rng.random(count))
+    received = np.empty((count, len(slot.powers)), dtype=bool)
+    for packet, power in enumerate(slot.powers):
+        state = _drawn(power[state], rng.random(count))
+        received[:, packet] = rng.random(count) >= slot.channel.loss[state]
     return received
 
 
 def _drawn(weights: Vector, uniforms: Vector) -> NDArray[np.int64]:
     """An index per row, drawn in proportion to the row's weights."""
     cumulative = np.cumsum(weights, axis=1)
-    return np.asarray((uniforms[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1))
+    index = (uniforms[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1)
+    return np.asarray(np.minimum(index, weights.shape[1] - 1))
+
+
+def _only(whole: SlotBatch, selection: Selection, drawn: int) -> SlotBatch:
+    """The batch of the selected masks."""
+    index = selection.index
+    return replace(
+        whole,
+        trials=selection.replicate,
+        weight=selection.weight,
+        start_s=whole.start_s[index],
+        end_s=whole.end_s[index],
+        sent_s=whole.sent_s[index],
+        arrival_s=whole.arrival_s[index],
+        fate=whole.fate[index],
+        drawn=drawn,
+    )

@@ -14,7 +14,7 @@ import numpy as np
 
 from netsim.errors import InputError, did_you_mean
 from netsim.insight.plan_of_run import find_scheme
-from netsim.metrics.intervals import Estimate, batch_labels, mean_interval
+from netsim.metrics.intervals import Estimate, batch_labels, batch_variance, ratio_interval
 from netsim.metrics.summary import slot_quality, summarise
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def compare_schemes(log: pd.DataFrame, a: str, b: str, failure_db: float, points
     samples would have given; NaN where nothing was paired), pairs (slots compared; NaN where not paired) and how:
 
     - ``paired``: both sampled, difference slot by slot, batch means over trials;
+    - ``independent``: one or both stratified; their samples have nothing in common;
     - ``exact``: both exact, no width but the bounds of what was left unresolved;
     - ``one exact``: the sampled one's interval.
 
@@ -102,55 +103,74 @@ def _row(keys: list[Any], ends: list[Any], parts: list[pd.DataFrame], failure_db
         told |= {f"scheme_{letter}": key[2], f"point_{letter}": key[3], f"bpp_{letter}": float(end["bpp"])}
     for letter, end in zip("ab", ends, strict=True):
         told[f"psnr_{letter}_db"] = float(end["psnr_db"])
-    exact = [end["engine"] == "exact" for end in ends]
-    apart = Estimate(
-        float(one["psnr_db"] - other["psnr_db"]),
-        float(one["psnr_low"] - other["psnr_high"]),
-        float(one["psnr_high"] - other["psnr_low"]),
-    )
+    engines = {str(end["engine"]) for end in ends}
     unpaired, pairs = Estimate(math.nan, math.nan, math.nan), math.nan
-    if not any(exact):
+    if "exact" in engines:
+        how = "exact" if engines == {"exact"} else "one exact"
+        apart = Estimate(
+            float(one["psnr_db"] - other["psnr_db"]),
+            float(one["psnr_low"] - other["psnr_high"]),
+            float(one["psnr_high"] - other["psnr_low"]),
+        )
+    elif "stratified" in engines:
+        how, apart = "independent", _independent(ends)
+    else:
         how, pairs = "paired", len(parts[0].merge(parts[1], on=_SLOT))
         unpaired, apart = _independent(ends), paired_difference(parts[0], parts[1], failure_db)
-        apart = _widened(apart, ends, failure_db)
-    else:
-        how = "exact" if all(exact) else "one exact"
     told |= {"difference_db": apart.value, "difference_low": apart.low, "difference_high": apart.high}
     told |= {"failure_a": float(one["failure_ratio"]), "failure_b": float(other["failure_ratio"])}
     return told | {"unpaired_low": unpaired.low, "unpaired_high": unpaired.high, "pairs": pairs, "how": how}
 
 
 def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Estimate:
-    """Mean of a − b over the slots that both have, in dB, with the interval of its batch means.
+    """Mean of a - b over the slots that both have, in dB, with its 95 % interval.
 
-    a, b: sampled slots of a log, one scheme's each, in one condition. Raises InputError if they share no slot.
+    The interval has three parts whose distances add as squares: the spread of the batch means, and how often a, and
+    b, fails where the other does not (see ``netsim.metrics.intervals.with_failures``).
+
+    Args:
+        a: Sampled slots of a log, one scheme's in one condition.
+        b: The other scheme's.
+        failure_db: What a failed slot counts as.
+
+    Raises:
+        InputError: They share no slot.
     """
-    columns = [*_SLOT, "weight"]
-    left = a[columns].assign(a=slot_quality(a, failure_db))
-    right = b[_SLOT].assign(b=slot_quality(b, failure_db))
+    from scipy.stats import t
+
+    columns = [*_SLOT, "weight", "packets_lost", "packets_sent"]
+    left = a[columns].assign(a=slot_quality(a, failure_db), a_failed=(a["status"] == "failed").to_numpy())
+    right = b[_SLOT].assign(b=slot_quality(b, failure_db), b_failed=(b["status"] == "failed").to_numpy())
     both = left.merge(right, on=_SLOT)
     if both.empty:
         raise InputError("the two schemes share no slot", hint="compare schemes of one run")
     trial = np.array(both.groupby(["seed", "trial"], sort=False).ngroup(), dtype=np.int64)
     batch = batch_labels(trial, both["slot"].to_numpy(dtype=np.int64), both["image"].nunique())
-    difference = (both["a"] - both["b"]).to_numpy(dtype=np.float64)
-    return mean_interval(difference, both["weight"].to_numpy(dtype=np.float64), batch)
+    weights, lost = both["weight"].to_numpy(dtype=np.float64), both["packets_lost"].to_numpy(dtype=np.float64)
+    proxy = lost / np.maximum(both["packets_sent"].to_numpy(), 1)
+    quality = [both[name].to_numpy(dtype=np.float64) for name in "ab"]
+    failed = [both[f"{name}_failed"].to_numpy() for name in "ab"]
+    value, variance, batches = batch_variance(quality[0] - quality[1], weights, batch)
+    if batches < 2:
+        return Estimate(value, math.nan, math.nan)
+    rest, below, above = variance, 0.0, 0.0
+    for mine in (0, 1):
+        shown, alone = ~failed[mine], failed[mine] & ~failed[1 - mine]
+        drop = float(np.average(quality[mine][shown], weights=weights[shown])) - failure_db if shown.any() else 0.0
+        share = ratio_interval(alone, weights, batch, proxy)
+        more, fewer = drop * (share.high - share.value), drop * (share.value - share.low)
+        down, up = (more, fewer) if mine == 0 else (fewer, more)
+        below, above = math.hypot(below, down), math.hypot(above, up)
+        rest -= drop**2 * batch_variance(alone.astype(np.float64), weights, batch)[1]
+    half = float(t.ppf(0.975, batches - 1)) * math.sqrt(max(rest, 0.0))
+    return Estimate(value, value - math.hypot(half, below), value + math.hypot(half, above))
 
 
 def _independent(ends: list[Any]) -> Estimate:
-    """The difference of two means as if they were independent: half widths add as squares."""
-    value = float(ends[0]["psnr_db"] - ends[1]["psnr_db"])
-    half = math.hypot(*((float(end["psnr_high"]) - float(end["psnr_low"])) / 2 for end in ends))
-    return Estimate(value, value - half, value + half)
-
-
-def _widened(difference: Estimate, ends: list[Any], failure_db: float) -> Estimate:
-    """An interval made honest where no slot's difference departs from the mean: either may fail where none was seen.
-
-    As ``netsim.metrics.intervals.widened``: a failure that the sample did not meet may be as frequent as the upper
-    end of its ratio's interval, and would cost what the scheme has above failure_db.
-    """
-    if not difference.high - difference.low < 1e-9 * max(1.0, abs(difference.value)):
-        return difference
-    less, more = (float(end["failure_high"]) * (float(end["psnr_db"]) - failure_db) for end in ends)
-    return Estimate(difference.value, difference.value - max(less, 0.0), difference.value + max(more, 0.0))
+    """The difference of two means as if they were independent: distances to the ends add as squares (MOVER)."""
+    (one, one_low, one_high), (other, other_low, other_high) = (
+        [float(end[name]) for name in ("psnr_db", "psnr_low", "psnr_high")] for end in ends
+    )
+    below = math.hypot(one - one_low, other_high - other)
+    above = math.hypot(one_high - one, other - other_low)
+    return Estimate(one - other, one - other - below, one - other + above)

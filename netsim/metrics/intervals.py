@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 __all__ = [
     "Estimate",
     "batch_labels",
+    "batch_variance",
+    "clopper_pearson",
+    "failure_drop",
     "mean_interval",
     "median_interval",
+    "quality_interval",
     "ratio_interval",
     "variance_interval",
-    "widened",
+    "with_failures",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -83,14 +87,14 @@ def mean_interval(values: FloatArray, weights: FloatArray, batch: IntArray) -> E
     """
     from scipy.stats import t
 
-    mean, variance, batches = _batch_variance(values, weights, batch)
+    mean, variance, batches = batch_variance(values, weights, batch)
     if batches < 2:
         return Estimate(mean, math.nan, math.nan)
     half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(variance)
     return Estimate(mean, mean - half, mean + half)
 
 
-def _batch_variance(values: FloatArray, weights: FloatArray, batch: IntArray) -> tuple[float, float, int]:
+def batch_variance(values: FloatArray, weights: FloatArray, batch: IntArray) -> tuple[float, float, int]:
     """Weighted mean, the variance of that mean over batches (NaN for one batch), and the number of batches."""
     mass = np.bincount(batch, weights)
     mean = float((weights * values).sum() / mass.sum())
@@ -127,30 +131,83 @@ def _effective_sample(values: FloatArray, weights: FloatArray, batch: IntArray) 
     from scipy.stats import t
 
     slots = float(weights.sum() ** 2 / (weights**2).sum())
-    mean, variance, batches = _batch_variance(values, weights, batch)
-    spread = float((weights * (values - mean) ** 2).sum() / weights.sum())
+    mean, variance, batches = batch_variance(values, weights, batch)
+    spread = float((weights * (values - mean) ** 2).sum() / weights.sum()) * slots / max(slots - 1, 1)
     if spread == 0 or not variance > 0:
         return slots
     few = t.ppf((1 + _LEVEL) / 2, max(slots - 1, 1)) / t.ppf((1 + _LEVEL) / 2, batches - 1)
     return float(min(slots, spread / variance * few**2))
 
 
-def widened(mean: Estimate, failures: Estimate, failed_value: float) -> Estimate:
-    """A mean's interval, made honest where the sample shows no spread at all.
+def quality_interval(
+    values: FloatArray,
+    failed: NDArray[np.bool_],
+    weights: FloatArray,
+    batch: IntArray,
+    proxy: FloatArray,
+    failed_value: float,
+) -> tuple[Estimate, Estimate]:
+    """Mean quality and failure ratio of sampled slots, each with its 95 % interval.
 
-    Without spread a t interval has no width, as if what was never seen could not happen. If no slot failed, failures
-    may still be as frequent as ``failures.high``, and the mean so much lower. If every slot failed, the mean may be
-    higher by an amount that the sample doesn't tell: the upper end is NaN.
-    failures: the failure ratio with its interval; failed_value: what a failed slot counts as.
+    The mean's interval is made of both parts, since a t interval takes rare failures for too small a risk: see
+    ``with_failures``.
 
-    >>> widened(Estimate(33.0, 33.0, 33.0), Estimate(0.0, 0.0, 0.05), 13.0)
+    Args:
+        values: float64 [n], quality of each slot, failed ones counted as ``failed_value``.
+        failed: bool [n], which slots failed.
+        weights: float64 [n].
+        batch: int64 [n], which slots belong together: from ``batch_labels``.
+        proxy: float64 [n], as in ``ratio_interval``.
+        failed_value: What a failed slot counts as.
+
+    Returns:
+        The mean and the failure ratio.
+    """
+    from scipy.stats import t
+
+    ratio = ratio_interval(failed, weights, batch, proxy)
+    mean, variance, batches = batch_variance(values, weights, batch)
+    if batches < 2:
+        return Estimate(mean, math.nan, math.nan), ratio
+    drop = failure_drop(mean, ratio.value, failed_value)
+    of_failures = batch_variance(failed.astype(np.float64), weights, batch)[1]
+    rest = max(variance - drop**2 * of_failures, 0.0)
+    half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(rest)
+    return with_failures(mean, half, ratio, failed_value), ratio
+
+
+def failure_drop(mean: float, share: float, failed_value: float) -> float:
+    """By how much a failed slot lies below the mean of the slots that did not fail; 0 if all failed."""
+    return 0.0 if share >= 1 else (mean - failed_value) / (1 - share)
+
+
+def with_failures(mean: float, half: float, failures: Estimate, failed_value: float) -> Estimate:
+    """The interval of a mean in which failures count as ``failed_value``, from that of its two parts.
+
+    With p the failure ratio and D what a failure costs, the mean is f + (1 - p)·D. The distances of its ends add as
+    squares: low = mean - √(half² + (D·(p_high - p))²), high = mean + √(half² + (D·(p - p_low))²). So failures that
+    the sample did not meet, or met by luck, widen the side where they count. MOVER: Zou and Donner, "Construction of
+    confidence limits about effect measures: a general approach", Statistics in Medicine 27, 2008.
+
+    Args:
+        mean: The mean, failures included.
+        half: Half the interval's width that everything but the failures' number accounts for.
+        failures: The failure ratio with its interval.
+        failed_value: f.
+
+    Returns:
+        The mean with its interval; the upper end is NaN if every slot failed, since nothing tells what the others are.
+
+    >>> with_failures(33.0, 0.0, Estimate(0.0, 0.0, 0.05), 13.0)
     Estimate(value=33.0, low=32.0, high=33.0)
     """
-    if not mean.high - mean.low < 1e-9 * max(1.0, abs(mean.value)):
-        return mean
-    if failures.value == 1.0:
-        return Estimate(mean.value, mean.value, math.nan)
-    return Estimate(mean.value, mean.value - failures.high * (mean.value - failed_value), mean.value)
+    if failures.value >= 1:
+        high = mean if failures.low == 1 else math.nan
+        return Estimate(mean, mean, high)
+    drop = failure_drop(mean, failures.value, failed_value)
+    more, fewer = drop * (failures.high - failures.value), drop * (failures.value - failures.low)
+    down, up = (more, fewer) if drop >= 0 else (-fewer, -more)
+    return Estimate(mean, mean - math.hypot(half, down), mean + math.hypot(half, up))
 
 
 def clopper_pearson(share: float, sample: float) -> Estimate:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from netsim.errors import InputError
 from netsim.metrics.exact import bounded_mean
 from netsim.metrics.further import Scale, further_metrics, scale_of, was_measured
-from netsim.metrics.intervals import Estimate, batch_labels, mean_interval, ratio_interval, widened
-from netsim.metrics.stratified import stratified_mean
+from netsim.metrics.intervals import Estimate, batch_labels, quality_interval
+from netsim.metrics.stratified import stratified_quality
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GROUP", "LOSSLESS_DB", "NEEDED", "slot_quality", "summarise", "summarise_groups"]
+__all__ = ["GROUP", "LOSSLESS_DB", "NEEDED", "OPTIONAL", "slot_quality", "summarise", "summarise_groups"]
 
 GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
 """Columns that tell one row of a summary from another."""
@@ -34,6 +34,9 @@ NEEDED = [
 ]
 """Columns that a summary is made of; further metrics may stand beside them."""
 
+OPTIONAL = ["drawn"]
+"""Columns that it takes into account where they are there."""
+
 
 def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     """One row per (scheme, codec, operating point, channel, link, engine), in the log's order.
@@ -42,7 +45,8 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     picture counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``). Everything is weighted by
     ``weight``. Columns, with X_low and X_high the ends of a 95 % interval:
 
-    - slots, trials, images: how much was sampled (slots: NaN for the exact engine, which samples nothing)
+    - slots, trials, images: how much was sampled (slots, trials: NaN for the exact engine, which samples nothing;
+      the stratified engine's trials are its replicates)
     - bpp: all that was sent; bytes_per_slot, packets_per_slot, recovered_per_slot, usable_per_slot
     - psnr_db, psnr_low, psnr_high: mean over slots, failed ones counted as failure_db
     - psnr_variance_over_trials: sample variance (n-1) of the trials' mean PSNR, dB²; NaN for fewer than two
@@ -100,17 +104,17 @@ def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
 def _row(part: pd.DataFrame, failure_db: float, scales: Mapping[str, Scale]) -> dict[str, Any]:
     weights = part["weight"].to_numpy(dtype=np.float64)
     first = part.iloc[0]
-    exact = first["engine"] == "exact"
+    exact, stratified = (first["engine"] == name for name in ("exact", "stratified"))
     trial = _trials(part)
     told = {"mode": _one_or_mixed(part["mode"]), "protection": _one_or_mixed(part["protection"])}
     counts = {
         "slots": math.nan if exact else len(part),
-        "trials": math.nan if exact else int(trial.max()) + 1,
+        "trials": math.nan if exact else int(part["trial"].max() if stratified else trial.max() + 1),
         "images": part["image"].nunique(),
     }
     if exact:
         quality = _exact_quality(part, weights, failure_db, scales)
-    elif first["engine"] == "stratified":
+    elif stratified:
         quality = _stratified_quality(part, weights, failure_db, scales)
     else:
         quality = _sampled_quality(part, weights, trial, failure_db, scales)
@@ -149,15 +153,15 @@ def _sampled_quality(
     failed = (part["status"] == "failed").to_numpy()
     batch = batch_labels(trial, part["slot"].to_numpy(dtype=np.int64), part["image"].nunique())
     lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
-    ratio = ratio_interval(failed, weights, batch, lost)
-    found = _named("psnr_db", widened(mean_interval(quality, weights, batch), ratio, failure_db), "psnr")
+    mean, ratio = quality_interval(quality, failed, weights, batch, lost, failure_db)
+    found = _named("psnr_db", mean, "psnr")
     found["psnr_variance_over_trials"] = _variance_over_trials(quality, weights, trial)
     found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
     found |= _named("failure_ratio", ratio, "failure")
     for name, scale in scales.items():
         values = _values(part, name, scale, failed)
         if scale.failed is not None:
-            mean = widened(mean_interval(values, weights, batch), ratio, scale.failed)
+            mean, _ = quality_interval(values, failed, weights, batch, lost, scale.failed)
             found |= _named(name, _within(mean, scale))
         found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
     return found
@@ -208,25 +212,28 @@ def _exact_quality(
 def _stratified_quality(
     part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, scales: Mapping[str, Scale]
 ) -> dict[str, float]:
-    status = part["status"].to_numpy()
-    failed, unresolved = status == "failed", status == "unresolved"
-    slot, stratum = (part[name].to_numpy(dtype=np.int64) for name in ("slot", "packets_lost"))
+    if "drawn" not in part.columns:
+        message = "a log of the stratified engine without the column `drawn`"
+        raise InputError(message, hint="an earlier version wrote it, whose intervals were too narrow: run it again")
+    failed = (part["status"] == "failed").to_numpy()
+    slot, replicate = _numbered(part, ["row", "seed", "slot"]), part["trial"].to_numpy(dtype=np.int64)
+    drawn = part["drawn"].to_numpy(dtype=np.float64, na_value=0).astype(np.int64)
+    usable = part["packets_usable"].to_numpy(dtype=np.float64)
 
-    def mean(values: NDArray[np.float64], worst: float, best: float) -> Estimate:
-        return stratified_mean(values, weights, slot, stratum, unresolved, worst, best)
+    def estimates(values: NDArray[np.float64], failed_value: float) -> tuple[Estimate, Estimate]:
+        return stratified_quality(values, failed, weights, slot, replicate, drawn, usable, failed_value)
 
     quality = slot_quality(part, failure_db)
-    shown = ~failed & ~unresolved
-    found = _named("psnr_db", mean(quality, failure_db, LOSSLESS_DB), "psnr")
+    mean, ratio = estimates(quality, failure_db)
+    found = _named("psnr_db", mean, "psnr")
     found["psnr_variance_over_trials"] = math.nan
-    found["psnr_received_db"] = _mean(quality[shown], weights[shown])
-    ratio = mean(failed.astype(np.float64), 0.0, 1.0)
-    found |= _named("failure_ratio", Estimate(ratio.value, max(0.0, ratio.low), min(1.0, ratio.high)), "failure")
+    found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
+    found |= _named("failure_ratio", ratio, "failure")
     for name, scale in scales.items():
         values = _values(part, name, scale, failed)
         if scale.failed is not None:
-            found |= _named(name, _within(mean(values, scale.lowest, scale.highest), scale))
-        found[f"{name}_received"] = _mean(values[shown], weights[shown])
+            found |= _named(name, _within(estimates(values, scale.failed)[0], scale))
+        found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
     return found
 
 

@@ -23,7 +23,7 @@ def resolve_engines(job: Job) -> tuple[Plan, list[str]]:
     """The plan with every row's engine chosen, and why, in sentences.
 
     One engine for a scheme over all channels of a link, since one table of decoded masks answers them all:
-    exact where that table is no larger than what sampling is expected to decode; stratified (sampling by loss count)
+    exact where that table is no larger than what sampling is expected to decode; stratified
     where there are too many masks for a table; array elsewhere; event where something feeds back.
     """
     chosen: dict[int, str] = {}

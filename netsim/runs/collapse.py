@@ -89,6 +89,7 @@ def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: A
         "usable": usable.sum(axis=1, dtype=np.int32),
         "bytes": (settled * sizes).sum(axis=1),
         "weight": batch.weight,
+        "drawn": np.full(len(fate), batch.drawn, dtype=np.int32),
         "unresolved": np.zeros(len(fate), dtype=bool),
         "order": np.full(len(fate), order),
         "usable_mask": usable,
@@ -118,6 +119,7 @@ def _arrivals(sender: Sender, batch: SlotBatch) -> list[Arrays]:
             arrival_s=batch.arrival_s[there],
             fate=fate,
             attempts=batch.attempts,
+            drawn=batch.drawn,
         )
         rows = _outcome(sender, part, fate, now, np.full(len(there), i % len(sender.offer.sizes_bytes)))
         rows["order"] = now
@@ -129,7 +131,7 @@ def _joined(pieces: list[Arrays]) -> Arrays:
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-_TELLING = ("packet", "time_s", "delivered", "lost", "late", "recovered")
+_TELLING = ("trial", "packet", "time_s", "delivered", "lost", "late", "recovered")
 
 
 def _merged(rows: Arrays) -> Arrays:

@@ -25,7 +25,7 @@ _INTEGERS = ("sent", "delivered", "lost", "late", "dropped", "recovered", "usabl
 
 _WHOLE = pa.int32()
 _TYPES = {
-    **dict.fromkeys(("row", "trial", "slot", "packet"), _WHOLE),
+    **dict.fromkeys(("row", "trial", "slot", "packet", "drawn"), _WHOLE),
     **{f"packets_{name}": _WHOLE for name in _INTEGERS},
     **dict.fromkeys(("seed", "bytes"), pa.int64()),
     **dict.fromkeys(("start_s", "time_s", "bpp", "psnr_db", "weight"), pa.float64()),
@@ -111,6 +111,7 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Worksho
         "bpp": 8 * arrays["bytes"] / pixels[arrays["image"]],
         "status": _choose(["full", "partial", "failed", "unresolved"], _status(arrays)),
         "weight": arrays["weight"],
+        "drawn": pa.array(arrays["drawn"], mask=arrays["drawn"] == 0),
     }
     columns |= {f"packets_{name}": arrays[name] for name in _INTEGERS}
     for metric in plan.metrics:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from netsim.metrics.intervals import mean_interval
+from netsim.metrics.intervals import Estimate, batch_labels, quality_interval
 from netsim.metrics.summary import LOSSLESS_DB
 from netsim.runs.job import Job, workshop
 from netsim.runs.log import case_qualities
@@ -16,6 +16,12 @@ __all__ = ["FIRST_TRIALS", "Rounds"]
 
 FIRST_TRIALS = 32
 _GROWTH = 4  # at most: one round's interval is itself uncertain
+
+
+def _greater_distance(mean: Estimate) -> float:
+    """From the mean to the farther end; infinite where an end is unknown."""
+    distance = max(mean.value - mean.low, mean.high - mean.value)
+    return math.inf if math.isnan(mean.low + mean.high) else distance
 
 
 class Rounds:
@@ -54,25 +60,29 @@ class Rounds:
         self._half[row] = self._half_width(row)
         if self._half[row] <= plan.precision_db:
             return have
-        asked = math.ceil(have * (self._half[row] / plan.precision_db) ** 2 * 1.1)
-        return min(max(asked, have + FIRST_TRIALS), _GROWTH * have, plan.trials)
+        asked = min(have * (self._half[row] / plan.precision_db) ** 2 * 1.1, _GROWTH * have)
+        return min(max(math.ceil(asked), have + FIRST_TRIALS), _GROWTH * have, plan.trials)
 
     def _half_width(self, row: int) -> float:
-        """Half of the 95 % interval of the row's mean PSNR, trials taken as independent."""
-        values, weights, trials = [], [], []
+        """The greater distance from the row's mean PSNR to an end of its 95 % interval, as the summary has it."""
+        plan = self.job.plan
+        found: dict[str, list[np.ndarray]] = {}
         for key in (key for key in self.parts if key.row == row):
             arrays = read_part(key.path(self.job.parts))
-            quality = case_qualities(self.job.plan, key, arrays, workshop(self.job.store_path))["psnr_db"]
+            quality = case_qualities(plan, key, arrays, workshop(self.job.store_path))["psnr_db"]
             slots = arrays["packet"] < 0
-            db = quality[arrays["case"][slots]]
             failed = arrays["usable"][slots] == 0
-            values.append(np.where(failed, self.job.plan.failure_db, np.minimum(db, LOSSLESS_DB)))
-            weights.append(arrays["weight"][slots])
-            trials.append(arrays["trial"][slots])
-        estimate = mean_interval(
-            np.concatenate(values), np.concatenate(weights), np.concatenate(trials).astype(np.int64)
-        )
-        return (estimate.high - estimate.low) / 2
+            db = np.where(failed, plan.failure_db, np.minimum(quality[arrays["case"][slots]], LOSSLESS_DB))
+            lost = arrays["lost"][slots] / np.maximum(arrays["sent"][slots], 1)
+            columns = {"db": db, "failed": failed, "lost": lost} | {
+                name: arrays[name][slots] for name in ("weight", "trial", "slot")
+            }
+            for name, values in columns.items():
+                found.setdefault(name, []).append(values)
+        whole = {name: np.concatenate(values) for name, values in found.items()}
+        batch = batch_labels(whole["trial"].astype(np.int64), whole["slot"].astype(np.int64), len(plan.image_names))
+        mean, _ = quality_interval(whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db)
+        return _greater_distance(mean)
 
     def verdicts(self) -> list[str]:
         """What became of the asked precision, in sentences."""

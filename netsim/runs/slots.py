@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from netsim.metrics.further import further_metrics
-from netsim.metrics.summary import GROUP, NEEDED
+from netsim.metrics.summary import GROUP, NEEDED, OPTIONAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def _places(log: pq.ParquetFile) -> dict[Key, list[int]]:
 
 def _slots(log: pq.ParquetFile, place: int) -> pa.Table:
     names = log.schema_arrow.names
-    wanted = {*NEEDED, *further_metrics(names)}
+    wanted = {*NEEDED, *OPTIONAL, *further_metrics(names)}
     table = log.read_row_group(place, columns=[name for name in names if name in wanted])
     return table.filter(pc.is_null(table["packet"]))
 

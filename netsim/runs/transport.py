@@ -19,7 +19,7 @@ from netsim.engines.event import Arq, Offer, Report, SlotReception, simulate_tri
 from netsim.engines.exact import distributions
 from netsim.engines.stratified import simulate_strata
 from netsim.errors import InputError
-from netsim.protection.base import ProtectedStream
+from netsim.protection.base import BoolArray, ProtectedStream
 from netsim.protection.spec import protection_from_spec
 from netsim.runs.collapse import Arrays, Sender, collapse
 from netsim.runs.files import write_atomically
@@ -193,8 +193,14 @@ def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Ite
     def offer(slot: int) -> Offer:
         return _offer(plan, senders, slot)
 
-    strata = Streams(plan.seed, "strata", row.channel_name)
-    return simulate_strata(plan.slots, offer, row_channel(row), row_link(row), strata, plan.trials)
+    def usable(slot: int, received: BoolArray) -> BoolArray:
+        sender = senders[slot % len(plan.image_names), 0]
+        return sender.codec.usable(sender.stream, sender.protected.recover(received))
+
+    scheme = row.schemes[0]  # schemes are sampled independently of each other: nothing pairs their replicates
+    sent = (scheme.codec.name, scheme.codec.settings_text, scheme.operating_point, scheme.protection_name)
+    strata = Streams(plan.seed, "strata", row.channel_name, *sent)
+    return simulate_strata(plan.slots, offer, row_channel(row), row_link(row), strata, plan.trials, usable)
 
 
 _ENGINES: Any = {"event": _event, "array": _array, "exact": _exact, "stratified": _stratified}

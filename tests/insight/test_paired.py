@@ -65,7 +65,7 @@ def test_a_paired_interval_holds_the_difference_and_is_narrower_than_an_unpaired
     assert found["difference_db"] == pytest.approx((a - b).mean())
     assert found["difference_low"] < 0.5 < found["difference_high"]
     paired, unpaired = (found[f"{x}_high"] - found[f"{x}_low"] for x in ("difference", "unpaired"))
-    assert paired < 0.1 * unpaired
+    assert paired < 0.5 * unpaired  # what is left is mostly that one of them may fail where none was seen to
 
 
 def test_the_interval_is_that_of_the_trials_mean_differences() -> None:
@@ -77,7 +77,9 @@ def test_the_interval_is_that_of_the_trials_mean_differences() -> None:
     found = paired_difference(curve("vvc", a), curve("jpeg", b), FAILURE_DB)
     means = (a - b).mean(axis=1)
     half = t.ppf(0.975, 11) * means.std(ddof=1) / np.sqrt(12)
-    assert found == pytest.approx((means.mean(), means.mean() - half, means.mean() + half))
+    unseen = 1 - 0.025 ** (1 / a.size)  # how often one of them may fail where neither was seen to
+    low, high = (np.hypot(half, unseen * (one.mean() - FAILURE_DB)) for one in (a, b))
+    assert found == pytest.approx((means.mean(), means.mean() - low, means.mean() + high))
 
 
 def test_slots_are_matched_by_trial_and_slot_whatever_their_order() -> None:

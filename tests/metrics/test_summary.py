@@ -50,9 +50,12 @@ def _log(psnr: list[float | None], **columns: object) -> pd.DataFrame:
 def test_means_by_hand() -> None:
     row = summarise(_log([30.0, 32.0, 34.0, None, 31.0])).iloc[0]
     values = np.array([30.0, 32.0, 34.0, 13.0, 31.0])
-    half = t.ppf(0.975, 4) * values.std(ddof=1) / math.sqrt(5)
+    drop = 127 / 4 - 13  # what a failure costs
+    rest = (values.var(ddof=1) - drop**2 * np.array([0, 0, 0, 1, 0]).var(ddof=1)) / 5
+    ratio = clopper_pearson(0.2, 5)
+    ends = [math.hypot(t.ppf(0.975, 4) * math.sqrt(rest), drop * (end - 0.2)) for end in (ratio.high, ratio.low)]
     assert row["psnr_db"] == pytest.approx(28.0)
-    assert (row["psnr_low"], row["psnr_high"]) == pytest.approx((28.0 - half, 28.0 + half))
+    assert (row["psnr_low"], row["psnr_high"]) == pytest.approx((28.0 - ends[0], 28.0 + ends[1]))
     assert row["psnr_variance_over_trials"] == pytest.approx(values.var(ddof=1))
     assert row["psnr_received_db"] == pytest.approx(127 / 4)
     assert row["failure_ratio"] == pytest.approx(0.2)
