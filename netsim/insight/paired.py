@@ -15,7 +15,7 @@ import numpy as np
 from netsim.errors import InputError, did_you_mean
 from netsim.insight.plan_of_run import find_scheme
 from netsim.metrics.intervals import Estimate, batch_labels, batch_variance, ratio_interval
-from netsim.metrics.summary import slot_quality, summarise
+from netsim.metrics.summary import can_fail, slot_quality, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +157,8 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Es
     for mine in (0, 1):
         shown, alone = ~failed[mine], failed[mine] & ~failed[1 - mine]
         drop = float(np.average(quality[mine][shown], weights=weights[shown])) - failure_db if shown.any() else 0.0
-        share = ratio_interval(alone, weights, batch, proxy)
+        possible = can_fail((a, b)[mine])
+        share = ratio_interval(alone, weights, batch, proxy) if possible else Estimate(0.0, 0.0, 0.0)
         more, fewer = drop * (share.high - share.value), drop * (share.value - share.low)
         down, up = (more, fewer) if mine == 0 else (fewer, more)
         below, above = math.hypot(below, down), math.hypot(above, up)

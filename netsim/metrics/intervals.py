@@ -146,6 +146,7 @@ def quality_interval(
     batch: IntArray,
     proxy: FloatArray,
     failed_value: float,
+    can_fail: bool = True,
 ) -> tuple[Estimate, Estimate]:
     """Mean quality and failure ratio of sampled slots, each with its 95 % interval.
 
@@ -159,13 +160,14 @@ def quality_interval(
         batch: int64 [n], which slots belong together: from ``batch_labels``.
         proxy: float64 [n], as in ``ratio_interval``.
         failed_value: What a failed slot counts as.
+        can_fail: False if it is known that no slot can fail.
 
     Returns:
         The mean and the failure ratio.
     """
     from scipy.stats import t
 
-    ratio = ratio_interval(failed, weights, batch, proxy)
+    ratio = ratio_interval(failed, weights, batch, proxy) if can_fail else Estimate(0.0, 0.0, 0.0)
     mean, variance, batches = batch_variance(values, weights, batch)
     if batches < 2:
         return Estimate(mean, math.nan, math.nan), ratio

@@ -18,7 +18,7 @@ from netsim.metrics.stratified import stratified_quality
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GROUP", "LOSSLESS_DB", "NEEDED", "OPTIONAL", "slot_quality", "summarise", "summarise_groups"]
+__all__ = ["GROUP", "LOSSLESS_DB", "NEEDED", "OPTIONAL", "can_fail", "slot_quality", "summarise", "summarise_groups"]
 
 GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
 """Columns that tell one row of a summary from another."""
@@ -34,7 +34,7 @@ NEEDED = [
 ]
 """Columns that a summary is made of; further metrics may stand beside them."""
 
-OPTIONAL = ["drawn"]
+OPTIONAL = ["can_fail", "drawn"]
 """Columns that it takes into account where they are there."""
 
 
@@ -101,6 +101,11 @@ def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
     return quality
 
 
+def can_fail(part: pd.DataFrame) -> bool:
+    """Whether a slot of these can fail at all; unknown counts as yes."""
+    return "can_fail" not in part.columns or bool(part["can_fail"].any())
+
+
 def _row(part: pd.DataFrame, failure_db: float, scales: Mapping[str, Scale]) -> dict[str, Any]:
     weights = part["weight"].to_numpy(dtype=np.float64)
     first = part.iloc[0]
@@ -153,7 +158,7 @@ def _sampled_quality(
     failed = (part["status"] == "failed").to_numpy()
     batch = batch_labels(trial, part["slot"].to_numpy(dtype=np.int64), part["image"].nunique())
     lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
-    mean, ratio = quality_interval(quality, failed, weights, batch, lost, failure_db)
+    mean, ratio = quality_interval(quality, failed, weights, batch, lost, failure_db, can_fail(part))
     found = _named("psnr_db", mean, "psnr")
     found["psnr_variance_over_trials"] = _variance_over_trials(quality, weights, trial)
     found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
@@ -161,7 +166,7 @@ def _sampled_quality(
     for name, scale in scales.items():
         values = _values(part, name, scale, failed)
         if scale.failed is not None:
-            mean, _ = quality_interval(values, failed, weights, batch, lost, scale.failed)
+            mean, _ = quality_interval(values, failed, weights, batch, lost, scale.failed, can_fail(part))
             found |= _named(name, _within(mean, scale))
         found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
     return found

@@ -24,12 +24,16 @@ _FATES = {"delivered": DELIVERED, "lost": LOST, "late": LATE, "dropped": DROPPED
 
 @dataclass(frozen=True)
 class Sender:
-    """A picture ready to be sent: its stream, what goes on the wire, and who decodes."""
+    """An image ready to be sent: its stream, what goes on the wire, and who decodes.
+
+    can_fail: whether nothing may be usable: false if what can't be lost suffices for an image.
+    """
 
     codec: Codec
     stream: Stream
     protected: ProtectedStream
     offer: Offer
+    can_fail: bool = True
 
 
 def collapse(plan: Plan, senders: dict[tuple[int, int], Sender], batches: Iterable[SlotBatch]) -> Arrays:
@@ -89,6 +93,7 @@ def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: A
         "usable": usable.sum(axis=1, dtype=np.int32),
         "bytes": (settled * sizes).sum(axis=1),
         "weight": batch.weight,
+        "can_fail": np.full(len(fate), sender.can_fail),
         "drawn": np.full(len(fate), batch.drawn, dtype=np.int32),
         "unresolved": np.zeros(len(fate), dtype=bool),
         "order": np.full(len(fate), order),

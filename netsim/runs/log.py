@@ -28,6 +28,7 @@ _TYPES = {
     **dict.fromkeys(("row", "trial", "slot", "packet", "drawn"), _WHOLE),
     **{f"packets_{name}": _WHOLE for name in _INTEGERS},
     **dict.fromkeys(("seed", "bytes"), pa.int64()),
+    "can_fail": pa.bool_(),
     **dict.fromkeys(("start_s", "time_s", "bpp", "psnr_db", "weight"), pa.float64()),
 }  # strings are the rest
 
@@ -111,6 +112,7 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Worksho
         "bpp": 8 * arrays["bytes"] / pixels[arrays["image"]],
         "status": _choose(["full", "partial", "failed", "unresolved"], _status(arrays)),
         "weight": arrays["weight"],
+        "can_fail": arrays["can_fail"],
         "drawn": pa.array(arrays["drawn"], mask=arrays["drawn"] == 0),
     }
     columns |= {f"packets_{name}": arrays[name] for name in _INTEGERS}

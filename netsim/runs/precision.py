@@ -75,13 +75,16 @@ class Rounds:
             db = np.where(failed, plan.failure_db, np.minimum(quality[arrays["case"][slots]], LOSSLESS_DB))
             lost = arrays["lost"][slots] / np.maximum(arrays["sent"][slots], 1)
             columns = {"db": db, "failed": failed, "lost": lost} | {
-                name: arrays[name][slots] for name in ("weight", "trial", "slot")
+                name: arrays[name][slots] for name in ("weight", "trial", "slot", "can_fail")
             }
             for name, values in columns.items():
                 found.setdefault(name, []).append(values)
         whole = {name: np.concatenate(values) for name, values in found.items()}
         batch = batch_labels(whole["trial"].astype(np.int64), whole["slot"].astype(np.int64), len(plan.image_names))
-        mean, _ = quality_interval(whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db)
+        possible = bool(whole["can_fail"].any())
+        mean, _ = quality_interval(
+            whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db, possible
+        )
         return _greater_distance(mean)
 
     def verdicts(self) -> list[str]:

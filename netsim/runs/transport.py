@@ -19,6 +19,7 @@ from netsim.engines.event import Arq, Offer, Report, SlotReception, simulate_tri
 from netsim.engines.exact import distributions
 from netsim.engines.stratified import simulate_strata
 from netsim.errors import InputError
+from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
 from netsim.protection.spec import protection_from_spec
 from netsim.runs.collapse import Arrays, Sender, collapse
@@ -107,13 +108,18 @@ def _senders(job: Job, row: PlanRow) -> Senders:
             protection = protection_from_spec(scheme.protection)
             protected = protection.protect(stream)
             _check_recovery(protected)
-            found[image, tag] = _sender(codec, stream, protected, tag, protection.arq)
+            found[image, tag] = _sender(codec, stream, protected, row_link(row), tag, protection.arq)
     return found
 
 
-def _sender(codec: Codec, stream: Stream, protected: ProtectedStream, tag: int, arq: Arq | None) -> Sender:
+def _sender(
+    codec: Codec, stream: Stream, protected: ProtectedStream, link: LinkProfile, tag: int, arq: Arq | None
+) -> Sender:
     sizes, marks = protected.sent.sizes_bytes.tolist(), protected.sent.protected.tolist()
-    return Sender(codec, stream, protected, Offer(tuple(sizes), tuple(marks), tag, arq))
+    offer = Offer(tuple(sizes), tuple(marks), tag, arq)
+    on_time = link.deadline_s is None and link.queue_packets is None  # then what the channel can't take does arrive
+    worst = protected.recover(np.array(marks, dtype=bool) & on_time)
+    return Sender(codec, stream, protected, offer, can_fail=not codec.usable(stream, worst).any())
 
 
 def _check_recovery(protected: ProtectedStream) -> None:

@@ -17,7 +17,7 @@ def log() -> pd.DataFrame:
 
 def test_differences_have_an_interval_over_traces_and_one_over_pictures(log: pd.DataFrame) -> None:
     shifted = log["psnr_db"] + 0.3 * (log["slot"] % 4) * (log["scheme"] == "vvc")  # pictures differ in the difference
-    found = differences(log.assign(psnr_db=shifted), [["vvc", "hevc"]], 13.0)
+    found = differences(log.assign(psnr_db=shifted, can_fail=False), [["vvc", "hevc"]], 13.0)  # spread alone
     assert len(found) == 2 * 4
     row = found[(found["channel"] == "EP4") & (found["point_a"] == "bpp=0.35")].iloc[0]
     assert row["how"] == "paired"
