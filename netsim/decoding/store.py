@@ -127,7 +127,11 @@ class Store:
                 query = f"select key, value, checksum from qualities where metric = ? and key in ({marks})"
                 for key, value, checksum in self._db.execute(query, (metric, *part)):
                     number = math.nan if value is None else value  # SQLite has no NaN
-                    if isinstance(number, float) and checksum == _quality_checksum(key, metric, number):
+                    if (
+                        isinstance(key, str)
+                        and isinstance(number, float)
+                        and checksum == _quality_checksum(key, metric, number)
+                    ):
                         found[key] = number
                     else:
                         damaged.append((key, metric))

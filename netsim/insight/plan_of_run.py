@@ -48,8 +48,11 @@ def plan_of_run(run: Run) -> Plan:
     """
     place = str(run.path / "manifest.json")
     scenario, about = run.manifest.get("scenario"), run.manifest.get("plan")
-    if not isinstance(scenario, Mapping) or not isinstance(about, Mapping) or "images" not in about:
+    if not isinstance(scenario, Mapping) or not isinstance(about, Mapping):
         raise InputError(f"`{place}` does not say what ran", hint="only a run that `netsim run` wrote can be explained")
+    images = about.get("images")
+    if not isinstance(images, Mapping):
+        raise InputError(f"`{place}` does not say which images were sent", hint="run the scenario again")
     try:
         plan = plan_document(Document(place, dict(scenario)), base_dir=Path.cwd())
     except InputError as error:
@@ -57,7 +60,7 @@ def plan_of_run(run: Run) -> Plan:
             raise
         raise _moved(error.message, scenario, place) from None
     now = dict(zip(plan.image_names, plan.image_hashes, strict=True))
-    for name, sha256 in about["images"].items():
+    for name, sha256 in images.items():
         if name not in now:
             raise _moved(f"the run's picture `{name}` is gone", scenario, place)
         if now[name] != sha256:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,9 +81,14 @@ def load_run(path: str | Path) -> Run:
     if not folder.is_dir():
         raise InputError(f"no run folder `{folder}`", hint="`netsim run SCENARIO` makes one under runs/")
     manifest = read_manifest(folder)
+    if not manifest:
+        raise InputError(f"`{folder}` holds no manifest.json", hint="`netsim run SCENARIO` makes one under runs/")
     if manifest.get("status") == "running":
         hint = "run the same scenario again: it goes on where it was"
         raise InputError(f"the run in `{folder}` is not finished", hint=hint)
+    failure_db = manifest.get("failure_db", 13.0)
+    if isinstance(failure_db, bool) or not isinstance(failure_db, int | float) or not math.isfinite(failure_db):
+        raise InputError(f"`{folder / 'manifest.json'}` holds failure_db = {failure_db!r}", hint="a number of dB")
     if not (folder / "log.parquet").is_file():
         raise InputError(f"`{folder}` holds no log.parquet", hint="`netsim run SCENARIO` makes one under runs/")
     return Run(folder, manifest)

@@ -60,7 +60,7 @@ def _changed_inputs(manifest: Mapping[str, object]) -> list[str]:
     inputs = manifest.get("inputs")
     files = inputs.get("files") if isinstance(inputs, Mapping) else None
     notes = []
-    for path, sha256 in (files or {}).items():
+    for path, sha256 in files.items() if isinstance(files, Mapping) else ():
         try:
             if path_sha256(Path(path)) != sha256:
                 notes.append(f"input `{path}` has changed since the run")
