@@ -15,6 +15,7 @@ from PIL import Image
 from netsim.channels.describe import describe_all
 from netsim.cli import main
 from netsim.runs.api import run as run_scenario
+from netsim.runs.manifest import _git_revision
 from netsim.runs.results import load_run
 
 NOT_UTF8 = "caf\udce9"  # as os.fsdecode makes of b"caf\xe9"
@@ -168,3 +169,10 @@ def test_no_folder_for_machine_code_only_costs_time(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     run_scenario(folder / "mine.yaml", out=folder / "with")
     assert (folder / "without" / "log.parquet").read_bytes() == (folder / "with" / "log.parquet").read_bytes()
+
+
+def test_the_revision_is_netsims_own_inside_a_git_hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = _git_revision()
+    subprocess.run(["git", "init", "-q", str(tmp_path / "other")], check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    assert _git_revision() == own

@@ -21,6 +21,7 @@ import platformdirs
 
 from netsim.codec import OperatingPoint, Packet, Stream
 from netsim.errors import InputError
+from netsim.paths import user_path
 
 __all__ = ["Store", "default_store_path"]
 
@@ -37,7 +38,7 @@ _KEYS_AT_ONCE = 500  # SQLite's default limit on parameters of one statement is 
 def default_store_path() -> Path:
     """``$NETSIM_STORE``, else the user's cache folder."""
     named = os.environ.get("NETSIM_STORE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("netsim")) / "store.sqlite"
+    return user_path(named) if named else Path(platformdirs.user_cache_dir("netsim")) / "store.sqlite"
 
 
 class Store:
@@ -55,16 +56,32 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or default_store_path()
         with self._access():
+            self._refuse_other_files()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=_BUSY_S)
             self._db.text_factory = lambda text: text.decode("utf-8", "replace")  # a damaged text fails its checksum
             if self._db.execute("pragma user_version").fetchone()[0] != _VERSION:
                 self._begin()
 
+    def _refuse_other_files(self) -> None:
+        """A folder, and a file of another program, which is never written to."""
+        if self.path.is_dir():
+            raise InputError(f"the store `{self.path}` is a folder", hint=_HINT)
+        if not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            head = file.read(len(_SQLITE))
+        if head and head != _SQLITE:
+            raise InputError(f"`{self.path}` is not a store", hint=f"{_HINT}; a damaged store may be deleted")
+
     def _begin(self) -> None:
         """Tables of this version; those of another version lack checksums, and nothing can take values from them."""
         with self._db:
             self._db.execute("begin immediate")
+            tables = {name for (name,) in self._db.execute("select name from sqlite_master where type = 'table'")}
+            if tables - {"streams", "qualities"}:
+                hint = f"{_HINT}; this one has the tables {', '.join(sorted(tables)[:5])}"
+                raise InputError(f"`{self.path}` is the database of another program", hint=hint)
             if self._db.execute("pragma user_version").fetchone()[0] != _VERSION:
                 for table in ("streams", "qualities"):
                     self._db.execute(f"drop table if exists {table}")
@@ -160,6 +177,7 @@ class Store:
             self._db.executemany(statement, rows)
 
 
+_SQLITE = b"SQLite format 3\0"
 _HINT = "NETSIM_STORE names a file that can be written to"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -62,4 +63,6 @@ def _git_revision() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_S).stdout.strip()
+    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # a hook names its repository
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_S, env=own)
+    return done.stdout.strip()

@@ -154,3 +154,39 @@ def test_a_store_of_another_version_begins_anew(tmp_path: Path) -> None:
         assert store.qualities(["a"], "psnr_db") == {}
         store.put_qualities({"a": 1.0}, "psnr_db")
         assert store.qualities(["a"], "psnr_db") == {"a": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [("folder", "is a folder"), ("text", "is not a store"), ("database", "another program"), ("none", "can't")],
+)
+def test_what_is_no_store_is_refused_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str, words: str
+) -> None:
+    path = tmp_path / "mine" if made != "none" else Path("/dev/null/store.sqlite")
+    if made == "folder":
+        path.mkdir()
+    elif made == "text":
+        path.write_text("name: my scenario, which is no cache\n")
+    elif made == "database":
+        with sqlite3.connect(path) as other:
+            other.execute("create table streams (song text)")
+            other.execute("create table albums (name text)")
+            other.execute("insert into streams values ('a')")
+        other.close()
+    before = path.read_bytes() if path.is_file() else None
+    monkeypatch.setenv("NETSIM_STORE", str(path))
+    with pytest.raises(InputError, match=words) as caught:
+        Store()
+    assert str(path) in str(caught.value) or made == "none"
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_the_store_may_lie_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETSIM_STORE", "~/store.sqlite")
+    with Store() as store:
+        assert store.path == tmp_path / "store.sqlite"
+    monkeypatch.setenv("NETSIM_STORE", "x" * 300)
+    with pytest.raises(InputError, match="File name too long"):
+        Store()
