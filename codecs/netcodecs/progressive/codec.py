@@ -216,7 +216,7 @@ class ChannelProgressive(Codec):
     def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
         """All that were received and are undamaged, if the protected ones (first in the stream) are among them."""
         heads, intact = sound([packet.payload for packet in stream.packets])
-        if not heads or not intact[:heads].all():
+        if not heads:
             return np.zeros_like(received)
         return received & intact & received[..., :heads].all(axis=-1, keepdims=True)
 
@@ -225,9 +225,12 @@ class ChannelProgressive(Codec):
         lost. Raises InputError if a protected one is damaged or missing."""
         payloads = [packet.payload for packet in stream.packets]
         heads, intact = sound(payloads)
-        if not heads or len(payloads) < heads or not intact[:heads].all() or not masks[:, :heads].all():
+        if not heads or not masks[:, :heads].all():
             raise InputError(f"{self.name}: a protected packet is damaged or missing")
         head = read_head(payloads[:heads])
+        low, high = self._networks.qualities
+        if not low <= head.quality <= high:
+            raise InputError(f"{self.name}: damaged payload (quality {head.quality:g} of {low:g} to {high:g})")
         used, which = np.unique(masks & intact, axis=0, return_inverse=True)
         means, pieces = self._decoded(head, payloads, heads, used.any(axis=0))
         latents = np.zeros((len(used), *means.shape), np.float32)

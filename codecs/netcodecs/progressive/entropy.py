@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import erfc, ndtri
 
 from netcodecs.compressai_import import compressai
+from netsim.errors import InputError
 
 __all__ = ["Tables", "bottleneck_tables", "gaussian_tables", "scale_indexes", "scale_steps"]
 
@@ -21,6 +22,10 @@ Ints = NDArray[np.int64]
 
 _PRECISION = 16
 _TAIL = 1e-9  # probability of both tails, as CompressAI's GaussianConditional
+# Bytes of zeros behind a string, for each byte and each symbol. A symbol takes 2 bytes; an escaped one also half a
+# byte for each digit, and the number of digits in half bytes of up to 15. Among zeros such a number ends soon.
+_READ_BEHIND = 160
+_LARGEST = 1 << 20
 _TABLES = 64
 _SCALES = (0.11, 256.0)
 
@@ -63,16 +68,36 @@ class Tables:
         given = (symbols.ravel().tolist(), indexes.ravel().tolist(), self.counts[:tables], sizes)
         return bytes(coder.encode_with_indexes(*given, self.offsets[:tables]))
 
+    @cached_property
+    def _least_bits(self) -> NDArray[np.float64]:
+        """Bits of the likeliest symbol of each table, (tables,)."""
+        return self._bits.min(axis=1)
+
     def decode(self, coded: bytes, indexes: Ints) -> Ints:
-        """Symbols of a string, in the shape of ``indexes``. The string must be one that ``encode`` made: a
-        damaged one may end the process, so check it first."""
+        """Symbols of a string, in the shape of ``indexes``.
+
+        CompressAI's decoder reads on behind a string that ends too early. So zeros follow the string, more than any
+        symbols can take: a byte behind them is never read.
+
+        Raises:
+            InputError: The string has fewer bits than so many symbols have, or symbols that no image has.
+        """
+        if self._least_bits[indexes].sum() > 8 * len(coded):
+            raise InputError(f"damaged payload: {len(coded)} bytes for {indexes.size} symbols")
         tables = int(indexes.max()) + 1
         sizes = [len(counts) for counts in self.counts[:tables]]
         coder = compressai.ans.RansDecoder()
         symbols = coder.decode_with_indexes(
-            coded, indexes.ravel().tolist(), self.counts[:tables], sizes, self.offsets[:tables]
+            coded + bytes(_READ_BEHIND * (len(coded) + indexes.size)),
+            indexes.ravel().tolist(),
+            self.counts[:tables],
+            sizes,
+            self.offsets[:tables],
         )
-        return np.array(symbols, dtype=np.int64).reshape(indexes.shape)
+        found = np.array(symbols, dtype=np.int64).reshape(indexes.shape)
+        if np.abs(found).max() > _LARGEST:
+            raise InputError(f"damaged payload: a symbol of {int(np.abs(found).max())}")
+        return found
 
 
 def scale_steps() -> NDArray[np.float64]:

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from netsim.errors import InputError
 
 __all__ = [
+    "CHANNELS",
     "MAX_PACKET_BYTES",
+    "MAX_PIXELS",
     "Head",
     "Piece",
     "cut_head",
@@ -34,6 +36,9 @@ __all__ = [
     "write_piece",
 ]
 
+CHANNELS = 192  # of the latent
+MAX_PIXELS = 1 << 25  # of an image: the networks take some 300 bytes a pixel
+_ROWS_EACH, _PIXELS_EACH = 4, 64  # the latent has 4 rows for every 64 rows of pixels, begun ones included
 MAX_PACKET_BYTES = 900  # commercial short burst data (paper 1, §4.1)
 QUALITY_STEP = 1 / 1024  # resolution of the quality in the head
 _HEAD = struct.Struct(">HHHB")
@@ -84,10 +89,11 @@ def _key(payload: bytes) -> int:
 def cut_head(head: Head, limit_bytes: int) -> list[bytes]:
     """Payloads of the head, each at most ``limit_bytes``.
 
-    Raises InputError if the picture's sides do not fit into 16 bits, or the limit leaves no room.
+    Raises InputError if the picture is too large, or the limit leaves no room.
     """
-    if max(head.height, head.width) >= 1 << 16:
-        raise InputError(f"a picture of {head.width}x{head.height} is too large", hint="at most 65535 a side")
+    if not _has_size(head.height, head.width):
+        hint = f"at most 65535 a side and {MAX_PIXELS:,} pixels"
+        raise InputError(f"a picture of {head.width}x{head.height} is too large", hint=hint)
     room = limit_bytes - _HEAD.size - _CRC.size
     pieces = -(-len(head.hyperprior) // room) if room > 0 else 256
     if pieces > 255:
@@ -99,13 +105,39 @@ def cut_head(head: Head, limit_bytes: int) -> list[bytes]:
     return [start, *(_sealed(part, _key(start) + i) for i, part in enumerate(parts[1:], 1))]
 
 
+def _has_size(height: int, width: int) -> bool:
+    return 0 < height < 1 << 16 and 0 < width < 1 << 16 and height * width <= MAX_PIXELS
+
+
 def sound(payloads: Sequence[bytes]) -> tuple[int, NDArray[np.bool_]]:
-    """How many packets the head has (0: packet 0 is damaged), and which packets are as they were written, bool (n,)."""
+    """How many packets the head has, and which packets are as they were written.
+
+    Args:
+        payloads: All packets of a stream.
+
+    Returns:
+        The number of head packets, 0 if the head is damaged or incomplete; and bool (n,): which packets are intact.
+        A packet that says that it holds what is no part of the latent is not.
+    """
+    none = 0, np.zeros(len(payloads), bool)
     if not payloads or len(payloads[0]) <= _HEAD.size + _CRC.size or not _intact(payloads[0], 0):
-        return 0, np.zeros(len(payloads), bool)
-    key = _key(payloads[0])
+        return none
+    height, width, _, heads = _HEAD.unpack_from(payloads[0])
+    if not (_has_size(height, width) and 0 < heads <= len(payloads)):
+        return none
+    key, rows = _key(payloads[0]), _ROWS_EACH * -(-height // _PIXELS_EACH)
     intact = [True, *(_intact(payload, key + i) for i, payload in enumerate(payloads[1:], 1))]
-    return _HEAD.unpack_from(payloads[0])[3], np.array(intact)
+    for place in range(heads, len(payloads)):
+        intact[place] = intact[place] and _fits(payloads[place], rows)
+    return (heads, np.array(intact)) if all(intact[:heads]) else none
+
+
+def _fits(payload: bytes, rows: int) -> bool:
+    """Whether a latent packet names channels and rows that there are."""
+    if len(payload) <= 2 + _CRC.size or (payload[1] == 0 and len(payload) <= 2 + _ROWS.size + _CRC.size):
+        return False
+    piece = read_piece(payload, rows)[0]
+    return piece.last <= CHANNELS and piece.top < piece.bottom <= rows
 
 
 def read_head(payloads: Sequence[bytes]) -> Head:

@@ -288,6 +288,9 @@ class ResiComp(Codec):
             raise InputError("resicomp: the protected head is damaged or missing, or no slice is usable")
         payloads = [packet.payload for packet in stream.packets]
         head = read_head(payloads[0], len(payloads))
+        low, high = self.networks.qualities
+        if not low - QUALITY_STEP <= head.quality <= high + QUALITY_STEP:
+            raise InputError(f"resicomp: damaged payload (quality {head.quality:g} of {low:.4g} to {high:.4g})")
         layout = layout_of(head)
         symbols = self._decoded(head, layout, payloads, used[:, 1:].any(axis=0))
         known, size = layout.known(used[:, 1:]), (head.height, head.width)

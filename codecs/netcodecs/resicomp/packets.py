@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from netcodecs.progressive.packets import MAX_PIXELS
 from netcodecs.resicomp.modes import MODES, context_matrix, own_contexts
 from netsim.errors import InputError
 
@@ -27,6 +28,9 @@ _CRC_BYTES = 4
 _QUALITIES = 4096  # the number that follows holds quality and mode
 _OTHER_MDC, _OWN = len(MODES), len(MODES) + 1
 _LARGEST_SIDE = 65535
+_LARGEST_NUMBER = 1 << 32  # in a head
+_LARGEST_BETA = 100  # of Eq. 10's exponent
+_TOKEN = 16  # pixels of a token's side
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ def _numbers(body: bytes) -> Iterator[int]:
     value = 0
     for byte in body:
         value = value << 7 | byte & 127
+        if value > _LARGEST_NUMBER:
+            return
         if byte < 128:
             yield value
             value = 0
@@ -79,10 +85,9 @@ def write_head(head: Head) -> bytes:
     >>> len(write_head(Head(512, 768, 2.0, slices=10, beta=2.2, mode="MDC-2")))
     12
     """
-    if max(head.height, head.width) > _LARGEST_SIDE:
-        raise InputError(
-            f"a picture of {head.width}x{head.height} is too large", hint=f"at most {_LARGEST_SIDE} a side"
-        )
+    if max(head.height, head.width) > _LARGEST_SIDE or head.height * head.width > MAX_PIXELS:
+        hint = f"at most {_LARGEST_SIDE} a side and {MAX_PIXELS:,} pixels"
+        raise InputError(f"a picture of {head.width}x{head.height} is too large", hint=hint)
     named = MODES.index(head.mode) if head.mode in MODES else _OTHER_MDC if isinstance(head.mode, str) else _OWN
     beta = round(head.beta / BETA_STEP)
     numbers = [
@@ -119,8 +124,11 @@ def read_head(payload: bytes, packets: int) -> Head:
         mode = _own_mode(body, slices) if named == _OWN else f"MDC-{next(numbers, 0)}"
     sign = -1 if beta & 1 else 1
     head = Head(height, width, both % _QUALITIES * QUALITY_STEP, slices, sign * (beta >> 1) * BETA_STEP, mode)
-    if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE):
-        raise InputError(f"a picture of {width}x{height}")
+    if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE and height * width <= MAX_PIXELS):
+        raise InputError(f"damaged payload: a picture of {width}x{height}", hint=f"at most {MAX_PIXELS:,} pixels")
+    tokens = -(-height // _TOKEN) * -(-width // _TOKEN)
+    if slices > tokens or abs(head.beta) > _LARGEST_BETA:
+        raise InputError(f"damaged payload: {slices} slices of {tokens} tokens with beta {head.beta:g}")
     return head
 
 
