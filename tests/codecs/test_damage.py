@@ -11,8 +11,8 @@ from netcodecs.progressive.backbone import M
 from netcodecs.progressive.entropy import Tables, gaussian_tables
 from netcodecs.progressive.packets import Head, Piece, cut_head, read_piece, sound, write_piece
 from netcodecs.progressive.transforms import STRIDE
-from netcodecs.resicomp.packets import read_head, write_head
 from netcodecs.resicomp.packets import Head as ResiCompHead
+from netcodecs.resicomp.packets import read_head, write_head
 from skimage import data
 
 from netsim.codec import Image, OperatingPoint, Packet, create_codec
