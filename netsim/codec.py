@@ -30,6 +30,7 @@ __all__ = [
     "OperatingPoint",
     "Packet",
     "Stream",
+    "codec_class",
     "codec_identity",
     "codec_names",
     "create_codec",
@@ -209,12 +210,22 @@ def codec_names() -> list[str]:
     return plugin_names("netsim.codecs")
 
 
+def codec_class(name: str) -> type[Codec]:
+    """The class of an installed codec. Raises InputError if there is none, it can't be imported or it is no codec."""
+    kind = load_plugin("netsim.codecs", name)
+    if not (isinstance(kind, type) and issubclass(kind, Codec)):
+        raise InputError(
+            f"codec `{name}` is {kind!r}", hint="its entry point must name a subclass of netsim.codec.Codec"
+        )
+    return kind
+
+
 def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
     """A codec by name with its settings (operating point not among them).
 
     Raises InputError for an unknown codec, an unknown setting or a bad value.
     """
-    kind: type[Codec] = load_plugin("netsim.codecs", name)
+    kind = codec_class(name)
     try:
         settings = kind.Settings(**parameters)
     except ValidationError as error:

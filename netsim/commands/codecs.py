@@ -31,7 +31,7 @@ def codecs_command(as_json: AsJson = False) -> None:
     table = Table("codec", "rate by", "settings", "what it is", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for codec in codecs:
         settings = "\n".join(f"{key}: {_text(value)}" for key, value in codec["settings"].items())
-        about = codec["summary"] if codec["error"] is None else f"can't be loaded: {codec['error']}"
+        about = codec["summary"] if codec["error"] is None else codec["error"]
         table.add_row(codec["name"], "\n".join(codec["operating_points"]), settings, about)
     console = _console()
     console.print(table)
@@ -92,12 +92,13 @@ def _names() -> list[str]:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from netsim.plugins import load_plugin
+    from netsim.codec import codec_class
+    from netsim.errors import InputError
 
     try:
-        kind: type[Codec] = load_plugin("netsim.codecs", name)
-    except ImportError as error:  # a codec whose extra isn't installed is listed all the same
-        return {"name": name, "summary": "", "operating_points": [], "settings": {}, "error": str(error)}
+        kind = codec_class(name)
+    except InputError as error:  # a codec that can't be imported is listed all the same
+        return {"name": name, "summary": "", "operating_points": [], "settings": {}, "error": error.message}
     defaults = kind.Settings.model_construct().model_dump(mode="json", warnings=False)
     settings = {key: defaults.get(key) for key in kind.Settings.model_fields}
     points = list(kind.operating_point_keys)

@@ -36,10 +36,7 @@ def train(
         return
     if name.startswith("-"):
         raise InputError(f"what to train comes before `{name}`", hint=f"known: {', '.join(plugin_names(GROUP))}")
-    try:
-        trainer = load_plugin(GROUP, name)
-    except ImportError as error:
-        raise InputError(f"trainer {name} can't be loaded: {error}", hint="install netsim[learned]") from None
+    trainer = load_plugin(GROUP, name)
     try:
         code = trainer(own)
     except KeyboardInterrupt:

@@ -58,7 +58,7 @@ def scale_of(metric: str) -> Scale:
         return _KNOWN[metric]
     try:
         function = load_plugin(_GROUP, metric)
-    except (InputError, ImportError):
+    except InputError:
         return Scale()
     given = {field.name: getattr(function, field.name) for field in fields(Scale) if hasattr(function, field.name)}
     return Scale(**given)

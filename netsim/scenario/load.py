@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from netsim.channels.spec import channel_from_spec, expand_range
-from netsim.codec import Codec, create_codec
+from netsim.codec import Codec, codec_class, create_codec
 from netsim.control.spec import controller_from_spec
 from netsim.decoding.budget import SENT_BPP
 from netsim.errors import InputError, did_you_mean, shortened
@@ -239,12 +239,12 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[_Placed
         if "protection" in parameters:
             protection, at = parameters.pop("protection"), (*inner, "protection")
         with _standing_at(document, path):
-            codec_class = _codec_class(name)
+            kind = codec_class(name)
         with _standing_at(document, (*inner, "engine")):
             engine = _engine(parameters.pop("engine", None))
         with _standing_at(document, inner):
             choices = _settings_to_choose(parameters)
-            points = _points_of_choices(codec_class, parameters, choices)
+            points = _points_of_choices(kind, parameters, choices)
             create_codec(name, parameters)
         if all("protection" in choice for choice in choices) and at != ("protection",):
             hint = "leave it out, or a choice's own"
@@ -268,7 +268,7 @@ def _read_schemes(document: Document, model: ScenarioModel) -> list[list[_Placed
                     with _standing_at(document, here):
                         asked, codec = (
                             create_codec(name, settings)
-                            for settings in (chosen, _with_data_packets(codec_class, chosen, read))
+                            for settings in (chosen, _with_data_packets(kind, chosen, read))
                         )
                         check_text("codec", codec.label)
                     scheme = SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine, _settings(asked))
@@ -294,11 +294,6 @@ def _named(entry: Any) -> tuple[str, dict[str, Any]]:
         if parameters is None or isinstance(parameters, Mapping):
             return name, dict(parameters or {})
     raise InputError(f"`{entry!r}` is no codec", hint="a name with its settings: `- vvc: {qp: 37}`")
-
-
-def _codec_class(name: str) -> type[Codec]:
-    kind: type[Codec] = load_plugin("netsim.codecs", name)
-    return kind
 
 
 _Points = list[tuple[str, float]]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 import typer
@@ -37,12 +38,66 @@ def test_codecs_lists_what_is_installed() -> None:
     assert "libvvenc" in table
 
 
-def test_a_codec_that_cannot_be_imported_is_listed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("learned", "no_such_module:Codec", "netsim.codecs")
-    monkeypatch.setattr(plugins, "_group", lambda group: {"learned": point})
-    (codec,) = json.loads(call("codecs", "--json").output)
-    assert codec["error"] == "No module named 'no_such_module'"
-    assert "can't be loaded" in call("codecs").output
+BROKEN = {
+    "missing": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+    "syntax": ("def f(:", "SyntaxError"),
+    "name": ("undefined_name", "NameError: name 'undefined_name' is not defined"),
+    "zero": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "leaves": ("raise SystemExit('bye')", "SystemExit: bye"),
+    "lacks": ("Other = 1", "AttributeError"),
+    "number": ("Codec = 7", "codec `number` is 7"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_plug_in_that_cannot_be_imported_is_listed_and_refused_in_one_sentence(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, words = BROKEN[name]
+    module = f"broken_plug_in_{name}"
+    (tmp_path / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    sound = EntryPoint("jpeg", "netcodecs.classical.still:Jpeg", "netsim.codecs")
+    points = {name: EntryPoint(name, f"{module}:Codec", "netsim.codecs"), "jpeg": sound}
+    monkeypatch.setattr(plugins, "_group", lambda group: points)
+    listing = {codec["name"]: codec for codec in json.loads(call("codecs", "--json").output)}
+    assert words in listing[name]["error"]
+    assert listing["jpeg"]["error"] is None
+    assert name in call("codecs").output
+    with pytest.raises(InputError, match=f"codec `{name}`") as caught:
+        call("check-codec", name, "--at", "quality=50")
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_missing_package_of_an_extra_is_named_with_the_extra() -> None:
+    from importlib.metadata import entry_points
+
+    (point,) = entry_points(group="netsim.codecs", name="mbt-mean")
+    error = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert plugins._way_out(point, error).endswith(f'needs torch: pip install "{point.dist.name}[learned]"')  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("codec", ["mbt-mean: {quality: 1}", "scr-mca-ge: {quality: 1}", "resicomp: {quality: 1}"])
+def test_without_torch_a_learned_codec_is_refused_by_validate_and_run(codec: str, tmp_path: Path) -> None:
+    """In a process of its own, which finds no torch."""
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(f"images: {{samples: [coffee]}}\ncodecs: [{{{codec}}}]\nchannels: [{{loss_rate: 0.1}}]\n")
+    script = (
+        "import sys, importlib.util as u\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name.split('.')[0] == 'torch' else find(name, *rest)\n"
+        "sys.modules['torch'] = None\n"
+        "from netsim.cli import main\n"
+        "main()\n"
+    )
+    for command in ("validate", "run"):
+        arguments = [sys.executable, "-c", script, command, str(scenario)]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert "needs torch, which is not installed" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "s.yaml:2" in done.stderr
 
 
 def test_check_codec_passes_a_sound_codec() -> None:

@@ -62,8 +62,10 @@ def kind_names() -> list[str]:
 
 
 def load_kind(name: str) -> ModuleType:
-    """The module of a kind."""
-    return import_module(f"{kinds.__name__}.{name}")
+    """The module of a kind, prepared: loading weights is no part of a case's time."""
+    kind = import_module(f"{kinds.__name__}.{name}")
+    getattr(kind, "prepare", lambda: None)()
+    return kind
 
 
 def run_case(kind: ModuleType, number: int, folder: Path) -> object:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcodecs.classical.rate import TOO_FAR, refuse_bpp
+from netcodecs.needs import need_packages
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.packets import (
     MAX_PACKET_BYTES,
@@ -121,6 +122,7 @@ class ChannelProgressive(Codec):
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         super().__init__(settings)
+        need_packages(self.name)
         if not self._weights.is_file():
             hint = "train and export them (docs/training.md), or name a file with `weights:`"
             raise InputError(f"{self.name}: no weights at {self._weights}", hint=hint)

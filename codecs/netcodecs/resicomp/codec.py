@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_serializer
 
 from netcodecs.classical.rate import refuse_bpp
+from netcodecs.needs import LEARNED, need_packages
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.resicomp.coder import Coder, Layout, in_steps, layout_of, rounds
 from netcodecs.resicomp.modes import context_matrix, usable
@@ -135,6 +136,7 @@ class ResiComp(Codec):
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         super().__init__(settings)
+        need_packages(self.name, (*LEARNED, "constriction"))
         self._found = _Found()
         try:
             context_matrix(self._mode, self._slices)  # refuses a mode that is none

@@ -23,6 +23,11 @@ def attempt(rng: Random, folder: Path) -> object:
     return attempt_stream(rng, codec, streams, WORDS)
 
 
+def prepare() -> None:
+    """Makes the streams."""
+    _coded()
+
+
 @cache
 def _coded() -> list[tuple[Jpeg2000, list[Stream]]]:
     found = []

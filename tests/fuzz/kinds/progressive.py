@@ -32,6 +32,11 @@ def _sealed(payloads: Sequence[bytes]) -> list[bytes]:
     return made
 
 
+def prepare() -> None:
+    """Makes the streams."""
+    _coded()
+
+
 @cache
 def _coded() -> list[tuple[Codec, list[Stream]]]:
     found = []

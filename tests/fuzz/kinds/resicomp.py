@@ -25,6 +25,11 @@ def attempt(rng: Random, folder: Path) -> object:
     return attempt_stream(rng, codec, streams, WORDS, _sealed)
 
 
+def prepare() -> None:
+    """Makes the streams."""
+    _coded()
+
+
 @cache
 def _coded() -> list[tuple[Codec, list[Stream]]]:
     found = []

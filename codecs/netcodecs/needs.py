@@ -1,0 +1,25 @@
+"""What learned codecs need beside netsim's own dependencies, asked for before anything is encoded."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from netsim.errors import InputError
+
+__all__ = ["need_packages"]
+
+LEARNED = ("torch", "compressai", "safetensors")
+
+
+def need_packages(codec: str, names: tuple[str, ...] = LEARNED) -> None:
+    """Raises InputError if one of the packages is not installed; imports none of them.
+
+    >>> need_packages("mine", ("numpy", "no_such_package"))
+    Traceback (most recent call last):
+    ...
+    netsim.errors.InputError: mine needs no_such_package, which is not installed
+      pip install "netsim[learned]"
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise InputError(f"{codec} needs {name}, which is not installed", hint='pip install "netsim[learned]"')
