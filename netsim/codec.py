@@ -113,6 +113,7 @@ class Codec(ABC):
 
     Class attributes: ``name`` (as in a scenario), ``Settings`` (a CodecSettings subclass) and
     ``operating_point_keys`` (each key that may set the rate, with its type; a scenario gives exactly one).
+    ``point_limits``: least and greatest value of those keys that have them, checked before anything runs.
     ``all_needed``: True if a picture decodes from all packets or not at all.
     ``label_settings``: settings that always stand in a scheme's name; others only where not the default;
     ``hidden_settings``: those that never do, since they change neither bytes nor pictures.
@@ -122,6 +123,7 @@ class Codec(ABC):
     summary: ClassVar[str] = ""
     Settings: ClassVar[type[CodecSettings]] = CodecSettings
     operating_point_keys: ClassVar[Mapping[str, type]]
+    point_limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
     label_settings: ClassVar[tuple[str, ...]] = ()
     hidden_settings: ClassVar[tuple[str, ...]] = ()
     all_needed: ClassVar[bool] = False
@@ -229,10 +231,10 @@ def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
     try:
         settings = kind.Settings(**parameters)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        key, path = ".".join(map(str, first["loc"])), tuple(first["loc"])
         if first["type"] == "extra_forbidden":
-            known = [*kind.Settings.model_fields, *kind.operating_point_keys]
-            raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known)) from None
-        raise InputError(f"codec {name}: {key} = {first['input']!r}: {first['msg']}") from None
+            known = [*kind.Settings.model_fields, *kind.operating_point_keys, "protection"]
+            raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known), key=path) from None
+        raise InputError(f"codec {name}: {key} = {first['input']!r}: {first['msg']}", key=path) from None
     return kind(settings)

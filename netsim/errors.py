@@ -49,12 +49,28 @@ def shortened(text: str, limit: int) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, else all of them.
+    """A hint that names the nearest known word, else all of them. Capitals, ``_`` and ``-`` make no difference.
 
     >>> did_you_mean("jpg2000", ["jpeg2000", "vvc"])
     'did you mean `jpeg2000`? known: jpeg2000, vvc'
+    >>> did_you_mean("VVC", ["jpeg2000", "vvc"]), did_you_mean("fec", ["control", "protection"])
+    ('did you mean `vvc`? known: jpeg2000, vvc', 'did you mean `protection`? known: control, protection')
     """
     names = sorted(known)
-    near = difflib.get_close_matches(word[:100], names, n=1, cutoff=0.5)
+    plain = {_plain(name): name for name in names}
+    asked = _plain(word[:100])
+    meant = _SYNONYMS.get(asked)
+    near = [meant] if meant in names else difflib.get_close_matches(asked, plain, n=1, cutoff=0.5)
     listing = "known: " + ", ".join(names)
-    return f"did you mean `{near[0]}`? {listing}" if near else listing
+    return f"did you mean `{plain[_plain(near[0])]}`? {listing}" if near else listing
+
+
+def _plain(word: str) -> str:
+    return word.casefold().replace("_", "-")
+
+
+_SYNONYMS = dict.fromkeys(
+    ("fec", "parity", "redundancy", "rs", "reed-solomon", "erasure-code", "arq", "retransmission", "repeat"),
+    "protection",
+) | {"loss": "channels", "losses": "channels", "loss-rate": "channels", "repetitions": "trials", "runs": "trials"}
+"""What users call a key, and its name here."""

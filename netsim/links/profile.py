@@ -142,6 +142,8 @@ def link_names() -> list[str]:
 def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
     """A link as a scenario writes it: nothing, a profile's name, or a name with some of its numbers.
 
+    ``name`` among the numbers is what the link is called in logs and figures: several links of one profile need it.
+
     ``geo`` also takes ``elevation_deg`` (of both stations, or one number for both), ``orbit_height_km`` and
     ``earth_radius_km``; they set the propagation and feedback delays unless those are given themselves. What comes
     back crosses the same orbit: ``geo``'s feedback takes as long as its propagation unless it is given.
@@ -166,7 +168,10 @@ def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
     if not isinstance(numbers, Mapping):
         message = f"link {name}: {numbers!r} is not a list of settings"
         raise InputError(message, hint=f"write `{name}: {{rate_bps: 9600}}`", key=(name,))
-    known = (*_NUMBERS, *_GEOMETRY) if name == "geo" else _NUMBERS
+    known = ("name", *_NUMBERS, *(_GEOMETRY if name == "geo" else ()))
+    if "name" in numbers and not (isinstance(numbers["name"], str) and numbers["name"].strip()):
+        message = f"link {name}: name {numbers['name']!r} is no text"
+        raise InputError(message, hint=f"{name}: {{name: slow {name}, …}}", key=(name, "name"))
     for key in numbers:
         if key not in known:
             raise InputError(f"link {name} has no setting `{key}`", hint=did_you_mean(str(key), known), key=(name, key))

@@ -70,7 +70,9 @@ class ReedSolomon(Protection):
             self.name, self.share = f"reed-solomon {number_text(float(100 * share))}%", float(share)
 
     def data_packets(self, total: int) -> int:
-        """k of (n, k); for a share, total · (1 − share) to the nearest, the lower of two; at least 1.
+        """k of (n, k); for a share, so many that with their parity as nearly ``total`` as can be are sent; at least 1.
+
+        Of several, the nearest to total · (1 − share), then the lower.
 
         >>> ReedSolomon(share=Fraction(30, 100)).data_packets(10)
         7
@@ -78,7 +80,13 @@ class ReedSolomon(Protection):
         if self._code is not None:
             return self._code[1]
         assert self._share is not None
-        return max(1, ceil(total * (1 - self._share) - Fraction(1, 2)))
+        wanted = total * (1 - self._share)
+        nearest = max(1, ceil(wanted - Fraction(1, 2)))
+
+        def miss(data: int) -> tuple[int, Fraction, int]:
+            return abs(sum(map(sum, self.block_sizes(data))) - total), abs(data - wanted), data
+
+        return min(range(max(1, nearest - 1), nearest + 2), key=miss)
 
     def block_sizes(self, data_packets: int) -> list[tuple[int, int]]:
         """(data, parity) packets of each block for this many data packets."""

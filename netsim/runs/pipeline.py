@@ -20,6 +20,7 @@ from netsim.runs.precision import Rounds
 from netsim.runs.progress import Board, Reporter
 from netsim.runs.results import write_summary
 from netsim.runs.transport import PartKey, read_part, transport_part
+from netsim.scenario.notes import plan_notes
 from netsim.scenario.plan import Plan
 
 __all__ = ["run_plan"]
@@ -56,7 +57,10 @@ def run_plan(
         if done:
             reporter.say("resume", f"{folder.path}: {_many(done, 'part')} of its transport done before")
         job = Job(plan, folder.store if fresh else default_store_path(), folder.parts)
-        about = manifest(plan, _notes(plan), workers)
+        notes = plan_notes(plan)
+        for note in notes:
+            reporter.say("note", note)
+        about = manifest(plan, [*_notes(plan), *notes], workers)
         folder.write_manifest(about)
         with Executor(job, workers) as executor:
             tools = _encode(job, executor, reporter)

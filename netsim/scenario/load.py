@@ -28,6 +28,7 @@ from netsim.scenario.engine import Condition, check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
 from netsim.scenario.schema import ENGINES, LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
+from netsim.text import number_text
 
 __all__ = ["load_plan", "plan_document"]
 
@@ -136,7 +137,7 @@ def _checked(document: Document) -> ScenarioModel:
     try:
         return ScenarioModel.model_validate(document.data)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a misspelt key lacks, too
         path = tuple(first["loc"])
         if first["type"] == "extra_forbidden":
             hint = did_you_mean(str(path[-1]), ScenarioModel.model_fields)
@@ -207,7 +208,9 @@ def _read_links(document: Document, spec: Any) -> Iterable[tuple[Any, str]]:
     for i, one in enumerate(spec if several else [spec]):
         path: KeyPath = ("link", i) if several else ("link",)
         with _standing_at(document, path):
-            found.append((path, one, link_from_spec(one).name))
+            link = link_from_spec(one)
+            check_text("link", link.name)
+            found.append((path, one, link.name))
     _refuse_namesakes(document, [(path, name) for path, _, name in found], "link")
     return [(one, name) for _, one, name in found]
 
@@ -352,11 +355,22 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points
         if not finite or (kind is int and one != int(one)):
             word = "a whole number" if kind is int else "a number"
             raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
+        _check_limits(codec, key, one, at)
         if one < 0 or (key in ("bpp", SENT_BPP) and one == 0):
             raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
     if not values:
         raise InputError(f"{key} is an empty list", key=(key,))
     return [(key, float(one)) for one in values]
+
+
+def _check_limits(codec: type[Codec], key: str, value: float, at: KeyPath) -> None:
+    low, high = codec.point_limits.get(key, (0, _MOST_BPP if key in ("bpp", SENT_BPP) else _POINT_LIMIT))
+    if value > high or (value < low and value >= 0):
+        message = f"codec {codec.name} has no {key} {number_text(value)}"
+        raise InputError(message, hint=f"{key} is from {low:g} to {high:g}", key=at)
+
+
+_MOST_BPP = 24.0  # an RGB image as it is
 
 
 def _engine(asked: Any) -> str:

@@ -14,6 +14,7 @@ ENGINES: tuple[str, ...] = get_args(Engine)
 NAME_LIMIT_BYTES = 200
 """Longest name in UTF-8: it is a folder's, of at most 255 bytes, with a number behind it."""
 
+SEED_LIMIT = 2**63 - 1  # the log holds it as a signed 64-bit integer
 SLOTS_LIMIT = 1_000_000
 TRIALS_LIMIT = 10_000_000
 LOG_ROWS_LIMIT = 1_000_000_000
@@ -40,7 +41,7 @@ class ScenarioModel(BaseModel):
     trials: Annotated[int, Field(ge=1, le=TRIALS_LIMIT)] | None = None
     precision: str | float | None = None
     slots: Annotated[int, Field(ge=1, le=SLOTS_LIMIT)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=SEED_LIMIT)] = 0
     log: Literal["slots", "packets"] = "slots"
     metrics: Annotated[list[str], Field(min_length=1)] = ["psnr_db"]
     failure_db: Annotated[float, Field(allow_inf_nan=False)] = 13.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from netsim.scenario.notes import plan_notes
 from netsim.scenario.plan import Plan
 
 __all__ = ["plan_json", "plan_text"]
@@ -23,7 +24,7 @@ def plan_text(plan: Plan) -> str:
         "  schemes   " + "\n            ".join(schemes),
         f"  each      {plan.trials} trials of {plan.slots} slots, seed {plan.seed}",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  note      {note}" for note in plan_notes(plan))])
 
 
 def plan_json(plan: Plan) -> str:
@@ -40,4 +41,5 @@ def plan_json(plan: Plan) -> str:
         for row in plan.rows
     ]
     head = {"name": plan.name, "run_id": plan.run_id, "images": list(plan.image_names)}
-    return json.dumps({**head, "trials": plan.trials, "slots": plan.slots, "seed": plan.seed, "rows": rows}, indent=2)
+    size = {"trials": plan.trials, "slots": plan.slots, "seed": plan.seed}
+    return json.dumps({**head, **size, "notes": plan_notes(plan), "rows": rows}, indent=2)

@@ -147,6 +147,11 @@ class BitstreamCodec(Codec):
     scale: ClassVar[Scale]
     settings: BitstreamSettings
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "scale" in cls.__dict__:
+            cls.point_limits = {cls.scale.key: (cls.scale.low, cls.scale.high)}
+
     @abstractmethod
     def compress(self, image: Image, setting: int) -> Coded:
         """Bitstream of one picture at one integer setting; the same bytes each time."""

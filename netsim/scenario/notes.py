@@ -1,0 +1,65 @@
+"""Numbers of a scenario that have no effect, or another than asked: said by ``validate`` and ``run``, never refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netsim.links.profile import LinkProfile, link_from_spec
+from netsim.protection.base import Protection
+from netsim.protection.reed_solomon import ReedSolomon
+from netsim.protection.spec import protection_from_spec
+from netsim.scenario.plan import Plan, PlanRow
+from netsim.text import number_text
+
+__all__ = ["plan_notes"]
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """One sentence for each number that does not do what a reader may expect; each once, in the plan's order."""
+    notes: dict[str, None] = {}
+    for row in plan.rows:
+        notes |= dict.fromkeys([*_link_notes(row), *_packet_notes(row)])
+    return [*notes, *_sampling_notes(plan)]
+
+
+def _link_notes(row: PlanRow) -> Iterator[str]:
+    link = link_from_spec(row.link)
+    given = next(iter(row.link.values())) if isinstance(row.link, Mapping) else None
+    given = given if isinstance(given, Mapping) else {}
+    protections = [protection_from_spec(scheme.protection) for scheme in row.schemes]
+    if "rate_bps" in given:
+        yield from _rate_note(link, protections)
+    answered = row.control is not None or any(one.arq is not None for one in protections)
+    if "feedback_delay_s" in given and not answered:
+        yield f"link {link.name}: feedback_delay_s has no effect without `control` or ARQ"
+
+
+def _rate_note(link: LinkProfile, protections: list[Protection]) -> Iterator[str]:
+    """Whether the largest packet leaves the wire long before the next may start."""
+    if link.mtu_bytes is None or not link.interval_s:
+        return
+    longest_s = 8 * link.mtu_bytes / link.rate_bps
+    if longest_s <= link.interval_s:
+        yield (
+            f"link {link.name}: at rate_bps {number_text(link.rate_bps)} a packet takes {longest_s:.3g} s at most, and "
+            f"interval_s is {number_text(link.interval_s)} s: no higher rate lets packets start sooner"
+        )
+
+
+def _packet_notes(row: PlanRow) -> Iterator[str]:
+    for scheme in row.schemes:
+        protection = protection_from_spec(scheme.protection)
+        asked, codec = dict(scheme.asked).get("packets"), dict(scheme.codec.settings).get("packets")
+        if isinstance(protection, ReedSolomon) and isinstance(asked, int) and isinstance(codec, int):
+            sent = sum(map(sum, protection.block_sizes(codec)))
+            if sent != asked:
+                yield f"{scheme.label}: packets {asked} under {protection.name} sends {sent}: {codec} of data"
+
+
+def _sampling_notes(plan: Plan) -> Iterator[str]:
+    asked: Mapping[str, Any] = plan.resolved
+    if all(row.engine == "exact" for row in plan.rows):
+        for key in ("trials", "precision"):
+            if asked.get(key) is not None:
+                yield f"{key} has no effect: the exact engine samples nothing"

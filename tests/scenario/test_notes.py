@@ -1,0 +1,55 @@
+"""What ``validate`` and ``run`` say of numbers without effect; links with names; the largest seed."""
+
+import pytest
+
+import netsim
+from netsim.runs.api import plan
+from netsim.scenario.notes import plan_notes
+from netsim.scenario.show import plan_text
+
+
+def scenario(**keys: object) -> dict[str, object]:
+    base = {"images": {"samples": ["coffee"]}, "codecs": [{"jpeg": {"quality": 5}}], "channels": ["EP4"], "trials": 1}
+    return base | keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "note"),
+    [
+        ({"link": {"geo": {"rate_bps": 2400}}}, "interval_s is 10 s: no higher rate lets packets start sooner"),
+        ({"link": {"geo": {"feedback_delay_s": 3}}}, "feedback_delay_s has no effect"),
+        ({"protection": {"reed-solomon": "70%"}, "codecs": [{"jpeg": {"quality": 5, "packets": 11}}]}, "packets 11"),
+        ({"protection": {"reed-solomon": "30%"}, "codecs": [{"jpeg": {"quality": 5, "packets": 255}}]}, "sends 25"),
+        ({"protection": {"reed-solomon": [7, 4]}, "codecs": [{"jpeg": {"quality": 5, "packets": 20}}]}, "sends 7"),
+        ({"engine": "exact"}, "trials has no effect"),
+    ],
+)
+def test_a_number_without_its_effect_is_noted(keys: dict[str, object], note: str) -> None:
+    notes = plan_notes(plan(scenario(**keys)))
+    assert len(notes) == 1
+    assert note in notes[0]
+    assert f"note      {notes[0]}" in plan_text(plan(scenario(**keys)))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"link": "geo"},
+        {"link": {"geo": {"rate_bps": 600}}},
+        {"link": {"geo": {"rate_bps": 2400, "interval_s": 0}}},
+        {"link": {"geo": {"feedback_delay_s": 3}}, "protection": {"arq": {"retries": 1}}},
+        {"protection": {"reed-solomon": "30%"}},
+    ],
+)
+def test_a_number_that_counts_is_not_noted(keys: dict[str, object]) -> None:
+    assert plan_notes(plan(scenario(**keys))) == []
+
+
+def test_two_links_of_one_profile_have_names(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    links = [{"geo": {"interval_s": 0}}, {"geo": {"name": "slow geo", "rate_bps": 2400, "interval_s": 0}}]
+    run = netsim.run(scenario(link=links, engine="array", seed=2**63 - 1))
+    took = run.slots.set_index("link")["time_s"]
+    assert took["slow geo"] > took["geo"]
+    assert set(run.slots["seed"]) == {2**63 - 1}
+    assert set(run.summary["link"]) == {"geo", "slow geo"}
