@@ -117,6 +117,7 @@ class ChannelProgressive(Codec):
 
     Settings = ProgressiveSettings
     operating_point_keys: ClassVar[Mapping[str, type]] = {"quality": float, "bpp": float}
+    point_limits: ClassVar[Mapping[str, tuple[float, float]]] = {"quality": QUALITIES}
     hidden_settings: ClassVar[tuple[str, ...]] = ("device",)
     settings: ProgressiveSettings
 

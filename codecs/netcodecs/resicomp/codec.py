@@ -130,6 +130,7 @@ class ResiComp(Codec):
     summary = "learned (ResiComp): slices with context modes, lost tokens concealed by the same Transformer"
     Settings = ResiCompSettings
     operating_point_keys: ClassVar[Mapping[str, type]] = {"quality": float, "bpp": float}
+    point_limits: ClassVar[Mapping[str, tuple[float, float]]] = {"quality": (0.0, 3.0)}  # weights may know less
     label_settings: ClassVar[tuple[str, ...]] = ("mode",)
     hidden_settings: ClassVar[tuple[str, ...]] = ("device",)
     settings: ResiCompSettings
