@@ -173,6 +173,15 @@ class Codec(ABC):
         """
         return None
 
+    def for_timing(self) -> Codec:
+        """Another instance that remembers no image and checks nothing, its weights loaded.
+
+        A codec that remembers images outside of its instances drops them here.
+        """
+        other = type(self)(self.settings)
+        _ = other.parameters
+        return other
+
     @abstractmethod
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
         """Encode one picture.

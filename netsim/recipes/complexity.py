@@ -47,8 +47,10 @@ def measure_complexity(plan: Plan) -> list[Complexity]:
 
     Schemes take turns, picture by picture and repeat by repeat, so that a change of the machine's load meets them
     alike; before it counts, each has coded the first picture once (loading of weights, compilation). Streams are made
-    anew, not taken from the store. Each time is the least of three. Raises InputError for a scheme with several
-    operating points.
+    anew, not taken from the store; each encoding and each decoding is done by a fresh instance of the codec, which
+    remembers no image and has its weights loaded. Each time is the least of three.
+
+    Raises InputError for a scheme with several operating points.
     """
     chosen: dict[str, tuple[Codec, Sequence[CodedPicture]]] = {}
     for one in plan_schemes(plan):
@@ -68,13 +70,16 @@ def measure_complexity(plan: Plan) -> list[Complexity]:
 
 
 def _times(codec: Codec, coded: CodedPicture) -> tuple[float, float]:
-    """(encode, decode) in ms."""
+    """(encode, decode) in ms, each by an instance of its own: nothing of the image is known before."""
     image = coded.image.pixels()
+    sender, receiver = codec.for_timing(), codec.for_timing()
     start = time.perf_counter()
-    stream = codec.encode(image, coded.point, coded.packet_limit_bytes)
-    between = time.perf_counter()
-    codec.decode(stream, np.ones((1, len(stream)), dtype=bool))
-    return 1000 * (between - start), 1000 * (time.perf_counter() - between)
+    stream = sender.encode(image, coded.point, coded.packet_limit_bytes)
+    encoded = time.perf_counter()
+    masks = np.ones((1, len(stream)), dtype=bool)
+    begin = time.perf_counter()
+    receiver.decode(stream, masks)
+    return 1000 * (encoded - start), 1000 * (time.perf_counter() - begin)
 
 
 def compare_complexity(recipe: Recipe, measured: Sequence[Complexity]) -> pd.DataFrame:

@@ -54,6 +54,33 @@ def test_every_picture_is_coded_by_every_scheme(small: MakeRecipe, tmp_path: Pat
     assert "parameters" not in set(pd.read_csv(files[0])["quantity"])  # nothing trained in either
 
 
+@pytest.mark.parametrize("scheme", ["jpeg: {quality: 30}", "hevc: {qp: 40, preset: fast}"])
+def test_every_repeat_encodes_anew_and_checks_nothing(
+    small: MakeRecipe, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """Three repeats of two images and one beforehand, whatever this process has encoded before."""
+    kind = type(create_codec(scheme.partition(":")[0], {}))
+    compressed, compress = [], kind.compress  # type: ignore[attr-defined]
+    monkeypatch.setattr(kind, "compress", lambda *args: compressed.append(1) or compress(*args))
+    monkeypatch.setattr(kind, "decompress_checked", lambda *args: pytest.fail("a timing checked the decoder"))
+    recipe = small(compare="complexity", reference="jpeg", quick=[f"codecs=[{{{scheme}}}]"])
+    plan = load_plan(recipe.folder / "scenario.yaml", recipe.quick)
+    for _ in range(2):
+        compressed.clear()
+        measure_complexity(plan)
+        assert len(compressed) == 3 * len(plan.images.items) + 1
+
+
+def test_a_timed_decoder_has_decoded_nothing_before() -> None:
+    """ResiComp keeps the slices that it decoded: a fresh instance has none of them."""
+    codec = create_codec("resicomp", {"mode": "LC", "slices": 2})
+    codec._found.keep(b"slice", np.zeros(1, np.int64), 9)  # type: ignore[attr-defined]
+    other = codec.for_timing()
+    assert other is not codec
+    assert other._found.get(b"slice") is None  # type: ignore[attr-defined]
+    assert other.networks is codec.networks  # type: ignore[attr-defined]
+
+
 def test_several_operating_points_are_refused(small: MakeRecipe) -> None:
     recipe = small(compare="complexity", reference="jpeg2000 prefix")
     with pytest.raises(InputError, match="several operating points"):

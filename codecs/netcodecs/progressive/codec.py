@@ -152,6 +152,12 @@ class ChannelProgressive(Codec):
         """Trained parameters of the network, gains (which fold away) not counted."""
         return self._networks.transforms.parameters
 
+    def for_timing(self) -> ChannelProgressive:
+        """See ``Codec.for_timing``: the networks are shared, they remember no image."""
+        other = type(self)(self.settings)
+        other.__dict__.update(_networks=self._networks, fingerprint=self.fingerprint)
+        return other
+
     @cached_property
     def _networks(self) -> _Networks:
         try:
