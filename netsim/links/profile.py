@@ -13,8 +13,8 @@ from netsim.links.numbers import check_number, check_whole, is_number
 
 __all__ = ["GEO", "IDEAL", "MOBILE", "WLAN", "LinkProfile", "geo_propagation_s", "link_from_spec", "link_names"]
 
-_LONGEST_S = 1e9
-_SLOWEST_BPS = 1e-3
+_SHORTEST_S, _LONGEST_S = 1e-15, 1e9
+_SLOWEST_BPS, _FASTEST_BPS = 1e-3, 1e15
 _LARGEST_BYTES = 2**31 - 1
 _FARTHEST_KM = 1e9
 """Limits far beyond any link, within which no sum of times overflows."""
@@ -53,11 +53,11 @@ class LinkProfile:
 
     def __post_init__(self) -> None:
         for key in ("interval_s", "propagation_s", "jitter_s", "feedback_delay_s"):
-            check_number(key, getattr(self, key), most=_LONGEST_S)
-        check_number("rate_bps", self.rate_bps, above_zero=True, infinite=True, least=_SLOWEST_BPS)
+            check_number(key, getattr(self, key), least=_SHORTEST_S, most=_LONGEST_S)
+        check_number("rate_bps", self.rate_bps, above_zero=True, infinite=True, least=_SLOWEST_BPS, most=_FASTEST_BPS)
         for key in ("period_s", "deadline_s"):
             if getattr(self, key) is not None:
-                check_number(key, getattr(self, key), above_zero=True, most=_LONGEST_S)
+                check_number(key, getattr(self, key), above_zero=True, least=_SHORTEST_S, most=_LONGEST_S)
         check_whole("overhead_bytes", self.overhead_bytes, most=_LARGEST_BYTES)
         for key in ("mtu_bytes", "queue_packets"):
             if getattr(self, key) is not None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netsim.channels.markov import bernoulli
 from netsim.engines.array import simulate_trials
-from netsim.engines.event import DELIVERED, DROPPED, LATE, Offer, simulate_trial
+from netsim.engines.event import DELIVERED, DROPPED, LATE, Arq, Offer, simulate_trial
 from netsim.engines.exact import distributions
 from netsim.engines.stratified import simulate_strata
 from netsim.links.profile import LinkProfile
@@ -120,6 +120,22 @@ def test_jitter_comes_on_top_in_event_and_array_alike(wire, slots, jitter_s):
             assert one[2][i] == float(expected.arrival[i]) + added[i]
             deadline_s = math.inf if expected.deadline is None else float(expected.deadline)
             assert one[3][i] == (LATE if expected.late(i) or one[2][i] > deadline_s else DELIVERED)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rate_bps=st.floats(1e-3, 1e15),
+    times=st.lists(st.just(0.0) | st.floats(1e-15, 1e9), min_size=4, max_size=4),
+    ends=st.lists(st.none() | st.floats(1e-15, 1e9), min_size=2, max_size=2),
+    retries=st.integers(0, 2),
+)
+def test_any_numbers_of_a_link_can_be_summed(rate_bps, times, ends, retries):
+    names = ("interval_s", "propagation_s", "jitter_s", "feedback_delay_s", "period_s", "deadline_s")
+    link = LinkProfile(rate_bps=rate_bps, **dict(zip(names, [*times, *ends], strict=True)))
+    offer = Offer((0, 900, 10**6), (False,) * 3, arq=Arq(retries, 1e-9) if retries else None)
+    for slot in simulate_trial(4, lambda slot, _: offer, bernoulli(0.5), link, LOSSES, JITTER, 0):
+        assert math.isfinite(slot.end_s)
+        assert slot.start_s <= slot.end_s <= slot.deadline_s
 
 
 def test_serialisation_counts_headers():
