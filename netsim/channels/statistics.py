@@ -49,7 +49,8 @@ def stationary(transition: Vector, states: Sequence[str] | None = None) -> Vecto
     """The stationary distribution, float64 [S]; states that the chain leaves for ever get exactly zero.
 
     Grassmann–Taksar–Heyman elimination, which subtracts nothing and so is accurate to the last digits.
-    states: names for the error. Raises InputError if there are several stationary distributions.
+    states: names for the error. Raises InputError if there are several stationary distributions, or if a probability
+    is too small to compute one.
 
     >>> stationary(np.array([[0.9, 0.1], [0.3, 0.7]]))
     array([0.75, 0.25])
@@ -64,14 +65,20 @@ def stationary(transition: Vector, states: Sequence[str] | None = None) -> Vecto
         )
     members = np.array(classes[0])
     p = transition[np.ix_(members, members)].astype(np.float64)
-    for n in range(len(p) - 1, 0, -1):
-        p[:n, n] /= p[n, :n].sum()
-        p[:n, :n] += np.outer(p[:n, n], p[n, :n])
-    weights = np.ones(len(p))
-    for n in range(1, len(p)):
-        weights[n] = weights[:n] @ p[:n, n]
-    result = np.zeros(len(transition))
-    result[members] = weights / weights.sum()
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n in range(len(p) - 1, 0, -1):
+            p[:n, n] /= p[n, :n].sum()
+            p[:n, :n] += np.outer(p[:n, n], p[n, :n])
+        weights = np.ones(len(p))
+        for n in range(1, len(p)):
+            weights[n] = weights[:n] @ p[:n, n]
+        result = np.zeros(len(transition))
+        result[members] = weights / weights.sum()
+    if not np.isfinite(result).all():
+        least = transition[transition > 0].min()
+        raise InputError(
+            f"a transition probability of {least:g} is too small to compute with", hint="a larger probability, or 0"
+        )
     return result
 
 

@@ -258,3 +258,11 @@ def test_paths_that_no_file_has_are_refused(path: str) -> None:
     with pytest.raises(InputError) as caught:
         channel_from_spec({"trace": path})
     assert caught.value.key == ("trace",)
+
+
+@pytest.mark.parametrize("r", [1e-320, 5e-324])
+def test_probabilities_too_small_to_compute_with_are_refused(r: float) -> None:
+    """p/(p+r) overflows on the way: no NaN comes out."""
+    with pytest.raises(InputError, match="too small"):
+        channel_from_spec({"p": 0.5, "r": r, "h": 0, "k": 1})
+    assert channel_from_spec({"p": 0.5, "r": 1e-300, "h": 0, "k": 1}).loss_rate == 1
