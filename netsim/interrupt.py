@@ -61,7 +61,18 @@ def end_on_signals(kill: Callable[[], None] = lambda: None) -> Iterator[None]:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    _say_stopping()
     raise Stopped(number)
+
+
+_said = threading.Event()
+
+
+def _say_stopping() -> None:
+    """Once: by the main thread or by the watch, whichever comes first."""
+    if not _said.is_set():
+        _said.set()
+        os.write(2, b"stopping...\n")
 
 
 def _watch(signals: socket.socket, kill: Callable[[], None]) -> None:
@@ -74,7 +85,7 @@ def _watch(signals: socket.socket, kill: Callable[[], None]) -> None:
         number = received[0]
         if number in _SIGNALS and signal.getsignal(number) is _stop:
             break
-    os.write(2, b"stopping...\n")
+    _say_stopping()
     signals.settimeout(_GRACE_S)
     try:
         while signals.recv(1)[0] not in _SIGNALS:
