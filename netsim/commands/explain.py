@@ -39,11 +39,12 @@ def explain(
     from netsim.insight.explain import explain as explained
     from netsim.insight.explain import write_explanation
     from netsim.insight.plan_of_run import plan_of_run
+    from netsim.runs.progress import ConsoleReporter, counted
     from netsim.runs.results import load_run
 
     plan = plan_of_run(load_run(run))
-    with Store() as store:
-        shop = Workshop(store)
+    with Store() as store, ConsoleReporter().board() as board:
+        shop = Workshop(store, counted(board, "decode"))
         found = explained(plan, shop, image, codec, point, channels or (), link)
         _print(found)
         name = f"{image} {found.scheme.label} {found.scheme.scheme.operating_point}"

@@ -67,12 +67,16 @@ def _winner(run: Run, options: dict[str, Any]) -> tuple[pd.DataFrame, Figure]:
     from netsim.insight.plan_of_run import plan_of_run
     from netsim.insight.round_trip import round_trip_numbers
     from netsim.insight.winner import winner_numbers
+    from netsim.runs.progress import ConsoleReporter, counted
 
     over = options.pop("over", "burst")
     makers: dict[str, Any] = {"burst": (winner_numbers, MEAN_BURST), "rtt": (round_trip_numbers, ROUND_TRIP)}
     if over not in makers:
         raise InputError(f"no map over `{over}`", where="--over", hint=did_you_mean(over, makers))
     numbers_of, axis = makers[over]
-    with Store() as store:
-        numbers = numbers_of(plan_of_run(run), Workshop(store), say=lambda text: typer.echo(text, err=True), **options)
+    with Store() as store, ConsoleReporter().board() as board:
+        if over == "rtt":
+            options["count"] = counted(board, "sample")
+        shop = Workshop(store, counted(board, "decode"))
+        numbers = numbers_of(plan_of_run(run), shop, say=lambda text: typer.echo(text, err=True), **options)
     return numbers, draw(numbers, LOSS_RATE, axis)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -64,10 +64,14 @@ def masks_from_text(texts: Sequence[str]) -> BoolArray:
 
 
 class Workshop:
-    """Streams and qualities, remembered in a store."""
+    """Streams and qualities, remembered in a store.
 
-    def __init__(self, store: Store) -> None:
+    count: told (more, 0) before ``more`` masks are decoded and (0, done) after each batch.
+    """
+
+    def __init__(self, store: Store, count: Callable[[int, int], None] = lambda more, done: None) -> None:
         self.store = store
+        self._count = count
         self._batch = _BATCH
 
     def codec(self, coded: CodedPicture) -> Codec:
@@ -137,6 +141,7 @@ class Workshop:
 
     def _decode(self, coded: CodedPicture, masks: Sequence[str], metrics: Sequence[str]) -> None:
         stream, codec, reference = self.encode(coded), self.codec(coded), coded.image.pixels()
+        self._count(len(masks), 0)
         left, most = list(masks), max(1, _BATCH_PIXELS // (reference.shape[0] * reference.shape[1]))
         while left:
             part = left[: min(self._batch, most)]
@@ -152,6 +157,7 @@ class Workshop:
             for metric in metrics:
                 values = measured(metric, reference, pictures).tolist()
                 self.store.put_qualities(dict(zip(keys.values(), values, strict=True)), metric_identity(metric))
+            self._count(0, len(part))
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -135,12 +135,14 @@ def round_trip_numbers(
     images: Sequence[str] = (),
     link: str | None = None,
     say: Say = lambda text: None,
+    count: Callable[[int, int], None] = lambda more, done: None,
 ) -> pd.DataFrame:
     """The winner map of a run over loss rate (independent losses) × round-trip time.
 
     All schemes at the rate near_bpp, retransmissions counted, as in ``netsim.insight.winner``: in each cell PSNR is
     linear in bpp between the two operating points around it; a scheme with none on one side stands at its nearest.
     images: names, none: all of the run's. Sampled: ``SLOTS`` pictures in each cell, under the same losses.
+    count: told (more, 0) before cells are sampled and (0, done) after.
 
     One row per cell and scheme: kind (``grid``), channel (empty), loss_rate, rtt_s, scheme, operating_point, bpp,
     psnr_db, behind_db, wins (true for one: the first of equals), near_bpp, pictures, failure_db, slots, deadline_s.
@@ -162,10 +164,11 @@ def round_trip_numbers(
     trials = -(-SLOTS // slots)
     cells = [(rate, trip) for trip in trips.tolist() for rate in rates.tolist()]
     parts = []
+    count(len(points) * len(cells), 0)
     for label, several in schemes.items():
         say(f"sample {label}: {len(several)} × {len(cells)} cells of {trials * slots} pictures")
         found = [
-            _cells(PointSampler(plan, shop, point, chosen), cells, profile, trials, slots, plan.failure_db)
+            _cells(PointSampler(plan, shop, point, chosen), cells, profile, trials, slots, plan.failure_db, count)
             for point in several
         ]
         names = [point.scheme.operating_point for point in several]
@@ -185,9 +188,13 @@ def _cells(
     trials: int,
     slots: int,
     failure_db: float,
+    count: Callable[[int, int], None],
 ) -> tuple[Floats, Floats]:
     """(bpp, psnr_db) of one operating point in every cell."""
-    samples = [sampler.sample(bernoulli(rate), with_round_trip(link, trip), trials, slots) for rate, trip in cells]
+    samples = []
+    for rate, trip in cells:
+        samples.append(sampler.sample(bernoulli(rate), with_round_trip(link, trip), trials, slots))
+        count(0, 1)
     return np.array([sample.bpp for sample in samples]), sampler.quality_db(samples, failure_db)
 
 

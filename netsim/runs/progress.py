@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-__all__ = ["Board", "ConsoleReporter", "Reporter"]
+__all__ = ["Board", "ConsoleReporter", "Reporter", "counted"]
 
 
 class Board:
@@ -23,6 +24,18 @@ class Board:
 
     def step(self, phase: str) -> None:
         """One is done."""
+
+
+def counted(board: Board, phase: str) -> Callable[[int, int], None]:
+    """A function (more, done) that counts a phase's tasks on a board."""
+
+    def count(more: int, done: int) -> None:
+        if more:
+            board.expect(phase, more)
+        for _ in range(done):
+            board.step(phase)
+
+    return count
 
 
 class Reporter:
@@ -42,6 +55,7 @@ class ConsoleReporter(Reporter):
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
+        self._where: Any = {"console": self.console, "redirect_stdout": False}  # standard output is for results
 
     def say(self, phase: str, text: str) -> None:
         self.console.print(f"{phase:<10}{text}", soft_wrap=True, markup=False)
@@ -50,7 +64,7 @@ class ConsoleReporter(Reporter):
     def board(self) -> Iterator[Board]:
         if self.console.is_terminal:
             columns = (TextColumn("{task.description:<9}"), BarColumn(18), MofNCompleteColumn(), TimeElapsedColumn())
-            with Progress(*columns, TextColumn("left"), _LeftColumn(), console=self.console) as progress:
+            with Progress(*columns, TextColumn("left"), _LeftColumn(), **self._where) as progress:
                 yield _Bars(progress)
             return
         lines = _Lines(self.say)

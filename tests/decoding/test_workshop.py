@@ -68,3 +68,11 @@ def test_other_errors_are_not_hidden(shop: Workshop, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(type(shop.codec(CODED)), "decode", decode)
     with pytest.raises(RuntimeError, match="a bug"):
         shop.qualities(CODED, MASKS, ["psnr_db"])
+
+
+def test_decoded_masks_are_counted(tmp_path: Path) -> None:
+    counted: list[tuple[int, int]] = []
+    shop = Workshop(Store(tmp_path / "store.sqlite"), lambda more, done: counted.append((more, done)))
+    shop.qualities(CODED, MASKS[:4], ["psnr_db"])
+    shop.qualities(CODED, MASKS, ["psnr_db"])  # four are remembered
+    assert [sum(numbers) for numbers in zip(*counted, strict=True)] == [len(MASKS), len(MASKS)]
