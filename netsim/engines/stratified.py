@@ -105,8 +105,7 @@ def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Ge
         rng: Draws the replicates.
     """
     draws = max(draws, _LEAST_DECODINGS)
-    outcomes, outcome = np.unique(usable, axis=0, return_inverse=True)
-    outcome = outcome.reshape(-1)
+    outcomes, outcome = _distinct(usable)
     likelihood = np.bincount(outcome, probability, len(outcomes))
     packets = outcomes.sum(axis=1)
     shown = np.flatnonzero(packets > 0)
@@ -136,6 +135,19 @@ def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Ge
     )
 
 
+def _distinct(usable: BoolArray) -> tuple[BoolArray, NDArray[np.int64]]:
+    """The distinct rows in lexicographic order, and which of them each row is; on packed bits, which sort faster."""
+    packed = np.packbits(usable, axis=1)
+    words = np.zeros((len(packed), -(-max(packed.shape[1], 1) // 8) * 8), dtype=np.uint8)
+    words[:, : packed.shape[1]] = packed
+    numbers = words.view(">u8").astype(np.uint64)
+    alone = numbers.shape[1] == 1
+    _, first, which = np.unique(
+        numbers[:, 0] if alone else numbers, axis=None if alone else 0, return_index=True, return_inverse=True
+    )
+    return usable[first], which.reshape(-1)
+
+
 def _calibrated(usable: Vector, mean: float) -> Vector:
     """Shares of the replicates, summing to 1, with which their mean number of usable packets is the known mean.
 
@@ -159,8 +171,8 @@ def _certain(likelihood: Vector, draws: int) -> int:
 
     An outcome is certain while its probability is at least the average that a remaining draw stands for.
 
-    >>> _certain(np.array([0.7, 0.1, 0.1, 0.05, 0.05]), 4), _certain(np.array([0.5, 0.5]), 2)
-    (1, 2)
+    >>> _certain(np.array([0.7, 0.2, 0.04, 0.03, 0.03]), 4), _certain(np.array([0.5, 0.5]), 2)
+    (2, 2)
     """
     if len(likelihood) <= draws:
         return len(likelihood)

@@ -14,7 +14,7 @@ import numpy as np
 
 from netsim.errors import InputError, did_you_mean
 from netsim.insight.plan_of_run import find_scheme
-from netsim.metrics.intervals import Estimate, batch_labels, batch_variance, ratio_interval
+from netsim.metrics.intervals import Estimate, batch_labels, difference_interval
 from netsim.metrics.summary import can_fail, slot_quality, summarise
 
 if TYPE_CHECKING:
@@ -125,9 +125,6 @@ def _row(keys: list[Any], ends: list[Any], parts: list[pd.DataFrame], failure_db
 def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Estimate:
     """Mean of a - b over the slots that both have, in dB, with its 95 % interval.
 
-    The interval has three parts whose distances add as squares: the spread of the batch means, and how often a, and
-    b, fails where the other does not (see ``netsim.metrics.intervals.with_failures``).
-
     Args:
         a: Sampled slots of a log, one scheme's in one condition.
         b: The other scheme's.
@@ -136,8 +133,6 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Es
     Raises:
         InputError: They share no slot.
     """
-    from scipy.stats import t
-
     columns = [*_SLOT, "weight", "packets_lost", "packets_sent"]
     left = a[columns].assign(a=slot_quality(a, failure_db), a_failed=(a["status"] == "failed").to_numpy())
     right = b[_SLOT].assign(b=slot_quality(b, failure_db), b_failed=(b["status"] == "failed").to_numpy())
@@ -146,25 +141,12 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Es
         raise InputError("the two schemes share no slot", hint="compare schemes of one run")
     trial = np.array(both.groupby(["seed", "trial"], sort=False).ngroup(), dtype=np.int64)
     batch = batch_labels(trial, both["slot"].to_numpy(dtype=np.int64), both["image"].nunique())
-    weights, lost = both["weight"].to_numpy(dtype=np.float64), both["packets_lost"].to_numpy(dtype=np.float64)
-    proxy = lost / np.maximum(both["packets_sent"].to_numpy(), 1)
-    quality = [both[name].to_numpy(dtype=np.float64) for name in "ab"]
+    lost = both["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(both["packets_sent"].to_numpy(), 1)
+    qualities = [both[name].to_numpy(dtype=np.float64) for name in "ab"]
     failed = [both[f"{name}_failed"].to_numpy() for name in "ab"]
-    value, variance, batches = batch_variance(quality[0] - quality[1], weights, batch)
-    if batches < 2:
-        return Estimate(value, math.nan, math.nan)
-    rest, below, above = variance, 0.0, 0.0
-    for mine in (0, 1):
-        shown, alone = ~failed[mine], failed[mine] & ~failed[1 - mine]
-        drop = float(np.average(quality[mine][shown], weights=weights[shown])) - failure_db if shown.any() else 0.0
-        possible = can_fail((a, b)[mine])
-        share = ratio_interval(alone, weights, batch, proxy) if possible else Estimate(0.0, 0.0, 0.0)
-        more, fewer = drop * (share.high - share.value), drop * (share.value - share.low)
-        down, up = (more, fewer) if mine == 0 else (fewer, more)
-        below, above = math.hypot(below, down), math.hypot(above, up)
-        rest -= drop**2 * batch_variance(alone.astype(np.float64), weights, batch)[1]
-    half = float(t.ppf(0.975, batches - 1)) * math.sqrt(max(rest, 0.0))
-    return Estimate(value, value - math.hypot(half, below), value + math.hypot(half, above))
+    weights = both["weight"].to_numpy(dtype=np.float64)
+    possible = (can_fail(a), can_fail(b))
+    return difference_interval(qualities, failed, weights, batch, lost, failure_db, possible)
 
 
 def _independent(ends: list[Any]) -> Estimate:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.errors import InputError
-from netsim.metrics.intervals import mean_interval, variance_interval
-from netsim.metrics.summary import GROUP, slot_quality
+from netsim.metrics.intervals import quality_interval, variance_interval
+from netsim.metrics.summary import GROUP, can_fail, slot_quality
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +23,8 @@ def trace_spread(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     PSNR over its slots (failed ones count as failure_db); all columns are about these means, one per trace:
 
     - traces: how many; bpp: all that was sent, mean over slots
-    - psnr_mean_db, psnr_mean_low, psnr_mean_high: their mean with the 95 % t interval over the traces
-    - psnr_variance, psnr_variance_low, psnr_variance_high: sample variance (n-1), dB², with the χ² interval
+    - psnr_mean_db, psnr_mean_low, psnr_mean_high: their mean with its 95 % interval over the traces
+    - psnr_variance, psnr_variance_low, psnr_variance_high: sample variance (n-1), dB², with Bonett's interval
     - psnr_least_db, psnr_most_db: their range
 
     NaN for what a single trace can't tell. Raises InputError if no row was sampled (the exact and the stratified
@@ -45,8 +45,11 @@ def trace_spread(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
 
 def _spread(part: pd.DataFrame, failure_db: float) -> dict[str, Any]:
     trace = np.array(part.groupby(["row", "seed", "trial"], sort=False, observed=True).ngroup(), dtype=np.int64)
-    means = np.bincount(trace, slot_quality(part, failure_db)) / np.bincount(trace)
-    mean = mean_interval(means, np.ones(len(means)), np.arange(len(means)))
+    quality, failed = slot_quality(part, failure_db), (part["status"] == "failed").to_numpy()
+    lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
+    ones = np.ones(len(part))
+    means = np.bincount(trace, quality) / np.bincount(trace)
+    mean, _ = quality_interval(quality, failed, ones, trace, lost, failure_db, can_fail(part))
     variance = variance_interval(means)
     return {
         "traces": len(means),

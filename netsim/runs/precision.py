@@ -12,16 +12,35 @@ from netsim.runs.job import Job, workshop
 from netsim.runs.log import case_qualities
 from netsim.runs.transport import PartKey, parts_of, read_part
 
-__all__ = ["FIRST_TRIALS", "Rounds"]
+__all__ = ["FIRST_TRIALS", "Rounds", "greater_distance", "trials_wanted"]
 
 FIRST_TRIALS = 32
 _GROWTH = 4  # at most: one round's interval is itself uncertain
 
 
-def _greater_distance(mean: Estimate) -> float:
-    """From the mean to the farther end; infinite where an end is unknown."""
+def greater_distance(mean: Estimate) -> float:
+    """From the mean to the farther end; infinite where an end is unknown.
+
+    >>> greater_distance(Estimate(30.0, 29.0, 30.5))
+    1.0
+    """
     distance = max(mean.value - mean.low, mean.high - mean.value)
     return math.inf if math.isnan(mean.low + mean.high) else distance
+
+
+def trials_wanted(distance_db: float, have: int, precision_db: float, limit: int) -> int:
+    """How many trials a row gets in all, given how far its interval reaches with those that it has.
+
+    The same number if the precision is reached; else about as many as the distance asks for, at most four times as
+    many, since one round's interval is itself uncertain.
+
+    >>> trials_wanted(0.2, 32, 0.1, 100_000), trials_wanted(0.09, 32, 0.1, 100_000)
+    (128, 32)
+    """
+    if distance_db <= precision_db:
+        return have
+    asked = min(have * (distance_db / precision_db) ** 2 * 1.1, _GROWTH * have)
+    return min(max(math.ceil(asked), have + FIRST_TRIALS), _GROWTH * have, limit)
 
 
 class Rounds:
@@ -57,14 +76,11 @@ class Rounds:
             return plan.trials
         if have == 0:
             return min(FIRST_TRIALS, plan.trials)
-        self._half[row] = self._half_width(row)
-        if self._half[row] <= plan.precision_db:
-            return have
-        asked = min(have * (self._half[row] / plan.precision_db) ** 2 * 1.1, _GROWTH * have)
-        return min(max(math.ceil(asked), have + FIRST_TRIALS), _GROWTH * have, plan.trials)
+        self._half[row] = greater_distance(self._mean(row))
+        return trials_wanted(self._half[row], have, plan.precision_db, plan.trials)
 
-    def _half_width(self, row: int) -> float:
-        """The greater distance from the row's mean PSNR to an end of its 95 % interval, as the summary has it."""
+    def _mean(self, row: int) -> Estimate:
+        """The row's mean PSNR so far, with its 95 % interval as the summary has it."""
         plan = self.job.plan
         found: dict[str, list[np.ndarray]] = {}
         for key in (key for key in self.parts if key.row == row):
@@ -85,7 +101,7 @@ class Rounds:
         mean, _ = quality_interval(
             whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db, possible
         )
-        return _greater_distance(mean)
+        return mean
 
     def verdicts(self) -> list[str]:
         """What became of the asked precision, in sentences."""

@@ -1,0 +1,300 @@
+"""95 % intervals hold the truth in 93 to 97 of 100 samples: every engine that samples, `precision:` and `compare`.
+
+An image is a synthetic table of qualities over the 1,024 masks of ten packets; the truth is its exact expectation, and
+everything in between is the product's: channels, engines, estimators, the stopping rule. A thousand seeds each, which
+gives a coverage of .95 a standard error of .007.
+
+An interval for a count of rare failures can't keep to .97: with 0, 1, 2 … as the only outcomes its coverage jumps, and
+Clopper–Pearson stays on the safe side. So the upper limit holds where ten failures or more are expected, or none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from netsim.channels import MarkovChannel, preset
+from netsim.channels.markov import bernoulli
+from netsim.engines import stratified
+from netsim.engines.event import DELIVERED, Offer, simulate_trial
+from netsim.engines.exact import all_masks
+from netsim.metrics.intervals import Estimate, difference_interval, quality_interval, variance_interval
+from netsim.metrics.stratified import stratified_quality
+from netsim.runs.precision import FIRST_TRIALS, greater_distance, trials_wanted
+from netsim.streams import Streams
+from tests.statistics.samples import FAILURE_DB, IDEAL, PACKETS, array_masks, exact_masks
+
+SEEDS = 1_000
+LEAST, MOST = 0.93, 0.97
+ENOUGH_FAILURES = 10
+MASKS = all_masks(PACKETS)
+OFFER = Offer((100,) * PACKETS, (False,) * PACKETS)
+GAINS_DB = np.array([4, 3, 2.5, 2, 1.6, 1.4, 1.2, 1, 0.9, 0.8])
+
+
+@dataclass(frozen=True)
+class Image:
+    """usable: bool [1024, 10], what of each mask is usable; quality_db: float64 [1024]; failed: bool [1024]."""
+
+    usable: NDArray[np.bool_]
+    quality_db: NDArray[np.float64]
+    failed: NDArray[np.bool_]
+
+
+def _image(usable: NDArray[np.bool_], quality_db: NDArray[np.float64]) -> Image:
+    failed = ~usable.any(axis=1)
+    return Image(usable, np.where(failed, FAILURE_DB, quality_db), failed)
+
+
+def _layered(usable: NDArray[np.bool_], seed: int) -> Image:
+    """Each usable packet adds its gain; which packets come together matters a little."""
+    outcomes, outcome = np.unique(usable, axis=0, return_inverse=True)
+    together = np.random.default_rng(seed).normal(0, 0.7, len(outcomes))[outcome.reshape(-1)]
+    return _image(usable, 16 + usable @ GAINS_DB + together)
+
+
+@cache
+def image(scheme: str, seed: int = 5) -> Image:
+    if scheme == "rs(10,7)":
+        whole = MASKS.sum(axis=1) >= 7
+        return _image(np.repeat(whole[:, None], PACKETS, axis=1), np.full(len(MASKS), 33.0))
+    if scheme == "first packet":
+        return _image(np.repeat(MASKS[:, :1], PACKETS, axis=1), np.full(len(MASKS), 33.0))
+    usable = {"isc": MASKS, "slc": MASKS & MASKS[:, :1], "prefix": np.cumprod(MASKS, axis=1).astype(bool)}[scheme]
+    return _layered(usable, seed)
+
+
+def channel(name: str) -> MarkovChannel:
+    return bernoulli(float(name)) if name[0] == "0" else preset(name)
+
+
+def law(name: str) -> NDArray[np.float64]:
+    return next(exact_masks(channel(name), 1, OFFER))
+
+
+def lost_share(masks: NDArray[np.int64]) -> NDArray[np.float64]:
+    return (~MASKS[masks]).mean(axis=-1)
+
+
+def held(intervals: list[Estimate], truth: float) -> float:
+    """Share of the intervals that hold the truth."""
+    tiny = 1e-9 * max(1.0, abs(truth))
+    return float(np.mean([not (truth < one.low - tiny or truth > one.high + tiny) for one in intervals]))
+
+
+def check(coverage: float, what: str, failures: float = ENOUGH_FAILURES) -> None:
+    """failures: how many are expected in a sample."""
+    assert coverage >= LEAST, f"{what}: an interval holds the truth in {coverage:.3f} of {SEEDS} samples"
+    if failures >= ENOUGH_FAILURES or failures < 0.01:
+        assert coverage <= MOST, f"{what}: an interval holds the truth in {coverage:.3f} of {SEEDS} samples"
+
+
+SAMPLED = [  # scheme, channel, trials, slots
+    ("first packet", "0.04", 100, 1),  # t alone: .914
+    ("first packet", "0.01", 400, 1),  # t alone: .907
+    ("first packet", "0.1", 1000, 1),
+    ("rs(10,7)", "0.1", 400, 1),
+    ("rs(10,7)", "0.1", 1500, 1),
+    ("slc", "EP4", 20, 1),
+    ("slc", "EP4", 400, 1),
+    ("slc", "EP2", 400, 1),
+    ("prefix", "EP6", 100, 1),
+    ("isc", "ge-15", 30, 1),
+    ("isc", "EP6", 10, 1),
+    ("prefix", "EP5", 40, 4),  # slots of a trial share their bursts
+    ("slc", "EP5", 100, 4),
+]
+
+
+@pytest.mark.parametrize(("scheme", "name", "trials", "slots"), SAMPLED)
+def test_means_and_failure_ratios_of_sampled_trials(scheme: str, name: str, trials: int, slots: int) -> None:
+    picture, probability = image(scheme), law(name)
+    masks = array_masks(channel(name), SEEDS * trials, slots, OFFER).reshape(SEEDS, trials * slots)
+    batch = np.repeat(np.arange(trials), slots)
+    possible = name != "ge-15"  # where all ten packets are never lost
+    found = [
+        quality_interval(
+            picture.quality_db[one],
+            picture.failed[one],
+            np.ones(len(one)),
+            batch,
+            lost_share(one),
+            FAILURE_DB,
+            possible,
+        )
+        for one in masks
+    ]
+    share = float(probability @ picture.failed)
+    expected = trials * share if possible else 0.0
+    check(held([mean for mean, _ in found], float(probability @ picture.quality_db)), "mean", expected)
+    if possible:
+        assert held([ratio for _, ratio in found], share) >= LEAST
+
+
+def test_without_the_failures_part_a_mean_would_not_be_held() -> None:
+    """What the tests above can see: a t interval alone."""
+    picture, probability = image("first packet"), law("0.04")
+    masks = array_masks(channel("0.04"), SEEDS * 100, 1, OFFER).reshape(SEEDS, 100)
+    ones, each = np.ones(100), np.arange(100)
+    alone = [
+        quality_interval(picture.quality_db[one], picture.failed[one], ones, each, ones, FAILURE_DB, can_fail=False)[0]
+        for one in masks
+    ]
+    assert held(alone, float(probability @ picture.quality_db)) < LEAST
+
+
+def test_means_and_failure_ratios_of_the_event_engine() -> None:
+    picture, probability, trials = image("prefix"), law("EP6"), 10
+    losses, bits = Streams(3, "losses", "EP6"), 1 << np.arange(PACKETS)
+    masks = np.array(
+        [
+            (
+                simulate_trial(1, lambda slot, _: OFFER, channel("EP6"), IDEAL, losses, losses, trial)[0].fate
+                == DELIVERED
+            )
+            @ bits
+            for trial in range(SEEDS * trials)
+        ]
+    ).reshape(SEEDS, trials)
+    found = [
+        quality_interval(
+            picture.quality_db[one],
+            picture.failed[one],
+            np.ones(trials),
+            np.arange(trials),
+            lost_share(one),
+            FAILURE_DB,
+        )
+        for one in masks
+    ]
+    share = float(probability @ picture.failed)
+    check(held([mean for mean, _ in found], float(probability @ picture.quality_db)), "mean", trials * share)
+    assert held([ratio for _, ratio in found], share) >= LEAST
+
+
+STRATIFIED = [("slc", "EP2", 10, 1), ("slc", "EP4", 40, 4), ("isc", "EP6", 200, 1)]
+
+
+@pytest.mark.parametrize(("scheme", "name", "draws", "slots"), STRATIFIED)
+def test_means_of_stratified_draws(scheme: str, name: str, draws: int, slots: int) -> None:
+    """And failure ratios are exact."""
+    pictures, probability = [image(scheme, 5 + slot) for slot in range(slots)], law(name)
+    truth = float(np.mean([probability @ picture.quality_db for picture in pictures]))
+    means = []
+    for seed in range(SEEDS):
+        rng = np.random.default_rng([seed, 7])
+        chosen = [stratified.select(picture.usable, probability, draws, rng) for picture in pictures]
+        pairs = list(zip(pictures, chosen, strict=True))
+        mean, ratio = stratified_quality(
+            np.concatenate([picture.quality_db[one.index] for picture, one in pairs]),
+            np.concatenate([picture.failed[one.index] for picture, one in pairs]),
+            np.concatenate([one.weight for one in chosen]),
+            np.repeat(np.arange(slots), [len(one.index) for one in chosen]),
+            np.concatenate([one.replicate for one in chosen]),
+            np.zeros(sum(len(one.index) for one in chosen), dtype=np.int64),
+            np.concatenate([picture.usable[one.index].sum(axis=1).astype(float) for picture, one in pairs]),
+            FAILURE_DB,
+        )
+        means.append(mean)
+        assert ratio.low == ratio.high == pytest.approx(float(probability @ pictures[0].failed), abs=1e-12)
+    check(held(means, truth), "mean")
+
+
+def test_means_and_failure_ratios_of_long_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty packets, the first of which all need; its loss is estimated from drawn masks, here 1,000 of them."""
+    monkeypatch.setattr(stratified, "DRAWN_MASKS", 1_000)
+    name, packets, gains = "EP4", 20, 12 * 0.8 ** np.arange(20) / 4
+    offer = Offer((100,) * packets, (False,) * packets)
+    means, ratios = [], []
+    for seed in range(SEEDS):
+        [batch] = stratified.simulate_strata(
+            1, lambda _: offer, channel(name), IDEAL, Streams(seed, "s"), 100, lambda _, r: r & r[:, :1]
+        )
+        usable = (batch.fate == DELIVERED) & (batch.fate[:, :1] == DELIVERED)
+        failed = ~usable.any(axis=1)
+        values = np.where(failed, FAILURE_DB, 16 + usable @ gains)
+        drawn, zeros = np.full(len(values), batch.drawn), np.zeros(len(values), dtype=np.int64)
+        counts = usable.sum(axis=1).astype(float)
+        mean, ratio = stratified_quality(values, failed, batch.weight, zeros, batch.trials, drawn, counts, FAILURE_DB)
+        means.append(mean)
+        ratios.append(ratio)
+    masks = array_masks(channel(name), 400_000, 1, Offer((100,) * packets, (False,) * packets))[:, 0]
+    there = (masks[:, None] >> np.arange(packets)) & 1 == 1
+    usable = there & there[:, :1]
+    truth = float(np.where(usable.any(axis=1), 16 + usable @ gains, FAILURE_DB).mean())  # known to .01 dB
+    check(held(means, truth), "mean")
+    check(held(ratios, channel(name).loss_rate), "failure ratio")
+
+
+DIFFERENCES = [  # first scheme, second, channel, trials
+    ("slc", "prefix", "EP4", 200),
+    ("slc", "prefix", "EP6", 40),
+    ("first packet", "slc", "0.1", 200),
+    ("rs(10,7)", "first packet", "0.04", 400),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "name", "trials"), DIFFERENCES)
+def test_differences_of_two_schemes_that_meet_the_same_losses(one: str, other: str, name: str, trials: int) -> None:
+    first, second, probability = image(one), image(other), law(name)
+    found = []
+    for masks in array_masks(channel(name), SEEDS * trials, 1, OFFER).reshape(SEEDS, trials):
+        values = [picture.quality_db[masks] for picture in (first, second)]
+        failed = [picture.failed[masks] for picture in (first, second)]
+        ones = np.ones(trials)
+        found.append(difference_interval(values, failed, ones, np.arange(trials), lost_share(masks), FAILURE_DB))
+    alone = [trials * float(probability @ x) for x in (first.failed & ~second.failed, second.failed & ~first.failed)]
+    fewest = min((count for count in alone), default=0.0)
+    truth = float(probability @ (first.quality_db - second.quality_db))
+    check(held(found, truth), "difference", fewest if fewest >= ENOUGH_FAILURES else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name", "trials", "slots"), [("slc", "EP4", 10, 24), ("prefix", "EP6", 100, 24), ("slc", "EP2", 100, 24)]
+)
+def test_variances_of_traces(scheme: str, name: str, trials: int, slots: int) -> None:
+    picture = image(scheme)
+    masks = array_masks(channel(name), SEEDS * trials, slots, OFFER)
+    means = picture.quality_db[masks].mean(axis=1)
+    truth = float(means.var())  # of 10,000 and more traces: slots of a trace are correlated, and have no closed form
+    check(held([variance_interval(one) for one in means.reshape(SEEDS, trials)], truth), "variance")
+
+
+STOPPED = [  # scheme, channel, precision in dB
+    ("rs(10,7)", "0.1", 0.25),
+    ("slc", "EP4", 0.5),
+    ("slc", "EP2", 0.3),
+    ("prefix", "EP6", 0.5),
+    ("isc", "ge-15", 0.2),
+]
+
+
+@pytest.mark.parametrize(("scheme", "name", "precision_db"), STOPPED)
+def test_sampling_until_a_precision_is_reached_reaches_it(scheme: str, name: str, precision_db: float) -> None:
+    """A thousand runs: the mean lies within the stated precision, and in its interval, in 93 of 100 or more."""
+    picture, limit = image(scheme), 4_000
+    truth, within, means = float(law(name) @ picture.quality_db), 0, []
+    masks = array_masks(channel(name), SEEDS * limit, 1, OFFER).reshape(SEEDS, limit)
+    for one in masks:
+        have, want = 0, FIRST_TRIALS
+        while want > have:
+            have, some = want, one[:want]
+            mean, _ = quality_interval(
+                picture.quality_db[some],
+                picture.failed[some],
+                np.ones(have),
+                np.arange(have),
+                lost_share(some),
+                FAILURE_DB,
+                name != "ge-15",
+            )
+            want = trials_wanted(greater_distance(mean), have, precision_db, limit)
+        assert greater_distance(mean) <= precision_db
+        within += abs(mean.value - truth) <= precision_db
+        means.append(mean)
+    assert within / SEEDS >= LEAST
+    assert held(means, truth) >= LEAST
