@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
+from typer.testing import CliRunner
 
 import netsim
 from netsim import plugins
+from netsim.cli import app
 from netsim.errors import InputError
 from netsim.runs import pipeline, transport
 from tests.plugin_files import GREY_CODEC, install
@@ -265,3 +268,11 @@ def test_an_input_that_changes_while_the_run_goes_on_ends_it(
     with pytest.raises(InputError, match="has changed"):
         netsim.run(_traced(), out="r")
     assert not list(Path("r/parts").glob("*.npz"))
+
+
+def test_check_codec_warns_of_an_empty_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line, warned in (("fingerprint = {}", True), ("", False)):
+        source = GREY_CODEC.replace("    Settings = Settings\n", f"    Settings = Settings\n    {line}\n")
+        install(tmp_path, monkeypatch, {"greycodec.py": f"{source}\nLEVEL = 128\n"}, CODECS)
+        told = CliRunner().invoke(app, ["check-codec", "grey", "--at", "bits=8", "--json"])
+        assert bool(json.loads(told.stdout)["warnings"]) == warned
