@@ -13,8 +13,12 @@ __all__ = ["report"]
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The file [RUN/report.html].")] = None,
+    low_bpp: Annotated[
+        float | None, typer.Option("--low-bpp", help="Schemes are ranked over rates from … [what all cover].")
+    ] = None,
+    high_bpp: Annotated[float | None, typer.Option("--high-bpp", help="… to [what all cover].")] = None,
 ) -> None:
     """Write a run's report: what ran, tables with intervals, the figures, how to run it again."""
     from netsim.report.illustrated import write_report
 
-    typer.echo(f"wrote  {write_report(run, out)}")
+    typer.echo(f"wrote  {write_report(run, out, low_bpp, high_bpp)}")

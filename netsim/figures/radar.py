@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["draw", "mean_over_range", "numbers"]
+__all__ = ["MARK_TEXTS", "common_range", "draw", "left_out", "marks", "mean_over_range", "numbers"]
 
 _MARKS = {"part": "†", "point": "‡"}
+MARK_TEXTS = {"†": "† covers a part of that range.", "‡": "‡ one operating point in it, taken as it is."}
+"""What the marks behind schemes' names mean."""
+
 _SPOKES = 3  # with fewer there is no polygon: dots instead
 
 
@@ -60,6 +63,30 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
     knots = np.concatenate([[start], rates[(rates > start) & (rates < end)], [end]])
     means = [np.trapz(np.interp(knots, rates, curve), knots) / (end - start) for curve in merged[:, 1:].T]
     return RangeMean("range" if (start, end) == (low_bpp, high_bpp) else "part", start, end, *map(float, means))
+
+
+def common_range(summary: pd.DataFrame) -> tuple[float, float]:
+    """The range of rates in which a run's schemes are compared: the widest that every curve covers.
+
+    Where there is none, the narrowest that every curve meets, so that none is left out.
+
+    Returns:
+        The range's ends in bit/pixel; where all schemes have one and the same rate, half a per cent around it.
+
+    >>> import pandas as pd
+    >>> curves = {"scheme": ["a", "a", "b", "b"], "bpp": [0.1, 0.4, 0.2, 0.5]}
+    >>> common_range(pd.DataFrame(curves).assign(channel="EP4", link="ideal"))
+    (0.2, 0.4)
+    """
+    rates = summary.groupby(["channel", "link", "scheme"], sort=False, observed=True)["bpp"]
+    low, high = sorted((float(rates.min().max()), float(rates.max().min())))
+    return (low, high) if high - low > 1e-9 else (0.995 * low, 1.005 * high)
+
+
+def left_out(numbers: pd.DataFrame) -> list[str]:
+    """The schemes that do not meet the range, each with its own rates: ``vvc (0.10–0.25)``."""
+    left = numbers[numbers["kind"] == "none"].groupby("scheme", sort=False)[["from_bpp", "to_bpp"]].first()
+    return [f"{name} ({row.from_bpp:.3g}–{row.to_bpp:.3g})" for name, row in left.iterrows()]
 
 
 def numbers(summary: pd.DataFrame, low_bpp: float = 0.3, high_bpp: float = 0.4) -> pd.DataFrame:
@@ -113,7 +140,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
     conditions = list(dict.fromkeys(numbers["condition"]))
     style = looks(numbers["scheme"])
-    labels = {scheme: scheme + mark for scheme, mark in _marks(numbers).items()}
+    labels = {scheme: scheme + mark for scheme, mark in marks(numbers).items()}
     if len(conditions) < _SPOKES:
         figure = Figure(figsize=(max(4.6, 1.5 + 0.16 * len(conditions) * (len(labels) + 2)), 4.0), layout="constrained")
         _dots(figure, numbers, conditions, style, labels)
@@ -191,8 +218,11 @@ def _dots(
     axes.set_ylabel("mean PSNR over the range (dB)")
 
 
-def _marks(numbers: pd.DataFrame) -> dict[str, str]:
-    """For each scheme that can be drawn, the mark behind its name (marks are left out where all have the same)."""
+def marks(numbers: pd.DataFrame) -> dict[str, str]:
+    """For each scheme that can be drawn, the mark behind its name (marks are left out where all have the same).
+
+    † covers a part of the range only, ‡ has one operating point in it.
+    """
     kinds: dict[str, str] = {}
     for scheme, mine in numbers.groupby("scheme", sort=False):
         met = [kind for kind in ("part", "point", "range") if (mine["kind"] == kind).any()]
@@ -206,11 +236,9 @@ def _note(numbers: pd.DataFrame, relative: bool) -> str:
     low, high, failure_db = (numbers[name].iloc[0] for name in ("low_bpp", "high_bpp", "failure_db"))
     notes = [f"Mean PSNR over {low:g}–{high:g} bit/pixel{', as a share of the best scheme’s' if relative else ''}."]
     notes += [interval_note(numbers), f"A slot without a picture counts as {failure_db:g} dB."]
-    marks = set(_marks(numbers).values())
-    texts = {"†": "† covers a part of that range.", "‡": "‡ one operating point in it, taken as it is."}
-    notes += [text for mark, text in texts.items() if mark in marks]
-    if (numbers["kind"] == "point").any() and "‡" not in marks:
+    seen = set(marks(numbers).values())
+    notes += [text for mark, text in MARK_TEXTS.items() if mark in seen]
+    if (numbers["kind"] == "point").any() and "‡" not in seen:
         notes.append("Each scheme has one operating point there, taken as it is.")
-    left = numbers[numbers["kind"] == "none"].groupby("scheme", sort=False)[["from_bpp", "to_bpp"]].first()
-    named = [f"{name} ({row.from_bpp:.2f}–{row.to_bpp:.2f})" for name, row in left.iterrows()]
+    named = left_out(numbers)
     return " ".join(notes + (["Left out, as outside the range: " + ", ".join(named) + "."] if named else []))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netsim.errors import InputError
 from netsim.figures.kinds import KINDS, make
+from netsim.figures.radar import common_range
 from netsim.figures.style import figure_bytes, save
 from netsim.metrics.summary import summarise
 from netsim.report.page import FigureText, report_html
@@ -26,10 +27,11 @@ def illustrate(run: Path) -> list[Path]:
     Raises InputError if ``run`` is no finished run.
     """
     found, summary = _read(run)
+    rates = common_range(summary)
     files: list[Path] = []
     figures = []
     for name, kind in KINDS.items():
-        drawing = _drawing(name, found, summary)
+        drawing = _drawing(name, found, summary, rates)
         if isinstance(drawing, FigureText):
             figures.append(drawing)
             continue
@@ -37,25 +39,39 @@ def illustrate(run: Path) -> list[Path]:
         written = save(figure, numbers, run, kind.file_name)
         figures.append(FigureText(name, kind.title, (run / f"{kind.file_name}.svg").read_bytes(), ""))
         files += written
-    return [*files, _write_page(found, summary, figures, run / "report.html")]
+    return [*files, _write_page(found, summary, figures, rates, run / "report.html")]
 
 
-def write_report(run: Path, out: Path | None = None) -> Path:
-    """Write the report alone (to RUN/report.html unless told otherwise); returns its path.
+def write_report(
+    run: Path, out: Path | None = None, low_bpp: float | None = None, high_bpp: float | None = None
+) -> Path:
+    """Write the report alone; returns its path.
 
-    Raises InputError if ``run`` is no finished run, or out's folder is missing.
+    Args:
+        run: A finished run's folder.
+        out: The file; default RUN/report.html.
+        low_bpp: Lower end of the rates over which schemes are ranked; default: that of the range that all cover.
+        high_bpp: Upper end, likewise.
+
+    Raises:
+        InputError: ``run`` is no finished run, out's folder is missing, or the rates are no range.
     """
     found, summary = _read(run)
+    low, high = common_range(summary)
+    rates = (low if low_bpp is None else low_bpp, high if high_bpp is None else high_bpp)
+    if not 0 <= rates[0] < rates[1]:
+        hint = f"the run's schemes are compared over {low:.3g}–{high:.3g} bit/pixel unless told otherwise"
+        raise InputError(f"rates from {rates[0]:g} to {rates[1]:g} bpp are no range", where="--low-bpp", hint=hint)
     path = out or run / "report.html"
     if not path.parent.is_dir():
         raise InputError(f"no folder `{path.parent}`", hint="make it first, or write elsewhere")
     figures = []
     for name, kind in KINDS.items():
-        drawing = _drawing(name, found, summary)
+        drawing = _drawing(name, found, summary, rates)
         if not isinstance(drawing, FigureText):
             drawing = FigureText(name, kind.title, figure_bytes(drawing[1], "svg"), "")
         figures.append(drawing)
-    return _write_page(found, summary, figures, path)
+    return _write_page(found, summary, figures, rates, path)
 
 
 def _read(run: Path) -> tuple[Run, pd.DataFrame]:
@@ -63,15 +79,19 @@ def _read(run: Path) -> tuple[Run, pd.DataFrame]:
     return found, summarise(found.log, found.manifest.get("failure_db", 13.0))
 
 
-def _drawing(name: str, found: Run, summary: pd.DataFrame) -> tuple[pd.DataFrame, Figure] | FigureText:
+Rates = tuple[float, float]
+
+
+def _drawing(name: str, found: Run, summary: pd.DataFrame, rates: Rates) -> tuple[pd.DataFrame, Figure] | FigureText:
     """A figure's numbers and drawing, or why this run has none (the others are drawn all the same)."""
     try:
-        return make(name, found.log, summary)
+        ranked = {"low_bpp": rates[0], "high_bpp": rates[1]} if name == "radar" else {}
+        return make(name, found.log, summary, **ranked)
     except InputError as error:
         return FigureText(name, KINDS[name].title, None, error.message)
 
 
-def _write_page(found: Run, summary: pd.DataFrame, figures: list[FigureText], path: Path) -> Path:
-    page = report_html(summary, found.manifest, figures).encode("utf-8")
+def _write_page(found: Run, summary: pd.DataFrame, figures: list[FigureText], rates: Rates, path: Path) -> Path:
+    page = report_html(summary, found.manifest, figures, rates).encode("utf-8")
     write_atomically(path, lambda file: file.write(page))
     return path

@@ -27,19 +27,29 @@ class FigureText(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of text. rows: cells, and whether a group begins there. text_columns: those that are set flush left."""
+    """A table of text. rows: cells, and whether a group begins there. text_columns: those that are set flush left.
+
+    notes: sentences below it.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: list[tuple[tuple[str, ...], bool]]
     text_columns: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
-def report_html(summary: pd.DataFrame, manifest: Mapping[str, Any], figures: Sequence[FigureText]) -> str:
+def report_html(
+    summary: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    figures: Sequence[FigureText],
+    range_bpp: tuple[float, float],
+) -> str:
     """The report as one HTML page that refers to nothing outside itself.
 
-    summary: from ``summarise``. manifest: the run's (``name, scenario, plan, engine, seed, versions, tools, git,
-    device, command, created, notes, run_id``, each optional). Text from the run is escaped.
+    summary: from ``summarise``. range_bpp: rates over which schemes are ranked. manifest: the run's (``name, scenario,
+    plan, engine, seed, versions, tools, git, device, command, created, notes, run_id``, each optional). Text from the
+    run is escaped.
     """
     from importlib.resources import files
 
@@ -55,7 +65,7 @@ def report_html(summary: pd.DataFrame, manifest: Mapping[str, Any], figures: Seq
     return template.render(
         name=str(manifest.get("name", "run")),
         lead=_lead(frame, manifest),
-        best=_best(summary),
+        best=_best(summary, *range_bpp),
         notes=[str(note) for note in manifest.get("notes", [])],
         figures=drawn,
         tables=[_table(str(name), part) for name, part in frame.groupby("condition", sort=False)],
@@ -86,32 +96,50 @@ def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _best(summary: pd.DataFrame) -> Table | None:
-    """The best scheme of each channel over the radar's range of rates, and the next one."""
-    from netsim.figures.radar import numbers
+def _best(summary: pd.DataFrame, low_bpp: float, high_bpp: float) -> Table | None:
+    """The best scheme of each channel over a range of rates, and the next one."""
+    from netsim.figures.radar import MARK_TEXTS, left_out, marks, numbers
 
     try:
-        means = numbers(summary)
+        means = numbers(summary, low_bpp, high_bpp)
     except InputError:  # no scheme has a point in the range
         return None
     rows = []
     loss = summary.groupby("channel", sort=False)["loss_rate"].mean()
+    marked = marks(means)
     for condition, part in means.groupby("condition", sort=False):
         ranked = part.dropna(subset="psnr_db").sort_values("psnr_db", ascending=False, kind="stable")
         if ranked.empty:
             continue
         first = ranked.iloc[0]
-        told = [str(condition), str(first["scheme"]), _interval(first, "psnr_db", "psnr", 2)]
+        cells = [str(condition), _percent(loss[first["channel"]])]
+        cells += [_ranked(first, marked), _interval(first, "psnr_db", "psnr", 2)]
         if len(ranked) > 1:
             second = ranked.iloc[1]
             apart = first["psnr_low"] > second["psnr_high"]
-            told += [str(second["scheme"]), _interval(second, "psnr_db", "psnr", 2), "apart" if apart else "overlap"]
+            cells += [_ranked(second, marked), _interval(second, "psnr_db", "psnr", 2)]
+            cells += ["apart" if apart else "overlap"]
         else:
-            told += ["–", "–", "–"]
-        rows.append(((told[0], _percent(loss[first["channel"]]), *told[1:]), False))
-    low, high = means["low_bpp"].iloc[0], means["high_bpp"].iloc[0]
+            cells += ["–", "–", "–"]
+        rows.append((tuple(cells), False))
     head = ("channel", "packets lost", "best", "mean PSNR, dB", "next", "mean PSNR, dB", "intervals")
-    return Table(f"Best scheme per channel, {low:g}–{high:g} bit/pixel", head, rows, (0, 2, 4))
+    seen = set(marked.values())
+    notes = [text for mark, text in MARK_TEXTS.items() if mark in seen]
+    if (means["kind"] == "point").any() and "‡" not in seen:
+        notes.append("Each scheme has one operating point there, taken as it is: their rates differ.")
+    omitted = left_out(means)
+    notes += ["Left out, as outside the range: " + ", ".join(omitted) + "."] if omitted else []
+    title = f"Best scheme per channel, {low_bpp:.3g}–{high_bpp:.3g} bit/pixel"
+    return Table(title, head, rows, (0, 2, 4), tuple(notes))
+
+
+def _ranked(row: pd.Series[Any], marked: Mapping[str, str]) -> str:
+    """A scheme's name with its mark, and its own rates where it does not cover the range."""
+    name = str(row["scheme"]) + marked.get(str(row["scheme"]), "")
+    if row["kind"] == "range":
+        return name
+    rates = dict.fromkeys(f"{row[end]:.3g}" for end in ("from_bpp", "to_bpp"))
+    return f"{name} ({'–'.join(rates)})"
 
 
 def _table(condition: str, part: pd.DataFrame) -> Table:

@@ -73,7 +73,7 @@ def test_marks_and_notes_say_what_is_covered() -> None:
     legend = figure.legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b†", "c‡", "e‡"]
     note = legend.get_title().get_text().replace("\n", " ")
-    assert "d (0.50–0.60)" in note
+    assert "d (0.5–0.6)" in note
     assert "counts as 13 dB" in note
 
 

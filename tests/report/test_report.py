@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -203,3 +204,56 @@ def test_fetch_refuses_another_file_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not the known file"):
         fetch_kodak(tmp_path / "kodak", lambda url, timeout: _Answer(b"captive portal"))
     assert list((tmp_path / "kodak").iterdir()) == []
+
+
+RATES = {"vvc": [0.25, 0.299], "jpeg2000 prefix": [0.2, 0.304], "hevc": [0.28, 0.45]}
+
+
+def _rates_log(rates: dict[str, list[float]]) -> pd.DataFrame:
+    """Curves that are straight lines of 10 dB per bit/pixel, each 1 dB above the one before."""
+    parts = [
+        exact_log([scheme], ["EP1", "EP4"]).assign(
+            bpp=bpp, operating_point=f"bpp={bpp:g}", psnr_db=30 + 10 * bpp + i, status="full"
+        )
+        for i, (scheme, several) in enumerate(rates.items())
+        for bpp in several
+    ]
+    return pd.concat(parts)
+
+
+def _best_section(run: Path, **rates: float) -> str:
+    page = write_report(run, **rates).read_text(encoding="utf-8")
+    return page[page.index("Best scheme per channel") : page.index('id="figures"')]
+
+
+def test_schemes_are_ranked_over_the_rates_that_all_cover(tmp_path: Path) -> None:
+    """Means over .28 to .299, by hand: curves are straight lines, so each mean is that at the middle."""
+    section = _best_section(write_run(tmp_path / "run", _rates_log(RATES)))
+    assert "0.28–0.299 bit/pixel" in section
+    middle = (0.28 + 0.299) / 2
+    assert f"{30 + 10 * middle + 2:.2f}" in section  # hevc, the best
+    assert f"{30 + 10 * middle + 1:.2f}" in section  # jpeg2000 prefix, the next
+    assert "†" not in section
+    assert "Left out" not in section
+
+
+def test_a_range_that_is_asked_for_names_who_is_left_out_and_marks_who_covers_a_part(tmp_path: Path) -> None:
+    section = _best_section(write_run(tmp_path / "run", _rates_log(RATES)), low_bpp=0.3, high_bpp=0.4)
+    assert "0.3–0.4 bit/pixel" in section
+    assert "Left out, as outside the range: vvc (0.25–0.299)." in section
+    assert "jpeg2000 prefix† (0.3–0.304)" in section
+    assert "† covers a part of that range." in section
+    assert "hevc<" in section
+
+
+def test_single_operating_points_are_all_ranked_with_their_rates(tmp_path: Path) -> None:
+    points = {"vvc": [0.299], "jpeg2000 prefix": [0.35], "hevc": [0.1]}
+    section = _best_section(write_run(tmp_path / "run", _rates_log(points)))
+    assert "Left out" not in section
+    assert "jpeg2000 prefix (0.35)" in section
+    assert "their rates differ" in section
+
+
+def test_rates_that_are_no_range_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"from 0\.4 to 0\.3"):
+        write_report(write_run(tmp_path / "run", _rates_log(RATES)), low_bpp=0.4, high_bpp=0.3)
