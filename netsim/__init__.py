@@ -1,29 +1,89 @@
 """Discrete-event network transmission simulator for image codecs on bad networks.
 
 >>> import netsim
->>> sorted(netsim.__all__)
-['InputError', 'Run', 'load', 'run']
+>>> " ".join(dir(netsim))  # doctest: +NORMALIZE_WHITESPACE
+'Channel Codec CodecSettings InputError LinkProfile OperatingPoint Packet Plan Protection Run Stream __version__
+channels codec load plan register run'
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import InputError
 
 if TYPE_CHECKING:
-    from netsim.runs.api import load, run
+    from netsim import channels, codec
+    from netsim.channels.base import Channel
+    from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
+    from netsim.links.profile import LinkProfile
+    from netsim.protection.base import Protection
+    from netsim.registry import register
+    from netsim.runs.api import load, plan, run
     from netsim.runs.results import Run
+    from netsim.scenario.plan import Plan
 
-__all__ = ["InputError", "Run", "load", "run"]
+    __version__: str
 
-_LAZY = {"Run": "netsim.runs.results", "load": "netsim.runs.api", "run": "netsim.runs.api"}
+__all__ = [
+    "Channel",
+    "Codec",
+    "CodecSettings",
+    "InputError",
+    "LinkProfile",
+    "OperatingPoint",
+    "Packet",
+    "Plan",
+    "Protection",
+    "Run",
+    "Stream",
+    "__version__",
+    "channels",
+    "codec",
+    "load",
+    "plan",
+    "register",
+    "run",
+]
+
+_MODULES = {
+    "netsim.channels.base": ("Channel",),
+    "netsim.codec": ("Codec", "CodecSettings", "OperatingPoint", "Packet", "Stream"),
+    "netsim.links.profile": ("LinkProfile",),
+    "netsim.protection.base": ("Protection",),
+    "netsim.registry": ("register",),
+    "netsim.runs.api": ("load", "plan", "run"),
+    "netsim.runs.results": ("Run",),
+    "netsim.scenario.plan": ("Plan",),
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """`run`, `load` and `Run` are fetched when asked for: `import netsim` loads no numpy."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'netsim' has no attribute {name!r}")
-    from importlib import import_module
+    """Public names are imported when first asked for: `import netsim` loads no numpy."""
+    if name in ("channels", "codec"):
+        return import_module(f"netsim.{name}")
+    if name == "__version__":
+        return _version()
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    from netsim.errors import did_you_mean
 
-    return getattr(import_module(_LAZY[name]), name)
+    hint = "" if name.startswith("_") else f"; {did_you_mean(name, __all__)}"
+    raise AttributeError(f"module 'netsim' has no attribute {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    """Exactly the public names."""
+    return sorted(__all__)
+
+
+def _version() -> str:
+    """Of the distribution that installed this package, whatever its name."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="netsim.metrics", name="psnr_db"):
+        if point.dist is not None:
+            return point.dist.version
+    return "unknown"

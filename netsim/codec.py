@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netsim.digests import named_path, path_sha256
 from netsim.errors import InputError, did_you_mean
-from netsim.plugins import entry_module, load_plugin, plugin_names
+from netsim.registry import entry_module, load_plugin, plugin_names
 from netsim.source import package_identity, source_identity
 from netsim.text import number_text
 
@@ -211,19 +211,19 @@ def codec_identity(codec: Codec) -> Mapping[str, Any]:
     """Everything besides settings that decides what a codec does: fingerprint, source, contents of named files."""
     return {
         "fingerprint": dict(codec.fingerprint),
-        "source": source_identity(type(codec), *entry_module("netsim.codecs", codec.name)),
+        "source": source_identity(type(codec), *entry_module("codec", codec.name)),
         "files": {key: path_sha256(path) for key, path in codec.input_files.items()},
     }
 
 
 def codec_names() -> list[str]:
-    """Names of all installed codecs."""
-    return plugin_names("netsim.codecs")
+    """Names of all codecs, installed or registered."""
+    return plugin_names("codec")
 
 
 def codec_class(name: str) -> type[Codec]:
     """The class of an installed codec. Raises InputError if there is none, it can't be imported or it is no codec."""
-    kind = load_plugin("netsim.codecs", name)
+    kind = load_plugin("codec", name)
     if not (isinstance(kind, type) and issubclass(kind, Codec)):
         raise InputError(
             f"codec `{name}` is {kind!r}", hint="its entry point must name a subclass of netsim.codec.Codec"

@@ -16,6 +16,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -43,8 +44,12 @@ def source_identity(plugin: Any, *modules: str) -> str:
     Returns:
         SHA-256 in hexadecimal.
     """
-    code = _code_of(_definition(plugin), modules)
-    return digest(sorted(code.sources.items()), sorted(code.data.items()))
+    definition = _definition(plugin)
+    code = _code_of(definition, modules)
+    sources = dict(code.sources)
+    if code.without_file:  # not kept: what it refers to may change
+        sources["__code__"] = _digest_of_functions(definition)
+    return digest(sorted(sources.items()), sorted(code.data.items()))
 
 
 def imported_versions(plugin: Any, *modules: str) -> dict[str, str]:
@@ -62,7 +67,8 @@ def package_identity(plugin: Any) -> dict[str, Any]:
         ``source``: digest of the code; ``package``: digest of the package's files that are no Python source, None for
         a module that stands alone; ``versions`` of what the code imports.
     """
-    return _package_identity(_definition(plugin))
+    definition = _definition(plugin)
+    return {**_package_identity(definition), "source": source_identity(definition)}
 
 
 @functools.lru_cache(maxsize=256)
@@ -77,11 +83,16 @@ def _package_identity(definition: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Code:
-    """sources: digest of each own module; data: digest of each data file named; installed: names of the other ones."""
+    """What a plug-in consists of.
+
+    sources: digest of each own module; data: digest of each data file named; installed: names of the other ones;
+    without_file: typed in at a prompt, or made by `exec`.
+    """
 
     sources: dict[str, str]
     data: dict[str, str]
     installed: frozenset[str]
+    without_file: bool
 
 
 @dataclass(frozen=True)
@@ -109,8 +120,6 @@ def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
     installed: set[str] = set()
     waiting = [definition.__module__, *modules]
     place = functools.cache(_place)
-    if place(definition.__module__) is None:  # typed in, or made by `exec`: there is no file
-        sources["__code__"] = _digest_of_functions(definition)
     while waiting:
         name = waiting.pop()
         top = name.partition(".")[0]
@@ -132,7 +141,7 @@ def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
             for file in _data_files(path, _package_folder(name)):
                 if file.name in module.names:
                     data[os.path.relpath(file, path.parent)] = file_sha256(file)
-    return _Code(sources, data, frozenset(installed))
+    return _Code(sources, data, frozenset(installed), place(definition.__module__) is None)
 
 
 def _parents(name: str) -> Iterator[str]:
@@ -215,16 +224,51 @@ def _drop_docstrings(tree: ast.AST) -> None:
 
 
 def _digest_of_functions(definition: Any) -> str:
-    """Of code that lies in no file: the compiled functions, and a class's plain values."""
-    parts = [definition.__qualname__]
-    members = vars(definition).items() if isinstance(definition, type) else [("", definition)]
-    for name, value in sorted(members, key=lambda member: member[0]):
-        code = getattr(getattr(value, "__func__", value), "__code__", None)
+    """Of code that lies in no file: compiled functions, plain values, and what they refer to by name."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = [(definition.__qualname__, definition)]
+    while waiting:
+        name, value = waiting.pop()
+        value = getattr(value, "__func__", getattr(value, "fget", value))  # class methods, properties
+        if id(value) in seen:
+            continue
+        code = getattr(value, "__code__", None)
         if isinstance(code, CodeType):
+            seen.add(id(value))
             parts.append(f"{name} {hashlib.sha256(marshal.dumps(code)).hexdigest()}")
-        elif isinstance(value, str | int | float | bool | tuple):
-            parts.append(f"{name} {value!r}")
-    return digest(parts)
+            parts.append(f"{getattr(value, '__defaults__', None)!r} {getattr(value, '__kwdefaults__', None)!r}")
+            waiting += [(f"{name}.{key}", cell.cell_contents) for key, cell in _cells(value)]
+            scope = value.__globals__ if _place(value.__module__) is None else {}
+            waiting += [(key, scope[key]) for key in sorted(_names_in(code)) if key in scope]
+        elif isinstance(value, type) and _place(value.__module__) is None and value.__module__ != "builtins":
+            seen.add(id(value))
+            members = [(key, of) for key, of in vars(value).items() if not key.startswith("__") or callable(of)]
+            waiting += [(f"{name}.{key}", member) for key, member in members]
+            waiting += [(base.__qualname__, base) for base in value.__bases__]
+            parts.append(name)
+        elif isinstance(value, bool | int | float | complex | str | bytes | tuple | list | dict | set | None):
+            parts.append(f"{name} {sorted(value, key=repr) if isinstance(value, set) else value!r}")
+        elif hasattr(value, "tobytes"):  # an array
+            parts.append(f"{name} {hashlib.sha256(value.tobytes()).hexdigest()}")
+    return digest(sorted(parts))
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Names that a code refers to, functions inside it included."""
+    inside = [_names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inside)
+
+
+def _cells(function: Any) -> Iterator[tuple[str, Any]]:
+    """A closure's variables that have a value."""
+    names = getattr(function, "__code__", None)
+    for name, cell in zip(
+        names.co_freevars if names else (), getattr(function, "__closure__", None) or (), strict=True
+    ):
+        with suppress(ValueError):
+            _ = cell.cell_contents
+            yield name, cell
 
 
 def _package_folder(module: str) -> Path | None:

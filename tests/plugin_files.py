@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netsim import plugins
+from netsim import registry
 from netsim.decoding import workshop
 from netsim.runs import job
 
@@ -80,7 +80,7 @@ def install(
     for module in [name for name in sys.modules if name.partition(".")[0] in tops]:
         del sys.modules[module]
     importlib.invalidate_caches()
-    plugins._group.cache_clear()
+    registry._group.cache_clear()
     workshop._codec.cache_clear()
     job.workshop.cache_clear()
     job._checked.clear()

@@ -18,12 +18,11 @@ from netsim.channels.trace import trace_channel
 from netsim.errors import InputError, did_you_mean
 from netsim.numbers import read_number
 from netsim.paths import user_path
-from netsim.plugins import load_plugin, plugin_names
+from netsim.registry import load_plugin, plugin_names
 
-__all__ = ["channel_from_spec", "expand_range"]
+__all__ = ["channel_from_spec", "expand_range", "reserved_names"]
 
 Spec = str | Mapping[str, Any]
-GROUP = "netsim.channels"
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,13 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
         hint = "\n".join([f"give {_listed(form.required)}", *_instead_hints(form)])
         raise InputError(f"a channel with {_listed(spec)} lacks `{missing[0]}`", hint=hint)
     return form.build(spec, folder)
+
+
+def reserved_names() -> set[str]:
+    """Names that no plug-in may have: presets with and without their variant, and keys of channels."""
+    presets = preset_names()
+    variants = (f"{name}-{variant}" for name in presets for variant in VARIANTS)
+    return {*presets, *variants, *(key for form in FORMS for key in form.keys)}
 
 
 def expand_range(text: str) -> list[str]:
@@ -231,9 +237,9 @@ def _from_name(name: str) -> Channel:
             return preset(base, variant or VARIANTS[0])
         except InputError as error:  # a name has no keys inside
             raise InputError(error.message, hint=error.hint) from None
-    if name in plugin_names(GROUP):
+    if name in plugin_names("channel"):
         return _from_plugin({name: {}})
-    known = [*preset_names(), *plugin_names(GROUP)]
+    known = [*preset_names(), *plugin_names("channel")]
     same = [k for k in known if k.casefold() == base.casefold()]
     hint = f"did you mean `{same[0]}`?" if same else did_you_mean(base, known)
     raise InputError(f"unknown channel `{name}`", hint=hint)
@@ -241,14 +247,14 @@ def _from_name(name: str) -> Channel:
 
 def _from_plugin(spec: Mapping[str, Any]) -> Channel:
     names = [key for key in spec if key not in ("name", "step_s")]
-    if len(names) != 1 or names[0] not in plugin_names(GROUP):
-        known = sorted({key for form in FORMS for key in form.keys} | {*plugin_names(GROUP)})
+    if len(names) != 1 or names[0] not in plugin_names("channel"):
+        known = sorted({key for form in FORMS for key in form.keys} | {*plugin_names("channel")})
         odd = str(names[0]) if names else ""
         message = f"a channel has no key `{odd}`" if names else f"{dict(spec)!r} is no channel"
         raise InputError(message, hint=did_you_mean(odd, known) if names else _forms_hint(), key=tuple(names[:1]))
     (name,) = names
     parameters = spec[name] or {}
-    factory = load_plugin(GROUP, name)
+    factory = load_plugin("channel", name)
     if not isinstance(parameters, Mapping):
         raise InputError(f"channel {name} gets {parameters!r}", hint="a mapping of its parameters", key=(name,))
     try:
@@ -257,7 +263,7 @@ def _from_plugin(spec: Mapping[str, Any]) -> Channel:
         raise InputError(f"channel {name}: {error}", hint=f"{name}{inspect.signature(factory)}", key=(name,)) from None
     channel = factory(**parameters)
     if not isinstance(channel, Channel):
-        raise TypeError(f"plug-in {name} of {GROUP} made {type(channel).__name__}, not a Channel")
+        raise TypeError(f"channel plug-in {name} made {type(channel).__name__}, not a Channel")
     channel.name = _text(spec, "name", channel.name)
     channel.step_s = _step_s(spec) if "step_s" in spec else channel.step_s
     return channel

@@ -17,7 +17,7 @@ __all__ = ["plot"]
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="radar, failure, rd, timeline or winner.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="radar, failure, rd, timeline, winner, or a plug-in.")],
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write [the run's folder].")] = None,
     low_bpp: Annotated[float | None, typer.Option("--low-bpp", help="radar: range of rates from [0.3]")] = None,

@@ -1,4 +1,4 @@
-"""``netsim train NAME …``: hands over to a trainer, found by entry point in the group ``netsim.trainers``.
+"""``netsim train NAME …``: hands over to a trainer, a plug-in of kind ``trainer``.
 
 A trainer is a function of the arguments that follow its name, ``(list[str]) -> int | None``: it returns an exit code,
 answers ``--help`` itself, and raises ``InputError`` for bad input.
@@ -11,11 +11,9 @@ from typing import Annotated
 import typer
 
 from netsim.errors import InputError
-from netsim.plugins import load_plugin, plugin_names
+from netsim.registry import load_plugin, plugin_names
 
 __all__ = ["train"]
-
-GROUP = "netsim.trainers"
 
 
 def train(
@@ -29,14 +27,14 @@ def train(
     name, *own = arguments or [""]
     if name in ("", "--help"):
         typer.echo(f"{context.get_help()}\n" if name else "", nl=False)
-        known = plugin_names(GROUP)
+        known = plugin_names("trainer")
         typer.echo(f"trainers  {', '.join(known) or 'none: install netsim[learned]'}")
         for trainer in known:
             typer.echo(f"next      netsim train {trainer} --help")
         return
     if name.startswith("-"):
-        raise InputError(f"what to train comes before `{name}`", hint=f"known: {', '.join(plugin_names(GROUP))}")
-    trainer = load_plugin(GROUP, name)
+        raise InputError(f"what to train comes before `{name}`", hint=f"known: {', '.join(plugin_names('trainer'))}")
+    trainer = load_plugin("trainer", name)
     try:
         code = trainer(own)
     except KeyboardInterrupt:

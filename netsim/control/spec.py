@@ -1,4 +1,4 @@
-"""How a scenario names a controller; more come by entry point (group ``netsim.controllers``)."""
+"""How a scenario names a controller: netsim's own, and plug-ins (``netsim.registry``)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from netsim.control.base import Controller, ControllerFactory
 from netsim.control.fixed import fixed
 from netsim.control.previous_interval import previous_interval
 from netsim.errors import InputError, did_you_mean
-from netsim.plugins import load_plugin, plugin_names
 from netsim.protection.base import Protection
+from netsim.registry import load_plugin, plugin_names
 
-__all__ = ["controller_from_spec", "controller_names"]
-
-GROUP = "netsim.controllers"
+__all__ = ["built_in_names", "controller_from_spec", "controller_names"]
 
 _BUILT_IN: dict[str, ControllerFactory] = {"fixed": fixed, "previous-interval": previous_interval}
 
 
+def built_in_names() -> list[str]:
+    """Names of netsim's own controllers."""
+    return list(_BUILT_IN)
+
+
 def controller_names() -> list[str]:
     """Names of all controllers, built in and installed."""
-    return sorted({*_BUILT_IN, *plugin_names(GROUP)})
+    return sorted({*_BUILT_IN, *plugin_names("controller")})
 
 
 def controller_from_spec(spec: Any, protections: Sequence[Protection]) -> Controller:
@@ -48,7 +51,7 @@ def controller_from_spec(spec: Any, protections: Sequence[Protection]) -> Contro
         raise InputError(message, hint=f"write `{name}: {{…}}`", key=(name,))
     if name not in controller_names():
         raise InputError(f"unknown controller `{name}`", hint=did_you_mean(str(name), controller_names()), key=(name,))
-    factory: ControllerFactory = _BUILT_IN[name] if name in _BUILT_IN else load_plugin(GROUP, name)
+    factory: ControllerFactory = _BUILT_IN[name] if name in _BUILT_IN else load_plugin("controller", name)
     try:
         return factory(settings, protections)
     except InputError as error:

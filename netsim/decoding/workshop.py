@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.codec import Codec, OperatingPoint, Stream, codec_identity, create_codec
+from netsim.codec import Codec, OperatingPoint, Stream, codec_class, codec_identity, create_codec
 from netsim.decoding.budget import SENT_BPP, encode_within
 from netsim.decoding.store import Store
 from netsim.digests import digest
 from netsim.errors import InputError
 from netsim.metrics.further import measured
 from netsim.metrics.identity import metric_identity
-from netsim.protection.spec import protection_from_spec
+from netsim.protection.spec import protection_from_spec, protection_identity
 
 __all__ = ["CodedPicture", "Workshop", "mask_text", "masks_from_text"]
 
@@ -44,8 +44,9 @@ class CodedPicture:
 
 
 @lru_cache(maxsize=64)
-def _codec(name: str, settings: tuple[tuple[str, Any], ...]) -> Codec:
-    return create_codec(name, dict(settings))
+def _codec(kind: type[Codec], settings: tuple[tuple[str, Any], ...]) -> Codec:
+    """kind: another class may be registered under the same name later."""
+    return create_codec(kind.name, dict(settings))
 
 
 def mask_text(masks: BoolArray) -> list[str]:
@@ -76,7 +77,7 @@ class Workshop:
 
     def codec(self, coded: CodedPicture) -> Codec:
         """The codec that made the picture; one object per process and setting."""
-        return _codec(coded.codec, coded.settings)
+        return _codec(codec_class(coded.codec), coded.settings)
 
     def key(self, coded: CodedPicture) -> str:
         """Content address: pixels × codec × settings × its identity × operating point × packet limit.
@@ -85,7 +86,7 @@ class Workshop:
         """
         codec = self.codec(coded)
         point = (coded.point.key, coded.point.value)
-        under = [coded.under] if coded.under else []
+        under = [coded.under, *protection_identity(json.loads(coded.under))] if coded.under else []
         return digest(
             coded.image.sha256,
             codec.name,

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.errors import InputError, did_you_mean
+from netsim.registry import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "TABLE_KINDS", "Kind", "figure_kind", "given_options", "make"]
+__all__ = [
+    "KINDS",
+    "TABLE_KINDS",
+    "Kind",
+    "built_in_names",
+    "figure_kind",
+    "given_options",
+    "make",
+]
 
 
 class Kind(NamedTuple):
@@ -40,12 +51,30 @@ TABLE_KINDS: Mapping[str, Kind] = {
 """Kinds that a log is not enough for: ``netsim.insight`` makes their numbers from the run's plan and its pictures."""
 
 
+def built_in_names() -> list[str]:
+    """Names of netsim's own figures."""
+    return [*KINDS, *TABLE_KINDS]
+
+
 def figure_kind(name: str) -> Kind:
-    """The kind called ``name``, of either sort. Raises InputError with the nearest known one."""
+    """The kind called ``name``, netsim's own or a plug-in.
+
+    A plug-in is a function ``(log, summary, *, options) -> (numbers, Figure)``. Its title is the first line of its
+    docstring; its options are its keyword-only parameters, ``ax`` left out.
+
+    Raises:
+        InputError: There is none; the hint is the nearest known one.
+    """
     known = {**KINDS, **TABLE_KINDS}
-    if name not in known:
-        raise InputError(f"no figure `{name}`", hint=did_you_mean(name, known))
-    return known[name]
+    if name in known:
+        return known[name]
+    if name not in plugin_names("figure"):
+        raise InputError(f"no figure `{name}`", hint=did_you_mean(name, [*known, *plugin_names("figure")]))
+    function = load_plugin("figure", name)
+    title = (inspect.getdoc(function) or name).splitlines()[0]
+    parameters = inspect.signature(function).parameters.values()
+    options = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY and one.name != "ax"]
+    return Kind(re.sub(r"[^\w.=-]+", "_", name), title, True, tuple(options))
 
 
 def given_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,6 +98,8 @@ def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) ->
     from netsim.figures import failure, radar, rd, timeline
 
     kind, given = figure_kind(name), given_options(name, options)
+    if name in plugin_names("figure"):
+        return _plugin(name, log, summary, **given)
     if name not in KINDS:
         raise InputError(f"the {name} figure needs more than a log", hint=f"netsim plot {name} RUN")
     if kind.reads_log:
@@ -79,6 +110,21 @@ def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) ->
     module: Any = {"radar": radar, "failure": failure, "rd": rd}[name]
     numbers = module.numbers(summary, **given)
     return numbers, module.draw(numbers)
+
+
+def _plugin(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) -> tuple[pd.DataFrame, Figure]:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    made = load_plugin("figure", name)(log, summary, **options)
+    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], pd.DataFrame)):
+        raise InputError(f"figure `{name}` returns {type(made).__name__}", hint=_RETURNS)
+    if not isinstance(made[1], Figure):
+        raise InputError(f"figure `{name}` returns {type(made[1]).__name__} as its drawing", hint=_RETURNS)
+    return made
+
+
+_RETURNS = "a figure returns its numbers and its drawing: (pandas.DataFrame, matplotlib.figure.Figure)"
 
 
 def _rd_options(log: pd.DataFrame, summary: pd.DataFrame, bars: str = "interval") -> dict[str, Any]:

@@ -10,8 +10,19 @@ from typing import Any
 from netsim.errors import InputError, did_you_mean
 from netsim.links.geometry import EARTH_RADIUS_KM, GEO_ORBIT_HEIGHT_KM, SPEED_OF_LIGHT_KM_S, slant_range_km
 from netsim.links.numbers import check_number, check_whole, is_number
+from netsim.registry import load_plugin, plugin_names
 
-__all__ = ["GEO", "IDEAL", "MOBILE", "WLAN", "LinkProfile", "geo_propagation_s", "link_from_spec", "link_names"]
+__all__ = [
+    "GEO",
+    "IDEAL",
+    "MOBILE",
+    "WLAN",
+    "LinkProfile",
+    "built_in_names",
+    "geo_propagation_s",
+    "link_from_spec",
+    "link_names",
+]
 
 _SHORTEST_S, _LONGEST_S = 1e-15, 1e9
 _SLOWEST_BPS, _FASTEST_BPS = 1e-3, 1e15
@@ -134,9 +145,14 @@ _GEOMETRY = ("elevation_deg", "orbit_height_km", "earth_radius_km")
 _NUMBERS = tuple(field.name for field in fields(LinkProfile) if field.name != "name")
 
 
-def link_names() -> list[str]:
-    """Names of the ready profiles."""
+def built_in_names() -> list[str]:
+    """Names of netsim's own profiles."""
     return list(_PROFILES)
+
+
+def link_names() -> list[str]:
+    """Names of all profiles: netsim's own, and plug-ins."""
+    return [*_PROFILES, *plugin_names("link")]
 
 
 def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
@@ -187,9 +203,14 @@ def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
 
 
 def _profile(name: Any, key: tuple[str, ...] = ()) -> LinkProfile:
-    if name not in _PROFILES:
-        raise InputError(f"unknown link `{name}`", hint=did_you_mean(str(name), _PROFILES), key=key)
-    return _PROFILES[name]
+    if name in _PROFILES:
+        return _PROFILES[name]
+    if name not in link_names():
+        raise InputError(f"unknown link `{name}`", hint=did_you_mean(str(name), link_names()), key=key)
+    profile = load_plugin("link", name)
+    if not isinstance(profile, LinkProfile):
+        raise InputError(f"link plug-in `{name}` is {profile!r}", hint="a netsim.links.profile.LinkProfile", key=key)
+    return profile
 
 
 def _geo_delays(geometry: Mapping[str, Any]) -> dict[str, float]:

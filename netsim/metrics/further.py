@@ -21,14 +21,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.errors import InputError
-from netsim.plugins import load_plugin
+from netsim.registry import load_plugin
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LOG_COLUMNS", "Scale", "check_metric_name", "further_metrics", "measured", "scale_of", "was_measured"]
-
-_GROUP = "netsim.metrics"
+__all__ = [
+    "LOG_COLUMNS",
+    "Scale",
+    "check_metric_name",
+    "further_metrics",
+    "measured",
+    "reserved_names",
+    "scale_of",
+    "was_measured",
+]
 
 LOG_COLUMNS = (
     *("run_id", "row", "engine", "trial", "slot", "packet", "start_s", "time_s"),
@@ -57,7 +64,7 @@ def scale_of(metric: str) -> Scale:
     if metric in _KNOWN:
         return _KNOWN[metric]
     try:
-        function = load_plugin(_GROUP, metric)
+        function = load_plugin("metric", metric)
     except InputError:
         return Scale()
     given = {field.name: getattr(function, field.name) for field in fields(Scale) if hasattr(function, field.name)}
@@ -78,6 +85,11 @@ def was_measured(log: pd.DataFrame, metric: str) -> bool:
     return bool(log[metric].notna().any()) or not log["status"].isin(["full", "partial"]).any()
 
 
+def reserved_names() -> tuple[str, ...]:
+    """Names that no further metric may have: those of the log's columns."""
+    return LOG_COLUMNS
+
+
 def check_metric_name(metric: str) -> None:
     """Raise InputError for a metric whose column would be another column of the log."""
     if metric in LOG_COLUMNS and metric != "psnr_db":
@@ -86,7 +98,7 @@ def check_metric_name(metric: str) -> None:
 
 def measured(metric: str, reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """A metric's values, one for each image, float64 [m]. Raises InputError if the plug-in returns anything else."""
-    returned: Any = load_plugin(_GROUP, metric)(reference, images)
+    returned: Any = load_plugin("metric", metric)(reference, images)
     try:
         values = np.asarray(returned, dtype=np.float64)
     except (TypeError, ValueError):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from netsim.digests import digest
-from netsim.plugins import entry_module, load_plugin
-from netsim.source import imported_versions, source_identity
+from netsim.registry import plugin_identity
 
 __all__ = ["metric_identity"]
-
-GROUP = "netsim.metrics"
 
 
 def metric_identity(name: str) -> str:
@@ -23,5 +19,4 @@ def metric_identity(name: str) -> str:
     Raises:
         InputError: If there is no such metric.
     """
-    metric, modules = load_plugin(GROUP, name), entry_module(GROUP, name)
-    return f"{name} {digest(source_identity(metric, *modules), imported_versions(metric, *modules))[:32]}"
+    return f"{name} {plugin_identity('metric', name)[:32]}"

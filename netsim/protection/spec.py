@@ -15,8 +15,9 @@ from netsim.protection.base import NoProtection, Protection
 from netsim.protection.galois import SYMBOLS
 from netsim.protection.reed_solomon import ReedSolomon
 from netsim.protection.repetition import Repetition
+from netsim.registry import load_plugin, plugin_identity, plugin_names
 
-__all__ = ["protection_from_spec"]
+__all__ = ["protection_from_spec", "protection_identity", "protection_kinds"]
 
 RETRIES_LIMIT = 100
 """Most retries of a packet: the event engine keeps a record for each, made or not."""
@@ -49,19 +50,41 @@ def protection_from_spec(spec: Any) -> Protection:
     """
     if spec is None or spec == "none":
         return NoProtection()
+    known = (*_KINDS, *plugin_names("protection"))
+    if isinstance(spec, str) and spec in known[len(_KINDS) :]:
+        spec = {spec: None}
     if isinstance(spec, str):
         forms = {"reed-solomon": _FORMS, "repeat": _REPEAT_FORMS, "arq": _ARQ_FORMS}
-        hint = forms.get(spec) or did_you_mean(spec, _KINDS)
+        hint = forms.get(spec) or did_you_mean(spec, known)
         raise InputError(f"protection `{spec}` {'needs a strength' if spec in _KINDS else 'is unknown'}", hint=hint)
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise InputError(f"protection {spec!r} is not one protection", hint=f"write `none`, or {_FORMS[6:]}")
     kind, strength = next(iter(spec.items()))
-    if kind not in _KINDS[1:]:
-        raise InputError(f"unknown protection `{kind}`", hint=did_you_mean(str(kind), _KINDS), key=(kind,))
+    if kind not in known[1:]:
+        raise InputError(f"unknown protection `{kind}`", hint=did_you_mean(str(kind), known), key=(kind,))
     try:
-        return _READERS[kind](strength)
+        return _READERS[kind](strength) if kind in _READERS else _plugin(kind, strength)
     except InputError as error:
         raise InputError(f"{kind}: {error.message}", hint=error.hint, key=(kind, *error.key)) from None
+
+
+def protection_kinds() -> tuple[str, ...]:
+    """Names of netsim's own protections."""
+    return _KINDS
+
+
+def protection_identity(spec: Any) -> list[str]:
+    """Digest of the code of a third party's protection; empty for netsim's own."""
+    names = [spec] if isinstance(spec, str) else list(spec or ())
+    return [plugin_identity("protection", name) for name in names if name in plugin_names("protection")]
+
+
+def _plugin(name: str, settings: Any) -> Protection:
+    """A third party's protection, from what the scenario writes after its name; None: nothing."""
+    made = load_plugin("protection", name)(settings)
+    if not isinstance(made, Protection):
+        raise TypeError(f"protection plug-in {name} made {type(made).__name__}, not a Protection")
+    return made
 
 
 def _reed_solomon(strength: Any) -> ReedSolomon:

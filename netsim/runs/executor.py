@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from netsim.errors import InputError
+from netsim.registry import Registration, adopt, registrations
 
 __all__ = ["Executor", "Task", "default_workers", "kill_workers"]
 
@@ -36,7 +37,8 @@ def default_workers() -> int:
 
 
 class Executor:
-    """Works off tasks in ``workers`` processes (1: here). context is sent to each process once.
+    """Works off tasks in ``workers`` processes (1: here). context is sent to each process once, and so are
+    run-time registrations (``netsim.registry``).
 
     A worker ends with this process, however this one ends, and so do programs that the worker runs. Libraries in a
     worker get its share of the cores as threads, unless OMP_NUM_THREADS says how many: as many threads as cores in
@@ -100,7 +102,7 @@ class _Worker:
     def __init__(self, context: Any, threads: int) -> None:
         spawn = multiprocessing.get_context("spawn")  # forking is unsafe once a codec has started threads
         self.connection, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=_serve, args=(theirs, context, threads))
+        self.process = spawn.Process(target=_serve, args=(theirs, context, threads, registrations()))
         try:
             with _interrupts_blocked():  # a worker inherits this: Ctrl-C is for this process alone
                 self.process.start()
@@ -189,12 +191,13 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _serve(connection: Connection, context: Any, threads: int) -> None:
+def _serve(connection: Connection, context: Any, threads: int, sent: tuple[Registration, ...]) -> None:
     """A worker's life: tasks in, results out."""
     with suppress(OSError):
         os.setpgid(0, 0)  # a group of its own, so that the programs it runs can be killed with it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a codec loads its library
+    adopt(sent)
     while True:
         try:
             task = connection.recv()

@@ -11,22 +11,22 @@ from netsim.codec import codec_identity, create_codec
 from netsim.digests import digest, named_path, path_sha256
 from netsim.errors import InputError
 from netsim.metrics.identity import metric_identity
-from netsim.plugins import entry_module, load_plugin, plugin_names
-from netsim.source import imported_versions, source_identity
+from netsim.registry import plugin_identity, plugin_names
 
 if TYPE_CHECKING:
     from netsim.scenario.plan import Plan
 
 __all__ = ["Inputs", "inputs_of", "without_folders"]
 
-_GROUPS = ("netsim.channels", "netsim.controllers")
+_KINDS = ("channel", "protection", "controller", "link")
 
 
 @dataclass(frozen=True)
 class Inputs:
     """images: digest of each image's pixels, by name. files: SHA-256 of each other file, by path.
 
-    plugins: digest of each codec (with its settings), metric, channel and controller that is not netsim's own code.
+    plugins: digest of each codec (with its settings), metric, channel, protection, controller and link that is
+    not netsim's own.
     """
 
     images: dict[str, str]
@@ -73,16 +73,14 @@ def inputs_of(plan: Plan) -> Inputs:
         files |= {str(path.resolve()): _sha256(path) for path in codec.input_files.values()}
     for metric in plan.metrics:
         plugins[f"metric {metric}"] = metric_identity(metric)
-    specs = [spec for row in plan.rows for spec in (row.channel, row.link, row.control)]
+    of_rows = [spec for row in plan.rows for spec in (row.channel, row.link, row.control)]
+    specs = [*of_rows, *(scheme.protection for row in plan.rows for scheme in row.schemes)]
     for path in sorted({path for spec in specs for path in _files_in(spec)}):
         files[str(path.resolve())] = _sha256(path)
-    for group in _GROUPS:
-        installed = set(plugin_names(group))
-        for name in sorted({word for spec in specs for word in _words(spec)} & installed):
-            plugin, modules = load_plugin(group, name), entry_module(group, name)
-            kind = group.rpartition(".")[2].removesuffix("s")
-            identity = digest(source_identity(plugin, *modules), imported_versions(plugin, *modules))
-            plugins[f"{kind} {name}"] = identity
+    words = {word for spec in specs for word in _words(spec)}
+    for kind in _KINDS:
+        for name in sorted(words.intersection(plugin_names(kind))):
+            plugins[f"{kind} {name}"] = plugin_identity(kind, name)
     images = dict(zip(plan.image_names, plan.image_hashes, strict=True))
     return Inputs(images, dict(sorted(files.items())), dict(sorted(plugins.items())))
 

@@ -21,8 +21,8 @@ from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
 from netsim.metrics.further import check_metric_name
 from netsim.paths import check_text, user_path
-from netsim.plugins import load_plugin
 from netsim.protection.spec import protection_from_spec
+from netsim.registry import load_plugin
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import Condition, check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
@@ -60,7 +60,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     for i, metric in enumerate(model.metrics):
         with _standing_at(document, ("metrics", i)):
             check_metric_name(metric)
-            load_plugin("netsim.metrics", metric)
+            load_plugin("metric", metric)
     with _standing_at(document, ("precision",)):
         precision_db = _precision_db(model.precision)
     with _standing_at(document, ("images",)):
@@ -108,7 +108,7 @@ def _check_name(name: str) -> None:
 
 def _check_image_sizes(metric: str, images: ImageSet) -> None:
     """Raises InputError where an image is smaller than the metric's ``smallest_side_pixels``, if it has one."""
-    least = getattr(load_plugin("netsim.metrics", metric), "smallest_side_pixels", 1)
+    least = getattr(load_plugin("metric", metric), "smallest_side_pixels", 1)
     for item in images.items:
         height, width = item.shape
         if min(height, width) < least:

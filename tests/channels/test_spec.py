@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netsim import plugins
+from netsim import registry
 from netsim.channels import (
     Channel,
     MarkovChannel,
@@ -171,7 +171,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
         name: EntryPoint(name, f"{__name__}:{target}", "netsim.channels")
         for name, target in (("every-second", "every_second"), ("wrong", "not_a_channel"))
     }
-    monkeypatch.setattr(plugins, "_group", lambda group: points)
+    monkeypatch.setattr(registry, "_group", lambda group: points)
 
 
 @pytest.mark.usefixtures("third_party")

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from netsim import plugins
+from netsim import registry
 from netsim.commands.codecs import check_codec_command, codecs_command
 from netsim.errors import InputError
 
@@ -59,7 +59,7 @@ def test_a_plug_in_that_cannot_be_imported_is_listed_and_refused_in_one_sentence
     monkeypatch.syspath_prepend(tmp_path)
     sound = EntryPoint("jpeg", "netcodecs.classical.still:Jpeg", "netsim.codecs")
     points = {name: EntryPoint(name, f"{module}:Codec", "netsim.codecs"), "jpeg": sound}
-    monkeypatch.setattr(plugins, "_group", lambda group: points)
+    monkeypatch.setattr(registry, "_group", lambda group: points)
     listing = {codec["name"]: codec for codec in json.loads(call("codecs", "--json").output)}
     assert words in listing[name]["error"]
     assert listing["jpeg"]["error"] is None
@@ -75,7 +75,7 @@ def test_a_missing_package_of_an_extra_is_named_with_the_extra() -> None:
 
     (point,) = entry_points(group="netsim.codecs", name="mbt-mean")
     error = ModuleNotFoundError("No module named 'torch'", name="torch")
-    assert plugins._way_out(point, error).endswith(f'needs torch: pip install "{point.dist.name}[learned]"')  # type: ignore[union-attr]
+    assert registry._way_out(point, error).endswith(f'needs torch: pip install "{point.dist.name}[learned]"')  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("codec", ["mbt-mean: {quality: 1}", "scr-mca-ge: {quality: 1}", "resicomp: {quality: 1}"])

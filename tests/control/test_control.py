@@ -2,8 +2,7 @@
 
 import pytest
 
-from netsim import plugins
-from netsim.control import spec as control_spec
+from netsim import registry
 from netsim.control.previous_interval import loss_of_previous_interval
 from netsim.control.spec import controller_from_spec, controller_names
 from netsim.errors import InputError
@@ -69,7 +68,7 @@ def test_a_third_partys_controller_is_found_by_name(monkeypatch):
         def load(self):
             return lambda settings, protections: Last()
 
-    monkeypatch.setattr(plugins, "_group", lambda group: {"last": Point()} if group == control_spec.GROUP else {})
+    monkeypatch.setattr(registry, "_group", lambda group: {"last": Point()} if group == "netsim.controllers" else {})
     assert controller_names() == ["fixed", "last", "previous-interval"]
     assert controller_from_spec("last", CHOICES).choose(0, []) == 3
 

@@ -7,7 +7,7 @@ from netsim.errors import InputError
 from netsim.images import images_from_spec
 from netsim.metrics.bd_rate import bd_rate_percent
 from netsim.metrics.psnr import psnr_db
-from netsim.plugins import load_plugin
+from netsim.registry import load_plugin
 
 
 def test_psnr_agrees_with_scikit_image() -> None:
@@ -35,7 +35,7 @@ def test_psnr_refuses_other_shapes_and_types() -> None:
 
 
 def test_ms_ssim_falls_with_noise_and_needs_161_pixels() -> None:
-    ms_ssim = load_plugin("netsim.metrics", "ms_ssim")
+    ms_ssim = load_plugin("metric", "ms_ssim")
     reference = images_from_spec({"samples": ["chelsea"]}).items[0].pixels()[:161, :170]
     rng = np.random.default_rng(4)
     noisy = [np.clip(reference + rng.normal(0, s, reference.shape), 0, 255).astype(np.uint8) for s in (0, 10, 60)]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import netsim
-from netsim import plugins
+from netsim import registry
 from netsim.errors import InputError
 from netsim.metrics.further import Scale, scale_of
 from netsim.report.illustrated import write_report
@@ -44,11 +44,11 @@ NAMES = ("grey", "error", "one", "unknown")
 def metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "third_party.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    known = plugins._group
+    known = registry._group
     mine = {name: EntryPoint(name, f"third_party:{name}", "netsim.metrics") for name in NAMES}
     mine["bpp"] = EntryPoint("bpp", "third_party:grey", "netsim.metrics")
     monkeypatch.setattr(
-        plugins, "_group", lambda group: {**known(group), **(mine if group == "netsim.metrics" else {})}
+        registry, "_group", lambda group: {**known(group), **(mine if group == "netsim.metrics" else {})}
     )
 
 

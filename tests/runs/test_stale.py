@@ -13,7 +13,7 @@ from skimage import data
 from typer.testing import CliRunner
 
 import netsim
-from netsim import plugins
+from netsim import registry
 from netsim.cli import app
 from netsim.errors import InputError
 from netsim.runs import pipeline, transport
@@ -39,7 +39,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     yield
     monkeypatch.undo()
-    plugins._group.cache_clear()
+    registry._group.cache_clear()
 
 
 def install_grey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str, **files: str) -> None:
@@ -143,11 +143,11 @@ def test_a_changed_metric_reads_no_old_values(tmp_path: Path, monkeypatch: pytes
     metric = f"from netsim.metrics.psnr import psnr_db as of\n\n\n{body}"
     for added in ("0.0", "7.5"):
         install_grey(tmp_path, monkeypatch, "LEVEL = 128", greymetric=metric.format(added))
-        real = plugins._group
+        real = registry._group
         point = next(iter(real("netsim.codecs").values()))
         ours = type(point)("psnr_db", "greymetric:psnr_db", "netsim.metrics")
         with monkeypatch.context() as patch:
-            patch.setattr(plugins, "_group", lambda group, real=real, ours=ours: {**real(group), ours.name: ours})
+            patch.setattr(registry, "_group", lambda group, real=real, ours=ours: {**real(group), ours.name: ours})
             run = netsim.run(SCENARIO)
         worst, best = rows_of_level(run.log, 128) + float(added)
         lost = run.log["packets_lost"] > 0

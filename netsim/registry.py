@@ -1,0 +1,268 @@
+"""The registry of plug-ins: netsim's own, those of installed packages (entry points), those registered at run time.
+
+========== ======================== =========================================================================
+kind       entry-point group        what it is
+========== ======================== =========================================================================
+codec      ``netsim.codecs``        a subclass of ``netsim.codec.Codec``
+channel    ``netsim.channels``      a function or class: ``(**parameters) -> Channel``
+protection ``netsim.protections``   a function or class: ``(settings) -> Protection``
+controller ``netsim.controllers``   a function or class: ``(settings, protections) -> Controller``
+link       ``netsim.links``         a ``LinkProfile``
+metric     ``netsim.metrics``       a function: ``(reference, images) -> one number per image``
+figure     ``netsim.figures``       a function: ``(log, summary, *, options) -> (numbers, Figure)``
+trainer    ``netsim.trainers``      a function: ``(arguments) -> exit code``
+========== ======================== =========================================================================
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import is_dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple, TypeVar
+
+from netsim.digests import digest
+from netsim.errors import InputError, did_you_mean
+from netsim.source import imported_versions, source_identity
+
+__all__ = [
+    "KINDS",
+    "Registration",
+    "adopt",
+    "entry_module",
+    "load_plugin",
+    "plugin_identity",
+    "plugin_names",
+    "register",
+    "registrations",
+]
+
+KINDS = ("codec", "channel", "protection", "controller", "link", "metric", "figure", "trainer")
+
+_RESERVED = {
+    "channel": "netsim.channels.spec:reserved_names",
+    "protection": "netsim.protection.spec:protection_kinds",
+    "controller": "netsim.control.spec:built_in_names",
+    "link": "netsim.links.profile:built_in_names",
+    "figure": "netsim.figures.kinds:built_in_names",
+    "metric": "netsim.metrics.further:reserved_names",
+}
+"""Functions that return the names of a kind's built-in members."""
+
+Plugin = TypeVar("Plugin")
+
+_registered: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+
+
+class Registration(NamedTuple):
+    """A run-time registration in a form that another process can take over.
+
+    place: ``module:qualified name`` of the object; empty where the object itself is sent.
+    value: The object, where it is a plain value (a link profile).
+    refusal: Why no other process can have it; empty if one can.
+    """
+
+    kind: str
+    name: str
+    place: str = ""
+    value: Any = None
+    refusal: str = ""
+
+
+def register(kind: str, name: str = "") -> Callable[[Plugin], Plugin]:
+    """Register a plug-in for this process and its workers: ``register(kind)(object)``, or as a decorator.
+
+    A second registration under the same name replaces the first, so that a notebook cell can run again.
+
+    Args:
+        kind: codec, channel, protection, controller, link, metric, figure or trainer.
+        name: As in a scenario. Default: the object's attribute ``name``, else its ``__name__``.
+
+    Returns:
+        A function that registers its argument and returns it.
+
+    Raises:
+        InputError: The kind is unknown, there is no name, or an installed or built-in plug-in has that name.
+
+    >>> @register("metric")
+    ... def darkest(reference, images):
+    ...     return images.reshape(len(images), -1).min(axis=1)
+    >>> load_plugin("metric", "darkest") is darkest
+    True
+    """
+    _check_kind(kind)
+
+    def add(plugin: Plugin) -> Plugin:
+        called = name or getattr(plugin, "name", None) or getattr(plugin, "__name__", None)
+        if not isinstance(called, str) or not called.strip() or called == "<lambda>":
+            raise InputError(f"a {kind} without a name: {plugin!r}", hint=f'netsim.register("{kind}", "my-name")')
+        _check_object(kind, called, plugin)
+        if called in _group(_group_name(kind)) or called in _reserved(kind):
+            raise InputError(f"there is a {kind} `{called}` already", hint="register it under another name")
+        _registered[kind][called] = plugin
+        return plugin
+
+    return add
+
+
+def _check_object(kind: str, name: str, plugin: Any) -> None:
+    """Check what can be checked without a call."""
+    if kind == "codec":
+        from netsim.codec import Codec
+
+        if not (isinstance(plugin, type) and issubclass(plugin, Codec)):
+            raise InputError(f"codec `{name}` is {plugin!r}", hint="a subclass of netsim.Codec")
+        if getattr(plugin, "name", None) != name:
+            message = f"codec `{name}`: its class attribute `name` is {getattr(plugin, 'name', None)!r}"
+            raise InputError(message, hint=f'name = "{name}"')
+    elif kind == "link":
+        from netsim.links.profile import LinkProfile
+
+        if not isinstance(plugin, LinkProfile):
+            raise InputError(f"link `{name}` is {plugin!r}", hint="a netsim.LinkProfile")
+    elif not callable(plugin):
+        raise InputError(f"{kind} `{name}` is {plugin!r}, which can't be called", hint="a function or a class")
+
+
+def plugin_names(kind: str) -> list[str]:
+    """Names of a kind's plug-ins, installed or registered, sorted; imports none of them."""
+    _check_kind(kind)
+    return sorted({*_group(_group_name(kind)), *_registered[kind]})
+
+
+def load_plugin(kind: str, name: str, *, also: Iterable[str] = ()) -> Any:
+    """The object that ``name`` stands for.
+
+    Args:
+        kind: One of ``KINDS``.
+        name: As in a scenario.
+        also: Further names, of built-in ones, that the hint of an error lists.
+
+    Raises:
+        InputError: There is none (the hint is the nearest known name), or it can't be imported: the plug-in's fault, or
+            a package that it needs is not installed.
+    """
+    _check_kind(kind)
+    if name in _registered[kind]:
+        plugin = _registered[kind][name]
+        if isinstance(plugin, Registration):
+            raise InputError(plugin.refusal, hint="define it in a module, or run with workers=1")
+        return plugin
+    points = _group(_group_name(kind))
+    if name not in points:
+        raise InputError(f"unknown {kind} `{name}`", hint=did_you_mean(str(name), {*plugin_names(kind), *also}))
+    try:
+        return points[name].load()
+    except (Exception, SystemExit) as error:  # a plug-in's module may raise anything
+        words = " ".join(str(error).split())
+        message = f"{kind} `{name}` can't be imported: {type(error).__name__}: {words}"
+        raise InputError(message, hint=_way_out(points[name], error)) from error
+
+
+def entry_module(kind: str, name: str) -> tuple[str, ...]:
+    """The module that the entry point of a plug-in names; empty if there is no such entry point."""
+    point = None if name in _registered[kind] else _group(_group_name(kind)).get(name)
+    return (point.module,) if point is not None else ()
+
+
+def plugin_identity(kind: str, name: str) -> str:
+    """Digest of what decides a plug-in's results.
+
+    Args:
+        kind: One of ``KINDS``.
+        name: As in a scenario.
+
+    Returns:
+        SHA-256 of its code and of the versions of what it imports; of a link profile, of its numbers.
+
+    Raises:
+        InputError: As ``load_plugin``.
+    """
+    plugin, modules = load_plugin(kind, name), entry_module(kind, name)
+    if is_dataclass(plugin) and not isinstance(plugin, type):
+        return digest(repr(plugin))
+    return digest(source_identity(plugin, *modules), imported_versions(plugin, *modules))
+
+
+def registrations() -> tuple[Registration, ...]:
+    """All run-time registrations, for another process."""
+    return tuple(_portable(kind, name, plugin) for kind, named in _registered.items() for name, plugin in named.items())
+
+
+def adopt(sent: Iterable[Registration]) -> None:
+    """Take over the registrations of another process.
+
+    One that can't be had here raises its error where it is used, so that others are not in its way.
+    """
+    for one in sent:
+        try:
+            plugin = _found(one.place) if one.place else one.value
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            refusal = f"{one.kind} `{one.name}` can't be imported in a worker process: {reason}"
+            one, plugin = one._replace(refusal=refusal), None
+        _registered[one.kind][one.name] = one if one.refusal else plugin
+
+
+def _portable(kind: str, name: str, plugin: Any) -> Registration:
+    """How another process finds a plug-in: by its module and qualified name, or as it is."""
+    if isinstance(plugin, Registration):
+        return plugin
+    if kind == "link":
+        return Registration(kind, name, value=plugin)
+    module, path = (getattr(plugin, key, None) for key in ("__module__", "__qualname__"))
+    refusal = f"{kind} `{name}` is defined in {module}, which a worker process can't import"
+    if not module or not path:
+        return Registration(kind, name, refusal=f"{kind} `{name}` is no class or function that a worker can import")
+    if module == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        return Registration(kind, name, refusal=refusal.replace("__main__", "a notebook or an interactive session"))
+    try:
+        same = _found(f"{module}:{path}") is plugin
+    except Exception:
+        same = False
+    return Registration(kind, name, f"{module}:{path}") if same else Registration(kind, name, refusal=refusal)
+
+
+def _found(place: str) -> Any:
+    """The object at ``module:qualified name``."""
+    module, _, path = place.partition(":")
+    found: Any = sys.modules.get(module) or import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InputError(f"no kind of plug-in `{kind}`", hint=did_you_mean(str(kind), KINDS))
+
+
+def _group_name(kind: str) -> str:
+    return f"netsim.{kind}s"
+
+
+@cache
+def _group(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def _reserved(kind: str) -> Iterable[str]:
+    return _found(_RESERVED[kind])() if kind in _RESERVED else ()
+
+
+def _way_out(point: EntryPoint, error: BaseException) -> str:
+    """The package to install if one is missing, else where the plug-in's module breaks."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        missing = error.name.partition(".")[0]
+        for needed in (point.dist.requires or []) if point.dist else []:
+            extra = re.fullmatch(rf"{re.escape(missing)}\b.*extra == [\"'](\w+)[\"'].*", needed)
+            if extra and point.dist:
+                return f'`{point.value}` needs {missing}: pip install "{point.dist.name}[{extra[1]}]"'
+        return f"`{point.value}` needs {missing}: install it"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"`{point.value}`, raised in {frame.filename}, line {frame.lineno}"
