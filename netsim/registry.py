@@ -113,17 +113,13 @@ def register(kind: str, name: str = "") -> Callable[[Plugin], Plugin]:
 def _check_object(kind: str, name: str, plugin: Any) -> None:
     """Check what can be checked without a call."""
     if kind == "codec":
-        from netsim.codec import Codec
-
-        if not (isinstance(plugin, type) and issubclass(plugin, Codec)):
+        if not (isinstance(plugin, type) and issubclass(plugin, _found("netsim.codec:Codec"))):
             raise InputError(f"codec `{name}` is {plugin!r}", hint="a subclass of netsim.Codec")
         if getattr(plugin, "name", None) != name:
             message = f"codec `{name}`: its class attribute `name` is {getattr(plugin, 'name', None)!r}"
             raise InputError(message, hint=f'name = "{name}"')
     elif kind == "link":
-        from netsim.links.profile import LinkProfile
-
-        if not isinstance(plugin, LinkProfile):
+        if not isinstance(plugin, _found("netsim.links.profile:LinkProfile")):
             raise InputError(f"link `{name}` is {plugin!r}", hint="a netsim.LinkProfile")
     elif not callable(plugin):
         raise InputError(f"{kind} `{name}` is {plugin!r}, which can't be called", hint="a function or a class")
