@@ -31,4 +31,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks --docs
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info codecs/build codecs/*.egg-info

@@ -17,6 +17,7 @@ from netsim.commands import data as data_module
 from netsim.commands.codecs import check_codec_command, codecs_command
 from netsim.commands.compare import compare
 from netsim.commands.explain import explain
+from netsim.commands.init import init
 from netsim.commands.plot import plot
 from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
@@ -30,14 +31,14 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="netsim",
     help="What picture quality does a codec deliver over a bad network, slot by slot, and how sure are we?",
-    epilog="Begin with:  netsim run scenarios/quickstart.yaml",
+    epilog="Begin with:  netsim run quickstart",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
 )
 
-ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).")]
+ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="YAML file, or name of a shipped scenario.")]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run [runs/NAME-N].")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. --set trials=10.")
@@ -55,7 +56,7 @@ FreshOption = Annotated[bool, typer.Option("--fresh", help="Take no remembered s
 FiguresOption = Annotated[bool, typer.Option("--figures", help="Draw the figures and write the report, too.")]
 
 
-@app.command(epilog="Example:  netsim run scenarios/quickstart.yaml --set trials=10")
+@app.command(epilog="Example:  netsim run quickstart --set trials=10")
 def run(
     scenario: ScenarioArgument,
     out: OutOption = None,
@@ -76,7 +77,7 @@ def run(
     _run(scenario, out, _overrides(assignments, seed, engine), workers, figures, **ways)
 
 
-@app.command(epilog="Example:  netsim sweep scenarios/quickstart.yaml --channels EP1..EP6 --codec jpeg2000")
+@app.command(epilog="Example:  netsim sweep quickstart --channels EP1..EP6 --codec jpeg2000")
 def sweep(
     scenario: ScenarioArgument,
     channels: Annotated[list[str], typer.Option("--channels", help="EP1..EP6, or names with commas; repeatable.")],
@@ -96,16 +97,17 @@ def sweep(
     The last line on standard output is the run's folder.
     """
     from netsim.scenario.document import Document
+    from netsim.shipped import find_scenario
 
     names = [name.strip() for part in channels for name in part.split(",")]
     overrides = [f"channels=[{', '.join(names)}]"]
     if codec:
-        overrides.append(_codecs_kept(Document.read(scenario).data.get("codecs"), codec))
+        overrides.append(_codecs_kept(Document.read(find_scenario(scenario)).data.get("codecs"), codec))
     ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh}
     _run(scenario, out, [*_overrides(assignments, seed, engine), *overrides], workers, figures, **ways)
 
 
-@app.command(epilog="Example:  netsim validate scenarios/ep_sweep.yaml")
+@app.command(epilog="Example:  netsim validate ep_sweep")
 def validate(
     scenario: ScenarioArgument,
     assignments: SetOption = None,
@@ -119,6 +121,7 @@ def validate(
     typer.echo(plan_json(found) if as_json else plan_text(found))
 
 
+app.command("init", epilog="Example:  netsim init ep_sweep --out mine.yaml")(init)
 app.command("plot", epilog="Example:  netsim plot radar runs/quickstart-1")(plot)
 app.command("compare", epilog='Example:  netsim compare runs/quickstart-1 "jpeg2000 resilient" "jpeg2000 prefix"')(
     compare

@@ -15,6 +15,7 @@ COMMANDS = [
     "compare",
     "explain",
     "report",
+    "init",
     "reproduce",
     "codecs",
     "check-codec",

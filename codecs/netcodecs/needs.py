@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 __all__ = ["need_packages"]
@@ -18,8 +19,8 @@ def need_packages(codec: str, names: tuple[str, ...] = LEARNED) -> None:
     Traceback (most recent call last):
     ...
     netsim.errors.InputError: mine needs no_such_package, which is not installed
-      pip install "netsim[learned]"
+      pip install "netsim-codecs[learned]"
     """
     for name in names:
         if find_spec(name) is None:
-            raise InputError(f"{codec} needs {name}, which is not installed", hint='pip install "netsim[learned]"')
+            raise InputError(f"{codec} needs {name}, which is not installed", hint=install_command("learned"))

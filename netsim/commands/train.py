@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from netsim.distribution import install_command
 from netsim.errors import InputError
 from netsim.registry import load_plugin, plugin_names
 
@@ -28,7 +29,7 @@ def train(
     if name in ("", "--help"):
         typer.echo(f"{context.get_help()}\n" if name else "", nl=False)
         known = plugin_names("trainer")
-        typer.echo(f"trainers  {', '.join(known) or 'none: install netsim[learned]'}")
+        typer.echo(f"trainers  {', '.join(known) or 'none: ' + install_command('learned')}")
         for trainer in known:
             typer.echo(f"next      netsim train {trainer} --help")
         return

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from netsim.errors import InputError, did_you_mean
 from netsim.scenario.document import Document
+from netsim.shipped import shipped_folder
 
 __all__ = ["BdRates", "Recipe", "Tradeoff", "find_recipe", "not_the_papers", "recipe_names"]
 
@@ -121,22 +122,23 @@ def not_the_papers(recipe: Recipe, images: str) -> list[str]:
     return [f"The pictures are not the paper's ({recipe.paper_images}): levels can't be compared, orders can."]
 
 
-def _root() -> Path:
-    """experiments/ of the working folder, else of the checkout that netsim runs from."""
-    here = Path("experiments")
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "experiments"
+def _folders() -> dict[str, Path]:
+    """Folder of each recipe. A recipe in experiments/ of the working folder replaces a shipped one of its name."""
+    roots = (shipped_folder("experiments"), Path("experiments"))
+    return {"/".join(path.parts[-3:-1]): path.parent for root in roots for path in root.glob("*/*/recipe.yaml")}
 
 
 def recipe_names() -> list[str]:
-    """All recipes as PAPER/ARTEFACT."""
-    return sorted("/".join(path.parts[-3:-1]) for path in _root().glob("*/*/recipe.yaml"))
+    """All recipes as PAPER/ARTEFACT, sorted: those of the working folder and the shipped ones."""
+    return sorted(_folders())
 
 
 def find_recipe(name: str) -> Recipe:
     """The recipe called PAPER/ARTEFACT. Raises InputError for an unknown one or a faulty recipe.yaml."""
-    if name not in recipe_names():
-        raise InputError(f"no recipe `{name}`", hint=did_you_mean(name, recipe_names()))
-    folder = _root() / name
+    folders = _folders()
+    if name not in folders:
+        raise InputError(f"no recipe `{name}`", hint=did_you_mean(name, folders))
+    folder = folders[name]
     document = Document.read(folder / "recipe.yaml")
     try:
         return Recipe(**document.data, name=name, folder=folder)

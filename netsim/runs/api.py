@@ -22,7 +22,7 @@ __all__ = ["load", "plan", "run"]
 
 
 def plan(scenario: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
-    """A scenario's plan, from a YAML file or a mapping with the same keys."""
+    """A scenario's plan, from a YAML file, a shipped scenario's name, or a mapping with the same keys."""
     if not isinstance(scenario, Mapping):
         return load_plan(Path(scenario), overrides)
     text = io.StringIO()
@@ -48,7 +48,8 @@ def run(
 ) -> Run:
     """Run a scenario and read the result back.
 
-    scenario: a YAML file, or a mapping with the same keys. out: the run's folder (default runs/NAME-N).
+    scenario: a YAML file, the name of a shipped scenario, or a mapping with the same keys.
+    out: the run's folder (default runs/NAME-N).
     overrides: ``key.path=value``. exist: what to do where ``out`` holds a run already: ``number`` (OUT-2, …), ``fail``
     or ``overwrite``. fresh: take nothing from the store, and replace what it remembers.
     Raises InputError for bad input.

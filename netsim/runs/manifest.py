@@ -11,11 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from netsim.distribution import installed_version
 from netsim.scenario.plan import Plan
 
 __all__ = ["manifest"]
 
-_PACKAGES = ("netsim", "numpy", "scipy", "pandas", "pyarrow", "simpy", "pillow", "imageio-ffmpeg", "reedsolo", "torch")
+_PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "simpy", "pillow", "imageio-ffmpeg", "reedsolo", "torch")
 _GIT_S = 5
 
 
@@ -36,7 +37,11 @@ def manifest(plan: Plan, notes: list[str], workers: int) -> dict[str, Any]:
         },
         "inputs": plan.inputs.as_dict(),
         "notes": notes,
-        "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "versions": {
+            "netsim": installed_version(),
+            **{name: _version(name) for name in _PACKAGES},
+            "python": platform.python_version(),
+        },
         "git": _git_revision(),
         "device": {"machine": platform.machine(), "system": platform.system(), "workers": workers},
         "command": ["netsim", *sys.argv[1:]],

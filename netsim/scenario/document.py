@@ -12,8 +12,9 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from netsim.errors import InputError, shortened
+from netsim.errors import InputError, did_you_mean, shortened
 from netsim.scenario.yaml_text import BYTES_LIMIT, DEPTH_LIMIT, Place, load_yaml
+from netsim.shipped import scenario_names
 
 __all__ = ["Document", "KeyPath", "key_path_text", "read_value"]
 
@@ -68,7 +69,7 @@ class Document:
         tree = load_yaml(text, lambda line, column: f"{name}:{line}:{column}")
         if not isinstance(tree, CommentedMap):
             found = "nothing" if tree is None else f"a {type(tree).__name__}"
-            hint = "at least `images`, `codecs` and `channels`; see scenarios/quickstart.yaml"
+            hint = "at least `images`, `codecs` and `channels`; `netsim init` writes an example"
             raise InputError(f"a scenario is a mapping of keys, found {found}", where=f"{name}:1:1", hint=hint)
         return cls(name, _plain(tree), tree)
 
@@ -79,7 +80,7 @@ class Document:
             with path.open(encoding="utf-8-sig") as file:
                 text = file.read(BYTES_LIMIT + 1)  # a device has no end
         except FileNotFoundError:
-            raise InputError(f"no scenario file `{path}`", hint="ready scenarios lie in scenarios/") from None
+            raise InputError(f"no scenario file `{path}`", hint=_shipped_hint(path)) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"can't read the scenario `{path}`: {reason}", hint="a YAML file in UTF-8") from None
@@ -119,6 +120,10 @@ class Document:
             parsed = read_value(value, lambda line, column, origin=origin: origin)  # type: ignore[misc]
             origins.append((_assign(data, parts, parsed, origin), origin))
         return Document(self.name, data, self.tree, tuple(origins))
+
+
+def _shipped_hint(path: Path) -> str:
+    return f"a YAML file, or the name of a shipped scenario; {did_you_mean(path.stem, scenario_names())}"
 
 
 def _assign(data: Any, parts: Sequence[str], value: Any, origin: str) -> KeyPath:

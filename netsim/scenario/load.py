@@ -28,6 +28,7 @@ from netsim.scenario.engine import Condition, check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
 from netsim.scenario.schema import ENGINES, LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
+from netsim.shipped import find_scenario
 from netsim.text import number_text
 
 __all__ = ["load_plan", "plan_document"]
@@ -39,8 +40,14 @@ _POINT_LIMIT = 1e9  # far above every operating point; NaN is not below it
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     """Read, check and write out a scenario file.
 
-    overrides: ``key.path=value`` assignments. Raises InputError with file, line and column.
+    Args:
+        path: A file, or the name of a shipped scenario.
+        overrides: ``key.path=value`` assignments.
+
+    Raises:
+        InputError: The scenario is missing or faulty; with file, line and column.
     """
+    path = find_scenario(path)
     return plan_document(Document.read(path).with_overrides(overrides), base_dir=path.parent, default_name=path.stem)
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from netsim import cli
+from netsim.distribution import install_command
 
 
 @pytest.fixture(scope="module")
@@ -184,4 +185,4 @@ def test_trainer_that_cannot_be_loaded_is_reported(
     assert netsim("train", "progressive", "--help") == 0
     capsys.readouterr()
     assert train("--out new") == 2
-    assert "install netsim[learned]" in capsys.readouterr().err
+    assert install_command("learned") in capsys.readouterr().err

@@ -31,6 +31,7 @@ from netcodecs.progressive.packets import (
 )
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 if TYPE_CHECKING:  # torch is loaded with the first picture
@@ -125,7 +126,7 @@ class ChannelProgressive(Codec):
         super().__init__(settings)
         need_packages(self.name)
         if not self._weights.is_file():
-            hint = "train and export them (docs/training.md), or name a file with `weights:`"
+            hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/training.md"
             raise InputError(f"{self.name}: no weights at {self._weights}", hint=hint)
 
     @property
@@ -165,7 +166,7 @@ class ChannelProgressive(Codec):
             from netcodecs.progressive.transforms import Transforms, check_device
             from netcodecs.progressive.weights import load_weights
         except ModuleNotFoundError as error:
-            raise InputError(f"{self.name} needs {error.name}", hint="install netsim[learned]") from None
+            raise InputError(f"{self.name} needs {error.name}", hint=install_command("learned")) from None
         backbone, method = load_weights(self._weights)
         if method.name != self.method:
             raise InputError(f"{self._weights.name} holds weights of {method.name}, not of {self.method}")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from netcodecs.progressive.backbone import FULL_WIDTHS, LAMBDAS, Backbone, M, N
 from netcodecs.progressive.methods import Method, method_named, shipped_weights
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 __all__ = ["load_backbone", "load_weights", "restored", "save_weights", "shrunk"]
@@ -83,7 +84,7 @@ def load_weights(path: Path) -> tuple[Backbone, Method]:
     Raises InputError if the file is missing, can't be read or holds other tensors.
     """
     if not path.is_file():
-        raise InputError(f"no weights at {path}", hint="train and export them: docs/training.md")
+        raise InputError(f"no weights at {path}", hint=f"{install_command('weights')}, or train them: docs/training.md")
     tensors, facts = _read(path)
     if facts is None:
         return _from_compressai(path, tensors), method_named("mbt-mean")

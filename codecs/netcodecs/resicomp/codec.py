@@ -35,6 +35,7 @@ from netcodecs.resicomp.packets import (
 from netcodecs.resicomp.slices import slice_sizes
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 if TYPE_CHECKING:  # torch is loaded with the first picture
@@ -149,7 +150,7 @@ class ResiComp(Codec):
                 f"resicomp: beta = {self._beta:g}", hint=f"a multiple of {BETA_STEP:g}: 2.2", key=("beta",)
             )
         if not self._weights.is_file():
-            hint = "train and export them (docs/training.md), or name a file with `weights:`"
+            hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/training.md"
             raise InputError(f"resicomp: no weights at {self._weights}", hint=hint)
 
     @cached_property
@@ -213,7 +214,7 @@ class ResiComp(Codec):
             check_device(self.settings.device)
             return _loaded(self._weights, self.fingerprint["weights"], self.settings.device)
         except ModuleNotFoundError as error:
-            raise InputError(f"resicomp needs {error.name}", hint="install netsim[learned]") from None
+            raise InputError(f"resicomp needs {error.name}", hint=install_command("learned")) from None
 
     def _check(self, operating_point: OperatingPoint) -> None:
         if operating_point.key not in self.operating_point_keys:

@@ -20,6 +20,7 @@ from netcodecs.progressive.backbone import Backbone, M
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.weights import load_backbone, restored, shrunk
 from netcodecs.resicomp.transformer import DualTransformer, Size
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 __all__ = ["Weights", "holds_resicomp", "load_weights", "of_transforms", "save_weights"]
@@ -87,7 +88,7 @@ def load_weights(path: Path) -> Weights:
     names have changed since.
     """
     if not path.is_file():
-        raise InputError(f"no weights at {path}", hint="train and export them: docs/training.md")
+        raise InputError(f"no weights at {path}", hint=f"{install_command('weights')}, or train them: docs/training.md")
     tensors, facts = _read(path)
     network = _transformer(path, facts["size"], _below(tensors, _NETWORK))
     values = _transformer(path, facts["plc"], _below(tensors, _VALUES)) if "plc" in facts else None

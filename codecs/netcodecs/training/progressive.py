@@ -16,6 +16,7 @@ from netcodecs.progressive.methods import METHODS, method_named
 from netcodecs.training.command import run
 from netcodecs.training.options import add_run_options, check_run
 from netcodecs.training.recipe import Recipe
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 __all__ = ["main"]
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from netcodecs.training.session import train
     except ModuleNotFoundError as error:
-        raise InputError(f"training needs {error.name}", hint="install netsim[learned]") from None
+        raise InputError(f"training needs {error.name}", hint=install_command("learned")) from None
     return train(given, arguments)
 
 

@@ -15,6 +15,7 @@ from netcodecs.training.command import run
 from netcodecs.training.masked.recipe import ELIC_WIDTHS, HEADS, SIZES, Recipe
 from netcodecs.training.options import add_run_options, check_run
 from netcodecs.training.recipe import STRIDE
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 __all__ = ["main"]
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from netcodecs.training.masked.session import train
     except ModuleNotFoundError as error:
-        raise InputError(f"training needs {error.name}", hint="install netsim[learned]") from None
+        raise InputError(f"training needs {error.name}", hint=install_command("learned")) from None
     return train(given, arguments)
 
 

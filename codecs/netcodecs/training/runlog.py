@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from netcodecs.training.clock import ActiveClock
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 __all__ = ["RunLog"]
@@ -34,7 +35,7 @@ class RunLog(ABC):
         try:
             from torch.utils.tensorboard import SummaryWriter  # seconds of import: only where training runs
         except ModuleNotFoundError as error:
-            raise InputError(f"training needs {error.name}", hint="install netsim[learned]") from None
+            raise InputError(f"training needs {error.name}", hint=install_command("learned")) from None
         self.curve, self.every_s = out / "validation.csv", every_s
         self._events = SummaryWriter(str(out), purge_step=steps + 1)
         self._validated_at = self._rewind(steps)
