@@ -6,11 +6,13 @@ channel and no clock. Masks are boolean with True = received, one entry per pack
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +33,7 @@ __all__ = [
     "Packet",
     "Stream",
     "codec_class",
+    "codec_entry",
     "codec_identity",
     "codec_names",
     "create_codec",
@@ -43,12 +46,15 @@ MAX_PIXELS = 1 << 27
 """Pixels of the largest image that is read, and of the largest that a payload may claim to hold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Packet:
     """One packet's payload. A protected packet crosses the network in a form that is never lost."""
 
     payload: bytes
     protected: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Packet: {len(self.payload)} bytes{', protected' if self.protected else ''}>"
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class OperatingPoint:
         return f"{self.key}={number_text(self.value)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stream:
     """A coded picture: packets in sending order, and how they were made.
 
@@ -81,6 +87,11 @@ class Stream:
 
     def __len__(self) -> int:
         return len(self.packets)
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        size = f"{self.bytes_total} bytes" + (f", {self.bpp:.3g} bit/pixel" if height * width else "")
+        return f"<Stream of {width}×{height} at {self.operating_point}: {len(self)} packets, {size}>"
 
     @cached_property
     def sizes_bytes(self) -> NDArray[np.int64]:
@@ -130,6 +141,9 @@ class Codec(ABC):
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         self.settings = settings if settings is not None else self.Settings()
+
+    def __repr__(self) -> str:
+        return f"<Codec {self.label}>"
 
     @property
     def label(self) -> str:
@@ -247,3 +261,38 @@ def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
             raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known), key=path) from None
         raise InputError(f"codec {name}: {key} = {first['input']!r}: {first['msg']}", key=path) from None
     return kind(settings)
+
+
+def codec_entry(name: str, **settings: Any) -> dict[str, dict[str, Any]]:
+    """A scenario's entry for a codec, its keys checked: ``netsim.codec("jpeg2000", bpp=0.35)``.
+
+    Args:
+        name: A codec, as in ``netsim codecs``.
+        **settings: Its settings and its operating point; ``protection``, ``engine`` and ``choices`` as in a scenario.
+
+    Returns:
+        The entry, for ``codecs=[...]``.
+
+    Raises:
+        InputError: An unknown codec or setting; the hint is the nearest known one.
+
+    >>> codec_entry("jpeg2000", bpp=[0.2, 0.35], receiver="prefix")
+    {'jpeg2000': {'bpp': [0.2, 0.35], 'receiver': 'prefix'}}
+    """
+    kind = codec_class(name)
+    points = [*kind.operating_point_keys, *(["sent_bpp"] if "bpp" in kind.operating_point_keys else [])]
+    known = [*kind.Settings.model_fields, *points, "protection", "engine", "choices"]
+    for key in settings:
+        if key not in known:
+            raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known), key=(key,))
+    return {name: settings}
+
+
+class _CodecModule(ModuleType):
+    """The module can be called, so that ``netsim.codec`` is a function, too."""
+
+    def __call__(self, name: str, **settings: Any) -> dict[str, dict[str, Any]]:
+        return codec_entry(name, **settings)
+
+
+sys.modules[__name__].__class__ = _CodecModule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["number_text"]
+__all__ = ["counted_noun", "number_text"]
 
 
 def number_text(value: float) -> str:
@@ -12,3 +12,12 @@ def number_text(value: float) -> str:
     ('37', '0.35', '0.350000001')
     """
     return repr(float(value)).removesuffix(".0")
+
+
+def counted_noun(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> counted_noun(1, "row"), counted_noun(4200, "slot")
+    ('1 row', '4,200 slots')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

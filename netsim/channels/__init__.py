@@ -1,4 +1,18 @@
-"""What happens to a packet: loss channels, the papers' presets, and closed forms of all of them."""
+"""What happens to a packet: loss channels, the papers' presets, and closed forms of all of them.
+
+The module itself is a read-only mapping from names to channels:
+
+>>> from netsim import channels
+>>> channels["EP4"]
+<Channel EP4: loss 13.8 %, mean burst 1.69, 3 states>
+>>> "EP4" in channels, list(channels)[:2]
+(True, ['uniform-5', 'uniform-10'])
+"""
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel, bernoulli, burst, gilbert_elliott, three_state
@@ -7,6 +21,7 @@ from netsim.channels.spec import channel_from_spec, expand_range
 from netsim.channels.switching import SwitchingChannel
 from netsim.channels.trace import TraceChannel, trace_channel
 from netsim.channels.trace_file import read_trace
+from netsim.registry import plugin_names
 
 __all__ = [
     "VARIANTS",
@@ -27,3 +42,32 @@ __all__ = [
     "three_state",
     "trace_channel",
 ]
+
+
+class _Channels(ModuleType):
+    """The module as a mapping: presets and plug-ins by name."""
+
+    def __getitem__(self, spec: Any) -> Channel:
+        """A channel by name, or by what a scenario says: ``channels[{"loss_rate": 0.1, "mean_burst": 4}]``."""
+        channel: Channel = channel_from_spec(spec)
+        channel.written = spec
+        return channel
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def keys(self) -> list[str]:
+        """Names of all presets and plug-ins."""
+        return [*preset_names(), *plugin_names("channel")]
+
+    def __repr__(self) -> str:
+        return f"<netsim.channels: {', '.join(self.keys())}>"
+
+
+sys.modules[__name__].__class__ = _Channels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,25 @@ class Channel(ABC):
 
     name: str
     step_s: float | None = None
+    written: Any = None
+    """What a scenario calls it; None: nothing that a scenario can say."""
+
+    def __repr__(self) -> str:
+        """``<Channel EP4: loss 13.8 %, mean burst 1.69, 3 states>``."""
+        facts = self._facts()
+        return f"<Channel {self.name}{': ' if facts else ''}{', '.join(facts)}>"
+
+    def _facts(self) -> list[str]:
+        """Statistics that the channel has in closed form."""
+        rate, burst_packets, states = (getattr(self, key, None) for key in ("loss_rate", "mean_burst", "states"))
+        facts = [f"loss {100 * rate:.3g} %"] if rate is not None else []
+        facts += [f"mean burst {burst_packets:.3g}"] if burst_packets is not None else []
+        facts += [f"{len(states)} states"] if states is not None and len(states) > 1 else []
+        return [*facts, *([f"a step per {self.step_s:g} s"] if self.step_s is not None else [])]
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<li>{escape(fact)}</li>" for fact in self._facts())
+        return f"<b>Channel {escape(self.name)}</b><ul>{cells}</ul>"
 
     @abstractmethod
     def initial_state(self, u: float) -> Any:

@@ -67,9 +67,6 @@ class MarkovChannel(Channel):
         self._cuts = [cuts(row) for row in self.transition]
         self._powers: dict[int, list[list[float]]] = {1: self._cuts}
 
-    def __repr__(self) -> str:
-        return f"MarkovChannel({self.name!r}, states={self.states}, start={self.start!r})"
-
     def _distribution(self, start: str) -> Vector:
         if start == "uniform":
             return np.full(len(self.states), 1 / len(self.states))

@@ -22,6 +22,8 @@ from netsim.runs.results import write_summary
 from netsim.runs.transport import PartKey, read_part, transport_part
 from netsim.scenario.notes import plan_notes
 from netsim.scenario.plan import Plan
+from netsim.scenario.show import plan_line
+from netsim.text import counted_noun
 
 __all__ = ["run_plan"]
 
@@ -48,14 +50,14 @@ def run_plan(
         InputError: For bad input, a folder that can't be used, or inputs that change meanwhile.
     """
     with run_folder(out, plan, exist, lambda text: reporter.say("passed", text)) as folder:
-        reporter.say("plan", describe(plan))
+        reporter.say("plan", plan_line(plan))
         if fresh and not folder.store.exists():
             for part in folder.parts.glob("*.npz"):  # made with streams of the store
                 part.unlink()
         fresh = fresh or folder.store.exists()
         done = sum(1 for _ in folder.parts.glob("*.npz"))
         if done:
-            reporter.say("resume", f"{folder.path}: {_many(done, 'part')} of its transport done before")
+            reporter.say("resume", f"{folder.path}: {counted_noun(done, 'part')} of its transport done before")
         job = Job(plan, folder.store if fresh else default_store_path(), folder.parts)
         notes = plan_notes(plan)
         for note in notes:
@@ -86,25 +88,6 @@ def run_plan(
         return folder.path
 
 
-def describe(plan: Plan) -> str:
-    """A plan in one line: ``6 channels × 7 schemes: 42 rows; 100 trials of 4 slots over 4 images``."""
-    channels, links = ({getattr(row, name) for row in plan.rows} for name in ("channel_name", "link_name"))
-    schemes = len(plan.rows) // (len(channels) * len(links))
-    grid = [_many(len(channels), "channel"), _many(schemes, "scheme")]
-    grid += [_many(len(links), "link")] if len(links) > 1 else []
-    trials = _many(plan.trials, "trial") if plan.precision_db is None else f"trials until ±{plan.precision_db:g} dB"
-    if all(row.engine == "exact" for row in plan.rows):
-        return (
-            f"{' × '.join(grid)}: {_many(len(plan.rows), 'row')}; {_many(len(plan.image_names), 'image')}, exact engine"
-        )
-    over = f"{trials} of {_many(plan.slots, 'slot')} over {_many(len(plan.image_names), 'image')}"
-    return f"{' × '.join(grid)}: {_many(len(plan.rows), 'row')}; {over}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _notes(plan: Plan) -> list[str]:
     """Where a channel of the plan does not do what its paper says."""
     from netsim.channels.describe import disagreements
@@ -130,7 +113,7 @@ def _encode(job: Job, executor: Executor, reporter: Reporter) -> dict[str, Any]:
     groups: dict[tuple[str, str], list[CodedPicture]] = {}
     for coded in missing:  # a codec's points of one picture stay together: searches share their encodes
         groups.setdefault((coded.image.name, coded.codec), []).append(coded)
-    reporter.say("encode", f"{_many(len(pictures), 'stream')}, {len(pictures) - len(missing):,} remembered")
+    reporter.say("encode", f"{counted_noun(len(pictures), 'stream')}, {len(pictures) - len(missing):,} remembered")
     with reporter.board() as board:
         board.expect("encode", len(groups))
 
@@ -160,7 +143,7 @@ def _transport_and_decode(job: Job, executor: Executor, reporter: Reporter) -> t
     with reporter.board() as board:
         while keys := rounds.next():
             _round(job, executor, board, pool, keys)
-    reporter.say("decode", f"{_many(len(pool.seen), 'mask')}, {pool.remembered:,} remembered")
+    reporter.say("decode", f"{counted_noun(len(pool.seen), 'mask')}, {pool.remembered:,} remembered")
     return rounds.parts, rounds.verdicts()
 
 

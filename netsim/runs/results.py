@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from netsim.paths import output_path
 from netsim.runs.files import write_atomically
 from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.log import read_log
+from netsim.text import counted_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "file_fault", "load_run", "write_summary"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run's folder. ``log``, ``slots`` and ``summary`` are read when first asked for.
 
@@ -31,6 +33,26 @@ class Run:
 
     path: Path
     manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self._line()}>"
+
+    def _repr_html_(self) -> str:
+        """The summary's main columns."""
+        columns = ["scheme", "operating_point", "channel", "link", "bpp", "psnr_db", "psnr_low", "psnr_high"]
+        shown = self.summary[[name for name in (*columns, "failure_ratio") if name in self.summary]]
+        table = shown.to_html(index=False, max_rows=60, float_format=lambda value: f"{value:.4g}")
+        return f"<p><b>{escape(str(self.path))}</b>: {escape(self._line())}</p>{table}"
+
+    def _line(self) -> str:
+        """What ran, in one line."""
+        name, plan = str(self.manifest.get("name", "")), self.manifest.get("plan")
+        if not isinstance(plan, Mapping):
+            return name
+        rows, trials, slots = (plan.get(key, 0) for key in ("rows", "trials", "slots"))
+        images = counted_noun(len(plan.get("images", ())), "image")
+        size = f"{counted_noun(trials, 'trial')} of {counted_noun(slots, 'slot')} over {images}"
+        return f"{name}, {counted_noun(rows, 'row')} of the plan, {size}"
 
     @cached_property
     def log(self) -> pd.DataFrame:

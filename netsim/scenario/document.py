@@ -1,9 +1,9 @@
-"""A scenario's YAML text with the place of every value, so that an error can say where it stands."""
+"""A scenario with the place of every value, so that an error can say where it stands."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from netsim.errors import InputError, did_you_mean, shortened
+from netsim.scenario.python_value import plain_value
 from netsim.scenario.yaml_text import BYTES_LIMIT, DEPTH_LIMIT, Place, load_yaml
 from netsim.shipped import scenario_names
 
@@ -56,7 +57,7 @@ def read_value(text: str, place: Place) -> Any:
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed scenario file: ``data`` in plain Python types, ``where(path)`` for messages."""
+    """A parsed scenario: ``data`` in plain Python types, ``where(path)`` for messages."""
 
     name: str
     data: dict[str, Any]
@@ -74,6 +75,26 @@ class Document:
         return cls(name, _plain(tree), tree)
 
     @classmethod
+    def of_values(cls, values: Mapping[str, Any]) -> Document:
+        """A scenario given as Python values; errors name the key path alone.
+
+        Raises:
+            InputError: For a value that a scenario can't hold.
+        """
+        try:
+            return cls("", plain_value(values))
+        except InputError as error:
+            raise error.at(key_path_text(error.key)) from None
+
+    def with_values(self, values: Mapping[str, Any]) -> Document:
+        """A copy with top-level keys replaced by Python values."""
+        if not values:
+            return self
+        new = Document.of_values(values).data
+        origins = (*self.overridden, *(((key,), "") for key in new))
+        return Document(self.name, {**self.data, **new}, self.tree, origins)
+
+    @classmethod
     def read(cls, path: Path) -> Document:
         """Parse a scenario file. Raises InputError if it can't be read."""
         try:
@@ -87,10 +108,15 @@ class Document:
         return cls.parse(text, str(path))
 
     def where(self, path: KeyPath, *, at_key: bool = False) -> str:
-        """``file:line:column  key.path`` of a value (or of its key), or of its nearest known ancestor."""
-        for prefix, origin in self.overridden:
+        """``file:line:column  key.path`` of a value (or of its key), or of its nearest known ancestor.
+
+        Without a text to point into, the key path alone.
+        """
+        for prefix, origin in reversed(self.overridden):
             if path[: len(prefix)] == prefix:
-                return f"{origin}  {key_path_text(path)}"
+                return f"{origin}  {key_path_text(path)}".strip()
+        if self.tree is None:
+            return f"{self.name}  {key_path_text(path)}".strip()
         line, column, node = 0, 0, self.tree
         for depth, part in enumerate(path):
             last = depth == len(path) - 1

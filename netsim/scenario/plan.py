@@ -109,7 +109,7 @@ class PlanRow:
         return f"{'/'.join(ways)} + {self.control_name} {self.distinction}".rstrip()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """All rows of a scenario, and what they share."""
 
@@ -127,6 +127,16 @@ class Plan:
     precision_db: float | None
     failure_db: float
     resolved: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        from netsim.scenario.show import plan_line
+
+        return f"<Plan {self.name}: {plan_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from netsim.scenario.show import plan_html
+
+        return plan_html(self)
 
     @cached_property
     def inputs(self) -> Inputs:

@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 import json
+from html import escape
 
 from netsim.scenario.notes import plan_notes
 from netsim.scenario.plan import Plan
+from netsim.text import counted_noun
 
-__all__ = ["plan_json", "plan_text"]
+__all__ = ["plan_html", "plan_json", "plan_line", "plan_text"]
+
+
+def plan_line(plan: Plan) -> str:
+    """A plan in one line: ``6 channels × 7 schemes: 42 rows; 100 trials of 4 slots over 4 images``."""
+    channels, links = ({getattr(row, name) for row in plan.rows} for name in ("channel_name", "link_name"))
+    schemes = len(plan.rows) // (len(channels) * len(links))
+    grid = [counted_noun(len(channels), "channel"), counted_noun(schemes, "scheme")]
+    grid += [counted_noun(len(links), "link")] if len(links) > 1 else []
+    rows, images = counted_noun(len(plan.rows), "row"), counted_noun(len(plan.image_names), "image")
+    if all(row.engine == "exact" for row in plan.rows):
+        return f"{' × '.join(grid)}: {rows}; {images}, exact engine"
+    until = "" if plan.precision_db is None else f"trials until ±{plan.precision_db:g} dB"
+    trials = until or counted_noun(plan.trials, "trial")
+    return f"{' × '.join(grid)}: {rows}; {trials} of {counted_noun(plan.slots, 'slot')} over {images}"
+
+
+def plan_html(plan: Plan) -> str:
+    """A table of the plan's rows, for a notebook."""
+    head = "".join(f"<th>{name}</th>" for name in ("scheme", "operating point", "channel", "link", "engine"))
+    rows = [
+        (row.label, row.operating_point, row.channel_name, row.link_name, row.engine) for row in plan.rows[:_HTML_ROWS]
+    ]
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    left = len(plan.rows) - len(rows)
+    more = f"<p>and {counted_noun(left, 'more row')}</p>" if left else ""
+    return f"<p><b>{escape(plan.name)}</b>: {escape(plan_line(plan))}</p><table><tr>{head}</tr>{body}</table>{more}"
+
+
+_HTML_ROWS = 50
 
 
 def plan_text(plan: Plan) -> str:
