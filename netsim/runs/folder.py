@@ -25,6 +25,8 @@ EXIST = ("number", "fail", "overwrite")
 """What happens where the folder that the user names holds a run already: another number, an error, or it goes."""
 
 _CHECKSUM = "checksum"
+_CHECKSUMMED = {"inputs", "files"}
+"""Keys of manifests that have a checksum: one of them without it has lost it."""
 
 
 class RunFolder:
@@ -68,7 +70,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"can't read `{file}`: {error}", hint=_LOST) from None
     if not isinstance(found, dict):
         raise InputError(f"`{file}` holds no mapping of keys", hint=_LOST)
-    if _CHECKSUM in found and found.pop(_CHECKSUM) != digest(found):
+    checksum = found.pop(_CHECKSUM, None)
+    if checksum != digest(found) and (checksum is not None or _CHECKSUMMED & found.keys()):
         raise InputError(f"`{file}` is not as netsim wrote it: its checksum does not match", hint=_LOST)
     return found
 

@@ -88,8 +88,10 @@ class PlanRow:
 
     @property
     def operating_point(self) -> str:
-        """What the row's schemes share; where each has its own, all of them: ``qp=30/33/37``."""
-        points = list(dict.fromkeys(scheme.operating_point for scheme in self.schemes))
+        """What the row's schemes share; where they differ, each one's, in order: ``qp=30/33/30``."""
+        points = [scheme.operating_point for scheme in self.schemes]
+        if len(set(points)) == 1:
+            return points[0]
         alike = all(point.startswith(f"{self.schemes[0].point_key}=") for point in points)
         return "/".join([points[0], *(point.partition("=")[2] if alike else point for point in points[1:])])
 

@@ -59,7 +59,8 @@ def test_a_changed_manifest_is_refused(run: netsim.Run) -> None:
     whole = path.read_text()
     changed = json.loads(whole)
     changed["failure_db"] = 20.0
-    for text in (json.dumps(changed), whole[:-40], "[]", "", "[" * 10_000, "\udcff"):
+    renamed = whole.replace('"checksum"', '"bhecksum"')  # one bit
+    for text in (json.dumps(changed), renamed, whole[:-40], "[]", "", "[" * 10_000, "\udcff"):
         path.write_text(text, errors="surrogateescape")
         with pytest.raises(InputError, match=r"manifest\.json"):
             netsim.load(run.path)

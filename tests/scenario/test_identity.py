@@ -121,3 +121,20 @@ def test_a_controller_may_choose_the_same_way_at_two_levels() -> None:
     control = {"previous-interval": {"thresholds": [0.1, 0.2]}}
     planned = plan({**BASE, "codecs": [{"jpeg": {"quality": 50, "choices": choices}}], "control": control})
     assert len(planned.rows) == 1
+
+
+def test_controlled_rows_are_told_apart_by_which_choice_has_which_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two groups of three choices, (50, 60, 50) and (50, 60, 60): the same points, differently spread."""
+    shares = ["none", RS30, {"reed-solomon": "50%"}]
+    points = ([50, 50], [60, 60], [50, 60])
+    choices = [{"quality": quality, "protection": share} for quality, share in zip(points, shares, strict=True)]
+    found = summary(
+        tmp_path,
+        monkeypatch,
+        codecs=[{"jpeg": {"choices": choices}}],
+        control={"previous-interval": {"thresholds": [0.1, 0.2]}},
+    )
+    assert list(found["operating_point"]) == ["quality=50/60/50", "quality=50/60/60"]
+    assert list(found["slots"]) == [4, 4]  # one image, four trials
