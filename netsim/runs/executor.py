@@ -12,6 +12,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
@@ -103,6 +104,7 @@ class _Worker:
         spawn = multiprocessing.get_context("spawn")  # forking is unsafe once a codec has started threads
         self.connection, theirs = spawn.Pipe()
         self.process = spawn.Process(target=_serve, args=(theirs, context, threads, registrations()))
+        resource_tracker.ensure_running()  # the first start would start it, and it unblocks SIGINT
         try:
             with _interrupts_blocked():  # a worker inherits this: Ctrl-C is for this process alone
                 self.process.start()

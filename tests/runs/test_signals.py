@@ -170,3 +170,29 @@ def test_errors_of_workers_come_back_whole() -> None:
     assert "in fail" in str(caught.value.__cause__)
     with pytest.raises(InputError, match="killed by SIGSEGV"), Executor(None, 2) as executor:
         executor.work([Task("t", die, signal.SIGSEGV)], done)
+
+
+_MASKS = """
+import signal
+from netsim.runs.executor import Executor, Task
+
+
+def blocked(context, argument):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+if __name__ == "__main__":
+    found = []
+    with Executor(None, 2) as executor:
+        executor.work([Task("", blocked, number) for number in range(4)], lambda task, value: found.append(value) or ())
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    print(found)
+"""
+
+
+def test_ctrl_c_reaches_no_worker(tmp_path: Path) -> None:
+    """Of the whole process group only the parent takes it, even while the first worker starts."""
+    script = tmp_path / "masks.py"
+    script.write_text(_MASKS)
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[True, True, True, True]"
