@@ -43,6 +43,10 @@ def output_path(text: str) -> Path:
         text.encode()
     except UnicodeEncodeError:
         raise InputError(f"{text!r} is named in bytes that are not UTF-8", hint="write to another folder") from None
+    if path.name in ("", ".."):  # a folder beside it gets its name and a number
+        path = path.resolve()
+        if not path.name:
+            raise InputError(f"can't write to `{path}`", hint="write to a folder with a name")
     return path
 
 

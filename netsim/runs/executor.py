@@ -106,7 +106,7 @@ class _Worker:
         self.process = spawn.Process(target=_serve, args=(theirs, context, threads, registrations()))
         resource_tracker.ensure_running()  # the first start would start it, and it unblocks SIGINT
         try:
-            with _interrupts_blocked():  # a worker inherits this: Ctrl-C is for this process alone
+            with _signals_deferred():  # a worker inherits this: Ctrl-C is for this process alone
                 self.process.start()
                 _alive[id(self)] = self
         finally:
@@ -178,12 +178,25 @@ class _Elsewhere(Exception):
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
+def _signals_deferred() -> Iterator[None]:
+    """Signals that come meanwhile count afterwards, so that no start of a process is left half done.
+
+    SIGINT is blocked besides, and a process that is started meanwhile inherits this.
+    """
+    came: list[int] = []
+    here = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if here else ()
+    handled = [number for number in numbers if callable(signal.getsignal(number))]
+    handlers = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in handled}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for late in came[:1]:
+            signal.raise_signal(late)
 
 
 def _signal_name(number: int) -> str:

@@ -193,3 +193,18 @@ def test_nothing_but_a_run_is_overwritten(scenario: Path) -> None:
 def test_a_manifest_of_another_writer_has_a_checksum_too(tmp_path: Path) -> None:
     RunFolder(tmp_path).write_manifest({"status": "finished", "rate": float("inf"), "path": tmp_path, "text": "é"})
     assert read_manifest(tmp_path)["text"] == "é"
+
+
+def test_the_folder_one_is_in_gets_a_numbered_neighbour(
+    scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``.`` and ``..`` have no name that a number could follow."""
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "notes.txt").touch()
+    monkeypatch.chdir(inner)
+    scenario = tmp_path / scenario
+    assert netsim.run(scenario, out=".", overrides=QUICK).path == tmp_path / "outer" / "inner-2"
+    assert netsim.run(scenario, out="..", overrides=QUICK).path == tmp_path / "outer-2"
+    with pytest.raises(InputError, match="can't write to `/`"):
+        netsim.run(scenario, out="/", overrides=QUICK)
