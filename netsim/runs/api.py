@@ -25,7 +25,8 @@ def plan(scenario: Scenario | Plan | None = None, overrides: Sequence[str] = (),
     """What a scenario would run.
 
     Args:
-        scenario: A YAML file, a shipped scenario's name, a mapping with the same keys, or nothing where all keys are given by name.
+        scenario: A YAML file, a shipped scenario's name, a mapping with the same keys, or nothing where all
+            keys are given by name.
         overrides: ``key.path=value`` assignments, the values read as YAML.
         **keys: A scenario's keys (``images``, ``codecs``, ``channels``, ...); they replace those of ``scenario``.
 
@@ -69,8 +70,8 @@ def run(
     run time must be defined in a module that a worker process can import.
 
     Args:
-        scenario: A YAML file, a shipped scenario's name, a mapping with the same keys, a plan, or nothing where all keys
-            are given by name.
+        scenario: A YAML file, a shipped scenario's name, a mapping with the same keys, a plan, or nothing where
+            all keys are given by name.
         out: The run's folder (default runs/NAME-N).
         overrides: ``key.path=value`` assignments, the values read as YAML.
         workers: Processes.
