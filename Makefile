@@ -7,8 +7,10 @@ STAMP := $(VENV)/installed
 .PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
 
-$(STAMP): pyproject.toml requirements.lock
+# An environment made earlier has the distribution under its former name, with outdated entry points.
+$(STAMP): pyproject.toml setup.py requirements.lock
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip uninstall -qq --yes --disable-pip-version-check netsim
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[learned,dev]'
 	touch $(STAMP)
 
