@@ -85,7 +85,7 @@ def test_init_copies_a_scenario_and_replaces_nothing(tmp_path: Path, monkeypatch
         ("wlna", None, "no shipped scenario `wlna`"),
         ("../README", None, "no shipped scenario"),
         ("wlan", Path("no/folder.yaml"), "can't write `no/folder.yaml`: No such file"),
-        ("wlan", Path("."), r"`\.` exists|can't write `\.`"),
+        ("wlan", Path("."), "exists|can't write"),
     ],
 )
 def test_init_refuses(

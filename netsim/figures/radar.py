@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 from netsim.errors import InputError
 from netsim.figures.select import interval_note, with_condition
@@ -61,7 +62,7 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
         values = merged[np.searchsorted(rates, start), 1:]
         return RangeMean("point", start, end, *values.tolist())
     knots = np.concatenate([[start], rates[(rates > start) & (rates < end)], [end]])
-    means = [np.trapz(np.interp(knots, rates, curve), knots) / (end - start) for curve in merged[:, 1:].T]
+    means = [trapezoid(np.interp(knots, rates, curve), knots) / (end - start) for curve in merged[:, 1:].T]
     return RangeMean("range" if (start, end) == (low_bpp, high_bpp) else "part", start, end, *map(float, means))
 
 
