@@ -140,3 +140,59 @@ def test_reprs_are_short_and_notebooks_get_tables() -> None:
     stream = netsim.Stream((packet,), (2, 4), netsim.OperatingPoint("bpp", 5))
     assert repr(packet) == "<Packet: 5 bytes, protected>"
     assert repr(stream) == "<Stream of 4×2 at bpp=5: 1 packets, 5 bytes, 5 bit/pixel>"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> netsim.Run:
+    folder = tmp_path_factory.mktemp("finished")
+    codecs = [{"jpeg": {"quality": 30, "packets": 3}}, {"webp": {"quality": 30, "packets": 3}}]
+    return netsim.run({**SCENARIO, "codecs": codecs, "slots": 3}, out=folder / "run")
+
+
+@pytest.mark.parametrize("kind", ["radar", "failure", "rd", "timeline"])
+def test_a_run_draws_its_figures_anew_or_into_given_axes(kind: str, finished: netsim.Run) -> None:
+    from matplotlib.figure import Figure
+
+    options = {"low_bpp": 0.0, "high_bpp": 9.0} if kind == "radar" else {}
+    figure = finished.plot(kind, **options)
+    mine = Figure()
+    left, right = mine.subplots(1, 2)
+    assert finished.plot(kind, ax=right, **options) is mine
+    assert not left.lines
+    labels = [text.get_text().rstrip("†‡") for text in right.get_legend().get_texts()]
+    assert labels == ["jpeg", "webp"]
+    drawn, again = ([line.get_xydata().tolist() for line in axes.lines] for axes in (figure.axes[0], right))
+    assert len(drawn) == len(again) > 0
+    for one, other in zip(drawn, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(InputError, match="no option"):
+        finished.plot(kind, colour="red")
+    with pytest.raises(InputError) as caught:
+        finished.plot(f"{kind}s")
+    assert f"did you mean `{kind}`?" in caught.value.hint
+
+
+def test_axes_that_a_figure_can_not_use_are_refused() -> None:
+    from matplotlib.figure import Figure
+
+    run = netsim.run({**SCENARIO, "channels": ["EP1", "EP4", "EP6"]})
+    with pytest.raises(InputError, match="has 3 panels, ax= is one"):
+        run.plot("rd", ax=Figure().subplots())
+    with pytest.raises(InputError, match="needs polar axes"):
+        run.plot("radar", ax=Figure().subplots(), low_bpp=0.0, high_bpp=9.0)
+    axes = Figure().add_subplot(projection="polar")
+    assert run.plot("radar", ax=axes, low_bpp=0.0, high_bpp=9.0) is axes.figure
+
+
+def test_a_run_compares_explains_and_reports_as_the_commands_do(finished: netsim.Run, tmp_path: Path) -> None:
+    from netsim.insight.paired import compare_schemes
+
+    rows = finished.compare("jpeg", "webp")
+    assert rows.equals(compare_schemes(finished.log, "jpeg", "webp", 13.0))
+    found = finished.explain("coffee", "jpeg")
+    assert len(found.packets) == 3
+    page = finished.report(tmp_path / "page.html")
+    assert "jpeg" in page.read_text()
+    with pytest.raises(InputError) as caught:
+        finished.compare("jpg", "webp")
+    assert "did you mean `jpeg`?" in caught.value.hint

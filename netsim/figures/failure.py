@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netsim.figures.select import NEAR_BPP, interval_note, nearest_point, with_condition
-from netsim.figures.style import BAND, MUTED, legend, looks, styled
+from netsim.figures.style import BAND, MUTED, legend, looks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def numbers(summary: pd.DataFrame, near_bpp: float = NEAR_BPP, closed_form: pd.D
 
 
 @styled
-def draw(numbers: pd.DataFrame) -> Figure:
+def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     """Dots with intervals, grouped by condition. A logarithmic axis has a strip below its foot for what is less."""
     from matplotlib.figure import Figure
 
@@ -51,8 +51,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
     conditions = list(dict.fromkeys(shown["condition"]))
     style = looks(numbers["scheme"])
     width = min(12.0, max(4.8, 1.6 + 0.11 * len(conditions) * (len(style) + 2)))
-    figure = Figure(figsize=(width, 4.0), layout="constrained")
-    axes = figure.subplots()
+    given = own_panel("failure", ax, 1)
+    figure = given[0] if given else Figure(figsize=(width, 4.0), layout="constrained")
+    axes = given[1] if given else figure.subplots()
     axis = _scale(shown)
     for i in range(1, len(conditions), 2):
         axes.axvspan(i - 0.5, i + 0.5, color=BAND, linewidth=0, zorder=0)
@@ -71,7 +72,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     axes.set_xticks(range(len(conditions)), conditions)
     axes.set_xlim(-0.5, len(conditions) - 0.5)
     axes.tick_params(axis="x", length=0)
-    legend(figure, axes, _note(numbers))
+    legend(figure, axes, _note(numbers), ax)
     return figure
 
 

@@ -12,6 +12,7 @@ from netsim.registry import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -88,10 +89,13 @@ def given_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) -> tuple[pd.DataFrame, Figure]:
+def make(
+    name: str, log: pd.DataFrame, summary: pd.DataFrame, *, ax: Axes | None = None, **options: Any
+) -> tuple[pd.DataFrame, Figure]:
     """The numbers and the drawing of a figure of ``KINDS``.
 
     log: a run's log, packet rows included; summary: what ``summarise`` makes of it.
+    ax: axes to draw into, for figures of one panel; None: a new figure.
     options: those that the kind knows; None stands for its default.
     Raises InputError for an unknown kind or an option that it does not have, or if the log can't be drawn so.
     """
@@ -99,24 +103,29 @@ def make(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) ->
 
     kind, given = figure_kind(name), given_options(name, options)
     if name in plugin_names("figure"):
-        return _plugin(name, log, summary, **given)
+        return _plugin(name, log, summary, ax, **given)
     if name not in KINDS:
         raise InputError(f"the {name} figure needs more than a log", hint=f"netsim plot {name} RUN")
     if kind.reads_log:
         numbers = timeline.numbers(log, float(summary["failure_db"].iloc[0]), **given)
-        return numbers, timeline.draw(numbers)
+        return numbers, timeline.draw(numbers, ax)
     if name == "rd":
         given = _rd_options(log, summary, **given)
     module: Any = {"radar": radar, "failure": failure, "rd": rd}[name]
     numbers = module.numbers(summary, **given)
-    return numbers, module.draw(numbers)
+    return numbers, module.draw(numbers, ax)
 
 
-def _plugin(name: str, log: pd.DataFrame, summary: pd.DataFrame, **options: Any) -> tuple[pd.DataFrame, Figure]:
+def _plugin(
+    name: str, log: pd.DataFrame, summary: pd.DataFrame, ax: Axes | None, **options: Any
+) -> tuple[pd.DataFrame, Figure]:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    made = load_plugin("figure", name)(log, summary, **options)
+    function = load_plugin("figure", name)
+    if ax is not None and "ax" not in inspect.signature(function).parameters:
+        raise InputError(f"figure `{name}` takes no ax=", hint="leave it out")
+    made = function(log, summary, **options, **({} if ax is None else {"ax": ax}))
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], pd.DataFrame)):
         raise InputError(f"figure `{name}` returns {type(made).__name__}", hint=_RETURNS)
     if not isinstance(made[1], Figure):

@@ -14,10 +14,11 @@ from scipy.integrate import trapezoid
 
 from netsim.errors import InputError
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import MUTED, Look, legend, looks, styled
+from netsim.figures.style import MUTED, Look, legend, looks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -135,27 +136,31 @@ def _row(mean: RangeMean, points: int, low_bpp: float, high_bpp: float) -> dict[
 
 
 @styled
-def draw(numbers: pd.DataFrame) -> Figure:
+def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     """A polygon per scheme; with one or two channels, dots."""
     from matplotlib.figure import Figure
 
     conditions = list(dict.fromkeys(numbers["condition"]))
     style = looks(numbers["scheme"])
     labels = {scheme: scheme + mark for scheme, mark in marks(numbers).items()}
-    if len(conditions) < _SPOKES:
+    given = own_panel("radar", ax, 1, "" if len(conditions) < _SPOKES else "polar")
+    if given:
+        figure = given[0]
+        (_dots if len(conditions) < _SPOKES else _polygons)(given[1], numbers, conditions, style, labels)
+    elif len(conditions) < _SPOKES:
         figure = Figure(figsize=(max(4.6, 1.5 + 0.16 * len(conditions) * (len(labels) + 2)), 4.0), layout="constrained")
-        _dots(figure, numbers, conditions, style, labels)
+        _dots(figure.subplots(), numbers, conditions, style, labels)
     else:
         figure = Figure(figsize=(6.2, 6.2), layout="constrained")
-        _polygons(figure, numbers, conditions, style, labels)
-    legend(figure, figure.axes[0], _note(numbers, relative=len(conditions) >= _SPOKES))
+        _polygons(figure.add_subplot(projection="polar"), numbers, conditions, style, labels)
+    axes = given[1] if given else figure.axes[0]
+    legend(figure, axes, _note(numbers, relative=len(conditions) >= _SPOKES), ax)
     return figure
 
 
 def _polygons(
-    figure: Figure, numbers: pd.DataFrame, conditions: list[str], style: dict[str, Look], labels: dict[str, str]
+    axes: Any, numbers: pd.DataFrame, conditions: list[str], style: dict[str, Look], labels: dict[str, str]
 ) -> None:
-    axes: Any = figure.add_subplot(projection="polar")
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
     angles = np.linspace(0, 2 * np.pi, len(conditions), endpoint=False)
@@ -202,9 +207,8 @@ def _rings(numbers: pd.DataFrame) -> list[float]:
 
 
 def _dots(
-    figure: Figure, numbers: pd.DataFrame, conditions: list[str], style: dict[str, Look], labels: dict[str, str]
+    axes: Axes, numbers: pd.DataFrame, conditions: list[str], style: dict[str, Look], labels: dict[str, str]
 ) -> None:
-    axes = figure.subplots()
     step = 0.8 / len(labels)
     for i, scheme in enumerate(labels):
         mine = numbers[numbers["scheme"] == scheme].set_index("condition").reindex(conditions)

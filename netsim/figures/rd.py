@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import Look, legend, looks, styled
+from netsim.figures.style import Look, legend, looks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def _with_published(frame: pd.DataFrame, published: pd.DataFrame | None) -> pd.D
 
 
 @styled
-def draw(numbers: pd.DataFrame) -> Figure:
+def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     """Small multiples, one panel per condition on shared axes."""
     from matplotlib.figure import Figure
 
@@ -70,8 +70,10 @@ def draw(numbers: pd.DataFrame) -> Figure:
     columns = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(len(conditions), 4)
     rows = math.ceil(len(conditions) / columns)
     size = (5.6, 4.3) if len(conditions) == 1 else ((3.0 if columns < 4 else 2.6) * columns + 0.6, 2.35 * rows + 0.9)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    given = own_panel("rd", ax, len(conditions))
+    figure = given[0] if given else Figure(figsize=size, layout="constrained")
+    shared: Any = {"sharex": True, "sharey": True, "squeeze": False}
+    panels: Any = np.array([[given[1]]]) if given else figure.subplots(rows, columns, **shared)
     theirs = numbers["published"] if "published" in numbers else np.zeros(len(numbers), dtype=bool)
     numbers, published = numbers[~theirs], numbers[theirs]
     thin = looks([*numbers["scheme"], *published["scheme"]])
@@ -105,7 +107,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     bars = _range_note(numbers) if ranged else interval_note(numbers)
     bars += " Thin lines: published." if len(published) else ""
     counted = f"A slot without a picture counts as {failure_db:g} dB."
-    legend(figure, panels[0, 0], f"Rate: all that was sent. {bars} {counted}")
+    legend(figure, panels[0, 0], f"Rate: all that was sent. {bars} {counted}", ax)
     return figure
 
 

@@ -9,6 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netsim.errors import InputError
 from netsim.runs.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BAND", "GRID", "INK", "MUTED", "Look", "csv_bytes", "figure_bytes", "legend", "looks", "save", "styled"]
+__all__ = [
+    "BAND",
+    "GRID",
+    "INK",
+    "MUTED",
+    "Look",
+    "csv_bytes",
+    "figure_bytes",
+    "legend",
+    "looks",
+    "own_panel",
+    "save",
+    "styled",
+]
 
 INK, MUTED, GRID, BAND = "#1a1a1a", "#5f5f5f", "#d9d9d9", "#f3f3f3"
 
@@ -117,8 +131,40 @@ def _fresh(settings: dict[str, Any]) -> Any:
     return {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(skip)} | settings
 
 
-def legend(figure: Figure, axes: Axes, note: str = "") -> None:
-    """One legend for the whole figure, under it, in as few rows as the width allows; over it a note in small print."""
+def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> tuple[Figure, Axes] | None:
+    """The figure and axes that a caller gave; None if there are none.
+
+    Args:
+        kind: The figure's kind, for errors.
+        ax: What the caller gave.
+        panels: How many panels the figure has.
+        projection: What the panel needs: ``polar``, or empty.
+
+    Raises:
+        InputError: The figure needs several panels, or axes of another projection.
+    """
+    if ax is None:
+        return None
+    if panels > 1:
+        message = f"the {kind} figure of this run has {panels} panels, ax= is one"
+        raise InputError(message, hint="leave ax= out, and style the axes of the figure that is returned")
+    if projection and ax.name != projection:
+        message = f"the {kind} figure of this run needs {projection} axes, ax= is {ax.name}"
+        raise InputError(message, hint=f'plt.subplots(subplot_kw={{"projection": "{projection}"}})')
+    if ax.figure is None:
+        raise InputError("ax= belongs to no figure", hint="figure, ax = plt.subplots()")
+    root: Any = ax.figure.figure  # of a part of a figure, the whole
+    return root, ax
+
+
+def legend(figure: Figure, axes: Axes, note: str = "", ax: Axes | None = None) -> None:
+    """One legend for the whole figure, under it, in as few rows as the width allows; over it a note in small print.
+
+    In axes that a caller gave (``ax``) the legend stands inside them, without the note.
+    """
+    if ax is not None:
+        axes.legend()
+        return
     handles, labels = axes.get_legend_handles_labels()
     width = float(figure.get_size_inches()[0])
     widest = max((len(label) for label in labels), default=1) * 0.068 + 0.6

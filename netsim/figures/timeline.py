@@ -8,7 +8,7 @@ import numpy as np
 
 from netsim.errors import InputError
 from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
-from netsim.figures.style import MUTED, Look, legend, looks, styled
+from netsim.figures.style import MUTED, Look, legend, looks, own_panel, styled
 from netsim.metrics.summary import slot_quality
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def numbers(
 
 
 @styled
-def draw(numbers: pd.DataFrame) -> Figure:
+def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     """One panel per condition, one above the other, on one axis of slots (or of time, for packet rows)."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -75,8 +75,10 @@ def draw(numbers: pd.DataFrame) -> Figure:
     conditions = list(dict.fromkeys(numbers["condition"]))
     progressive = bool(numbers["packet"].notna().any())
     height = 3.6 if len(conditions) == 1 else 1.45 * len(conditions) + 1.1
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    panels = figure.subplots(len(conditions), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    given = own_panel("timeline", ax, len(conditions))
+    figure = given[0] if given else Figure(figsize=(7.2, height), layout="constrained")
+    shared: Any = {"sharex": True, "sharey": True, "squeeze": False}
+    panels: Any = [given[1]] if given else figure.subplots(len(conditions), 1, **shared)[:, 0]
     style = looks(numbers["scheme"])
     for panel, condition in zip(panels, conditions, strict=True):
         here = numbers[numbers["condition"] == condition]
@@ -89,11 +91,13 @@ def draw(numbers: pd.DataFrame) -> Figure:
     failure_db = float(numbers["failure_db"].iloc[0])
     panels[0].set_ylim(*_limits(numbers, failure_db))
     panels[-1].set_xlabel("time (s)" if progressive else "slot")
-    figure.supylabel("PSNR (dB)", fontsize=9)
+    if ax is None:
+        figure.supylabel("PSNR (dB)", fontsize=9)
+    else:
+        ax.set_ylabel("PSNR (dB)")
     none = f"{'At' if progressive else '× at'} {failure_db:g} dB: no picture."
-    legend(
-        figure, panels[0], f"Trial {numbers['trial'].iloc[0]}. {none} Grey: share of the slot's packets lost (right)."
-    )
+    note = f"Trial {numbers['trial'].iloc[0]}. {none} Grey: share of the slot's packets lost (right)."
+    legend(figure, panels[0], note, ax)
     return figure
 
 

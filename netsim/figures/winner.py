@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netsim.errors import InputError
-from netsim.figures.style import INK, MUTED, styled
+from netsim.figures.style import INK, MUTED, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ ROUND_TRIP = Axis("rtt_s", "round-trip time (s)", _SECONDS)
 
 
 @styled
-def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST) -> Figure:
+def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST, ax: Axes | None = None) -> Figure:
     """The map. numbers: rows of ``netsim.insight.winner.winners`` with near_bpp, pictures, failure_db; or, for the axes
     ``LOSS_RATE`` and ``ROUND_TRIP``, those of ``netsim.insight.round_trip``, with deadline_s and slots.
 
@@ -55,8 +55,9 @@ def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST) -> Fi
         raise InputError("no grid to draw", hint="`netsim plot winner RUN` makes one")
     schemes = list(dict.fromkeys(numbers["scheme"]))
     across, up, leads = _surface(cells, schemes, x, y)
-    figure = Figure(figsize=(7.2, 5.9), layout="constrained")
-    axes = figure.subplots()
+    given = own_panel("winner", ax, 1)
+    figure = given[0] if given else Figure(figsize=(7.2, 5.9), layout="constrained")
+    axes = given[1] if given else figure.subplots()
     handles = [
         _region(axes, across, up, lead, i, label) for i, (lead, label) in enumerate(_leads_named(leads, numbers))
     ]
@@ -66,6 +67,9 @@ def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST) -> Fi
     _marks(axes, numbers, (x, y))
     notes = "\n".join(textwrap.wrap(_note(numbers, schemes, (x.column, y.column)), 126))
     kept = [handle for handle in handles if handle is not None]
+    if ax is not None:
+        ax.legend(handles=kept)
+        return figure
     columns = 2 if max(len(str(handle.get_label())) for handle in kept) > 34 else 3
     figure.legend(
         handles=kept, loc="outside lower center", ncols=columns, title=notes, title_fontsize=7.5, handleheight=1.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netsim.recipes.compare import compare_channels, compare_summary
 from netsim.recipes.recipe import Recipe, not_the_papers
@@ -88,7 +88,7 @@ def _figure(recipe: Recipe, run: Run, curves: pd.DataFrame) -> tuple[str, pd.Dat
     if kind == "rd" and len(curves):
         numbers = rd.numbers(run.summary, published=curves)
         return KINDS[kind].file_name, numbers, rd.draw(numbers)
-    options = {"bars": recipe.bars} if kind == "rd" else {}
+    options: Any = {"bars": recipe.bars} if kind == "rd" else {}
     return KINDS[kind].file_name, *make(kind, run.log, run.summary, **options)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netsim.errors import InputError
 from netsim.figures.kinds import KINDS, make
@@ -85,7 +85,7 @@ Rates = tuple[float, float]
 def _drawing(name: str, found: Run, summary: pd.DataFrame, rates: Rates) -> tuple[pd.DataFrame, Figure] | FigureText:
     """A figure's numbers and drawing, or why this run has none (the others are drawn all the same)."""
     try:
-        ranked = {"low_bpp": rates[0], "high_bpp": rates[1]} if name == "radar" else {}
+        ranked: Any = {"low_bpp": rates[0], "high_bpp": rates[1]} if name == "radar" else {}
         return make(name, found.log, summary, **ranked)
     except InputError as error:
         return FigureText(name, KINDS[name].title, None, error.message)

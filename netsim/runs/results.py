@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,6 +20,10 @@ from netsim.text import counted_noun
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from netsim.insight.explain import Explanation
 
 __all__ = ["Run", "file_fault", "load_run", "write_summary"]
 
@@ -77,6 +81,88 @@ class Run:
         import pandas as pd
 
         return pd.read_csv(self._checked("distribution.csv"))
+
+    def plot(self, kind: str, *, ax: Axes | None = None, **options: Any) -> Figure:
+        """Draw a figure, as ``netsim plot`` does.
+
+        Args:
+            kind: radar, failure, rd, timeline, winner, or a plug-in of kind ``figure``.
+            ax: Axes to draw into, for a figure of one panel; None: a new figure.
+            **options: As on the command line: ``low_bpp``, ``high_bpp``, ``near_bpp``, ``trial``, ``slots``, ...
+
+        Returns:
+            The matplotlib figure.
+
+        Raises:
+            InputError: An unknown kind or option, or a run that can't be drawn so.
+        """
+        from netsim.insight.figure import figure_of_run
+
+        return figure_of_run(self, kind, ax=ax, **options)[2]
+
+    def compare(self, a: str, b: str, *, points: Sequence[str] = ()) -> pd.DataFrame:
+        """The difference of two schemes in dB with its 95 % interval, as ``netsim compare`` gives it.
+
+        Args:
+            a: A scheme as in the summary, or a codec's name where that is clear.
+            b: The scheme that it is compared with.
+            points: Operating points of a, and of b (``qp=37``); none: the nearest in bpp are paired.
+
+        Returns:
+            One row per channel, link and pair of operating points: ``difference_db``, ``difference_low``, ...
+
+        Raises:
+            InputError: An unknown scheme or operating point.
+        """
+        from netsim.insight.paired import compare_schemes
+
+        return compare_schemes(self.log, a, b, float(self.manifest.get("failure_db", 13.0)), points)
+
+    def explain(
+        self, image: str, codec: str, *, point: str | None = None, channels: Sequence[str] = (), link: str | None = None
+    ) -> Explanation:
+        """The worth of each packet of an image, and the worst and best losses, as ``netsim explain`` finds them.
+
+        Args:
+            image: An image of the run.
+            codec: A scheme as in the summary, or a codec's name where that is clear.
+            point: Operating point (``qp=37``); None: the nearest to 0.35 bpp.
+            channels: Channels; none: the run's.
+            link: A link of the run; None: its first.
+
+        Returns:
+            ``packets``, ``counts`` and ``worst`` as pandas frames, and what was left out.
+
+        Raises:
+            InputError: An unknown name, or a scheme without a table of masks.
+        """
+        from netsim.decoding.store import Store
+        from netsim.decoding.workshop import Workshop
+        from netsim.insight.explain import explain
+        from netsim.insight.plan_of_run import plan_of_run
+
+        with Store() as store:
+            return explain(plan_of_run(self), Workshop(store), image, codec, point, channels, link)
+
+    def report(
+        self, out: str | Path | None = None, *, low_bpp: float | None = None, high_bpp: float | None = None
+    ) -> Path:
+        """Write the report, one HTML file, as ``netsim report`` does.
+
+        Args:
+            out: The file; None: report.html in the run's folder.
+            low_bpp: Lower end of the rates over which schemes are ranked; None: what all cover.
+            high_bpp: Upper end, likewise.
+
+        Returns:
+            The file.
+
+        Raises:
+            InputError: The folder is missing, or the rates are no range.
+        """
+        from netsim.report.illustrated import write_report
+
+        return write_report(self.path, None if out is None else Path(out), low_bpp, high_bpp)
 
     def _checked(self, name: str) -> Path:
         fault = file_fault(self.path, name, self.manifest)
