@@ -132,6 +132,7 @@ app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --qui
 app.command("verify", epilog="Example:  netsim verify runs/quickstart-1")(verify)
 app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)
 app.command("check-codec", epilog="Example:  netsim check-codec jpeg2000 --set receiver=resilient")(check_codec_command)
+app.command("check-channel", epilog="Example:  netsim check-channel EP4")(channels_module.check_channel_command)
 app.command(
     "train",
     add_help_option=False,  # everything after the trainer's name is the trainer's

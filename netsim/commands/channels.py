@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["app"]
+__all__ = ["app", "check_channel_command"]
 
 WIDTH = 96  # where the output is no terminal
 
@@ -65,6 +65,33 @@ def show(
     else:
         channel_from_spec({"preset": facts["name"], "variant": facts["variant"]})  # raises the error with its hint
         raise InputError(str(facts["error"]))
+
+
+def check_channel_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, a plug-in, or a channel as in a scenario.")],
+    as_json: AsJson = False,
+) -> None:
+    """Try out whether a channel keeps its contract; exit code 1 if it does not."""
+    from netsim.channels.conformance import check_channel
+    from netsim.channels.spec import channel_from_spec
+
+    results = check_channel(channel_from_spec(_parsed(name)))
+    failed = sum(not result.passed for result in results)
+    if as_json:
+        checks = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results]
+        _print_json({"channel": name, "passed": not failed, "checks": checks})
+    else:
+        from rich import box
+        from rich.table import Table
+
+        table = Table("check", "outcome", "tried", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for result in results:
+            table.add_row(result.name, "passed" if result.passed else "FAILED", result.detail)
+        console = _console()
+        console.print(table)
+        console.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps its contract")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _parsed(text: str) -> Any:

@@ -30,6 +30,23 @@ def test_the_example_keeps_the_contract(tmp_path: Path, monkeypatch: pytest.Monk
     assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []
 
 
+def test_the_page_registers_its_codec_without_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netsim import registry
+
+    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
+    page = PAGE.read_text(encoding="utf-8")
+    for name in ("mycodec.py", "register"):
+        (example,) = re.findall(rf"```python\n# {name}\n(.*?)```", page, re.DOTALL)
+        (tmp_path / f"docs_{name.removesuffix('.py')}.py").write_text(example.replace("mycodec", "docs_mycodec"))
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        plan = import_module("docs_register").plan
+        assert [row.label for row in plan.rows] == ["mine"]
+    finally:
+        for module in ("docs_mycodec", "docs_register"):
+            sys.modules.pop(module, None)
+
+
 def test_the_page_names_every_check() -> None:
     from netsim.conformance import CHECKS
 
