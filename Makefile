@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench train-next clean
 .DELETE_ON_ERROR:
 
 # An environment made earlier has the distribution under its former name, with outdated entry points.
@@ -31,6 +31,11 @@ check: $(STAMP)
 # Speed and memory against named references: runs/bench/results.json and the table in docs/benchmarks.md (minutes).
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks --docs
+
+# The next piece of codecs/training-plan.yaml, at lowest priority, on all cores: docs/training.md. Needs
+# NETSIM_TRAINING_DATA, a folder of folders of images. Ctrl-C, or `kill`, writes a checkpoint; the same command goes on.
+train-next: $(STAMP)
+	nice -n 19 $(BIN)/python -m netcodecs.training.plan --once
 
 clean:
 	rm -rf $(VENV) build *.egg-info codecs/build codecs/*.egg-info

@@ -29,11 +29,10 @@ def resicomp() -> list[Result]:
 def _encode(picture: NDArray[np.uint8]) -> Result:
     """No target: a Transformer pass for each slice has no counterpart in CompressAI's model."""
     import torch
-    from netcodecs.progressive.methods import shipped_weights
-    from netcodecs.progressive.transforms import quality_lambda
-    from netcodecs.progressive.weights import load_weights
+    from netcodecs.compressai_import import compressai
 
-    plain = load_weights(shipped_weights("mbt-mean"))[0].at(quality_lambda(QUALITY))
+    plain = compressai.models.MeanScaleHyperprior(128, 192).eval()
+    plain.update()
     exact = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     codec, point = create_codec("resicomp", {"mode": "LC"}), OperatingPoint("quality", QUALITY)
     ours, theirs = rivals_s(lambda: codec.encode(picture, point), lambda: plain.compress(exact), ROUNDS)
@@ -51,7 +50,7 @@ def _masks(slices: int, count: int) -> NDArray[np.bool_]:
 def _further_mask(picture: NDArray[np.uint8]) -> Result:
     """What a mask costs once a stream's symbols are known, against the concealment's and g_s's bare forward passes."""
     import torch
-    from netcodecs.progressive.methods import shipped_weights
+    from netcodecs.common.shipped import shipped_weights
     from netcodecs.resicomp.codec import ResiComp
     from netcodecs.resicomp.weights import load_weights
 
@@ -60,15 +59,16 @@ def _further_mask(picture: NDArray[np.uint8]) -> Result:
     stream = codec.encode(picture, OperatingPoint("quality", QUALITY))
     masks = _masks(len(stream) - 1, FURTHER)
     codec.decode(stream, np.ones((1, len(stream)), bool))
-    weights = load_weights(shipped_weights("resicomp-compact"))
-    shape = (1, picture.shape[0] // 16, picture.shape[1] // 16)
-    g_s = weights.backbone.model.g_s.to(memory_format=torch.channels_last)
-    tokens, known = torch.randn(*shape, len(weights.spread)), torch.rand(shape) > 0.5
+    model = load_weights(shipped_weights("resicomp"))
+    window = model.transformer.size.window
+    rows, columns = (-(-side // 16 // window) * window for side in picture.shape[:2])
+    g_s = model.transforms.g_s.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tokens, known = torch.randn(1, rows, columns, len(model.spread)), torch.rand(1, rows, columns) > 0.5
 
     def forward() -> None:
         for _ in range(FURTHER):
-            guess = weights.network.values(weights.network.hidden(tokens, known, torch.zeros(1)))
-            g_s(guess.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last))
+            filled = model.concealer.concealed(model.concealer.given(tokens, torch.zeros(1)), known)
+            g_s(filled[:, : picture.shape[0] // 16, : picture.shape[1] // 16].permute(0, 3, 1, 2))
 
     ours, theirs = (seconds / FURTHER for seconds in rivals_s(lambda: codec.decode(stream, masks), forward, ROUNDS))
     name = "resicomp, a further mask, against one PLC and one g_s forward pass"

@@ -49,15 +49,18 @@ def end_on_signals(kill: Callable[[], None] = lambda: None) -> Iterator[None]:
     there.setblocking(False)
     former = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(here, kill), daemon=True).start()
+    stopped = False
     try:
         yield
     except Stopped:
-        raise  # the watch goes on until the process ends
-    else:
-        signal.set_wakeup_fd(former)
-        there.close()  # ends the watch
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        stopped = True  # the watch goes on until the process ends
+        raise
+    finally:
+        if not stopped:
+            signal.set_wakeup_fd(former)
+            there.close()  # ends the watch
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -115,7 +115,7 @@ def test_text_fits_a_terminal_and_says_the_numbers() -> None:
         (["show", "EP4-released", "--variant", "printed"], "EP4-released"),
         (["show", "EP4", "--packets", "0"], "0 packets"),
         (["show", "{loss_rate: 0.1}", "--variant", "printed"], "is no preset"),
-        (["show", "{loss_rate: [0.1}"], "is no mapping"),
+        (["show", "{loss_rate: [0.1}"], "not readable as YAML"),
         (["show", "{loss_rate: 2}"], "loss_rate 2 is no probability"),
     ],
 )

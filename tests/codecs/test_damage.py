@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from netcodecs.common.seal import seal_key, sealed
 from netcodecs.progressive import packets as progressive
 from netcodecs.progressive.backbone import M
-from netcodecs.progressive.entropy import Tables, gaussian_tables
+from netcodecs.progressive.entropy import Tables, latent_tables
 from netcodecs.progressive.packets import Head, Piece, cut_head, read_piece, sound, write_piece
 from netcodecs.progressive.transforms import STRIDE
 from netcodecs.resicomp.packets import Head as ResiCompHead
@@ -53,13 +54,13 @@ def test_a_packet_that_holds_what_is_no_part_of_the_latent_is_not_intact(piece: 
 @pytest.mark.parametrize("body", [b"", b"\x05", b"\x05\x00", b"\x05\x00\x00\x00\x00"])
 def test_a_packet_that_is_too_short_is_not_intact(body: bytes) -> None:
     head = cut_head(HEAD, 900)
-    payload = progressive._sealed(body, progressive._key(head[0]) + 1)
+    payload = sealed(body, seal_key(head[0]) + 1)
     assert sound([*head, payload])[1].tolist() == [True, False]
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 60), (48, 0), (65_535, 65_535), (5793, 5793)])
 def test_a_head_that_claims_another_size_than_an_images_is_damaged(height: int, width: int) -> None:
-    start = progressive._sealed(progressive._HEAD.pack(height, width, 1024, 1) + b"hyper", 0)
+    start = sealed(progressive._HEAD.pack(height, width, 1024, 1) + b"hyper", 0)
     assert sound([start])[0] == 0
     codec = create_codec("mbt-mean", {})
     stream = codec.encode(IMAGE, OperatingPoint("quality", 1.0))
@@ -79,7 +80,7 @@ def test_a_head_of_more_packets_than_there_are_is_damaged() -> None:
 def test_a_hyperprior_of_too_few_bytes_for_its_size_is_refused() -> None:
     """The networks' tables say how few bits so many symbols can have."""
     codec = create_codec("mbt-mean", {})
-    start = progressive._sealed(progressive._HEAD.pack(5792, 5792, 1024, 1) + b"hyper", 0)
+    start = sealed(progressive._HEAD.pack(5792, 5792, 1024, 1) + b"hyper", 0)
     stream = codec.encode(IMAGE, OperatingPoint("quality", 1.0))
     claims = replace(stream, packets=(Packet(start, protected=True),))
     with pytest.raises(InputError, match="damaged payload: 5 bytes for 1059968 symbols"):
@@ -91,14 +92,14 @@ def test_a_quality_beyond_the_weights_is_refused() -> None:
     stream = codec.encode(IMAGE, OperatingPoint("quality", 1.0))
     start = bytearray(stream.packets[0].payload[:-4])
     start[4:6] = (60_000).to_bytes(2, "big")
-    packets = (Packet(progressive._sealed(bytes(start), 0), protected=True),)
+    packets = (Packet(sealed(bytes(start), 0), protected=True),)
     with pytest.raises(InputError, match=r"damaged payload \(quality 58\.5938 of"):
         codec.decode(replace(stream, packets=packets), np.ones((1, 1), bool))
 
 
 def test_a_string_that_ends_too_early_is_never_read_beyond_its_zeros() -> None:
     """CompressAI's decoder has no bounds; any bytes give numbers or a refusal."""
-    tables: Tables = gaussian_tables()
+    tables: Tables = latent_tables()
     rng = np.random.default_rng(0)
     for size in (0, 1, 3, 4, 7, 8, 40):
         for content in (bytes(size), b"\xff" * size, rng.bytes(size)):
@@ -111,7 +112,7 @@ def test_a_string_that_ends_too_early_is_never_read_beyond_its_zeros() -> None:
 
 
 def test_what_was_encoded_is_decoded_with_far_symbols_too() -> None:
-    tables = gaussian_tables()
+    tables = latent_tables()
     symbols = np.random.default_rng(1).integers(-5000, 5000, (4, 30))
     indexes = np.random.default_rng(2).integers(0, 64, (4, 30))
     assert np.array_equal(tables.decode(tables.encode(symbols, indexes), indexes), symbols)

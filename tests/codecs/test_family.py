@@ -1,7 +1,8 @@
-"""The methods of paper 1 as codecs: what SCR and MCA do to packets and pictures, weights of every kind."""
+"""The methods of paper 1 as codecs: what SCR and MCA do to packets and images, weights of every kind."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,15 @@ import pytest
 import torch
 from netcodecs.compressai_import import compressai
 from netcodecs.progressive.aggregation import MaskConditionalAggregation
-from netcodecs.progressive.backbone import Backbone, widen
-from netcodecs.progressive.codec import ChannelProgressive, _present
+from netcodecs.progressive.backbone import Backbone
+from netcodecs.progressive.codec import ChannelProgressive
 from netcodecs.progressive.methods import METHODS, shipped_weights
 from netcodecs.progressive.packets import Piece, first_pieces, halves, read_piece
+from netcodecs.progressive.rearrangement import rearranged
 from netcodecs.progressive.weights import save_weights
-from netcodecs.training.begin import begun, prepare
 from netcodecs.training.measure import codec_of
+from netcodecs.training.progressive.session import initial_network
+from netcodecs.transforms.gains import lambda_of
 from skimage import data
 from torch import Tensor
 
@@ -30,26 +33,28 @@ ROWS = IMAGE.shape[0] // 16
 
 @pytest.fixture(scope="module")
 def weights(started: Backbone, crops: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with each method's weights before its first step; MCA's mask is made audible."""
+    """A folder with each method's weights before its first step, but that MCA shows where channels are missing."""
     folder = tmp_path_factory.mktemp("family")
+    save_weights(folder / "mbt-mean.safetensors", started, "mbt-mean")
     for method in METHODS.values():
-        network = begun(started, method, crops.split(4))
+        network = initial_network(method, str(folder / "mbt-mean.safetensors"), crops[:4])
         if network.aggregation is not None:
-            prepare(network, method.losses, crops.split(4))
-            _hear_every_loss(network.aggregation)
+            _make_masks_visible(network.aggregation)
         save_weights(folder / f"{method.name}.safetensors", network, method.name)
     return folder
 
 
 @torch.no_grad()
-def _hear_every_loss(aggregation: MaskConditionalAggregation) -> None:
-    """Its first feature counts what is lost at a place, and goes into all that it passes on."""
-    for layer, weight in ((aggregation.first, -1.0), (aggregation.second, 0.1)):
-        layer.weight[0] = 0.0
-        layer.weight[0, : layer.weight.shape[1] if weight < 0 else 1, 1, 1] = weight
+def _make_masks_visible(aggregation: MaskConditionalAggregation) -> None:
+    """The first channel of its output grows with the number of missing channels at a place."""
+    for layer in (aggregation.first, aggregation.second, aggregation.fusion):
         assert layer.bias is not None
-        layer.bias[0] = float(layer.weight.shape[1]) if weight < 0 else 0.0
-    aggregation.fusion.weight[:, -4] += 1.0
+        layer.weight.zero_()
+        layer.bias.zero_()
+    aggregation.first.weight[0, :, 1, 1] = 0.1
+    aggregation.second.weight[0, 0, 1, 1] = 1.0
+    aggregation.fusion.weight[0, -4, 1, 1] = 1.0
+    aggregation.project.weight[0, 0] = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def stream(scr_mca: ChannelProgressive) -> Stream:
     return scr_mca.encode(IMAGE, OperatingPoint("quality", 3), 300)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "mbt-mean"])
+@pytest.mark.parametrize("name", ["scr-mca-ge", "scr-ge", "mca-ge"])
 def test_keeps_the_contract(weights: Path, name: str) -> None:
     codec = codec_of(weights / f"{name}.safetensors")
     results = check_codec(codec, [IMAGE[:64, :70]], [OperatingPoint("quality", 2)])
@@ -98,36 +103,111 @@ def test_the_rule_by_hand() -> None:
     assert [(p.first, p.last) for p in halves(Piece(0, 8, 0, 4), 4) or ()] == [(0, 3), (3, 8)]
 
 
-def test_what_lies_before_the_last_arrival_is_lost_what_lies_behind_was_not_sent() -> None:
-    shape = (4, 2, 1)
-    assert _present([], shape).all()
-    middle_lost = _present([Piece(0, 1, 0, 2), Piece(2, 3, 0, 2)], shape)
-    assert middle_lost[:, 0, 0].tolist() == middle_lost[:, 1, 0].tolist() == [True, False, True, True]
-    rows = _present([Piece(1, 2, 1, 2)], shape)
-    assert rows[:, 0, 0].tolist() == [False, False, True, True]
-    assert rows[:, 1, 0].tolist() == [False, True, True, True]
+@pytest.fixture
+def seen(scr_mca: ChannelProgressive, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What the networks are given: latents, and what is present in them."""
+    given: list[tuple[np.ndarray, np.ndarray]] = []
+    synthesise = scr_mca._networks.transforms.synthesise
+
+    def noted(latents: np.ndarray, present: np.ndarray, *rest: float) -> np.ndarray:
+        given.append((latents.copy(), present.copy()))
+        return synthesise(latents, present, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scr_mca._networks.transforms, "synthesise", noted)
+    return given
 
 
-def test_a_loss_is_told_a_tail_not_sent_is_not(scr_mca: ChannelProgressive, stream: Stream) -> None:
-    """The same latent, zero in the same places: another picture where the decoder knows of a loss."""
-    transforms = scr_mca._networks.transforms
+def test_mca_is_given_what_is_missing_be_it_lost_unsent_or_damaged(
+    scr_mca: ChannelProgressive, stream: Stream, seen: list[tuple[np.ndarray, np.ndarray]]
+) -> None:
+    """Three of the latent's packets: lost in the middle, the tail that was not sent, damaged."""
+    n, mask = len(stream) - heads(stream), mask_without(stream, 1, len(stream) - heads(stream) - 1)
+    victim = heads(stream) + 3
+    packets = list(stream.packets)
+    packets[victim] = replace(packets[victim], payload=packets[victim].payload[:-1] + b"?")
+    scr_mca.decode(replace(stream, packets=tuple(packets)), mask)
+    (latents, present), missing = seen[0], np.zeros((192, ROWS, 12), bool)
+    for place in (1, 3, n - 1):
+        missing[read_piece(stream.packets[heads(stream) + place].payload, ROWS)[0].region] = True
+    assert np.array_equal(present[0], ~missing)
+    assert not latents[0][missing].any()
+    assert (latents[0][~missing] != 0).mean() > 0.2
+
+
+def test_a_shorter_stream_shows_what_a_lost_tail_shows(scr_mca: ChannelProgressive, stream: Stream) -> None:
     n = len(stream) - heads(stream)
-    tail = mask_without(stream, *range(n // 2, n))
-    latent, told = np.zeros((1, 192, ROWS, 12), np.float32), np.ones((1, 192, ROWS, 12), bool)
-    means, pieces = scr_mca._decoded(*_parts(stream), tail[0])
-    for piece, symbols in pieces.values():
-        latent[0][piece.region] = symbols + means[piece.region]
-    shown = scr_mca.decode(stream, tail)
-    assert np.array_equal(shown, transforms.synthesise(latent, told, 3, 128, 192))
-    told[latent == 0] = False
-    assert not np.array_equal(shown, transforms.synthesise(latent, told, 3, 128, 192))
+    kept = heads(stream) + n // 2
+    cut = replace(stream, packets=stream.packets[:kept])
+    tail = scr_mca.decode(stream, mask_without(stream, *range(n // 2, n)))
+    assert np.array_equal(scr_mca.decode(cut, np.ones((1, kept), bool)), tail)
 
 
-def _parts(stream: Stream):  # type: ignore[no-untyped-def]
-    from netcodecs.progressive.packets import read_head
+def test_where_a_channel_is_missing_mca_shows_it(scr_mca: ChannelProgressive, stream: Stream) -> None:
+    """The same latent, zero in the same places, with and without the mask: the fixture's MCA answers to it."""
+    transforms = scr_mca._networks.transforms
+    latent, present = np.zeros((1, 192, ROWS, 12), np.float32), np.ones((1, 192, ROWS, 12), bool)
+    told = present.copy()
+    told[:, 100:] = False
+    shown = [transforms.synthesise(latent, mask, 3, 128, 192) for mask in (present, told)]
+    assert not np.array_equal(*shown)
+    assert heads(stream) >= 1
 
-    payloads = [p.payload for p in stream.packets]
-    return read_head(payloads[: heads(stream)]), payloads, heads(stream)
+
+@torch.no_grad()
+def test_new_mca_is_the_identity_whatever_is_missing() -> None:
+    torch.manual_seed(0)
+    aggregation, latent = MaskConditionalAggregation(192), torch.randn(2, 192, 4, 4)
+    mask = (torch.rand(2, 192, 1, 1) > 0.5).float().expand(latent.shape)
+    assert torch.equal(aggregation(latent, mask), latent)
+    assert torch.equal(aggregation(latent, torch.ones_like(latent)), latent)
+    _make_masks_visible(aggregation)
+    assert torch.equal(aggregation(latent, torch.ones_like(latent)), latent)  # its layers read what is missing
+    assert not torch.equal(aggregation(latent, mask), latent)
+
+
+@torch.no_grad()
+def test_no_mask_is_a_mask_of_ones(weights: Path) -> None:
+    from netcodecs.progressive.weights import load_weights
+
+    network = load_weights(weights / "mca-ge.safetensors")[0]
+    latent = torch.randn(1, 192, 4, 4, generator=torch.Generator().manual_seed(0))
+    inverse = network.gains(torch.tensor([lambda_of(2)]))[1]
+    whole = network.synthesised(latent, torch.ones_like(latent), inverse)
+    assert torch.equal(network.synthesised(latent, None, inverse), whole)
+
+
+@torch.no_grad()
+def test_scr_behind_the_hyperprior_changes_neither_bits_nor_image(started: Backbone, crops: Tensor) -> None:
+    """Latent, means and scales move together: without losses it is the network without SCR."""
+    scr = Backbone(started.kind, scr=True)
+    scr.load_state_dict(started.state_dict())
+    lam = torch.full((2,), lambda_of(2))
+    plain, mixed = (network.eval()(crops[:2], lam) for network in (started, scr))
+    assert torch.equal(plain.bits, mixed.bits)
+    torch.testing.assert_close(plain.image, mixed.image, atol=1e-5, rtol=0)
+
+
+def test_scr_costs_no_bytes_but_for_packets_heads(weights: Path) -> None:
+    """Behind the hyperprior it moves symbols between packets, no more. ``progdtd`` has the same channels."""
+    sizes, images = [], []
+    for name in ("progdtd", "scr-ge"):
+        codec = codec_of(weights / f"{name}.safetensors")
+        sent = codec.encode(IMAGE, OperatingPoint("quality", 2))
+        sizes.append(sent.bytes_total)
+        images.append(codec.decode(sent, np.ones((1, len(sent)), bool)))
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.01)
+    assert np.abs(images[0].astype(int) - images[1]).max() <= 1
+
+
+def test_rearrangement_is_its_own_inverse_and_spreads_each_channel_over_four() -> None:
+    latent = torch.arange(8 * 6 * 4, dtype=torch.float32).reshape(1, 8, 6, 4)
+    mixed = rearranged(latent)
+    assert torch.equal(rearranged(mixed), latent)
+    g, c, i, j, a, b = 1, 2, 1, 0, 0, 1  # paper 1, §3.2: yr[4g+c, 2i+a, 2j+b] = y[4g+2a+b, 2i+(c>>1), 2j+(c&1)]
+    assert mixed[0, 4 * g + c, 2 * i + a, 2 * j + b] == latent[0, 4 * g + 2 * a + b, 2 * i + (c >> 1), 2 * j + (c & 1)]
+    lost = torch.ones_like(latent)
+    lost[:, 5] = 0
+    assert (rearranged(lost)[0] == 0).flatten(1).sum(1).tolist() == [0, 0, 0, 0, 6, 6, 6, 6]
 
 
 def test_lost_rearranged_channel_leaves_three_quarters_of_four(weights: Path) -> None:
@@ -174,11 +254,24 @@ def test_device_is_no_part_of_the_name(weights: Path) -> None:
             codec.encode(IMAGE, OperatingPoint("quality", 1))
 
 
+@pytest.fixture(scope="module")
+def theirs() -> compressai.models.MeanScaleHyperprior:
+    """CompressAI's mbt2018-mean with weights that are spread enough to code something."""
+    torch.manual_seed(1)
+    model = compressai.models.MeanScaleHyperprior(128, 192)
+    with torch.no_grad():
+        model.g_a[-1].weight.mul_(60)
+        model.h_a[-1].weight.mul_(20)
+    model.update()
+    return model.eval()
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_compressai_checkpoint_is_taken_as_it_is(started: Backbone, tmp_path: Path, wrapped: bool) -> None:
-    """As a state dict, and as CompressAI's training script wraps it, from several GPUs."""
-    plain = widen(started).at(0.0035)
-    state = plain.state_dict()
+def test_a_compressai_checkpoint_is_taken_as_it_is(
+    theirs: compressai.models.MeanScaleHyperprior, tmp_path: Path, wrapped: bool
+) -> None:
+    """As a state dict, and as CompressAI's training script wraps it, from several GPUs: bytes and image."""
+    state = theirs.state_dict()
     path = tmp_path / "checkpoint.pth.tar"
     torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}} if wrapped else state, path)
     codec = create_codec("mbt-mean", {"weights": path})
@@ -186,9 +279,16 @@ def test_compressai_checkpoint_is_taken_as_it_is(started: Backbone, tmp_path: Pa
     shown = codec.decode(stream, np.ones((1, len(stream)), bool))
     exact = torch.from_numpy(IMAGE.copy()).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
-        theirs = plain.compress(exact)
-        picture = plain.decompress(theirs["strings"], theirs["shape"])["x_hat"][0].clamp(0, 1) * 255
-    assert np.abs(shown[0].astype(int) - picture.round().permute(1, 2, 0).numpy()).max() <= 1
+        coded = theirs.compress(exact)
+        image = theirs.decompress(coded["strings"], coded["shape"])["x_hat"][0].clamp(0, 1) * 255
+    assert sum(len(strings[0]) for strings in coded["strings"]) > 2000
+    assert image.std() > 5
+    off = np.abs(shown[0].astype(int) - image.round().permute(1, 2, 0).numpy())
+    assert (off > 1).mean() < 0.01  # a latent in the middle between two symbols may round either way
+    extra = stream.bytes_total - sum(len(strings[0]) for strings in coded["strings"])
+    assert 0 < extra < 14 * len(stream) + 8
+    with pytest.raises(InputError, match="effort: 2 with weights of mbt"):
+        create_codec("mbt-mean", {"weights": path, "effort": 2}).encode(IMAGE, OperatingPoint("quality", 1))
     with pytest.raises(InputError, match="quality 2") as caught:
         codec.encode(IMAGE, OperatingPoint("quality", 2))
     assert "quality 1 only" in caught.value.hint
@@ -207,9 +307,9 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_weights_ship_and_work(name: str) -> None:
-    """Each method's own, at the middle quality: rate and picture of a photograph; a lost packet does not spoil it."""
+    """Each method's own, at the middle quality: rate and quality of a photograph."""
     codec = codec_of(shipped_weights(name))
-    picture = np.ascontiguousarray(data.coffee()[100:228, 200:392])
-    stream = codec.encode(picture, OperatingPoint("quality", 2))
+    image = np.ascontiguousarray(data.coffee()[100:228, 200:392])
+    stream = codec.encode(image, OperatingPoint("quality", 2))
     assert 0.1 < stream.bpp < 1.0
-    assert psnr_db(picture, codec.decode(stream, np.ones((1, len(stream)), bool)))[0] > 27
+    assert psnr_db(image, codec.decode(stream, np.ones((1, len(stream)), bool)))[0] > 27

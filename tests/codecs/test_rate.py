@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netcodecs.classical.rate import nearest_setting
+from netcodecs.common.rate import nearest_setting
 
 from netsim.errors import InputError
 

@@ -10,7 +10,7 @@ from skimage import data
 from netsim.codec import OperatingPoint, create_codec
 
 
-@pytest.mark.parametrize(("name", "settings"), [("scr-mca-ge", {}), ("resicomp", {"mode": "ISC"})])
+@pytest.mark.parametrize(("name", "settings"), [("mbt-mean", {}), ("resicomp", {"mode": "ISC"})])
 def test_the_number_of_threads_changes_nothing(name: str, settings: dict[str, str]) -> None:
     picture, before = np.ascontiguousarray(data.chelsea()), torch.get_num_threads()
     made = []

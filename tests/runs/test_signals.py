@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from netsim.errors import InputError
+from netsim.interrupt import end_on_signals
 from netsim.runs.executor import Executor, Task
 
 LONG = ["--set", "engine=event", "--set", "trials=20000", "--workers", "2"]
@@ -170,6 +171,14 @@ def test_errors_of_workers_come_back_whole() -> None:
     assert "in fail" in str(caught.value.__cause__)
     with pytest.raises(InputError, match="killed by SIGSEGV"), Executor(None, 2) as executor:
         executor.work([Task("t", die, signal.SIGSEGV)], done)
+
+
+def test_handlers_are_restored_when_a_command_ends_by_an_error():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    for error in (InputError("bad"), SystemExit(2), KeyError("bug")):
+        with pytest.raises(type(error)), end_on_signals():
+            raise error
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
 _MASKS = """

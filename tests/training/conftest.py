@@ -1,4 +1,4 @@
-"""Small pictures and a backbone at its lapped-transform start, made once."""
+"""Small images, and a small network before its first step, made once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from netcodecs.progressive.backbone import Backbone
-from netcodecs.training.crops import random_crops
-from netcodecs.training.start import lapped_start
+from netcodecs.progressive.backbone import Backbone, TransformKind
+from netcodecs.training.core.crops import RandomCrops
+from netcodecs.training.init.lapped import initialise_lapped
+from numpy.typing import NDArray
 from skimage import data
 from torch import Tensor
 
-NARROW = (12, 48, 128)
+SMALL = TransformKind("residual", (192, 1, 192, 1))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,20 +24,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)  # the training command sets it
+    torch.set_flush_denormal(False)  # training sets it
 
 
 @pytest.fixture(scope="session")
-def photos() -> list[Tensor]:
-    """Three photographs as uint8 (3, H, W)."""
-    pictures = (data.astronaut(), data.chelsea(), data.coffee())
-    return [torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1).contiguous() for p in pictures]
+def images() -> list[NDArray[np.uint8]]:
+    """Three photographs, uint8 (H, W, 3)."""
+    return [np.ascontiguousarray(photo) for photo in (data.astronaut(), data.chelsea(), data.coffee())]
 
 
 @pytest.fixture(scope="session")
-def started(photos: list[Tensor]) -> Backbone:
-    """A narrow backbone at its start, its bands chosen on the second and third photograph."""
+def photos(images: list[NDArray[np.uint8]]) -> list[Tensor]:
+    """The same as uint8 (3, H, W)."""
+    return [torch.from_numpy(image).permute(2, 0, 1).contiguous() for image in images]
+
+
+@pytest.fixture(scope="session")
+def crops(images: list[NDArray[np.uint8]]) -> Tensor:
+    """(6, 3, 128, 128), 0…1, of the second and third photograph."""
+    return RandomCrops(images[1:], 128).draw(6, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="session")
+def started(crops: Tensor) -> Backbone:
+    """A residual baseline as ``initialise_lapped`` leaves it, in eval mode. Copy it before you change it."""
     torch.manual_seed(0)
-    backbone = Backbone(NARROW)
-    lapped_start(backbone, random_crops(photos[1:], 8, 192, torch.Generator().manual_seed(0)))
-    return backbone.eval()
+    network = Backbone(SMALL)
+    initialise_lapped(network, crops)
+    return network.eval()

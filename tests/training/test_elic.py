@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from netcodecs.compressai_import import compressai
-from netcodecs.progressive.backbone import Backbone, M
-from netcodecs.progressive.elic import elic_analysis, elic_synthesis
-from netcodecs.training.masked.recipe import ELIC_WIDTHS
+from netcodecs.transforms.elic import elic_analysis, elic_synthesis
+from netcodecs.transforms.gained import LATENT_CHANNELS as M
+from netcodecs.transforms.gained import GainedTransforms, TransformKind
 from torch import nn
 
 
@@ -17,7 +16,7 @@ def parameters(*modules: nn.Module) -> int:
 
 @torch.no_grad()
 def test_paper_size_is_elic_with_256_channels_and_a_latent_of_192() -> None:
-    widths = ELIC_WIDTHS["paper"]
+    widths = (256, 256, 256)
     analysis, synthesis = elic_analysis(widths, M), elic_synthesis(widths, M)
     theirs = compressai.models.sensetime.Elic2022Official(256, 192)
     theirs.g_a.load_state_dict(analysis.state_dict())  # the same layers in the same places
@@ -32,12 +31,10 @@ def test_paper_size_is_elic_with_256_channels_and_a_latent_of_192() -> None:
     assert parameters(analysis, synthesis) == parameters(theirs.g_a, theirs.g_s)
 
 
-def test_backbone_of_that_kind_has_gains_and_is_no_mbt2018_mean() -> None:
-    elic = Backbone((12, 48, 128), kind="elic")
+def test_transforms_of_that_kind_have_gains() -> None:
+    elic = GainedTransforms(TransformKind("elic", (12, 48, 128)))
     gain, inverse = elic.gains(torch.tensor([0.0035]))
-    picture = torch.rand(1, 3, 64, 64)
-    latent = elic.analysed(picture, gain)
-    torch.testing.assert_close(latent, elic.model.g_a(picture) * gain)
-    assert elic.synthesised(latent, torch.ones(1, M, 1, 1), inverse).shape == picture.shape
-    with pytest.raises(ValueError, match="not a plain mbt2018-mean"):
-        elic.at(0.0035)
+    image = torch.rand(1, 3, 64, 64)
+    latent = elic.analysed(image, gain)
+    torch.testing.assert_close(latent, elic.g_a(image) * gain)
+    assert elic.g_s(latent * inverse).shape == image.shape

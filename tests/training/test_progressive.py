@@ -7,30 +7,33 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.weights import save_weights
-from netcodecs.training.checkpoint import load_tensors
-from netcodecs.training.trainer import Trainer
+from netcodecs.training.core.checkpoint import load_tensors
+from netcodecs.training.progressive.objective import ProgressiveObjective
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from netsim import cli
 from netsim.distribution import install_command
+from netsim.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory, photos: list[Tensor], started: Backbone) -> Path:
-    """Pictures, weights of the baseline, a folder with a finished run."""
+def root(tmp_path_factory: pytest.TempPathFactory, images: list[NDArray[np.uint8]], started: Backbone) -> Path:
+    """Images, and weights of the baseline and of a method with both modules."""
     root = tmp_path_factory.mktemp("command")
-    for name, picture in zip(("photos", "held_out"), photos, strict=False):
+    for name, image in zip(("photos", "held_out"), images, strict=False):
         (root / name).mkdir()
-        Image.fromarray(picture[:, :64, :64].permute(1, 2, 0).numpy()).save(root / name / "a.png")
+        Image.fromarray(image[:64, :64]).save(root / name / "a.png")
     (root / "broken").mkdir()
-    (root / "broken" / "a.png").write_bytes(b"no picture")
+    (root / "broken" / "a.png").write_bytes(b"no image")
     (root / "empty").mkdir()
-    save_weights(root / "mbt-mean.safetensors", started, "mbt-mean")
-    save_weights(root / "both.safetensors", Backbone((12, 48, 128), scr=True, mca=True), "scr-mca-u")
+    save_weights(root / "base.safetensors", started, "mbt-mean")
+    save_weights(root / "both.safetensors", Backbone(started.kind, scr=True, mca=True), "scr-mca-u")
     return root
 
 
@@ -40,17 +43,20 @@ def in_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def netsim(*arguments: str) -> int:
-    """Exit code of a command, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["netsim", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-    return int(stopped.value.code or 0)
+    """Exit code of a command, in this process: as ``cli.main``, which would keep this process's signals."""
+    try:
+        cli.app(args=list(arguments), prog_name="netsim")
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    raise AssertionError("typer ends with SystemExit")
 
 
-def train(line: str, *more: str) -> int:
-    given = "--images photos --validation held_out --hours 0.0001 --crop 64 --threads 1 --device cpu"
-    return netsim("train", "progressive", *given.split(), *line.split(), *more)
+def train(line: str) -> int:
+    given = "--images photos --validation held_out --steps 2 --batch 1 --crop 64 --start base.safetensors"
+    return netsim("train", "progressive", *given.split(), *line.split())
 
 
 def test_trainers_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,125 +69,114 @@ def test_trainers_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_is_the_trainers_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert netsim("train", "progressive", "--help") == 0
     shown = capsys.readouterr().out
-    assert "--method" in shown
-    assert "scr-mca-ge" in shown
-    assert "Example" in shown
+    for words in ("--method", "scr-mca-ge", "--start", "Example"):
+        assert words in shown
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("progresive --hours 1", "did you mean `progressive`"),
-        ("--hours 1", "what to train comes before `--hours`"),
-        ("progressive", "the following arguments are required: --images, --validation, --hours, --out"),
-        ("progressive --images a --validation b --hours soon --out c", "invalid float value: 'soon'"),
+        ("progresive --steps 1", "did you mean `progressive`"),
+        ("--steps 1", "what to train comes before `--steps`"),
+        ("progressive", "Missing option '--images'"),
+        ("progressive --images a --validation b --steps soon --out c", "Invalid value for '--steps'"),
+        ("progressive --images a --validation b --steps 0 --out c", "Invalid value for '--steps'"),
+        ("progressive --images a --validation b --step 5 --out c", "No such option"),
     ],
 )
-def test_wrong_command_is_a_sentence(arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_command_is_a_sentence(arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert netsim("train", *arguments.split()) == 2
-    assert words in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert words in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("--method scr-mca", "no method `scr-mca`"),
-        ("--images nowhere", "no folder of pictures at nowhere"),
-        ("--images empty", "no picture of at least 64×64 in empty"),
-        ("--images broken", "a.png can't be read as a picture"),
-        ("--validation nowhere", "no folder of pictures at nowhere"),
+        ("--images nowhere", "no folder of images at nowhere"),
+        ("--images empty", "no image of at least 64×64 in empty"),
+        ("--images broken", "a.png can't be read as an image"),
+        ("--validation nowhere", "no folder of images at nowhere"),
         ("--validation photos", "photos would be trained on, too"),
-        ("--hours 0", "--hours 0"),
-        ("--hours nan", "--hours nan"),
-        ("--stop-at tomorrow", "`tomorrow` is no time"),
-        ("--stop-at 2020-01-01T00:00", "--stop-at 2020-01-01T00:00 is over"),
-        ("--batch 5", "batch 5"),
-        ("--widths 8 8 8", "widths (8, 8, 8) are too narrow"),
-        ("--threads 0", "--threads 0"),
+        ("--crop 128", "no image of at least 128×128 in photos"),
+        ("--crop 100", "--crop 100"),
+        ("--batch 0", "Invalid value for '--batch'"),
+        ("--rate 0", "Invalid value for '--rate'"),
+        ("--rate nan", "--rate"),
+        ("--rate inf", "--rate inf"),
         ("--device warp", "--device warp: torch finds none here"),
-        ("--method random --start nowhere.safetensors", "no weights at nowhere.safetensors"),
-        ("--method random --start photos/a.png", "a.png is no safetensors file"),
-        ("--method random --start mbt-mean.safetensors --widths 24 48 128", "has widths 12 48 128, not those of"),
-        ("--method progdtd --start both.safetensors", "progdtd can't begin from weights with SCR and MCA"),
-        ("--resume", "nothing to resume: new has no latest.safetensors"),
-        ("--out photos/a.png", "--out photos/a.png is no folder"),
+        ("--large", "--large without --start lapped"),
+        ("--start nowhere.safetensors", "no weights at nowhere.safetensors"),
+        ("--start photos/a.png", "a.png is not a safetensors file"),
+        ("--method progdtd --start both.safetensors", "both.safetensors has SCR and MCA, progdtd has not"),
+        ("--out photos/a.png", "photos/a.png can't be a folder"),
     ],
 )
 def test_bad_input_is_a_sentence_and_leaves_nothing(line: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train("--out new", *line.split()) == 2
-    assert words in capsys.readouterr().err
+    assert train(f"--out new {line}") == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert "Traceback" not in told
     assert not Path("new").exists()
 
 
-def test_run_is_never_overwritten_and_resumed_only_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
-    start = "--start mbt-mean.safetensors --out first"
-    assert train(start) == 0
-    told = capsys.readouterr().out
-    assert "network   mbt-mean, widths 12 48 128" in told
-    assert "begins from mbt-mean.safetensors" in told
-    assert "next      python -m netcodecs.training.export first" in told
-    latest = Path("first/latest.safetensors")
-    before = latest.read_bytes()
+def test_a_run_goes_on_only_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--out first") == 0
+    checkpoint = Path("first/checkpoint.safetensors")
+    before = load_tensors(checkpoint)
     for line, words in (
-        (start, "first holds a training run already"),
-        (f"{start} --resume --method random", "was trained with method mbt-mean, not random"),
-        (f"{start} --resume --batch 8 --bf16", "was trained with batch 4, not 8, bf16 False, not True"),
+        ("--method random", "trains mbt-mean, not random"),
+        ("--batch 2", "batch 1, not 2"),
+        ("--rate 0.01", "rate 0.001, not 0.01"),
     ):
-        assert train(line) == 2
+        assert train(f"--out first {line}") == 2
         assert words in capsys.readouterr().err
-        assert latest.read_bytes() == before
-    assert train("--out first --resume", "--hours", "0.0002") == 0
-    assert "goes on at step" in capsys.readouterr().out
-    latest.write_bytes(before[:1000])
-    assert train("--out first --resume") == 2
+    assert load_tensors(checkpoint)[1] == before[1]
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    assert train("--out first") == 2
     assert "can't be read as a checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_run_keeps_its_last_step_and_says_how_to_go_on(
-    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_interrupted_run_keeps_its_last_step(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The signal comes in the middle of the second step, which is done all the same."""
-    out, step, handler = f"by-{number.name}", Trainer.step, signal.getsignal(number)
+    """The signal comes in the middle of the first step, which is done all the same."""
+    out, loss, handler = f"by-{number.name}", ProgressiveObjective.loss, signal.getsignal(number)
 
-    def interrupted(self: Trainer, share: float) -> tuple[Tensor, Tensor, Tensor]:
-        if self.step_count == 1:
-            os.kill(os.getpid(), number)
-        return step(self, share)
+    def interrupted(self: ProgressiveObjective, rng: np.random.Generator, share: float) -> tuple[Tensor, Tensor]:
+        os.kill(os.getpid(), number)
+        return loss(self, rng, share)
 
-    monkeypatch.setattr(Trainer, "step", interrupted)
-    line = f"--method progdtd --start mbt-mean.safetensors --out {out}"
-    assert train(line, "--hours", "1") == code
+    monkeypatch.setattr(ProgressiveObjective, "loss", interrupted)
+    line = f"--method progdtd --out {out}"
+    assert train(line) == code
     assert signal.getsignal(number) is handler
-    told = capsys.readouterr().out
-    assert f"{out}/latest.safetensors holds step 2" in told
-    command = next(text for text in told.splitlines() if text.startswith("next"))
-    assert command.endswith(f"--out {out} --hours 1 --resume")
-    tensors, facts = load_tensors(Path(out, "latest.safetensors"))
-    assert facts["steps"] == 2
+    tensors, facts = load_tensors(Path(out, "checkpoint.safetensors"))
+    assert facts["steps"] == 1
     assert all(bool(t.isfinite().all()) for t in tensors.values())
-    monkeypatch.setattr(Trainer, "step", step)
-    assert train(line, "--resume") == 0
+    monkeypatch.setattr(ProgressiveObjective, "loss", loss)
+    assert train(line) == 0
+    assert load_tensors(Path(out, "checkpoint.safetensors"))[1]["steps"] == 2
 
 
-def test_second_interrupt_ends_at_once_with_the_checkpoint_there_was(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def stuck(self: Trainer, share: float) -> None:
+def test_a_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stuck(self: ProgressiveObjective, rng: np.random.Generator, share: float) -> None:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("not reached")
 
-    monkeypatch.setattr(Trainer, "step", stuck)
-    assert train("--start mbt-mean.safetensors --out twice", "--hours", "1") == 130
-    assert "holds step 0" in capsys.readouterr().out
+    monkeypatch.setattr(ProgressiveObjective, "loss", stuck)
+    assert train("--out twice") == 130
 
 
-def test_trainer_that_cannot_be_loaded_is_reported(
+def test_a_trainer_that_cannot_be_loaded_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As where torch isn't installed: help works all the same."""
-    monkeypatch.setitem(sys.modules, "netcodecs.training.session", None)
+    monkeypatch.setitem(sys.modules, "netcodecs.training.progressive.session", None)
     assert netsim("train", "progressive", "--help") == 0
     capsys.readouterr()
     assert train("--out new") == 2

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from netcodecs.training.soap import Soap
+from netcodecs.training.core.soap import Soap
 from torch import Tensor
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from netcodecs.compressai_import import compressai
-from netcodecs.progressive.backbone import LAMBDAS, Backbone, M, N
+from netcodecs.progressive.backbone import Backbone, M, N
 from netcodecs.progressive.methods import METHODS
-from netcodecs.progressive.weights import load_backbone, load_weights, restored, save_weights, shrunk
-from netcodecs.training.begin import begun, prepare
-from netcodecs.training.crops import random_crops
+from netcodecs.progressive.weights import load_backbone, load_weights, save_weights
+from netcodecs.transforms.gains import LAMBDAS
+from netcodecs.weight_files import read_weights, restored, shrunk
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,11 +24,13 @@ from netsim.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def network(started: Backbone, photos: list[Tensor]) -> Backbone:
-    """scr-mca-ge at its start."""
-    crops = [random_crops(photos[1:], 4, 128, torch.Generator().manual_seed(1))]
-    network = begun(started, METHODS["scr-mca-ge"], crops)
-    prepare(network, METHODS["scr-mca-ge"].losses, crops)
+def network(started: Backbone) -> Backbone:
+    """scr-mca-ge before its first step, with an MCA that does something."""
+    torch.manual_seed(0)
+    network = Backbone(started.kind, scr=True, mca=True)
+    network.load_state_dict(network.state_dict() | started.state_dict())
+    assert network.aggregation is not None
+    torch.nn.init.normal_(network.aggregation.project.weight, std=1e-3)
     return network.eval()
 
 
@@ -35,58 +40,103 @@ def theirs() -> compressai.models.MeanScaleHyperprior:
     return compressai.models.MeanScaleHyperprior(N, M).eval()
 
 
+@pytest.fixture(scope="module")
+def image(images: list[NDArray[np.uint8]]) -> Tensor:
+    return torch.from_numpy(images[0][:128, :128]).permute(2, 0, 1)[None].float() / 255
+
+
 def test_round_trip_is_off_by_half_a_step_of_int8_at_most(network: Backbone) -> None:
-    tensors = network.state_dict()
+    tensors = {name: tensor for name, tensor in network.state_dict().items() if tensor.numel()}
     stored = shrunk(tensors)
     back = restored(stored)
+    assert back.keys() == tensors.keys()
     kernels = [name for name, tensor in stored.items() if tensor.dtype == torch.int8]
-    assert "model.h_s.0.weight" in kernels
-    for name in ("aggregation.fusion.weight", "model.g_a.2.weight", "model.g_s.0.weight"):
-        assert stored[name].dtype == torch.float16
+    assert "g_a.0.weight" in kernels
+    assert "aggregation.fusion.weight" in kernels
     for name in kernels:
-        largest = tensors[name].abs().amax((1, 2, 3), keepdim=True)  # of a channel; a kernel's own may be less
+        axes = tuple(range(1, tensors[name].dim()))
+        largest = tensors[name].abs().amax(axes, keepdim=True)
         assert bool(((back[name] - tensors[name]).abs() <= 0.51 * largest / 127 + 1e-7).all()), name
-        assert stored[f"{name}/scale"].numel() < tensors[name].numel() / 8
+        assert stored[f"{name}/scale"].numel() == len(tensors[name])
+    small = [name for name in tensors if name not in kernels]
+    assert all(torch.equal(back[name], tensors[name]) for name in small)
+    assert {"log_gain", "hyper.prior.means", "g_a.1.depthwise.weight"} < set(small)
+
+
+def test_float16_is_for_weights_that_learn_on(network: Backbone) -> None:
+    tensors = network.state_dict()
+    back = restored(shrunk(tensors, in_int8=lambda name: False))
     for name, tensor in back.items():
-        if name not in kernels:
-            torch.testing.assert_close(tensor, tensors[name], rtol=5e-4, atol=1e-6)
+        torch.testing.assert_close(tensor, tensors[name], rtol=5e-4, atol=1e-6)
 
 
-def test_file_says_what_it_holds_and_gives_the_picture_back(
-    network: Backbone, photos: list[Tensor], tmp_path: Path
+@pytest.mark.parametrize("exactly", [True, False])
+def test_a_file_says_what_it_holds_and_gives_the_image_back(
+    network: Backbone, image: Tensor, tmp_path: Path, exactly: bool
 ) -> None:
     path = tmp_path / "mine.safetensors"
-    save_weights(path, network, "scr-mca-ge")
+    save_weights(path, network, "scr-mca-ge", exactly=exactly, facts={"steps": 7})
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["netcodecs"])
-    assert facts == {"method": "scr-mca-ge", "widths": [12, 48, 128], "lambdas": list(LAMBDAS)}
+    assert {key: facts[key] for key in ("method", "kind", "widths", "lambdas", "steps")} == {
+        "method": "scr-mca-ge",
+        "kind": "residual",
+        "widths": [192, 1, 192, 1],
+        "lambdas": list(LAMBDAS),
+        "steps": 7,
+    }
     loaded, method = load_weights(path)
     assert method is METHODS["scr-mca-ge"]
     assert loaded.scr
     assert loaded.aggregation is not None
     assert not loaded.training
-    picture = photos[0][None, :, :128, :128].float() / 255
     with torch.no_grad():
-        before, after = (net(picture, torch.tensor(LAMBDAS[-1:])) for net in (network, loaded))
-    errors = [float(((coded.picture - picture) ** 2).mean()) for coded in (before, after)]
+        before, after = (net(image, torch.tensor(LAMBDAS[2:3])) for net in (network, loaded))
+    errors = [float((coded.image - image).square().mean()) for coded in (before, after)]
     assert errors[1] < 1.012 * errors[0]  # .05 dB
-    assert float(after.bits) == pytest.approx(float(before.bits), rel=0.01)
+    assert float(after.bits) == pytest.approx(float(before.bits), rel=0.02)
+
+
+def test_a_trained_network_is_stored_as_small_differences_from_its_base(
+    started: Backbone, network: Backbone, tmp_path: Path
+) -> None:
+    """As float32 the base is what its own file holds; the difference is off by half a step of its int8."""
+    base, path = tmp_path / "base.safetensors", tmp_path / "own.safetensors"
+    save_weights(base, started, "mbt-mean")
+    moved = Backbone(network.kind, scr=True, mca=True)
+    moved.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter += 0.01 * parameter.std(correction=0) * torch.randn_like(parameter)
+    save_weights(path, moved, "scr-mca-u", base=base)
+    loaded, given = load_weights(path)[0].state_dict(), load_backbone(base).state_dict()
+    for name, tensor in moved.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        off, way = (loaded[name] - tensor).abs().max(), (tensor - given.get(name, torch.zeros(()))).abs().max()
+        assert float(off) <= max(0.51 / 127, 5e-4) * float(way) + 1e-5, name
+    assert path.stat().st_size < 0.75 * base.stat().st_size + 1_500_000  # MCA is its own
+    save_weights(base, moved, "scr-mca-u")
+    with pytest.raises(InputError, match=r"differences from another base.safetensors than the one here"):
+        load_weights(path)
+    base.unlink()
+    with pytest.raises(InputError, match=r"no weights at .*base.safetensors"):
+        load_weights(path)
 
 
 @pytest.mark.parametrize("prefix", ["", "module."], ids=["plain", "module."])
-def test_compressai_checkpoint_is_taken_as_it_is(
-    prefix: str, theirs: compressai.models.MeanScaleHyperprior, photos: list[Tensor], tmp_path: Path
+def test_a_compressai_checkpoint_is_taken_as_it_is(
+    prefix: str, theirs: compressai.models.MeanScaleHyperprior, image: Tensor, tmp_path: Path
 ) -> None:
     path = tmp_path / "checkpoint.pth.tar"
     state = {prefix + name: tensor for name, tensor in theirs.state_dict().items()}
     torch.save({"epoch": 3, "state_dict": state}, path)
     network, method = load_weights(path)
     assert method is METHODS["mbt-mean"]
-    picture = photos[0][None, :, :128, :128].float() / 255
+    assert network.kind.kind == "mbt"
     with torch.no_grad():
-        expected = theirs(picture)
-        coded = network(picture, torch.tensor([0.0035]))
-    torch.testing.assert_close(coded.picture, expected["x_hat"])
+        expected, coded = theirs(image), network(image, torch.tensor([0.0035]))
+    torch.testing.assert_close(coded.image, expected["x_hat"])
     bits = sum(float(-torch.log2(p).sum()) for p in expected["likelihoods"].values())
     assert float(coded.bits) == pytest.approx(bits, rel=1e-5)
 
@@ -96,34 +146,103 @@ def test_compressai_weights_as_safetensors_are_taken_too(
 ) -> None:
     path = tmp_path / "theirs.safetensors"
     save_file({name: t.contiguous() for name, t in theirs.state_dict().items() if t.numel()}, path)
-    assert torch.equal(load_backbone(path).model.g_a[0].weight, theirs.g_a[0].weight)
+    assert torch.equal(load_backbone(path).g_a[0].weight, theirs.g_a[0].weight)  # type: ignore[index,arg-type]
 
 
-def test_other_files_are_refused_with_a_reason(network: Backbone, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no weights at"):
-        load_backbone(tmp_path / "none.safetensors")
-    garbage = tmp_path / "garbage.safetensors"
-    garbage.write_bytes(b"no weights at all" * 9)
-    with pytest.raises(InputError, match="is no safetensors file"):
-        load_backbone(garbage)
-    garbage = tmp_path / "garbage.pth.tar"
-    garbage.write_bytes(b"no checkpoint")
-    with pytest.raises(InputError, match="can't be read as a checkpoint"):
-        load_backbone(garbage)
+def test_a_network_of_mbt_or_elic_transforms_is_stored_and_found_again(image: Tensor, tmp_path: Path) -> None:
+    from netcodecs.progressive.backbone import TransformKind
+
+    for kind in ("mbt", "elic"):
+        network = Backbone(TransformKind(kind, (16, 24, 32))).eval()  # type: ignore[arg-type]
+        save_weights(tmp_path / "w.safetensors", network, "mbt-mean", exactly=True)
+        loaded = load_backbone(tmp_path / "w.safetensors")
+        assert loaded.kind == network.kind
+        assert loaded(image, torch.tensor(LAMBDAS[2:3])).image.shape == image.shape
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=5e-4, atol=1e-6)
+
+
+def test_other_files_are_refused_with_a_reason(tmp_path: Path) -> None:
+    noise = tmp_path / "noise.safetensors"
+    noise.write_bytes(b"no weights at all" * 9)
+    torn = tmp_path / "noise.pth.tar"
+    torn.write_bytes(b"no checkpoint")
     other = tmp_path / "other.safetensors"
     save_file({"g_a.6.weight": torch.zeros(320, 192, 5, 5)}, other)
-    with pytest.raises(InputError, match="neither netcodecs' weights nor a mbt2018-mean"):
-        load_backbone(other)
+    facts = tmp_path / "facts.safetensors"
+    save_file({"a": torch.zeros(1)}, facts, metadata={"netcodecs": "{"})
+    listed = tmp_path / "listed.safetensors"
+    save_file({"a": torch.zeros(1)}, listed, metadata={"netcodecs": "[1]"})
+    resicomp = tmp_path / "resicomp.safetensors"
+    save_file({"a": torch.zeros(1)}, resicomp, metadata={"netcodecs": '{"codec": "resicomp"}'})
+    for path, words in (
+        (tmp_path / "none.safetensors", "no weights at"),
+        (tmp_path / "none.pth", "no weights at"),
+        (noise, "is not a safetensors file"),
+        (torn, "can't be read as a checkpoint"),
+        (other, "neither netcodecs' weights nor a mbt2018-mean"),
+        (facts, "its facts can't be read"),
+        (listed, r"its facts are \[1\]"),
+        (resicomp, "no weights of this family"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load_backbone(path)
 
 
-def test_tensors_that_do_not_fit_the_metadata_are_refused(network: Backbone, tmp_path: Path) -> None:
-    path = tmp_path / "half.safetensors"
-    save_weights(path, network, "mbt-mean")  # says that there is no MCA
-    with pytest.raises(InputError, match="does not hold this network's weights: aggregation"):
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": None}, "kind None"),
+        ({"kind": "vgg"}, "kind vgg"),
+        ({"widths": [192, 1, 192]}, "describes a network that can't be"),
+        ({"widths": "wide"}, "widths wide"),
+        ({"widths": [192, 1, 192, -1]}, "describes a network that can't be"),
+        ({"widths": [208, 1, 192, 1]}, "does not hold this network's weights"),
+        ({"lambdas": []}, r"lambdas \[\]"),
+        ({"lambdas": [0.002, 0.001]}, "describes a network that can't be"),
+        ({"lambdas": [0.1]}, "does not hold this network's weights: log_gain"),
+        ({"method": "scr"}, "no method `scr`"),
+        ({"base": "b"}, "has the base b"),
+        ({"base": {"file": "w.safetensors", "sha256": ""}}, "is its own base"),
+        ({"base": {"file": "../none.safetensors", "sha256": ""}}, "no weights at"),
+        ({"method": "mca-ge"}, "does not hold this network's weights: aggregation"),
+    ],
+    ids=str,
+)
+def test_facts_that_do_not_fit_the_tensors_are_refused(
+    started: Backbone, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(path, started, "mbt-mean")
+    tensors, facts = read_weights(path)
+    save_file(tensors, path, metadata={"netcodecs": json.dumps(facts | changes)})
+    with pytest.raises(InputError, match=words):
         load_backbone(path)
 
 
-def test_checkpoint_that_would_run_code_is_not_run(tmp_path: Path) -> None:
+def test_weights_of_the_former_network_are_named_as_such(started: Backbone, tmp_path: Path) -> None:
+    path = tmp_path / "old.safetensors"
+    facts = {"method": "random", "widths": [48, 64, 128], "lambdas": [0.0005]}
+    save_file({"a": torch.zeros(1)}, path, metadata={"netcodecs": json.dumps(facts)})
+    with pytest.raises(InputError, match="earlier version of the network"):
+        load_backbone(path)
+
+
+def test_tensors_of_a_wrong_shape_type_or_scale_are_refused(started: Backbone, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(path, started, "mbt-mean")
+    tensors, facts = read_weights(path)
+    for name, tensor, words in (
+        ("g_s.0.bias", torch.zeros(3), "does not hold this network's weights: g_s.0.bias"),
+        ("g_a.0.weight/scale", torch.ones(5, 1, 1, 1), "the scale of g_a.0.weight has shape"),
+        ("g_s.0.bias", torch.zeros(192, dtype=torch.int8), "does not hold this network's weights: g_s.0.bias"),
+    ):
+        save_file(tensors | {name: tensor}, path, metadata={"netcodecs": json.dumps(facts)})
+        with pytest.raises(InputError, match=words):
+            load_backbone(path)
+
+
+def test_a_checkpoint_that_would_run_code_is_not_run(tmp_path: Path) -> None:
     """torch's restricted loader refuses what pickle would call."""
     path, mark = tmp_path / "evil.pth.tar", tmp_path / "ran"
 

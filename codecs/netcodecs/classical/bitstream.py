@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from netcodecs.classical.picture_hash import PlaneHashes
-from netcodecs.classical.rate import nearest_setting
+from netcodecs.common.rate import nearest_setting
 from netsim.codec import MAX_PIXELS, Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
 

@@ -16,8 +16,8 @@ from pydantic import Field
 from netcodecs.classical.chains import cut_chains, join_chains, usable_chains
 from netcodecs.classical.codestream import CodestreamError, read_protected, split_codestream
 from netcodecs.classical.layers import cut_layers, join_layers, pieces_per_layer, usable_layers
-from netcodecs.classical.rate import TOO_FAR, refuse_bpp
 from netcodecs.classical.still_files import decode_still
+from netcodecs.common.rate import TOO_FAR, refuse_bpp
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
 

@@ -33,7 +33,7 @@ from netcodecs.classical.ffmpeg import (
 )
 from netcodecs.classical.picture_hash import PlaneHashes, split_picture_hash
 from netcodecs.classical.programs import find_program, identity, run_program, sha256_short
-from netcodecs.classical.rate import nearest_setting
+from netcodecs.common.rate import nearest_setting
 from netsim.errors import InputError
 
 __all__ = ["Vvc", "VvcSettings"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.classical.rate import TOO_FAR, refuse_bpp
+from netcodecs.common.rate import TOO_FAR, refuse_bpp
 from netcodecs.needs import need_packages
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.packets import (
@@ -47,7 +47,7 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-QUALITIES = (0.0, 3.0)
+QUALITIES = (0.0, 4.0)  # of the weights that ship
 ONE_QUALITY = (1.0, 1.0)  # of a checkpoint that was trained for one rate
 GROUP = 4  # channels that SCR mixes; rearrangement.py, which would load torch
 RATE_TOLERANCE = 0.002
@@ -55,11 +55,18 @@ RATE_STEPS = 6
 
 
 class ProgressiveSettings(CodecSettings):
-    """weights: a file from ``netcodecs.training.export``, or CompressAI's checkpoint of mbt2018-mean; those that ship
-    if None. device: where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
+    """Settings of the family.
+
+    Attributes:
+        weights: A file from ``netcodecs.training.export``, or CompressAI's checkpoint of mbt2018-mean; those that ship
+            if None.
+        effort: Of the encoder's search for a better latent (``netcodecs.progressive.search``): 0 none, 1 and 2 some
+            3 and 4 % less loss for a hundred and three hundred gradient steps. The decoder is the same.
+        device: Where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
     """
 
     weights: Path | None = None
+    effort: Literal[0, 1, 2] = 0
     device: Literal["cpu", "cuda"] = "cpu"
 
 
@@ -86,7 +93,6 @@ class _Networks:
 
     transforms: Transforms
     latent_tables: Tables
-    hyper_tables: Tables
     qualities: tuple[float, float]
 
     @property
@@ -95,13 +101,18 @@ class _Networks:
         return GROUP if self.transforms.scr else 0
 
     def coded(self, latent: Tensor, quality: float) -> _Coded:
-        from netcodecs.progressive.entropy import scale_indexes
+        """An image's latent (of ``Transforms.analyse``) at a quality."""
+        return self._symbols(quality, *self.transforms.at_quality(latent, quality))
 
-        gained, hyper_symbols = self.transforms.at_quality(latent, quality)
-        scales, means = self.transforms.entropy_parameters(hyper_symbols)
-        symbols, indexes = np.rint(gained - means).astype(np.int64), scale_indexes(scales)
+    def searched(self, image: Image, quality: float, effort: int) -> _Coded:
+        """An image at a quality after a search for a better latent."""
+        return self._symbols(quality, *self.transforms.searched(image, quality, effort))
+
+    def _symbols(self, quality: float, gained: Floats, hyper_symbols: Ints) -> _Coded:
+        indexes, means = self.transforms.entropy_parameters(hyper_symbols)
+        symbols = np.rint(gained - means).astype(np.int64)
         bits = self.latent_tables.bits(symbols, indexes).sum(axis=(1, 2))
-        hyper_bits = float(self.hyper_tables.bits(hyper_symbols, _own_table(hyper_symbols.shape)).sum())
+        hyper_bits = float(self.transforms.hyper_tables.bits(hyper_symbols, _own_table(hyper_symbols.shape)).sum())
         return _Coded(quality, hyper_symbols, symbols, indexes, bits, hyper_bits)
 
 
@@ -141,8 +152,8 @@ class ChannelProgressive(Codec):
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
         return {
-            "format": 2,
-            "reconstruction": 2,  # counts changes that move a sample by a level
+            "format": 3,
+            "reconstruction": 3,  # counts changes that move a sample by a level
             "weights": file_sha256(self._weights),
             "torch": version("torch"),
             "compressai": version("compressai"),
@@ -162,8 +173,9 @@ class ChannelProgressive(Codec):
     @cached_property
     def _networks(self) -> _Networks:
         try:
-            from netcodecs.progressive.entropy import bottleneck_tables, gaussian_tables
-            from netcodecs.progressive.transforms import Transforms, check_device
+            from netcodecs.common.devices import check_device
+            from netcodecs.progressive.entropy import latent_tables
+            from netcodecs.progressive.transforms import Transforms
             from netcodecs.progressive.weights import load_weights
         except ModuleNotFoundError as error:
             raise InputError(f"{self.name} needs {error.name}", hint=install_command("learned")) from None
@@ -171,9 +183,9 @@ class ChannelProgressive(Codec):
         if method.name != self.method:
             raise InputError(f"{self._weights.name} holds weights of {method.name}, not of {self.method}")
         check_device(self.settings.device)
-        hyper_tables = bottleneck_tables(backbone.model.entropy_bottleneck)
-        qualities = QUALITIES if len(backbone.lambdas) > 1 else ONE_QUALITY
-        return _Networks(Transforms(backbone, self.settings.device), gaussian_tables(), hyper_tables, qualities)
+        qualities = (0.0, len(backbone.lambdas) - 1.0) if len(backbone.lambdas) > 1 else ONE_QUALITY
+        tables = latent_tables(backbone.symbol_counts.numpy())
+        return _Networks(Transforms(backbone, self.settings.device), tables, qualities)
 
     def _check(self, operating_point: OperatingPoint) -> None:
         if operating_point.key not in self.operating_point_keys:
@@ -189,7 +201,7 @@ class ChannelProgressive(Codec):
             raise InputError(f"{self.name}: quality {operating_point.value:g}", hint=hint)
 
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
-        """See ``Codec.encode``. Operating points: ``quality`` 0…3 (λ .0005, .0018, .0035 and .0067 at 0, 1, 2 and 3,
+        """See ``Codec.encode``. Operating points: ``quality`` 0…4 (λ .0005, .0018, .0035, .0067 and .013 at 0, 1, …,
         log-linear between), or ``bpp`` of all that is sent: the nearest that the weights' range of rates holds.
 
         Packets have at most 900 bytes, or ``packet_limit_bytes`` if that is less.
@@ -197,22 +209,39 @@ class ChannelProgressive(Codec):
         limit = min(MAX_PACKET_BYTES, packet_limit_bytes or MAX_PACKET_BYTES)
         self._check(operating_point)
         networks = self._networks
-        latent = networks.transforms.analyse(image)
+        effort = self.settings.effort
         if operating_point.key == "quality":
-            coded = networks.coded(latent, _in_steps(operating_point.value))
+            quality = _in_steps(operating_point.value)
+            latent = None if effort else networks.transforms.analyse(image)
+            coded = networks.searched(image, quality, effort) if latent is None else networks.coded(latent, quality)
         else:
             target_bytes = operating_point.value * image.shape[0] * image.shape[1] / 8
-            coded, least = _near(networks, latent, target_bytes, limit)
-            if least > TOO_FAR:
-                hint = f"the smallest stream has {least:.3g} times as many bytes"
-                raise InputError(f"{self.name}: {target_bytes:.0f} bytes can't be reached", hint=hint)
+            coded = self._for_bytes(image, target_bytes, limit)
         packets = self._packets(coded, (image.shape[0], image.shape[1]), limit)
         made_by = {"tool": f"netcodecs {self.method}", **self.fingerprint, "quality": coded.quality}
         return Stream(packets, (image.shape[0], image.shape[1]), operating_point, made_by)
 
+    def _for_bytes(self, image: Image, target_bytes: float, limit: int) -> _Coded:
+        """The image at the quality whose packets come nearest to a number of bytes.
+
+        A search for a better latent takes fewer bytes at the same quality: how many fewer is found at the quality that
+        would do without, and the second search is at the one that does with.
+        """
+        networks, effort = self._networks, self.settings.effort
+        latent = networks.transforms.analyse(image)
+        coded, least = _near(networks, latent, target_bytes, limit)
+        if least > TOO_FAR:
+            hint = f"the smallest stream has {least:.3g} times as many bytes"
+            raise InputError(f"{self.name}: {target_bytes:.0f} bytes can't be reached", hint=hint)
+        if not effort:
+            return coded
+        searched = networks.searched(image, coded.quality, effort)
+        saved = coded.bytes_about(limit, networks.group) / searched.bytes_about(limit, networks.group)
+        return networks.searched(image, _near(networks, latent, target_bytes * saved, limit)[0].quality, effort)
+
     def _packets(self, coded: _Coded, size: tuple[int, int], limit: int) -> tuple[Packet, ...]:
         networks, rows = self._networks, coded.symbols.shape[1]
-        hyper = networks.hyper_tables.encode(coded.hyper_symbols, _own_table(coded.hyper_symbols.shape))
+        hyper = networks.transforms.hyper_tables.encode(coded.hyper_symbols, _own_table(coded.hyper_symbols.shape))
         head = cut_head(Head(*size, coded.quality, hyper), limit)
 
         def code(piece: Piece) -> bytes:
@@ -244,12 +273,11 @@ class ChannelProgressive(Codec):
         used, which = np.unique(masks & intact, axis=0, return_inverse=True)
         means, pieces = self._decoded(head, payloads, heads, used.any(axis=0))
         latents = np.zeros((len(used), *means.shape), np.float32)
-        present = np.ones(latents.shape, bool)
+        present = np.zeros(latents.shape, bool)
         for latent, here, mask in zip(latents, present, used, strict=True):
             arrived = [pieces[place] for place in np.flatnonzero(mask[heads:]) + heads]
-            here[:] = _present([piece for piece, _ in arrived], means.shape)
             for piece, symbols in arrived:
-                latent[piece.region] = symbols + means[piece.region]
+                latent[piece.region], here[piece.region] = symbols + means[piece.region], True
             self._fill(latent, arrived, means)
         shown = self._networks.transforms.synthesise(latents, present, head.quality, head.height, head.width)
         return shown[which.reshape(-1)]
@@ -261,35 +289,17 @@ class ChannelProgressive(Codec):
         self, head: Head, payloads: Sequence[bytes], heads: int, wanted: BoolArray
     ) -> tuple[Floats, dict[int, tuple[Piece, Ints]]]:
         """Means of the latent, and the symbols of each wanted packet with their place in it."""
-        from netcodecs.progressive.entropy import scale_indexes
         from netcodecs.progressive.transforms import STRIDE
 
         networks = self._networks
-        shape = (len(networks.hyper_tables.offsets), -(-head.height // STRIDE), -(-head.width // STRIDE))
-        hyper_symbols = networks.hyper_tables.decode(head.hyperprior, _own_table(shape))
-        scales, means = networks.transforms.entropy_parameters(hyper_symbols)
-        indexes = scale_indexes(scales)
+        shape = (len(networks.transforms.hyper_tables.offsets), -(-head.height // STRIDE), -(-head.width // STRIDE))
+        hyper_symbols = networks.transforms.hyper_tables.decode(head.hyperprior, _own_table(shape))
+        indexes, means = networks.transforms.entropy_parameters(hyper_symbols)
         pieces = {}
         for place in np.flatnonzero(wanted[heads:]) + heads:
             piece, coded = read_piece(payloads[place], indexes.shape[1])
             pieces[int(place)] = (piece, networks.latent_tables.decode(coded, indexes[piece.region]))
         return means, pieces
-
-
-def _present(arrived: Sequence[Piece], shape: tuple[int, ...]) -> BoolArray:
-    """What a receiver takes for received or not yet sent, bool (M, h, w); the rest it knows to be lost.
-
-    Packets come in order: what lies before the last one that arrived and did not arrive is lost, what lies behind it
-    may never have been sent (paper 1, §3.4: only losses are zeros with mask 0).
-    """
-    present = np.ones(shape, bool)
-    if arrived:
-        last = arrived[-1]
-        present[: last.first] = False
-        present[last.first, : last.top] = False
-    for piece in arrived:
-        present[piece.region] = True
-    return present
 
 
 def _in_steps(quality: float) -> float:

@@ -11,23 +11,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import erfc, ndtri
+from scipy.special import erfc, expit, ndtri, softmax
 
 from netcodecs.compressai_import import compressai
+from netcodecs.transforms.fixed_point import scale_steps
+from netcodecs.transforms.hyperprior import LogisticPrior
 from netsim.errors import InputError
 
-__all__ = ["Tables", "bottleneck_tables", "gaussian_tables", "scale_indexes", "scale_steps"]
+__all__ = ["Tables", "bottleneck_tables", "latent_tables", "prior_tables"]
 
 Ints = NDArray[np.int64]
 
 _PRECISION = 16
+_GAUSSIAN_COUNT = 200
 _TAIL = 1e-9  # probability of both tails, as CompressAI's GaussianConditional
 # Bytes of zeros behind a string, for each byte and each symbol. A symbol takes 2 bytes; an escaped one also half a
 # byte for each digit, and the number of digits in half bytes of up to 15. Among zeros such a number ends soon.
 _READ_BEHIND = 160
 _LARGEST = 1 << 20
-_TABLES = 64
-_SCALES = (0.11, 256.0)
 
 
 @dataclass(frozen=True)
@@ -100,31 +101,32 @@ class Tables:
         return found
 
 
-def scale_steps() -> NDArray[np.float64]:
-    """Standard deviations that have a table, (64,): CompressAI's."""
-    low, high = map(math.log, _SCALES)
-    return np.exp(np.linspace(low, high, _TABLES))
+def latent_tables(counts: NDArray[np.int64] | None = None) -> Tables:
+    """Tables of the latent's symbols for each of ``scale_steps``, rounded to integers.
 
+    Normal distributions; CompressAI's, but in float64 on one thread: in float32 the number of threads decides how a
+    tail rounds. Where counts of real symbols are at hand, the tables follow them, and the normal distribution stands
+    for ``_GAUSSIAN_COUNT`` symbols more.
 
-def scale_indexes(scales: NDArray[np.float64]) -> Ints:
-    """The table of each scale: the first that is not narrower."""
-    return np.searchsorted(scale_steps()[:-1], scales, side="left")
-
-
-def gaussian_tables() -> Tables:
-    """Tables of zero-mean normal distributions, rounded to integers, for ``scale_steps``.
-
-    CompressAI's, but in float64 on one thread: in float32 the number of threads decides how a tail rounds.
+    Args:
+        counts: How often each magnitude 0, 1, … was seen at each scale, (64, magnitudes).
     """
-    counts, offsets = [], []
+    tables, offsets = [], []
     reach = -float(ndtri(_TAIL / 2))  # in standard deviations
-    for scale in scale_steps():
+    for number, scale in enumerate(scale_steps()):
         centre = math.ceil(scale * reach)
-        distance = np.abs(np.arange(-centre, centre + 1))
-        upper, lower = (0.5 * erfc(-(side - distance) / (scale * math.sqrt(2))) for side in (0.5, -0.5))
-        counts.append(_cumulative([*(upper - lower), 2 * float(lower[0])]))
+        magnitude = np.arange(centre + 1)
+        upper, lower = (0.5 * erfc(-(side - magnitude) / (scale * math.sqrt(2))) for side in (0.5, -0.5))
+        mass = upper - lower
+        if counts is not None:
+            seen = counts[number][: centre + 1]
+            both = np.where(magnitude[: len(seen)] > 0, 2.0, 1.0)  # a magnitude is two symbols
+            total = seen.sum() + _GAUSSIAN_COUNT
+            mass = mass * _GAUSSIAN_COUNT / total
+            mass[: len(seen)] += seen / both / total
+        tables.append(_cumulative([*mass[:0:-1], *mass, 2 * float(lower[-1])]))
         offsets.append(-centre)
-    return Tables(counts, offsets)
+    return Tables(tables, offsets)
 
 
 def bottleneck_tables(bottleneck: Any) -> Tables:
@@ -134,6 +136,23 @@ def bottleneck_tables(bottleneck: Any) -> Tables:
     lengths = exact.cdf_length.tolist()
     counts = [row[:length] for row, length in zip(exact.quantized_cdf.tolist(), lengths, strict=True)]
     return Tables(counts, exact.offset.tolist())
+
+
+def prior_tables(prior: LogisticPrior) -> Tables:
+    """Tables of a mixture of logistic distributions per channel, made in float64."""
+    logits, means, log_scales = (
+        p.detach().cpu().double().numpy() for p in (prior.logits, prior.means, prior.log_scales)
+    )
+    weights, scales = softmax(logits, axis=1), np.exp(log_scales)
+    reach = math.log(2 / _TAIL)  # of a logistic distribution, in scales: at most half the tail on either side
+    first = np.floor((means - reach * scales).min(1)).astype(int)
+    last = np.ceil((means + reach * scales).max(1)).astype(int)
+    counts = []
+    for channel, (low, high) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+        edges = np.arange(low, high + 2)[:, None] - 0.5
+        below = (weights[channel] * expit((edges - means[channel]) / scales[channel])).sum(1)
+        counts.append(_cumulative([*np.diff(below), max(below[0] + 1 - below[-1], 0.0)]))
+    return Tables(counts, first.tolist())
 
 
 def _cumulative(probabilities: list[float]) -> list[int]:

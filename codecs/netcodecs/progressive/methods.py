@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
+from netcodecs.common.shipped import shipped_weights
 from netsim.errors import InputError, did_you_mean
 
 __all__ = ["METHODS", "Method", "method_named", "shipped_weights"]
-
-_CHECKOUT = Path(__file__).parents[1] / "weights"
-_PACKAGE = "netcodecs_weights"
 
 
 @dataclass(frozen=True)
@@ -49,17 +45,3 @@ def method_named(name: str) -> Method:
     if name not in METHODS:
         raise InputError(f"no method `{name}`", hint=did_you_mean(name, METHODS))
     return METHODS[name]
-
-
-def shipped_weights(name: str) -> Path:
-    """The path of a method's shipped weights: in a checkout, or in the installed distribution of the weights.
-
-    Args:
-        name: Name of the file, without ``.safetensors``.
-
-    Returns:
-        A path; the file is missing where the weights are not installed.
-    """
-    found = None if _CHECKOUT.is_dir() else find_spec(_PACKAGE)
-    folders = list(found.submodule_search_locations or []) if found is not None else []
-    return (Path(folders[0]) if folders else _CHECKOUT) / f"{name}.safetensors"

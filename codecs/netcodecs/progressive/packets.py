@@ -10,7 +10,6 @@ place, so that nothing reaches the entropy decoder but what its own encoder wrot
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,12 +17,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from netcodecs.common.limits import MAX_PIXELS
+from netcodecs.common.seal import CRC_BYTES, is_intact, seal_key, sealed, unsealed
 from netsim.errors import InputError
 
 __all__ = [
     "CHANNELS",
     "MAX_PACKET_BYTES",
-    "MAX_PIXELS",
     "Head",
     "Piece",
     "cut_head",
@@ -37,19 +37,17 @@ __all__ = [
 ]
 
 CHANNELS = 192  # of the latent
-MAX_PIXELS = 1 << 25  # of an image: the networks take some 300 bytes a pixel
 _ROWS_EACH, _PIXELS_EACH = 4, 64  # the latent has 4 rows for every 64 rows of pixels, begun ones included
 MAX_PACKET_BYTES = 900  # commercial short burst data (paper 1, §4.1)
 QUALITY_STEP = 1 / 1024  # resolution of the quality in the head
 _HEAD = struct.Struct(">HHHB")
 _ROWS = struct.Struct(">HH")
-_CRC = struct.Struct(">I")
 _CODER_BYTES = 6  # what rANS adds to the symbols' information: its state and the rounding to words, on average
 
 
 @dataclass(frozen=True)
 class Head:
-    """What a receiver must know first: picture size, quality (0…3) and the coded hyperprior."""
+    """What a receiver must know first: image size, quality (0…4) and the coded hyperprior."""
 
     height: int
     width: int
@@ -72,20 +70,6 @@ class Piece:
         return slice(self.first, self.last), slice(self.top, self.bottom)
 
 
-def _sealed(body: bytes, seed: int) -> bytes:
-    return body + _CRC.pack(zlib.crc32(body, seed & 0xFFFFFFFF))
-
-
-def _intact(payload: bytes, seed: int) -> bool:
-    body, crc = payload[: -_CRC.size], payload[-_CRC.size :]
-    return len(body) > 0 and crc == _CRC.pack(zlib.crc32(body, seed & 0xFFFFFFFF))
-
-
-def _key(payload: bytes) -> int:
-    """What packet 0's checksum contributes to all others'."""
-    return int(_CRC.unpack(payload[-_CRC.size :])[0])
-
-
 def cut_head(head: Head, limit_bytes: int) -> list[bytes]:
     """Payloads of the head, each at most ``limit_bytes``.
 
@@ -94,15 +78,15 @@ def cut_head(head: Head, limit_bytes: int) -> list[bytes]:
     if not _has_size(head.height, head.width):
         hint = f"at most 65535 a side and {MAX_PIXELS:,} pixels"
         raise InputError(f"a picture of {head.width}x{head.height} is too large", hint=hint)
-    room = limit_bytes - _HEAD.size - _CRC.size
+    room = limit_bytes - _HEAD.size - CRC_BYTES
     pieces = -(-len(head.hyperprior) // room) if room > 0 else 256
     if pieces > 255:
         raise InputError(f"packets of {limit_bytes} bytes are too small for the protected {len(head.hyperprior)} bytes")
     bounds = [len(head.hyperprior) * i // pieces for i in range(pieces + 1)]
     parts = [head.hyperprior[a:b] for a, b in pairwise(bounds)]
     quality = round(head.quality / QUALITY_STEP)
-    start = _sealed(_HEAD.pack(head.height, head.width, quality, pieces) + parts[0], 0)
-    return [start, *(_sealed(part, _key(start) + i) for i, part in enumerate(parts[1:], 1))]
+    start = sealed(_HEAD.pack(head.height, head.width, quality, pieces) + parts[0])
+    return [start, *(sealed(part, seal_key(start) + i) for i, part in enumerate(parts[1:], 1))]
 
 
 def _has_size(height: int, width: int) -> bool:
@@ -120,13 +104,13 @@ def sound(payloads: Sequence[bytes]) -> tuple[int, NDArray[np.bool_]]:
         A packet that says that it holds what is no part of the latent is not.
     """
     none = 0, np.zeros(len(payloads), bool)
-    if not payloads or len(payloads[0]) <= _HEAD.size + _CRC.size or not _intact(payloads[0], 0):
+    if not payloads or len(payloads[0]) <= _HEAD.size + CRC_BYTES or not is_intact(payloads[0]):
         return none
     height, width, _, heads = _HEAD.unpack_from(payloads[0])
     if not (_has_size(height, width) and 0 < heads <= len(payloads)):
         return none
-    key, rows = _key(payloads[0]), _ROWS_EACH * -(-height // _PIXELS_EACH)
-    intact = [True, *(_intact(payload, key + i) for i, payload in enumerate(payloads[1:], 1))]
+    key, rows = seal_key(payloads[0]), _ROWS_EACH * -(-height // _PIXELS_EACH)
+    intact = [True, *(is_intact(payload, key + i) for i, payload in enumerate(payloads[1:], 1))]
     for place in range(heads, len(payloads)):
         intact[place] = intact[place] and _fits(payloads[place], rows)
     return (heads, np.array(intact)) if all(intact[:heads]) else none
@@ -134,7 +118,7 @@ def sound(payloads: Sequence[bytes]) -> tuple[int, NDArray[np.bool_]]:
 
 def _fits(payload: bytes, rows: int) -> bool:
     """Whether a latent packet names channels and rows that there are."""
-    if len(payload) <= 2 + _CRC.size or (payload[1] == 0 and len(payload) <= 2 + _ROWS.size + _CRC.size):
+    if len(payload) <= 2 + CRC_BYTES or (payload[1] == 0 and len(payload) <= 2 + _ROWS.size + CRC_BYTES):
         return False
     piece = read_piece(payload, rows)[0]
     return piece.last <= CHANNELS and piece.top < piece.bottom <= rows
@@ -143,7 +127,7 @@ def _fits(payload: bytes, rows: int) -> bool:
 def read_head(payloads: Sequence[bytes]) -> Head:
     """The head from its packets' payloads, found sound before."""
     height, width, quality, _ = _HEAD.unpack_from(payloads[0])
-    bodies = [payload[: -_CRC.size] for payload in payloads]
+    bodies = [unsealed(payload) for payload in payloads]
     return Head(height, width, quality * QUALITY_STEP, b"".join([bodies[0][_HEAD.size :], *bodies[1:]]))
 
 
@@ -157,13 +141,13 @@ def write_piece(piece: Piece, rows: int, coded: bytes, start: bytes, place: int)
     """
     whole = piece.bottom - piece.top == rows
     body = bytes([piece.first, piece.last - piece.first if whole else 0])
-    return _sealed(body + (b"" if whole else _ROWS.pack(piece.top, piece.bottom)) + coded, _key(start) + place)
+    return sealed(body + (b"" if whole else _ROWS.pack(piece.top, piece.bottom)) + coded, seal_key(start) + place)
 
 
 def read_piece(payload: bytes, rows: int) -> tuple[Piece, bytes]:
     """Where a sound latent packet's symbols belong, and their code."""
     first, count = payload[0], payload[1]
-    body = payload[2 : -_CRC.size]
+    body = unsealed(payload)[2:]
     if count:
         return Piece(first, first + count, 0, rows), body
     top, bottom = _ROWS.unpack_from(body)
@@ -184,7 +168,7 @@ def first_pieces(channel_bits: NDArray[np.float64], rows: int, limit_bytes: int,
     >>> [[(p.first, p.last) for p in first_pieces(bits, 4, 110, group)] for group in (0, 4)]
     [[(0, 4), (4, 6)], [(0, 3), (3, 6)]]
     """
-    room = 8 * (limit_bytes - 2 - _CRC.size - _CODER_BYTES)
+    room = 8 * (limit_bytes - 2 - CRC_BYTES - _CODER_BYTES)
     bounds, filled = [0], 0.0
     for channel, bits in enumerate(channel_bits):
         if filled + bits > room and channel > bounds[-1]:
@@ -236,7 +220,7 @@ def fitting(
     while todo:
         piece = todo.pop()
         code = coded(piece)
-        if len(write_piece(piece, rows, code, bytes(_CRC.size), 0)) <= limit_bytes:
+        if len(write_piece(piece, rows, code, bytes(CRC_BYTES), 0)) <= limit_bytes:
             done.append((piece, code))
             continue
         parts = halves(piece, group)

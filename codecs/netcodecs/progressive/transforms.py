@@ -1,187 +1,95 @@
-"""The networks around the packets: picture → latent, hyperprior → entropy parameters, latents → pictures."""
+"""The networks around the packets: image → latent, hyperprior → entropy parameters, latents → images."""
 
 from __future__ import annotations
-
-import copy
-import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from netcodecs.compressai_import import compressai
-from netcodecs.progressive.backbone import LAMBDAS, Backbone
-from netcodecs.progressive.rearrangement import rearranged
+from netcodecs.common.devices import IMAGES_AT_ONCE
+from netcodecs.progressive.backbone import Backbone
+from netcodecs.progressive.entropy import Tables, bottleneck_tables, prior_tables
+from netcodecs.progressive.search import SEARCH_STEPS, refined
 from netcodecs.threads import one_thread
+from netcodecs.transforms.fixed_point import ExactMeanScale, ExactResidual
+from netcodecs.transforms.gains import lambda_of
+from netcodecs.transforms.hyperprior import Hyperprior
 from netsim.errors import InputError
 
-__all__ = ["ExactHyperSynthesis", "Transforms", "check_device", "quality_lambda", "quick_layers"]
+__all__ = ["Transforms"]
 
 Image = NDArray[np.uint8]
 Latent = NDArray[np.float32]
 
 STRIDE = 64  # of g_a and h_a together
-# in g_s; on a processor the time goes into fresh memory, and more pictures take more of it: two at once .23 s each,
-# one .19 s, without channels_last .24 s (768 × 512, one thread)
-PICTURES_AT_ONCE = {"cpu": 1, "cuda": 32}
-_SAMPLES_AT_ONCE = 4096  # what is in between then stays in a processor's cache
-
-
-def quality_lambda(quality: float) -> float:
-    """λ of a quality: CompressAI's numbers 1, 2, 3 for the three λ of the paper, 0 for .0005; log-linear between.
-
-    >>> quality_lambda(0), quality_lambda(1), quality_lambda(3), round(quality_lambda(1.5), 6)
-    (0.0005, 0.0018, 0.0067, 0.00251)
-    """
-    left = min(int(quality), len(LAMBDAS) - 2)
-    if quality == int(quality):
-        return LAMBDAS[int(quality)]
-    low, high = (math.log(lam) for lam in LAMBDAS[left : left + 2])
-    return math.exp(low + (quality - left) * (high - low))
-
-
-def check_device(device: str) -> None:
-    """Raises InputError if torch finds no such device."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: cuda, but torch finds none here", hint="leave `device` out, or give `cpu`")
-
-
-class ExactHyperSynthesis:
-    """h_s in fixed point: the same entropy parameters to the last bit for any thread count, batch or device.
-
-    Weights and activations are multiples of 2⁻¹⁶ and bounded such that every partial sum of a convolution has at most
-    53 bits: float64 then adds without rounding, in whatever order (after Ballé, Johnston & Minnen, "Integer networks
-    for data compression with latent-variable models", ICLR 2019, whose networks are trained for it; here a
-    trained network is rounded, and 2⁻¹⁶ is far below what matters).
-    """
-
-    GRID = 2.0**16
-
-    def __init__(self, layers: nn.Sequential) -> None:
-        self._layers = copy.deepcopy(layers).double().eval()
-        self._bounds: list[float] = []
-        for layer in self._layers:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                assert layer.bias is not None
-                for parameter in (layer.weight, layer.bias):
-                    parameter.data = self._rounded(parameter.data)
-                outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
-                gathered = layer.weight.detach().abs().transpose(0, outputs).flatten(1).sum(1)
-                self._bounds.append(float(2.0**20 / gathered.max().clamp(min=1.0)))
-
-    def _rounded(self, values: Tensor) -> Tensor:
-        return torch.round(values * self.GRID) / self.GRID
-
-    @torch.no_grad()
-    def __call__(self, hyper: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scales and means, float64 (M, h, w), from a decoded hyperprior (1, N, h/4, w/4)."""
-        values = hyper.double()
-        bounds = iter(self._bounds)
-        for layer in self._layers:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                bound = next(bounds)
-                values = layer(self._rounded(values.clamp(-bound, bound)))
-            else:
-                values = layer(values)
-        scales, means = self._rounded(values)[0].chunk(2, 0)
-        return scales.numpy(), means.numpy()
-
-
-class _Division(nn.Module):
-    """A trained GDN layer, its parameters made once, as one product over channels-last samples: a third of the time."""
-
-    beta: Tensor
-    gamma: Tensor
-
-    def __init__(self, layer: compressai.layers.GDN) -> None:
-        super().__init__()
-        self.inverse = layer.inverse
-        self.register_buffer("beta", layer.beta_reparam(layer.beta.detach()))
-        self.register_buffer("gamma", layer.gamma_reparam(layer.gamma.detach()).T.contiguous())
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) → the same shape, channels last."""
-        samples = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-        at_once = _SAMPLES_AT_ONCE if features.device.type == "cpu" else len(samples)
-        for part in samples.split(at_once):
-            norm = torch.addmm(self.beta, part * part, self.gamma).sqrt_()
-            part.mul_(norm) if self.inverse else part.div_(norm)
-        batch, _, height, width = features.shape
-        return samples.view(batch, height, width, -1).permute(0, 3, 1, 2)
-
-
-class _LastUpsampling(nn.Module):
-    """A transposed convolution of stride 2 to few channels, as one convolution to the four pixels of each place.
-
-    Half of the time: with three outputs, a transposed one leaves most of a processor's lanes empty.
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, layer: nn.ConvTranspose2d) -> None:
-        super().__init__()
-        inputs, outputs = layer.weight.shape[:2]
-        assert layer.bias is not None
-        weight = torch.zeros(outputs, 2, 2, inputs, 3, 3, dtype=layer.weight.dtype)
-        for row in (0, 1):  # an even pixel hears taps 4, 2, 0 of the places before, at and behind it; an odd one 3, 1
-            for column in (0, 1):
-                taps = layer.weight.detach()[:, :, row::2, column::2].flip(2, 3).transpose(0, 1)
-                weight[:, row, column, :, row:, column:] = taps
-        self.register_buffer("weight", weight.flatten(0, 2).contiguous(memory_format=torch.channels_last))
-        self.register_buffer("bias", layer.bias.detach().repeat_interleave(4))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) → (B, outputs, 2h, 2w)"""
-        return functional.pixel_shuffle(functional.conv2d(features, self.weight, self.bias, padding=1), 2)
-
-
-def quick_layers(layers: nn.Sequential) -> nn.Sequential:
-    """The same layers, for use only: GDN and the last upsampling in their quick forms."""
-    return nn.Sequential(*map(_quick, layers))
-
-
-def _quick(layer: nn.Module) -> nn.Module:
-    if isinstance(layer, compressai.layers.GDN):
-        return _Division(layer)
-    if isinstance(layer, nn.ConvTranspose2d) and (layer.kernel_size, layer.out_channels) == ((5, 5), 3):
-        return _LastUpsampling(layer)
-    return layer
 
 
 class Transforms:
-    """A trained backbone's transforms, a picture at a time but for g_s.
+    """A trained backbone for inference, an image at a time but for g_s.
 
-    device: for g_a, h_a, MCA and g_s, which code nothing; entropy parameters are made on the processor.
+    Args:
+        backbone: Is moved to the device.
+        device: For g_a, h_a, MCA and g_s, which code nothing; entropy parameters are made on the processor.
     """
 
     def __init__(self, backbone: Backbone, device: str = "cpu") -> None:
-        self._exact_h_s = ExactHyperSynthesis(backbone.model.h_s)
-        self._medians = backbone.model.entropy_bottleneck.quantiles[:, 0, 1].detach().double()[:, None, None]
+        hyper = backbone.hyper
+        if isinstance(hyper, Hyperprior):
+            self._exact: ExactResidual | ExactMeanScale = ExactResidual(hyper.synthesis)
+            self.hyper_tables: Tables = prior_tables(hyper.prior)
+            self._hyper_analysis, self._medians = hyper.analysis, torch.zeros(())
+        else:
+            from netcodecs.transforms.mean_scale import MeanScaleHyperprior
+
+            assert isinstance(hyper, MeanScaleHyperprior)
+            self._exact = ExactMeanScale(hyper.h_s, hyper.medians)
+            self.hyper_tables = bottleneck_tables(hyper.entropy_bottleneck)
+            self._hyper_analysis, self._medians = hyper.h_a, hyper.medians[0].double()
         self.scr, self.mca = backbone.scr, backbone.aggregation is not None
         gains = backbone.log_gain.numel() + backbone.log_inverse_gain.numel()
         #: trained, gains left out: they fold into the transforms
         self.parameters = sum(p.numel() for p in backbone.parameters()) - gains
-        backbone.model.g_a, backbone.model.g_s = map(quick_layers, (backbone.model.g_a, backbone.model.g_s))
+        backbone.g_a = backbone.kind.inference_form(backbone.g_a)
+        backbone.g_s = backbone.kind.inference_form(backbone.g_s)
         self._backbone, self._device = backbone.to(device), torch.device(device)
-        for layers in (backbone.model.g_a, backbone.model.g_s):
-            layers.to(memory_format=torch.channels_last)
+        for layers in (backbone.g_a, backbone.g_s, backbone.hyper):
+            layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _gains(self, quality: float) -> tuple[Tensor, Tensor]:
-        gain, inverse = self._backbone.gains(torch.tensor([quality_lambda(quality)], device=self._device))
-        return gain, inverse
+        return self._backbone.gains(torch.tensor([lambda_of(quality)], device=self._device))
 
     @torch.no_grad()
     @one_thread()
     def analyse(self, image: Image) -> Tensor:
-        """The latent before its gain, (1, M, h, w). The picture's right and bottom border is repeated to 64."""
-        height, width = image.shape[:2]
-        picture = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)[None].float() / 255
-        padded = functional.pad(picture, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        latent: Tensor = self._backbone.model.g_a(padded)
+        """The latent before its gain, (1, M, h, w). The image's right and bottom border is repeated to 64."""
+        latent: Tensor = self._backbone.g_a(self._padded(image).contiguous(memory_format=torch.channels_last))
         return latent
+
+    @one_thread()
+    def searched(self, image: Image, quality: float, effort: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """As :meth:`at_quality` of :meth:`analyse`, after a search for a better latent.
+
+        Args:
+            image: uint8 (H, W, 3).
+            quality: Of the stream.
+            effort: 1 or 2.
+
+        Raises:
+            InputError: If the weights are of other transforms than ``residual``.
+        """
+        if self._backbone.kind.kind != "residual":
+            raise InputError(f"effort: {effort} with weights of {self._backbone.kind.kind}", hint="leave `effort` out")
+        given = self._padded(image).contiguous(memory_format=torch.channels_last)
+        latent, hyper = refined(self._backbone, given, lambda_of(quality), SEARCH_STEPS[effort])
+        coded = self._backbone.arranged(latent)[0].cpu().double().numpy()
+        return coded, torch.round(hyper[0].cpu().double()).long().numpy()
+
+    def _padded(self, image: Image) -> Tensor:
+        height, width = image.shape[:2]
+        given = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)[None].float() / 255
+        return functional.pad(given, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
 
     @torch.no_grad()
     @one_thread()
@@ -189,29 +97,54 @@ class Transforms:
         """The latent as it is coded (gained, with SCR rearranged), float64 (M, h, w), and the hyperprior's symbols,
         (N, h/4, w/4)."""
         gained = latent * self._gains(quality)[0]
-        if self.scr:
-            gained = rearranged(gained)
-        hyper = self._backbone.model.h_a(gained)[0].cpu().double()
-        return gained[0].cpu().double().numpy(), torch.round(hyper - self._medians).long().numpy()
+        hyper = self._hyper_analysis(gained)[0].cpu().double()
+        coded = self._backbone.arranged(gained)[0].cpu().double().numpy()
+        return coded, torch.round(hyper - self._medians).long().numpy()
 
-    def entropy_parameters(self, symbols: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scales and means, float64 (M, h, w), from the hyperprior's symbols; the same on every machine."""
-        return self._exact_h_s((torch.from_numpy(symbols).double() + self._medians)[None])
+    @one_thread()
+    def entropy_parameters(self, symbols: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Index of the table, and mean, of each latent sample as it is coded, (M, h, w), from the hyperprior's
+        symbols; the same on every machine."""
+        indexes, means = self._exact(symbols)
+        if not self.scr:
+            return indexes, means
+        arranged = [self._backbone.arranged(torch.from_numpy(part)[None])[0].numpy() for part in (indexes, means)]
+        return arranged[0], arranged[1]
+
+    def count_symbols(self, image: Image, quality: float) -> NDArray[np.int64]:
+        """How often each magnitude of the latent's symbols occurs at each scale, in the shape of ``symbol_counts``."""
+        coded, hyper_symbols = self.at_quality(self.analyse(image), quality)
+        indexes, means = self.entropy_parameters(hyper_symbols)
+        counts = np.zeros(tuple(self._backbone.symbol_counts.shape), np.int64)
+        magnitudes = np.abs(np.rint(coded - means)).astype(np.int64)
+        np.add.at(counts, (indexes.ravel(), np.minimum(magnitudes.ravel(), counts.shape[1] - 1)), 1)
+        counts[:, -1] = 0  # stands for all larger ones
+        return counts
 
     @torch.no_grad()
     @one_thread()
     def synthesise(self, latents: Latent, present: NDArray[np.bool_], quality: float, height: int, width: int) -> Image:
-        """Pictures uint8 (B, height, width, 3) from received latents (B, M, h, w), zero where lost.
+        """Images from received latents.
 
-        present: bool, of the same shape: True = received or not sent, False = lost; read with MCA only.
+        Args:
+            latents: (B, M, h, w), as they are coded; zero where missing.
+            present: bool, of the same shape: True = received; read with MCA only.
+            quality: Of the stream.
+            height: Of the image, in pixels.
+            width: Of the image, in pixels.
+
+        Returns:
+            uint8 (B, height, width, 3).
         """
-        inverse = self._gains(quality)[1]
-        pictures = np.empty((len(latents), height, width, 3), np.uint8)
-        at_once = PICTURES_AT_ONCE[self._device.type]
+        backbone, inverse = self._backbone, self._gains(quality)[1]
+        images = np.empty((len(latents), height, width, 3), np.uint8)
+        at_once = IMAGES_AT_ONCE[self._device.type]
         for start in range(0, len(latents), at_once):
             part = torch.from_numpy(latents[start : start + at_once]).to(self._device)
-            mask = torch.from_numpy(present[start : start + at_once]).to(self._device)
-            part = part.contiguous(memory_format=torch.channels_last)
-            shown = self._backbone.synthesised(part, mask, inverse)[..., :height, :width].clamp(0, 1) * 255
-            pictures[start : start + at_once] = shown.round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        return pictures
+            part = backbone.arranged(part).contiguous(memory_format=torch.channels_last)
+            mask = None
+            if self.mca:
+                mask = backbone.arranged(torch.from_numpy(present[start : start + at_once]).to(self._device))
+            shown = backbone.synthesised(part, mask, inverse)[..., :height, :width].clamp(0, 1) * 255
+            images[start : start + at_once] = shown.round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return images

@@ -8,12 +8,14 @@ Eq. 10. ``--code`` then codes each mode at what was found, and says how far apar
 
 from __future__ import annotations
 
-import argparse
 import csv
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
@@ -32,6 +34,7 @@ Image = NDArray[np.uint8]
 
 SHARES = np.arange(10) / 10
 _BETAS = np.arange(round(8 / BETA_STEP) + 1) * BETA_STEP
+_TABLE = Path(__file__).with_name("betas.csv")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp"}
 
 
@@ -84,10 +87,10 @@ def best_beta(mode: str, slices: int, tokens: int, bits: Floats) -> tuple[float,
     return found[1], found[0]
 
 
-def _pictures(folder: Path, limit: int | None) -> list[Image]:
+def _images(folder: Path, limit: int | None) -> list[Image]:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES) if folder.is_dir() else []
     if not paths:
-        raise InputError(f"no pictures in {folder}", hint="a folder with PNG or JPEG files")
+        raise InputError(f"no images in {folder}", hint="a folder with PNG or JPEG files")
     return [np.asarray(PillowImage.open(path).convert("RGB")) for path in paths[:limit]]
 
 
@@ -98,32 +101,35 @@ def _coded(weights: Path | None, mode: str, slices: int, beta: float, images: Se
     return f"coded: spread {spread(sizes):.3f}, bytes {' '.join(f'{size:.0f}' for size in sizes)}"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m netcodecs.resicomp.betas", description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, help="folder of pictures")
-    parser.add_argument("--limit", type=int, help="only the first so many [all]")
-    parser.add_argument("--weights", type=Path, help="weights of resicomp [what ships]")
-    parser.add_argument("--quality", type=float, default=2.0)
-    parser.add_argument("--slices", type=int, default=SLICES)
-    parser.add_argument("--code", action="store_true", help="also code each mode, and say what packets there are")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("betas.csv"))
-    given = parser.parse_args(arguments)
-    images = _pictures(given.images, given.limit)
-    bits = token_bits(ResiComp(ResiCompSettings(weights=given.weights)), images, given.quality)
+def main(
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    limit: Annotated[int | None, typer.Option(help="Only the first so many.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights of resicomp; those that ship if left out.")] = None,
+    quality: float = 2.0,
+    slices: int = SLICES,
+    code: Annotated[bool, typer.Option(help="Also code each mode, and print the packets' sizes.")] = False,
+    out: Annotated[Path, typer.Option(help="Table to write.")] = _TABLE,
+) -> None:
+    """Finds β per context mode at which packets are alike."""
+    given = _images(images, limit)
+    bits = token_bits(ResiComp(ResiCompSettings(weights=weights)), given, quality)
     print("bits of a token  " + "  ".join(f"{s:.0%} {b:.1f}" for s, b in zip(SHARES, bits, strict=True)), flush=True)
-    tokens = round(float(np.mean([-(-i.shape[0] // 16) * -(-i.shape[1] // 16) for i in images])))
+    tokens = round(float(np.mean([-(-i.shape[0] // 16) * -(-i.shape[1] // 16) for i in given])))
     rows = []
     for mode in MODES:
-        beta, off = best_beta(mode, given.slices, tokens, bits)
-        rows.append({"mode": mode, "slices": given.slices, "beta": beta, "spread": off})
-        real = _coded(given.weights, mode, given.slices, beta, images, given.quality) if given.code else ""
+        beta, off = best_beta(mode, slices, tokens, bits)
+        rows.append({"mode": mode, "slices": slices, "beta": beta, "spread": off})
+        real = _coded(weights, mode, slices, beta, given, quality) if code else ""
         print(f"{mode:8} beta {beta:<5g} spread {off:.3f}  {real}", flush=True)
-    with given.out.open("w", newline="", encoding="utf-8") as file:
+    with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        typer.run(main)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

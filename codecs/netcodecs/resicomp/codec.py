@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_serializer
 
-from netcodecs.classical.rate import refuse_bpp
+from netcodecs.common.rate import refuse_bpp
+from netcodecs.common.shipped import shipped_weights
 from netcodecs.needs import LEARNED, need_packages
-from netcodecs.progressive.methods import shipped_weights
 from netcodecs.resicomp.coder import Coder, Layout, in_steps, layout_of, rounds
 from netcodecs.resicomp.modes import context_matrix, usable
 from netcodecs.resicomp.packets import (
@@ -131,7 +131,7 @@ class ResiComp(Codec):
     summary = "learned (ResiComp): slices with context modes, lost tokens concealed by the same Transformer"
     Settings = ResiCompSettings
     operating_point_keys: ClassVar[Mapping[str, type]] = {"quality": float, "bpp": float}
-    point_limits: ClassVar[Mapping[str, tuple[float, float]]] = {"quality": (0.0, 3.0)}  # weights may know less
+    point_limits: ClassVar[Mapping[str, tuple[float, float]]] = {"quality": (0.0, 4.0)}  # weights may know less
     label_settings: ClassVar[tuple[str, ...]] = ("mode",)
     hidden_settings: ClassVar[tuple[str, ...]] = ("device",)
     settings: ResiCompSettings
@@ -178,7 +178,7 @@ class ResiComp(Codec):
     @property
     def _weights(self) -> Path:
         given = self.settings.weights
-        return shipped_weights("resicomp-compact") if given is None else given.expanduser()
+        return shipped_weights("resicomp") if given is None else given.expanduser()
 
     @property
     def label(self) -> str:
@@ -192,8 +192,8 @@ class ResiComp(Codec):
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
         return {
-            "format": 2,
-            "reconstruction": 2,  # counts changes that move a sample by a level
+            "format": 3,
+            "reconstruction": 3,  # counts changes that move a sample by a level
             "beta": self._beta,
             "weights": file_sha256(self._weights),
             "torch": version("torch"),
@@ -209,7 +209,7 @@ class ResiComp(Codec):
     @cached_property
     def networks(self) -> Networks:
         try:
-            from netcodecs.progressive.transforms import check_device
+            from netcodecs.common.devices import check_device
 
             check_device(self.settings.device)
             return _loaded(self._weights, self.fingerprint["weights"], self.settings.device)
@@ -228,9 +228,8 @@ class ResiComp(Codec):
             raise InputError(f"resicomp: quality {operating_point.value:g}", hint=hint)
 
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
-        """See ``Codec.encode``. Operating points: ``quality`` 1…3 (λ .0018, .0035, .0067, log-linear between; as far
-        below 1, towards .0005 at 0, as the weights were trained), or ``bpp`` of all that is sent: the nearest that the
-        weights' range of rates holds.
+        """See ``Codec.encode``. Operating points: ``quality`` 0…4 (λ .0005, .0018, .0035, .0067, .013, log-linear
+        between), or ``bpp`` of all that is sent: the nearest that the weights' range of rates holds.
 
         One packet a slice: if one is larger than the limit, InputError says how many slices would do.
         """
@@ -298,7 +297,7 @@ class ResiComp(Codec):
         layout = layout_of(head)
         symbols = self._decoded(head, layout, payloads, used[:, 1:].any(axis=0))
         known, size = layout.known(used[:, 1:]), (head.height, head.width)
-        return self.networks.pictures(symbols, known, head.quality, size, self.settings.conceal)[which.reshape(-1)]
+        return self.networks.images(symbols, known, head.quality, size, self.settings.conceal)[which.reshape(-1)]
 
     def token_packets(self, stream: Stream) -> Ints:
         """Which packet each token of the latent is in, int64 (h/16, w/16)."""

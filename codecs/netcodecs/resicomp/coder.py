@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.classical.rate import TOO_FAR
+from netcodecs.common.rate import TOO_FAR
 from netcodecs.resicomp.modes import decoding_rounds
 from netcodecs.resicomp.packets import QUALITY_STEP, Head
 from netcodecs.resicomp.slices import slice_cells, slice_map, slice_sizes
@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 
 RATE_TOLERANCE = 0.01
 FULL_TRIES = 3  # whole codings in a search for a rate; one or two are the rule
-_KNOTS = (0.5, 1.0, 1.5, 2.0, 2.5)  # qualities where a search looks first: gains bend at whole ones
+_KNOTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)  # qualities where a search looks first: gains bend at whole ones
 _LOOKS = 3  # at the rate without contexts, before a coding
 _SLICE_BYTES = 4.5  # of a packet beside its bits: checksum, the last byte's empty half
 
@@ -60,7 +60,7 @@ class Coded:
 
 def layout_of(head: Head) -> Layout:
     """The layout of a stream. Raises InputError if its picture has fewer tokens than slices."""
-    from netcodecs.resicomp.networks import STRIDE
+    from netcodecs.transforms.gained import STRIDE
 
     contexts = head.contexts
     grid = -(-head.height // STRIDE), -(-head.width // STRIDE)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from netcodecs.resicomp import tables
-from netcodecs.resicomp.transformer import SHIFT, WINDOW, Block, DualTransformer
+from netcodecs.resicomp.transformer import Block, DualTransformer
+from netcodecs.resicomp.windows import window_partition
 
 __all__ = ["ExactTransformer", "to_grid"]
 
@@ -28,6 +29,7 @@ Floats = NDArray[np.float64]
 _GRID_BITS = 16
 _SUM_BITS = 53 - 2 * _GRID_BITS - 1  # in front of the point, of a sum of products
 _ROWS_AT_ONCE = 128
+_SCORES_AT_ONCE = 2048  # of a head
 _NORM_BITS = 12  # behind the point, of what a norm squares: leaves room for large features
 
 
@@ -175,7 +177,7 @@ class _Block:
     """As the network's: attention inside windows, then an MLP, each beside the identity."""
 
     def __init__(self, block: Block, device: torch.device) -> None:
-        self.heads, self.shifted = block.heads, block.shifted
+        self.heads, self.window, self.shifted = block.heads, block.window, block.shifted
         self._device = device
         layer = block.queries_keys_values
         width = layer.in_features
@@ -204,31 +206,24 @@ class _Block:
         return self._narrow(functions.gelu(self._wide(_normed(features), tables_bits())))
 
     def _attended(self, features: Tensor, height: int, width: int, functions: _Functions) -> tuple[Tensor, Tensor]:
-        """Which token each row is of, and the rows: what its token heard of its window, (n, width)."""
-        places, apart = _windows(height, width, shifted=self.shifted)
-        places = places.to(self._device)
+        """Which token each row is of, and the rows: attention's output before its last layer, (n, width)."""
+        partition = window_partition(height, width, self.window, shifted=self.shifted)
+        numbers = torch.arange(height * width).view(1, height, width, 1)
+        places = partition.split(numbers).reshape(-1).to(self._device)
         projected = _by_rows(lambda some: self._queries_keys_values(_normed(some)), features[places])
         each = features.shape[1] // self.heads
-        projected = projected.clamp_(-self._bound, self._bound).view(-1, WINDOW**2, 3, self.heads, each)
-        query, key, value = projected.permute(2, 0, 3, 1, 4)
-        scores = to_grid(query @ key.transpose(-1, -2), tables_bits()) + self._bias
-        if apart is not None:
-            scores.masked_fill_(apart.to(self._device)[:, None], -float(2**20))
-        shares = to_grid(functions.softmax(scores, -1))
-        mixed = to_grid(shares @ value)  # (windows, heads, 16, width per head)
-        return places, mixed.transpose(1, 2).reshape(len(places), -1)
-
-
-def _windows(height: int, width: int, *, shifted: bool) -> tuple[Tensor, Tensor | None]:
-    """Tokens in order of their windows, int64 (H · W,), and, if shifted, which pairs of a window don't meet: bool
-    (windows, 16, 16)."""
-    numbers = torch.arange(height * width).view(height, width)
-    regions = torch.zeros(height, width, dtype=torch.int64)
-    if shifted:
-        numbers = numbers.roll((-SHIFT, -SHIFT), (0, 1))
-        cuts = (slice(0, -WINDOW), slice(-WINDOW, -SHIFT), slice(-SHIFT, None))
-        for number, (row, column) in enumerate((r, c) for r in cuts for c in cuts):
-            regions[row, column] = number
-    split = (height // WINDOW, WINDOW, width // WINDOW, WINDOW)
-    places, labels = (grid.view(split).transpose(1, 2).reshape(-1, WINDOW**2) for grid in (numbers, regions))
-    return places.reshape(-1), (labels[:, :, None] != labels[:, None]) if shifted else None
+        projected = projected.clamp_(-self._bound, self._bound).view(-1, self.window**2, 3, self.heads, each)
+        separated = partition.separated
+        mixed = torch.empty(
+            len(projected), self.window**2, features.shape[1], dtype=features.dtype, device=self._device
+        )
+        at_once = max(1, _SCORES_AT_ONCE // self.window**4) if self._device.type == "cpu" else len(projected)
+        for start in range(0, len(projected), at_once):
+            query, key, value = projected[start : start + at_once].permute(2, 0, 3, 1, 4)
+            scores = to_grid(query @ key.transpose(-1, -2), tables_bits()) + self._bias
+            if separated is not None:
+                apart = separated[start : start + at_once].to(self._device)
+                scores.masked_fill_(apart[:, None], -float(2**20))
+            shares = to_grid(functions.softmax(scores, -1))
+            mixed[start : start + at_once] = to_grid(shares @ value).transpose(1, 2).flatten(2)
+        return places, mixed.view(len(places), -1)

@@ -1,8 +1,7 @@
-"""The networks around the packets: picture → latent, known tokens → densities or a guess, latents → pictures."""
+"""The networks around the packets: image → latent, known tokens → densities or estimates, latents → images."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,41 +14,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from netcodecs.progressive.backbone import LAMBDAS, Backbone
-from netcodecs.progressive.transforms import PICTURES_AT_ONCE, quality_lambda, quick_layers
+from netcodecs.common.devices import IMAGES_AT_ONCE
 from netcodecs.resicomp.coding import LARGEST, Mixtures
 from netcodecs.resicomp.exact import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
-from netcodecs.resicomp.transformer import MIDDLE_RATE, WINDOW
-from netcodecs.resicomp.weights import Weights
+from netcodecs.resicomp.model import ResiCompModel
+from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.threads import one_thread
+from netcodecs.transforms.gained import STRIDE, GainedTransforms
+from netcodecs.transforms.gains import lambda_of, quality_of
 
-__all__ = ["STRIDE", "Networks", "Rate", "lambda_quality"]
+__all__ = ["Networks", "Rate"]
 
 BoolArray = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-STRIDE = 16
 _GAIN_BITS = 20
 _REMEMBERED = 64  # rates, and their distributions from nothing
 
 
-def lambda_quality(lam: float) -> float:
-    """The quality of a λ: the inverse of ``quality_lambda``, kept to 0…3.
-
-    >>> lambda_quality(0.0018), lambda_quality(0.0035), round(lambda_quality(0.001), 3)
-    (1.0, 2.0, 0.541)
-    """
-    knots = [math.log(known) for known in LAMBDAS]
-    return float(np.interp(math.log(lam), knots, np.arange(len(knots))))
-
-
 @dataclass(frozen=True)
 class Rate:
-    """One quality's constants: log_rate as the Transformer is told, gain and its inverse (the transforms'), steps:
-    quantisation steps in a channel's usual spread; float64 (C,)."""
+    """One quality's constants, float64 (C,) but for the first.
+
+    Attributes:
+        log_rate: What the Transformer reads.
+        gain: In front of the quantiser.
+        inverse: In front of g_s.
+        steps: Quantiser steps in a channel's usual spread.
+    """
 
     log_rate: float
     gain: Floats
@@ -58,38 +53,44 @@ class Rate:
 
 
 class Networks:
-    """What the weights make. device: where they run; distributions are the same to the last bit on each."""
+    """A trained model for inference.
 
-    def __init__(self, weights: Weights, device: str = "cpu") -> None:
-        self._device = torch.device(device)
-        self._spread, self._backbone = weights.spread, weights.backbone
-        g_a, g_s = weights.backbone.model.g_a, weights.backbone.model.g_s
-        concealing = weights.network if weights.values is None else weights.values
-        self.parameters = sum(p.numel() for m in {g_a, g_s, weights.network, concealing} for p in m.parameters())
-        # in float64, so that the number of threads does not decide how a value next to a half is rounded
-        self._g_a = quick_layers(copy.deepcopy(g_a).double()).to(self._device)
-        self._g_s = quick_layers(g_s.to(self._device, memory_format=torch.channels_last))
-        self._network, self._concealing = weights.network.to(self._device), concealing.to(self._device)
-        self._exact = ExactTransformer(weights.network, self._device)
-        low, high = (lambda_quality(lam) for lam in weights.lambdas)
-        self.qualities = (low, high)
+    Args:
+        model: Is moved to the device.
+        device: Where it runs; distributions are the same to the last bit on each.
+    """
+
+    def __init__(self, model: ResiCompModel, device: str = "cpu") -> None:
+        transforms, gains = model.transforms, ("log_gain", "log_inverse_gain")
+        #: trained, gains left out: they fold into the transforms
+        self.parameters = sum(p.numel() for n, p in model.named_parameters() if not n.endswith(gains))
+        self._device, self._spread = torch.device(device), model.spread.double().numpy()
+        self._transforms = transforms
+        transforms.g_a = transforms.kind.inference_form(transforms.g_a)
+        transforms.g_s = transforms.kind.inference_form(transforms.g_s)
+        model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network, self._concealer = model.transformer, model.concealer
+        self._window = model.transformer.size.window
+        self._exact = ExactTransformer(model.transformer, self._device)
+        self.qualities = quality_of(transforms.lambdas[0]), quality_of(transforms.lambdas[-1])
         self.blank = lru_cache(maxsize=_REMEMBERED)(self._without_context)
         self.rate = lru_cache(maxsize=_REMEMBERED)(self._rate)
 
     @torch.no_grad()
+    @one_thread()
     def analyse(self, image: Image) -> Floats:
-        """The latent before its gain, (h, w, C); the right and bottom border is repeated to multiples of 16."""
+        """The latent before its gain, (h, w, C); the image's right and bottom border is repeated to multiples of 16."""
         height, width = image.shape[:2]
-        picture = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)[None].double() / 255
-        padded = functional.pad(picture, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        latent: Tensor = self._g_a(padded)[0].permute(1, 2, 0)
-        return latent.contiguous().cpu().numpy()
+        given = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)[None].float() / 255
+        padded = functional.pad(given, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        latent: Tensor = self._transforms.g_a(padded.contiguous(memory_format=torch.channels_last))
+        return latent[0].permute(1, 2, 0).double().contiguous().cpu().numpy()
 
     def _rate(self, quality: float) -> Rate:
         """A receiver needs the sender's very ``steps``: gains are rounded to 2⁻²⁰, so that libraries whose exp differs
         in its last bit give the same but once in some 2³² channels."""
-        lam = quality_lambda(quality)
-        gain, inverse = _gains(self._backbone, lam)
+        lam = lambda_of(quality)
+        gain, inverse = _gains(self._transforms, lam)
         gain = np.rint(gain * 2**_GAIN_BITS) / 2**_GAIN_BITS
         return Rate(math.log(lam / MIDDLE_RATE), gain, inverse, gain * self._spread)
 
@@ -115,79 +116,87 @@ class Networks:
         tell apart: all tokens are alike, in a picture of any size, and the one in the corner of a window stands for
         them."""
         channels = len(self._spread)
-        none = np.zeros((WINDOW, WINDOW), bool)
-        return self._given(np.zeros((WINDOW, WINDOW, channels), np.int64), none, quality, np.zeros(1, np.int64))
+        window = self._window, self._window
+        nothing, corner = np.zeros(window, bool), np.zeros(1, np.int64)
+        return self._given(np.zeros((*window, channels), np.int64), nothing, quality, corner)
 
     def _given(self, symbols: Ints, known: BoolArray, quality: float, cells: Ints) -> Mixtures:
         rate = self.rate(quality)
-        tokens = _in_windows(symbols / rate.steps)
+        tokens = _padded(symbols / rate.steps, self._window)
         rows, columns = np.divmod(cells, known.shape[1])
         places = rows * tokens.shape[1] + columns
-        weights, means, scales = self._exact.densities(tokens, _in_windows(known), rate.log_rate, places)
+        weights, means, scales = self._exact.densities(tokens, _padded(known, self._window), rate.log_rate, places)
         parts = (weights, means * rate.steps, scales * rate.steps)
         return Mixtures(*(part.reshape(len(part), -1) for part in parts))
 
     @torch.no_grad()
     @one_thread()
-    def pictures(
+    def images(
         self, symbols: Ints, known: BoolArray, quality: float, size: tuple[int, int], conceal: str = "plc"
     ) -> Image:
-        """Pictures uint8 (B, *size, 3) from what is known of one latent.
+        """Images uint8 (B, *size, 3) from what is known of one latent.
 
-        symbols: int64 (h, w, C). known: bool (B, h, w). conceal: what stands for unknown tokens: ``plc``, the guess of
-        the Transformer's own head; ``mean``, that of the mixtures; ``zero``.
+        Args:
+            symbols: int64 (h, w, C).
+            known: bool (B, h, w).
+            quality: Of the stream.
+            size: Height and width in pixels.
+            conceal: What replaces unknown tokens: ``plc``, the estimate of the Transformer's own head; ``mean``, that
+                of the mixtures; ``zero``.
         """
         rate = self.rate(quality)
         height, width = known.shape[1:]
         steps, inverse = (torch.from_numpy(v).float().to(self._device) for v in (rate.steps, rate.inverse))
-        tokens = torch.from_numpy(_in_windows(symbols / rate.steps)).float().to(self._device)
+        tokens = torch.from_numpy(_padded(symbols / rate.steps, self._window)).float().to(self._device)
         fill = self._filling(tokens[None], rate.log_rate, conceal)
         shown = np.empty((len(known), *size, 3), np.uint8)
-        at_once = PICTURES_AT_ONCE[self._device.type]
+        at_once = IMAGES_AT_ONCE[self._device.type]
         for start in range(0, len(known), at_once):
-            here = torch.from_numpy(_in_windows(known[start : start + at_once], 1)).to(self._device)
+            here = torch.from_numpy(_padded(known[start : start + at_once], self._window, 1)).to(self._device)
             filled = fill(here)
             latent = (filled[:, :height, :width] * (steps * inverse)).permute(0, 3, 1, 2)
-            made = self._g_s(latent.contiguous(memory_format=torch.channels_last))[..., : size[0], : size[1]]
+            made = self._transforms.g_s(latent.contiguous(memory_format=torch.channels_last))[..., : size[0], : size[1]]
             made = made.clamp(0, 1).mul(255).round().byte()
             shown[start : start + at_once] = made.permute(0, 2, 3, 1).cpu().numpy()
         return shown
 
     def _filling(self, tokens: Tensor, log_rate: float, conceal: str) -> Callable[[Tensor], Tensor]:
-        """Which tokens are known, (B, H, W), → tokens, (B, H, W, C), with something in place of the others.
-
-        tokens: (1, H, W, C).
-        """
+        """The function: which tokens are known, (B, H, W) → all tokens, (B, H, W, C). tokens: (1, H, W, C)."""
         rates = torch.full((1,), log_rate, device=tokens.device)
-        given = cache(lambda: self._concealing.given(tokens, rates))
+        given = cache(lambda: self._concealer.given(tokens, rates))
 
         def filled(known: Tensor) -> Tensor:
             here = known[..., None]
             if conceal == "zero" or bool(known.all()):
                 return tokens * here
             if conceal == "plc":
-                return self._concealing.concealed(given(), known)
-            logits, means, _ = self._network.densities(self._network.hidden(tokens, known, rates))
-            return torch.where(here, tokens, mixture_mean(logits, means))
+                return self._concealer.concealed(given(), known)
+            made = tokens.expand(*known.shape, -1).clone()
+            logits, means, _ = self._network.densities(self._network.hidden(made, known, rates))
+            made[~known] = mixture_mean(logits, means)
+            return made
 
         return filled
 
 
-def _in_windows(grid: NDArray[Any], first: int = 0) -> NDArray[Any]:
-    """Grown by zeros below and to the right to multiples of 4: tokens that are never coded, and never known.
+def _padded(grid: NDArray[Any], window: int, first: int = 0) -> NDArray[Any]:
+    """Zeros below and to the right, to multiples of a window: tokens that are never coded, and never known.
 
-    first: the axis of rows; columns follow.
+    Args:
+        grid: Any array.
+        window: In tokens.
+        first: The axis of rows; columns follow.
     """
     growth = [(0, 0)] * grid.ndim
     for axis in (first, first + 1):
-        growth[axis] = (0, -grid.shape[axis] % WINDOW)
+        growth[axis] = (0, -grid.shape[axis] % window)
     return np.pad(grid, growth)
 
 
-def _gains(backbone: Backbone, lam: float) -> tuple[Floats, Floats]:
-    """Gain and inverse gain, as ``Backbone.gains`` makes them, in float64 (C,)."""
-    both = [g.detach().cpu().double().numpy() for g in (backbone.log_gain, backbone.log_inverse_gain)]
-    knots = [math.log(known) for known in backbone.lambdas]
+def _gains(transforms: GainedTransforms, lam: float) -> tuple[Floats, Floats]:
+    """Gain and inverse gain, as ``GainedTransforms.gains`` makes them, in float64 (C,)."""
+    both = [g.detach().cpu().double().numpy() for g in (transforms.log_gain, transforms.log_inverse_gain)]
+    knots = [math.log(known) for known in transforms.lambdas]
     where = float(np.interp(math.log(lam), knots, np.arange(len(knots))))
     left = min(int(where), max(len(knots) - 2, 0))
     right = min(left + 1, len(knots) - 1)

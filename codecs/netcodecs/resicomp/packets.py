@@ -6,15 +6,16 @@ reaches the entropy decoder but what its own encoder wrote.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.progressive.packets import MAX_PIXELS
+from netcodecs.common.limits import MAX_PIXELS
+from netcodecs.common.seal import CRC_BYTES, is_intact, seal_key, sealed, unsealed
+from netcodecs.common.varint import integers, varint
 from netcodecs.resicomp.modes import MODES, context_matrix, own_contexts
 from netsim.errors import InputError
 
@@ -24,11 +25,9 @@ BoolArray = NDArray[np.bool_]
 
 QUALITY_STEP = 1 / 1024  # resolution of the quality in the head
 BETA_STEP = 1 / 20
-_CRC_BYTES = 4
-_QUALITIES = 4096  # the number that follows holds quality and mode
+_QUALITIES = 4097  # 0 … 4 in steps; the number that follows holds quality and mode
 _OTHER_MDC, _OWN = len(MODES), len(MODES) + 1
 _LARGEST_SIDE = 65535
-_LARGEST_NUMBER = 1 << 32  # in a head
 _LARGEST_BETA = 100  # of Eq. 10's exponent
 _TOKEN = 16  # pixels of a token's side
 
@@ -48,33 +47,6 @@ class Head:
     def contexts(self) -> BoolArray:
         """bool [L, L]"""
         return context_matrix(self.mode, self.slices)
-
-
-def _number(value: int) -> bytes:
-    """7 bits a byte, the last with its first bit clear.
-
-    >>> _number(5).hex(), _number(768).hex()
-    ('05', '8600')
-    """
-    groups = [value & 127]
-    while value := value >> 7:
-        groups.append(value & 127 | 128)
-    return bytes(reversed(groups))
-
-
-def _numbers(body: bytes) -> Iterator[int]:
-    value = 0
-    for byte in body:
-        value = value << 7 | byte & 127
-        if value > _LARGEST_NUMBER:
-            return
-        if byte < 128:
-            yield value
-            value = 0
-
-
-def _crc(body: bytes, seed: int) -> bytes:
-    return zlib.crc32(body, seed & 0xFFFFFFFF).to_bytes(_CRC_BYTES, "big")
 
 
 def write_head(head: Head) -> bytes:
@@ -97,13 +69,13 @@ def write_head(head: Head) -> bytes:
         head.slices,
         beta << 1 if beta >= 0 else -beta << 1 | 1,
     ]
-    body = b"".join(map(_number, numbers))
+    body = b"".join(map(varint, numbers))
     if named == _OTHER_MDC:
-        body += _number(int(str(head.mode).removeprefix("MDC-")))
+        body += varint(int(str(head.mode).removeprefix("MDC-")))
     elif named == _OWN:
         lower = np.tril_indices(head.slices, -1)
         body += np.packbits(np.array(head.mode, dtype=bool)[lower]).tobytes()
-    return body + _crc(body, 0)
+    return sealed(body)
 
 
 def read_head(payload: bytes, packets: int) -> Head:
@@ -111,7 +83,7 @@ def read_head(payload: bytes, packets: int) -> Head:
 
     Raises InputError if it is no head all the same, or one of another number of packets.
     """
-    numbers = _numbers(body := payload[:-_CRC_BYTES])
+    numbers = integers(body := unsealed(payload))
     start = list(islice(numbers, 5))
     if len(start) < 5 or start[3] != packets - 1:
         raise InputError(f"packet 0 is no head of ResiComp's for {packets - 1} slices")
@@ -150,25 +122,17 @@ def write_slice(coded: bytes, head: bytes, place: int) -> bytes:
     >>> read_slice(payload), sound([head, payload]).tolist(), sound([head, payload[1:]]).tolist()
     (b'coded', [True, True], [True, False])
     """
-    return coded + _crc(coded, int.from_bytes(head[-_CRC_BYTES:], "big") + place)
+    return sealed(coded, seal_key(head) + place)
 
 
 def read_slice(payload: bytes) -> bytes:
     """The code of a slice's payload, found sound before."""
-    return payload[:-_CRC_BYTES]
+    return unsealed(payload)
 
 
 def sound(payloads: Sequence[bytes]) -> BoolArray:
     """Which packets are as they were written, bool (n,); none if packet 0 is not."""
-    intact = np.zeros(len(payloads), dtype=bool)
-    if (
-        not payloads
-        or len(payloads[0]) <= _CRC_BYTES
-        or _crc(payloads[0][:-_CRC_BYTES], 0) != payloads[0][-_CRC_BYTES:]
-    ):
-        return intact
-    key = int.from_bytes(payloads[0][-_CRC_BYTES:], "big")
-    intact[0] = True
-    for place, payload in enumerate(payloads[1:], 1):
-        intact[place] = payload[-_CRC_BYTES:] == _crc(payload[:-_CRC_BYTES], key + place)
-    return intact
+    if not payloads or len(payloads[0]) <= CRC_BYTES or not is_intact(payloads[0]):
+        return np.zeros(len(payloads), dtype=bool)
+    key = seal_key(payloads[0])
+    return np.array([True, *(is_intact(payload, key + place) for place, payload in enumerate(payloads[1:], 1))])

@@ -1,35 +1,28 @@
-"""From a training folder to the weights that ship, with their model card: ``python -m netcodecs.training.export``."""
+"""From a training folder to weights that ship, with their model card: ``python -m netcodecs.training.export``."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from netcodecs.progressive.backbone import LAMBDAS, Backbone
+import typer
+
 from netcodecs.progressive.methods import Method, method_named
-from netcodecs.progressive.weights import save_weights
-from netcodecs.training.checkpoint import load_tensors
-from netcodecs.training.command import run
-from netcodecs.training.curve import curve_table
-from netcodecs.training.loop import LATEST
+from netcodecs.progressive.weights import dependents_kept, save_weights
+from netcodecs.training.core.checkpoint import load_tensors
+from netcodecs.training.core.crops import load_folder
+from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.measure import measure, table
-from netcodecs.training.recipe import HYPER_CROPS
+from netcodecs.training.progressive.session import averaged_network, count_symbols
+from netcodecs.training.resicomp.export import export as export_resicomp
+from netcodecs.training.validation_table import validation_table
 from netsim.errors import InputError
 
-__all__ = ["averaged", "export", "main", "model_card"]
+__all__ = ["export", "main", "model_card"]
 
-
-def averaged(checkpoint: Path) -> tuple[Backbone, dict[str, Any]]:
-    """The weight average in a checkpoint, in eval mode, and the checkpoint's facts."""
-    tensors, facts = load_tensors(checkpoint)
-    method = method_named(facts["recipe"]["method"])
-    backbone = Backbone(tuple(facts["recipe"]["widths"]), scr=method.scr, mca=method.mca)
-    prefix = "average/"
-    state = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    backbone.load_state_dict(backbone.state_dict() | state)
-    return backbone.eval(), facts
+_COUNTED = 24  # images on which symbols are counted
 
 
 def _cell(row: Mapping[str, str]) -> str:
@@ -37,9 +30,9 @@ def _cell(row: Mapping[str, str]) -> str:
     return f"{bpp:.3f} bpp {psnr:.2f} / {lossy:.2f} dB"
 
 
-def model_card(facts: dict[str, Any], method: Method, curve: str, measured: str, notes: str) -> str:
+def model_card(facts: Mapping[str, Any], method: Method, validation: str, test: str, notes: str = "") -> str:
     """The card's text; every number in it comes from the run's own files or from a measurement made just now."""
-    recipe = facts["recipe"]
+    config = facts["config"]
     adds = {
         "spatial-channel rearrangement": method.scr,
         "mask conditional aggregation": method.mca,
@@ -47,87 +40,98 @@ def model_card(facts: dict[str, Any], method: Method, curve: str, measured: str,
         f"{method.losses} losses in training": method.losses != "none",
     }
     added = ", ".join(name for name, there in adds.items() if there) or "nothing: the baseline"
-    return f"""# {method.name}: mbt2018-mean with gains, one set of weights for λ = {", ".join(map(str, LAMBDAS))}
+    return f"""# {method.name}
 
-Adds to mbt2018-mean (N = 128, M = 192): {added}.
-
-The weight average over training; the hyperprior's kernels as int8, those that a picture goes through as float16.
+Residual transforms and a mean-scale hyperprior (192 latent channels of stride 16, 128 of stride 64), gains per λ. Adds:
+{added}. The weight average over training; large kernels as int8 with a scale per output channel.
 This page is written by `python -m netcodecs.training.export`.
 
-**Training.** {facts["pictures"]} photos ({facts["megapixels"]:.0f} megapixels), {facts["steps"]:,} steps of
-{recipe["batch"]} crops of {recipe["crop"]}², {facts["active_s"] / 3600:.2f} hours of work on
-{facts["hardware"]}; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}.
-Widths of g_a {tuple(recipe["widths"])}, learning rates {recipe["rate"]:g} (transforms) and
-{recipe["hyper_rate"]:g} (hyperprior). {_alone(recipe)}{notes}
+**Training.** {facts["images"]} photos ({facts["megapixels"]:g} megapixels), {facts["steps"]:,} steps of
+{config["batch"]} crops of {config["crop"]}² per process, {facts["processes"]} processes, {facts["active_s"] / 3600:.2f}
+hours; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}. Learning rate {config["rate"]:g}. {notes}
 
-**Validation** on pictures held out, means over pictures: estimated rate, PSNR without loss / with 10 % of the channels
-lost (Gilbert–Elliott):
+**Validation** on images held out, means over images: estimated rate, PSNR without loss / with 10 % of the channels lost
+(Gilbert–Elliott):
 
-{curve}
+{validation}
 
-{measured}
+{test}
 
-**Known limits.** {facts["active_s"] / 3600:.2f} hours of training in this run, where published networks have
-days on a GPU. Photographs only; λ outside {LAMBDAS[0]}…{LAMBDAS[-1]} is refused.
-Widths below (128, 128, 128) are a smaller network than the paper's;
-training with `--widths 128 128 128` widens it without a change to what it computes.
+**Known limits.** Photographs only; λ outside the trained range is refused.
 
 **To go on training:**
 
     netsim train progressive --method {method.name} --start codecs/netcodecs/weights/{method.name}.safetensors \\
-        --images PHOTOS --validation HELD_OUT --hours 8 --out runs/{method.name}
+        --images PHOTOS --validation HELD_OUT --steps 20000 --out runs/{method.name}
 """
 
 
-def _alone(recipe: Mapping[str, Any]) -> str:
-    """What the card says of the part of a run in which the hyperprior alone learned."""
-    if not recipe["hyper_first"]:
-        return ""
-    part = "all" if recipe["hyper_first"] == 1 else f"the first {recipe['hyper_first']:.0%}"
-    return f"In {part} of the run the hyperprior alone learned, from {HYPER_CROPS * recipe['batch']} crops a step. "
-
-
-def export(training: Path, weights: Path, *, measured_on: Path | None, published: Path | None, notes: str = "") -> None:
+def export(
+    training: Path,
+    weights: Path,
+    *,
+    base: Path | None = None,
+    count_images: Path | None = None,
+    test_images: Path | None = None,
+    published: Path | None = None,
+    notes: str = "",
+) -> None:
     """Writes ``weights`` (safetensors) and its model card beside it.
 
-    training: a folder of ``netcodecs.training.progressive``. measured_on: test pictures for the card's second table
-    (left out if None); published: folder of published curves to set beside them.
+    Args:
+        training: Folder of a run; of ResiComp, only ``weights`` and ``notes`` are looked at besides.
+        weights: Is written; the card has its name.
+        base: Weights in the folder of ``weights`` from which the run started: only differences are stored.
+        count_images: Folder of training images on whose symbols the entropy coder's tables are counted.
+        test_images: Folder of images for the card's second table.
+        published: Folder of published curves to set beside them.
+        notes: A sentence about the run that its files don't tell.
     """
-    backbone, facts = averaged(training / LATEST)
-    method = method_named(facts["recipe"]["method"])
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(weights, backbone, method.name)
-    measured = ""
-    if measured_on is not None:
-        rows = measure(weights, measured_on)
-        measured = (
-            f"**Test** ({rows[0].pictures} pictures, real bytes of all packets; each packet lost independently, two "
-            f"loss patterns per picture and rate):\n\n{table(rows, published)}"
+    facts = load_tensors(training / CHECKPOINT)[1]
+    if facts["trains"] == "resicomp":
+        export_resicomp(training, weights, notes)
+        return
+    method = method_named(facts["trains"])
+    network = averaged_network(training / CHECKPOINT)
+    if count_images is not None:
+        count_symbols(network, load_folder(count_images, at_least=64, limit=_COUNTED))
+    with dependents_kept(weights):
+        save_weights(weights, network, method.name, base=base)
+    test = ""
+    if test_images is not None:
+        rows = measure(weights, test_images)
+        test = (
+            f"**Test** ({rows[0].images} images, real bytes of all packets; each packet lost independently, two loss "
+            f"patterns per image and rate):\n\n{table(rows, published)}"
         )
-    curve = curve_table(training / "validation.csv", "lambda", "λ = {:g}".format, _cell)
-    card = model_card(facts, method, curve, measured, notes)
+    card = model_card(facts, method, validation_table(training / VALIDATION, _cell), test, notes)
     weights.with_suffix(".md").write_text(card)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m netcodecs.training.export", description=__doc__)
-    parser.add_argument("training", type=Path, help="folder of a training run")
-    parser.add_argument("weights", type=Path, help="safetensors file to write; the card goes beside it")
-    parser.add_argument("--measure", type=Path, help="folder of test pictures for the card")
-    parser.add_argument("--published", type=Path, help="folder of published rate-distortion curves (JSON)")
-    parser.add_argument("--notes", default="", help="a sentence about the run that its files don't tell")
-    parser.add_argument("--values-from", type=Path, help="resicomp: folder of a second run, whose Transformer conceals")
-    given = parser.parse_args(arguments)
-    if "method" not in load_tensors(given.training / LATEST)[1].get("recipe", {}):
-        from netcodecs.training.masked.export import export as export_resicomp
-
-        if given.measure is not None or given.published is not None:
-            raise InputError("--measure and --published are for the channel-progressive family", hint="leave them out")
-        export_resicomp(given.training, given.weights, values_from=given.values_from, notes=given.notes)
-        return
-    export(given.training, given.weights, measured_on=given.measure, published=given.published, notes=given.notes)
+def main(
+    training: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    weights: Annotated[Path, typer.Argument(help="Safetensors file to write; the card goes beside it.")],
+    base: Annotated[Path | None, typer.Option(help="Weights beside it, to store differences from.")] = None,
+    count_images: Annotated[Path | None, typer.Option(help="Training images for the entropy coder's tables.")] = None,
+    test_images: Annotated[Path | None, typer.Option(help="Folder of test images for the card.")] = None,
+    published: Annotated[Path | None, typer.Option(help="Folder of published rate-distortion curves (JSON).")] = None,
+    notes: Annotated[str, typer.Option(help="A sentence about the run that its files don't tell.")] = "",
+) -> None:
+    """Exports the weight average of a training run."""
+    export(
+        training,
+        weights,
+        base=base,
+        count_images=count_images,
+        test_images=test_images,
+        published=published,
+        notes=notes,
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    try:
+        typer.run(main)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

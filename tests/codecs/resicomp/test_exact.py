@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from netcodecs.progressive.backbone import M
 from netcodecs.resicomp import tables
 from netcodecs.resicomp.exact import ExactTransformer, _Linear, _normed, to_grid
+from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.networks import Networks
 from netcodecs.resicomp.transformer import DualTransformer, Size
-from netcodecs.resicomp.weights import Weights
+from netcodecs.transforms.gained import LATENT_CHANNELS as M
 from scipy import special
 from torch import nn
 
-from tests.codecs.resicomp.conftest import tiny_network
+from tests.codecs.resicomp.conftest import TINY, tiny_network
 
 GRID = 2**16
 Densities = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -37,15 +38,17 @@ def same(one: Densities, other: Densities) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_what_the_network_says() -> None:
-    network = tiny_network(0)
+@pytest.mark.parametrize("window", [2, 4])
+def test_what_the_network_says(window: int) -> None:
+    network = tiny_network(0, replace(TINY, window=window))
     tokens, known = tokens_of(0)
     with torch.no_grad():
         hidden = network.double().hidden(
             torch.from_numpy(tokens)[None], torch.from_numpy(known)[None], torch.full((1,), 0.25, dtype=torch.float64)
         )
-        logits, means, scales = (part[0].flatten(0, 1).transpose(0, 1) for part in network.densities(hidden))
-    mine = densities(network)
+        logits, means, scales = (part.transpose(0, 1) for part in network.densities(hidden))
+    unknown = np.flatnonzero(~known)
+    mine = ExactTransformer(network).densities(tokens, known, 0.25, unknown)
     for ours, theirs in zip(mine, (logits.softmax(0), means, scales), strict=True):
         assert np.abs(ours - theirs.numpy()).max() < 5e-3
 
@@ -68,10 +71,10 @@ def permuted(network: DualTransformer) -> DualTransformer:
     return other
 
 
-@pytest.mark.parametrize("loudness", [1.0, 1e4])
-def test_neither_threads_nor_order_decide_a_bit(loudness: float, threads: None) -> None:
+@pytest.mark.parametrize(("loudness", "window"), [(1.0, 4), (1e4, 4), (1.0, 2)])
+def test_neither_threads_nor_order_decide_a_bit(loudness: float, window: int, threads: None) -> None:
     """Also of features so large that they are clamped."""
-    network = tiny_network(0)
+    network = tiny_network(0, replace(TINY, window=window))
     torch.set_num_threads(1)
     alone = densities(network, loudness)
     shuffled = densities(permuted(network), loudness)
@@ -136,7 +139,7 @@ def test_a_norm_of_huge_features_is_finite_and_plain_ones_are_normed() -> None:
     assert torch.allclose(normed[:2], expected, atol=2e-3)
 
 
-def test_mask_only_prediction_is_made_once(loaded: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mask_only_prediction_is_made_once(loaded: ResiCompModel, monkeypatch: pytest.MonkeyPatch) -> None:
     networks = Networks(loaded)
     passes = []
     whole = networks._exact.densities

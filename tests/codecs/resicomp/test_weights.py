@@ -1,65 +1,48 @@
-"""ResiComp's files: which transforms they are of, and what is refused."""
+"""ResiComp's files: all of a model is in one file, and other files are refused."""
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
 import torch
-from netcodecs.progressive import weights as progressive
-from netcodecs.progressive.backbone import Backbone
-from netcodecs.progressive.methods import shipped_weights
-from netcodecs.resicomp import weights
-from netcodecs.resicomp.weights import load_weights, of_transforms, save_weights
+from netcodecs.common.shipped import shipped_weights
+from netcodecs.resicomp.weights import load_transforms, load_weights, save_weights
+from netcodecs.transforms.gained import GainedTransforms
 
 from netsim.errors import InputError
-from tests.codecs.resicomp.conftest import LAMBDAS, tiny_network
+from tests.codecs.resicomp.conftest import tiny_model
 
 
-@pytest.fixture
-def named(
-    tmp_path: Path, started: Backbone, spread: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Path, Path]:
-    """A file that names its transforms, and the file of these."""
-    transforms, path = tmp_path / "mbt-mean.safetensors", tmp_path / "resicomp.safetensors"
-    progressive.save_weights(transforms, started, "mbt-mean")
-    monkeypatch.setattr(weights, "shipped_weights", lambda name: tmp_path / f"{name}.safetensors")
-    save_weights(path, tiny_network(0), spread, LAMBDAS)
-    return path, transforms
+def test_a_model_comes_back(transforms: GainedTransforms, tmp_path: Path) -> None:
+    """Large tensors to within half a step of their rows' int8 scales, small ones exactly."""
+    model = tiny_model(transforms, separate=True)
+    save_weights(tmp_path / "all.safetensors", model)
+    back = load_weights(tmp_path / "all.safetensors")
+    assert (back.transforms.kind, back.transforms.lambdas) == (transforms.kind, transforms.lambdas)
+    theirs = back.state_dict()
+    for name, tensor in model.state_dict().items():
+        if tensor.numel() < 4096:
+            assert torch.equal(theirs[name], tensor), name
+        else:
+            rows = tensor.flatten(1)
+            step = rows.abs().amax(1, keepdim=True) / 127
+            assert ((theirs[name].flatten(1) - rows).abs() <= 0.51 * step + 1e-7).all(), name
 
 
-def test_what_ships_loads_with_the_transforms_that_ship() -> None:
-    loaded = load_weights(shipped_weights("resicomp-compact"))
-    theirs = of_transforms(progressive.load_backbone())
-    assert all(tensor.equal(theirs[name]) for name, tensor in of_transforms(loaded.backbone).items())
+def test_transforms_are_found_in_both_kinds_of_file(transforms: GainedTransforms, tiny: Path) -> None:
+    theirs = load_transforms(tiny).state_dict()
+    assert sorted(theirs) == sorted(transforms.state_dict())
+    assert torch.equal(theirs["log_gain"], transforms.log_gain)
+    assert torch.allclose(theirs["g_s.0.weight"], transforms.state_dict()["g_s.0.weight"], atol=2e-2)
 
 
-def test_another_hyperprior_is_no_other_transform(named: tuple[Path, Path], started: Backbone) -> None:
-    path, transforms = named
-    other = copy.deepcopy(started)
-    with torch.no_grad():
-        for layer in (other.model.h_a, other.model.h_s):
-            for parameter in layer.parameters():
-                parameter.mul_(0.5)
-    progressive.save_weights(transforms, other, "mbt-mean")
-    assert load_weights(path).backbone.model.h_a[0].weight.abs().max() < started.model.h_a[0].weight.abs().max()
-
-
-@pytest.mark.parametrize("part", ["model.g_a.0.bias", "model.g_s.2.weight", "log_gain", "log_inverse_gain"])
-def test_other_transforms_are_refused(named: tuple[Path, Path], started: Backbone, part: str) -> None:
-    path, transforms = named
-    other = copy.deepcopy(started)
-    with torch.no_grad():
-        other.get_parameter(part)[0] += 0.01
-    progressive.save_weights(transforms, other, "mbt-mean")
-    with pytest.raises(InputError, match=r"transforms in mbt-mean\.safetensors have changed since resicomp\."):
-        load_weights(path)
-
-
-def test_named_transforms_that_are_missing_are_named(named: tuple[Path, Path], spread: torch.Tensor) -> None:
-    path, transforms = named
-    transforms.unlink()
-    for use in (lambda: load_weights(path), lambda: save_weights(path, tiny_network(0), spread, LAMBDAS)):
-        with pytest.raises(InputError, match=r"no weights at .*mbt-mean\.safetensors"):
-            use()
+def test_files_of_others_are_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mbt-mean\.safetensors holds no weights of resicomp"):
+        load_weights(shipped_weights("mbt-mean"))
+    with pytest.raises(InputError, match="no weights at"):
+        load_transforms(tmp_path / "none.safetensors")
+    noise = tmp_path / "noise.safetensors"
+    noise.write_bytes(b"noise")
+    with pytest.raises(InputError, match=r"noise\.safetensors is not a safetensors file"):
+        load_transforms(noise)

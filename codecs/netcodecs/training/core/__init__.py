@@ -1,0 +1,1 @@
+"""What every training run has: images, optimisers, checkpoints, the loop."""

@@ -1,0 +1,51 @@
+"""What the command lines of all trainers share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from netsim.errors import InputError
+
+__all__ = ["check_device", "check_folders", "standalone"]
+
+# of click, or of the copy of click inside newer versions of typer
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+def check_folders(images: Sequence[Path], validation: Path) -> None:
+    """Raises InputError if validation images would be trained on."""
+    held_out = validation.resolve()
+    for folder in (folder.resolve() for folder in images):
+        if held_out.is_relative_to(folder) or folder.is_relative_to(held_out):
+            raise InputError(
+                f"{validation} would be trained on, too", hint="give --validation a folder of other images"
+            )
+
+
+def check_device(name: str) -> None:
+    """Raises InputError if torch finds no such device."""
+    import torch
+
+    try:
+        if torch.device(name).type in ("cpu", "cuda"):
+            torch.empty(1, device=name)
+            return
+    except (RuntimeError, AssertionError):  # no such name; torch without CUDA asserts
+        pass
+    raise InputError(f"--device {name}: torch finds none here", hint="cpu, or a CUDA device that torch sees")
+
+
+def standalone(app: typer.Typer, name: str, arguments: Sequence[str]) -> int:
+    """Runs a trainer's command line inside ``netsim train``; returns its exit code.
+
+    Wrong options are left to ``netsim``'s own command line, which reports them.
+    """
+    command = typer.main.get_command(app)
+    try:
+        return int(command.main(args=list(arguments), prog_name=name, standalone_mode=False) or 0)
+    except SystemExit as error:
+        return int(error.code or 0)

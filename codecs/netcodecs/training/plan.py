@@ -1,0 +1,364 @@
+"""Runs the training plan: ``python -m netcodecs.training.plan`` (``make train-next``).
+
+The plan (``codecs/training-plan.yaml``) lists pieces in order. A piece says what is trained, from which weights, and
+for how many steps. This program takes the first piece that is not in the ledger (``codecs/training-ledger.csv``), runs
+it at lowest priority in single-threaded processes, exports its weights and writes it into the ledger, then takes the
+next. Checkpoints every five minutes; a killed run goes on from the last one. ``--snapshot`` writes the running piece's
+averaged weights as float16 into ``codecs/training-running.safetensors``, from which another machine goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from netcodecs.progressive.methods import method_named, shipped_weights
+from netsim.errors import InputError, did_you_mean
+
+__all__ = ["Piece", "app", "pieces_in"]
+
+ROOT = Path(__file__).parents[2]
+PLAN, LEDGER, RUNNING = (ROOT / f"training-{name}" for name in ("plan.yaml", "ledger.csv", "running.safetensors"))
+RUNS = ROOT.parent / "runs" / "training"
+RESICOMP = "resicomp"
+_BASE = "mbt-mean"  # other weights of its family are stored as differences from it
+_DATA_HINT = "a folder of folders of images: one whose name ends with `validation`, which is held out, and others"
+DATA, TEST, PUBLISHED = "NETSIM_TRAINING_DATA", "NETSIM_KODAK", "NETSIM_PUBLISHED_RD"
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "name": (str,),
+    "trains": (str,),
+    "start": (str,),
+    "steps": (int,),
+    "settings": (dict,),
+}
+_SETTINGS: Mapping[str, tuple[type, ...]] = {
+    "rate": (float, int),
+    "batch": (int,),
+    "crop": (int,),
+    "seed": (int,),
+    "device": (str,),
+}
+_OF_METHODS = {**_SETTINGS, "large": (bool,)}
+_OF_RESICOMP = {
+    **_SETTINGS,
+    "alpha": (float, int),
+    "transforms_rate": (float, int),
+    "size": (str,),
+    "separate": (bool,),
+}
+_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping"}
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One entry of the plan.
+
+    Attributes:
+        name: Of the piece; its run's folder.
+        trains: Which weights it makes: a method of the progressive family, or ``resicomp``.
+        start: Which weights it starts from: a name in the weights folder, or a path.
+        steps: Of the run.
+        settings: Where they are not the usual ones: rate, batch, crop, seed, device; of a method: large; of
+            resicomp: alpha, transforms_rate, size, separate.
+    """
+
+    name: str
+    trains: str
+    start: str
+    steps: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def pieces_in(path: Path) -> list[Piece]:
+    """The plan in a file.
+
+    Raises:
+        InputError: If the file can't be read, a piece lacks a key, has an unknown one or a value of a wrong kind, or
+            two have one name.
+    """
+    try:
+        given = YAML(typ="safe").load(path)
+    except (OSError, UnicodeError, YAMLError) as error:
+        raise InputError(f"{path} can't be read", hint=str(error)) from None
+    entries = given.get("pieces") if isinstance(given, dict) else None
+    if not isinstance(entries, list):
+        raise InputError(f"{path.name} has no list `pieces`", hint="codecs/training-plan.yaml is an example")
+    pieces = [_checked(entry, f"{path.name}: pieces[{number}]") for number, entry in enumerate(entries)]
+    names = [piece.name for piece in pieces]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{path.name}: two pieces have the name `{twice[0]}`", hint="each has its own run")
+    return pieces
+
+
+def _checked(entry: Any, where: str) -> Piece:
+    """One entry of a plan as a piece."""
+    _check_keys(entry, _TYPES, where)
+    if missing := sorted(set(_TYPES) - {"settings"} - set(entry)):
+        raise InputError(f"{where} needs `{missing[0]}`")
+    if entry["steps"] < 1:
+        raise InputError(f"{where}.steps is {entry['steps']}", hint="at least 1")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", entry["name"]):
+        raise InputError(f"{where}.name is {entry['name']!r}", hint="a folder's name: letters, digits, . _ -")
+    if entry["trains"] != RESICOMP:
+        method_named(entry["trains"])
+    known = _OF_RESICOMP if entry["trains"] == RESICOMP else _OF_METHODS
+    _check_keys(entry.get("settings", {}), known, f"{where}.settings")
+    return Piece(**entry)
+
+
+def _check_keys(given: Any, types: Mapping[str, tuple[type, ...]], where: str) -> None:
+    """Raises InputError if a mapping has a key that is not among ``types``, or a value of another type."""
+    if not isinstance(given, dict):
+        raise InputError(f"{where} is {given!r}", hint=f"a mapping with the keys {', '.join(types)}")
+    for key, value in given.items():
+        if key not in types:
+            raise InputError(f"{where} has an unknown key `{key}`", hint=did_you_mean(str(key), types))
+        if type(value) not in types[key]:
+            raise InputError(f"{where}.{key} is {value!r}", hint=" or ".join(_KINDS[t] for t in types[key]))
+
+
+def _done() -> list[str]:
+    if not LEDGER.is_file():
+        return []
+    with LEDGER.open(newline="") as file:
+        return [row["piece"] for row in csv.DictReader(file)]
+
+
+def _next() -> Piece | None:
+    done = set(_done())
+    return next((piece for piece in pieces_in(PLAN) if piece.name not in done), None)
+
+
+def _piece(name: str) -> Piece:
+    return next(piece for piece in pieces_in(PLAN) if piece.name == name)
+
+
+@app.command()
+def main(
+    processes: Annotated[int, typer.Option(help="Single-threaded processes that train together.")] = os.cpu_count()
+    or 1,
+    once: Annotated[bool, typer.Option(help="Stop after one piece.")] = False,
+    snapshot: Annotated[
+        bool, typer.Option(help="Write the running piece's weights for another machine, and end.")
+    ] = False,
+    rank: Annotated[int, typer.Option(hidden=True)] = -1,
+    piece: Annotated[str, typer.Option(hidden=True)] = "",
+    meeting: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Trains the plan's next pieces."""
+    if rank >= 0:
+        sys.exit(_train(_piece(piece), rank, processes, Path(meeting)))
+    if snapshot:
+        _snapshot()
+        return
+    while (current := _next()) is not None:
+        print(f"piece     {current.name}: {current.trains} from {current.start}, {current.steps:,} steps", flush=True)
+        code = _spawn(current, processes)
+        if code:
+            sys.exit(code)
+        _finish(current)
+        if once:
+            return
+    print("the plan is done")
+
+
+def _spawn(piece: Piece, processes: int) -> int:
+    """Runs a piece's processes; returns 0, or the exit code of the first that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "netcodecs.training.plan", f"--processes={processes}", f"--piece={piece.name}"]
+        meeting = f"--meeting={Path(folder) / 'meeting'}"
+        return _together([[*command, f"--rank={rank}", meeting] for rank in range(processes)])
+
+
+def _together(commands: Sequence[Sequence[str]]) -> int:
+    """Runs programs that wait for each other, at lowest priority; if one fails, the others are stopped.
+
+    SIGTERM and SIGINT are handed on: the programs write a checkpoint and end.
+
+    Returns:
+        0, or the exit code of the first that failed.
+
+    Raises:
+        InputError: If programs of a former call still run.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | _ALLOCATOR
+    RUNS.mkdir(parents=True, exist_ok=True)
+    with (RUNS / "lock").open("w") as lock:  # the programs inherit it, and hold it if this process is killed
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"training runs already in {RUNS}", hint="wait, or end its processes") from None
+        children = [
+            subprocess.Popen(
+                command, env=environment, preexec_fn=lambda: os.nice(19), pass_fds=[lock.fileno()], process_group=0
+            )
+            for command in commands
+        ]
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        former = [signal.signal(number, lambda number, frame: _stop(children)) for number in numbers]
+        stopped = False
+        try:
+            while None in [child.poll() for child in children]:
+                if not stopped and any(_failed(child.returncode) for child in children):
+                    stopped = True
+                    _stop(children)
+                time.sleep(0.2)
+        finally:
+            for number, handler in zip(numbers, former, strict=True):
+                signal.signal(number, handler)
+            for child in children:
+                child.kill()
+    codes = [child.returncode for child in children]
+    return next((code for code in codes if _failed(code)), next((code for code in codes if code), 0))
+
+
+def _failed(code: int | None) -> bool:
+    """Whether a program ended other than by success or because it was asked to (128 + the signal's number)."""
+    return code is not None and code != 0 and code < 128
+
+
+def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Asks each process to write a checkpoint and end."""
+    for child in children:
+        child.terminate()
+
+
+# glibc returns large blocks to the system after each use; to keep them doubles the speed of large tensors
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**33),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+
+
+def _start(piece: Piece) -> str:
+    """What a piece starts from, as ``initial_network`` takes it."""
+    known = piece.start.endswith(".safetensors") or piece.start == "lapped"
+    return piece.start if known else str(shipped_weights(piece.start))
+
+
+def _folders() -> tuple[list[Path], Path]:
+    """Folders of training images, and the one of validation images."""
+    if not os.environ.get(DATA):
+        raise InputError(f"{DATA} is not set", hint=_DATA_HINT)
+    base = Path(os.environ[DATA])
+    inside = sorted(p for p in base.iterdir() if p.is_dir() and not p.name.startswith(".")) if base.is_dir() else []
+    held_out = [p for p in inside if p.name.endswith("validation")]
+    training = [p for p in inside if p not in held_out]
+    if len(held_out) != 1 or not training:
+        found = ", ".join(p.name for p in inside) or "no folders"
+        raise InputError(f"{DATA} is {base}, which has {found}", hint=_DATA_HINT)
+    return training, held_out[0]
+
+
+def _train(piece: Piece, rank: int, processes: int, meeting: Path) -> int:
+    """One process of a piece; returns 0, or 128 + the number of the signal that stopped it."""
+    from netcodecs.training.core.ranks import Ranks
+    from netcodecs.training.core.run import CHECKPOINT
+
+    settings = {"crop": 256} | dict(piece.settings)
+    rate = settings.pop("rate", 1e-3)
+    out, start, resume_at = RUNS / piece.name, _start(piece), 0
+    if not (out / CHECKPOINT).is_file() and (found := _running_steps(piece)):
+        start, resume_at = str(RUNNING), found
+    session = _session(piece, start, settings)
+    return session.train(out, steps=piece.steps, rate=rate, ranks=Ranks(rank, processes, meeting), resume_at=resume_at)
+
+
+def _session(piece: Piece, start: str, settings: Mapping[str, Any]) -> Any:
+    """What a piece trains, with its images."""
+    from netcodecs.training.progressive.session import Session
+    from netcodecs.training.resicomp.session import Session as ResiCompSession
+
+    folders, validation = _folders()
+    if piece.trains == RESICOMP:
+        return ResiCompSession(Path(start), folders, validation, **settings)
+    settings = {"batch": 5, **settings}
+    return Session(method_named(piece.trains), start, folders, validation, **settings)
+
+
+def _running_steps(piece: Piece) -> int:
+    """Steps that the committed running weights have behind them, if they are of this piece; else 0."""
+    from netcodecs.weight_files import read_weights
+
+    if not RUNNING.is_file():
+        return 0
+    facts = read_weights(RUNNING)[1]
+    return int(facts["steps"]) if facts.get("piece") == piece.name else 0
+
+
+def _snapshot() -> None:
+    """Writes the running piece's averaged weights as float16."""
+    from netcodecs.progressive.weights import save_weights
+    from netcodecs.resicomp.weights import save_weights as save_resicomp
+    from netcodecs.training.core.checkpoint import load_tensors
+    from netcodecs.training.core.run import CHECKPOINT
+    from netcodecs.training.progressive.session import averaged_network
+    from netcodecs.training.resicomp.session import averaged_model
+
+    current = _next()
+    if current is None:
+        print("the plan is done")
+        return
+    checkpoint = RUNS / current.name / CHECKPOINT
+    run = load_tensors(checkpoint)[1]
+    made = RUNS / current.name / "snapshot.safetensors"
+    facts = {"steps": run["steps"], "piece": current.name}
+    if current.trains == RESICOMP:
+        save_resicomp(made, averaged_model(checkpoint), exactly=True, facts=facts)
+    else:
+        save_weights(made, averaged_network(checkpoint), current.trains, exactly=True, facts=facts)
+    os.replace(made, RUNNING)
+    print(f"{RUNNING.name} holds {current.name} after {run['steps']:,} of {current.steps:,} steps")
+
+
+def _finish(piece: Piece) -> None:
+    """Exports a finished piece to the weights that ship and writes it into the ledger."""
+    from netcodecs.training.core.checkpoint import load_tensors
+    from netcodecs.training.core.run import CHECKPOINT
+    from netcodecs.training.export import export
+
+    run = load_tensors(RUNS / piece.name / CHECKPOINT)[1]
+    test, published = (Path(os.environ[name]) if name in os.environ else None for name in (TEST, PUBLISHED))
+    weights, base, (folders, _) = shipped_weights(piece.trains), shipped_weights(_BASE), _folders()
+    export(
+        RUNS / piece.name,
+        weights,
+        base=None if weights == base else base,
+        count_images=folders[0],
+        test_images=test,
+        published=published,
+    )
+    RUNNING.unlink(missing_ok=True)
+    fresh = not LEDGER.exists()
+    with LEDGER.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if fresh:
+            writer.writerow(["piece", "trains", "start", "steps", "active_hours"])
+        writer.writerow([piece.name, piece.trains, piece.start, run["steps"], f"{run['active_s'] / 3600:.2f}"])
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

@@ -1,0 +1,163 @@
+"""One run of training of the channel-progressive family."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from netcodecs.progressive.backbone import Backbone, TransformKind
+from netcodecs.progressive.methods import Method, method_named
+from netcodecs.progressive.weights import load_weights
+from netcodecs.training.core.checkpoint import load_tensors
+from netcodecs.training.core.crops import RandomCrops, load_folder
+from netcodecs.training.core.options import check_device
+from netcodecs.training.core.ranks import Ranks
+from netcodecs.training.core.run import TrainingConfig, TrainingRun
+from netcodecs.training.init.lapped import initialise_lapped
+from netcodecs.training.init.ordering import order_channels
+from netcodecs.training.progressive.channel_masks import received_by
+from netcodecs.training.progressive.objective import ProgressiveObjective
+from netcodecs.transforms.residual import LARGE
+from netsim.errors import InputError
+
+__all__ = ["LAPPED", "Session", "averaged_network", "count_symbols", "initial_network"]
+
+LAPPED = "lapped"
+_HELD_OUT, _CROPS = 8, 32
+
+
+class Session:
+    """Images, a network with initial weights, and what it learns.
+
+    Args:
+        method: What is trained.
+        start: A file of weights, or ``lapped``.
+        folders: Of training images.
+        validation: Folder of images held out.
+        batch: Crops per step.
+        crop: Side of a crop, in pixels.
+        large: The large network, with ``lapped``.
+        device: Where the network learns.
+        seed: Of the run.
+
+    Raises:
+        InputError: If images or weights can't be read, or the method can't start from the weights.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        start: str,
+        folders: Sequence[Path],
+        validation: Path,
+        *,
+        batch: int,
+        crop: int,
+        large: bool = False,
+        device: str = "cpu",
+        seed: int = 0,
+    ) -> None:
+        check_device(device)
+        self._method, self._start, self._batch, self._crop = method, start, batch, crop
+        self._device, self._seed = device, seed
+        self._images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
+        crops = RandomCrops(self._images, crop)
+        held_out = load_folder(validation, at_least=64, limit=_HELD_OUT)
+        torch.manual_seed(seed)
+        some = crops.draw(_CROPS, np.random.default_rng(seed))
+        self._network = initial_network(method, start, some, large=large)
+        self.objective = ProgressiveObjective(self._network, method, crops, held_out, batch=batch, device=device)
+
+    def train(self, out: Path, *, steps: int, rate: float, ranks: Ranks | None = None, resume_at: int = 0) -> int:
+        """Trains to the end or until stopped; returns 0, or 128 + the number of the signal that stopped it."""
+        config = TrainingConfig(steps=steps, rate=rate, batch=self._batch, crop=self._crop, seed=self._seed)
+        megapixels = sum(image.shape[0] * image.shape[1] for image in self._images) / 1e6
+        facts = {
+            "trains": self._method.name,
+            "start": Path(self._start).name,
+            "images": len(self._images),
+            "megapixels": round(megapixels, 1),
+            "kind": self._network.kind.kind,
+            "widths": self._network.kind.widths,
+            "lambdas": self._network.lambdas,
+            "processes": 1 if ranks is None else ranks.count,
+        }
+        run = TrainingRun(
+            self.objective, config, out, ranks=ranks, device=self._device, facts=facts, resume_at=resume_at
+        )
+        asked = run.fit()
+        return 128 + asked if asked else 0
+
+
+@torch.no_grad()
+def initial_network(method: Method, start: str, crops: torch.Tensor | None, *, large: bool = False) -> Backbone:
+    """A method's network before its first step.
+
+    What it shares with ``start`` is taken over; new modules start as the identity. A method with tail drop that starts
+    from one without gets its channels in order of their bits.
+
+    Args:
+        method: What is to be trained.
+        start: A file of weights of the baseline, or of a method with no other modules than this one; or ``lapped``.
+        crops: (B, 3, H, W), 0…1; None where only the shapes matter.
+        large: The large network, with ``lapped``.
+
+    Raises:
+        InputError: If ``start`` has modules that the method has not.
+    """
+    if start == LAPPED:
+        kind = TransformKind("residual", (LARGE.channels_8, LARGE.blocks_8, LARGE.channels_16, LARGE.blocks_16))
+        network = Backbone(kind if large else None, scr=method.scr, mca=method.mca)
+        if crops is not None:
+            initialise_lapped(network, crops)
+        ordered = has_mca = False
+    else:
+        given, of = load_weights(Path(start))
+        has = (("SCR", of.scr, method.scr), ("MCA", of.mca, method.mca))
+        if extra := [name for name, there, wanted in has if there and not wanted]:
+            hint = "start from the baseline"
+            raise InputError(f"{Path(start).name} has {' and '.join(extra)}, {method.name} has not", hint=hint)
+        network = Backbone(given.kind, scr=method.scr, mca=method.mca, lambdas=given.lambdas)
+        network.load_state_dict(network.state_dict() | given.state_dict())
+        ordered, has_mca = of.tail_drop, of.mca
+    if method.tail_drop and not ordered and crops is not None:
+        order_channels(network, crops)
+    if network.aggregation is not None and not has_mca and crops is not None:
+        _fit_aggregation(network, method, crops)
+    return network
+
+
+def _fit_aggregation(network: Backbone, method: Method, crops: torch.Tensor) -> None:
+    """Starts MCA as the best concealment by neighbours, under the losses of training at the middle λ."""
+    assert network.aggregation is not None
+    lam = torch.full((len(crops),), network.lambdas[len(network.lambdas) // 2])
+    gain, inverse = network.gains(lam)
+    latent = network.analysed(crops, gain) * inverse
+    received = received_by(method.losses, len(crops), np.random.default_rng(0))
+    network.aggregation.fit_neighbours(
+        latent, network.arranged(received[:, :, None, None].float().expand(latent.shape))
+    )
+
+
+def averaged_network(checkpoint: Path) -> Backbone:
+    """The weight average in a checkpoint, in eval mode."""
+    tensors, facts = load_tensors(checkpoint)
+    method, kind = method_named(facts["trains"]), TransformKind(facts["kind"], tuple(facts["widths"]))
+    network = Backbone(kind, scr=method.scr, mca=method.mca, lambdas=tuple(facts["lambdas"]))
+    average = {n.removeprefix("average/"): t for n, t in tensors.items() if n.startswith("average/")}
+    network.load_state_dict(network.state_dict() | average)
+    return network.eval()
+
+
+def count_symbols(network: Backbone, images: Sequence[NDArray[np.uint8]]) -> None:
+    """Counts the latent's symbols on images at all qualities into ``network.symbol_counts``."""
+    from netcodecs.progressive.transforms import Transforms
+
+    transforms = Transforms(copy.deepcopy(network).eval())
+    counts = sum(transforms.count_symbols(image, q) for image in images for q in range(len(network.lambdas)))
+    network.symbol_counts.copy_(torch.as_tensor(counts))

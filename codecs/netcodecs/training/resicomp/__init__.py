@@ -1,0 +1,1 @@
+"""Training of ResiComp: transforms and Transformer together."""

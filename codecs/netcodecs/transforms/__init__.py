@@ -1,0 +1,1 @@
+"""Analysis and synthesis transforms, hyperpriors and their parts: what turns images into latents and back."""

@@ -1,0 +1,204 @@
+"""The plan: what it may say, which piece comes next, how a piece starts, goes on and is finished."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from netcodecs.progressive.backbone import Backbone
+from netcodecs.progressive.weights import load_weights, save_weights
+from netcodecs.training import plan
+from netcodecs.training.core.checkpoint import load_tensors
+from netcodecs.training.plan import Piece, pieces_in
+from netcodecs.weight_files import read_weights
+from numpy.typing import NDArray
+from PIL import Image
+from typer.testing import CliRunner
+
+from netsim.errors import InputError
+
+PLAN = """
+pieces:
+  - {name: first, trains: mbt-mean, start: base, steps: 2, settings: {batch: 1, crop: 64, rate: 0.001}}
+  - {name: second, trains: mca-ge, start: mbt-mean, steps: 1, settings: {batch: 1, crop: 64}}
+"""
+
+
+def _entry(text: str) -> str:
+    return f"pieces:\n  - {{name: a, trains: random, start: mbt-mean, steps: 5}}\n  - {text}\n"
+
+
+def test_a_plan_is_its_pieces_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    first, second = pieces_in(path)
+    assert first == Piece("first", "mbt-mean", "base", 2, {"batch": 1, "crop": 64, "rate": 0.001})
+    assert (second.name, second.trains) == ("second", "mca-ge")
+
+
+def test_the_plan_that_ships_can_be_read() -> None:
+    assert len(pieces_in(plan.PLAN)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pieces: [", "can't be read"),
+        ("- a", "has no list `pieces`"),
+        ("piece: []", "has no list `pieces`"),
+        ("", "has no list `pieces`"),
+        (_entry("b"), r"pieces\[1\] is 'b'"),
+        (_entry("{name: b, trains: random, start: x, step: 5}"), r"pieces\[1\] has an unknown key `step`"),
+        (_entry("{name: b, trains: random, steps: 5}"), r"pieces\[1\] needs `start`"),
+        (_entry("{name: b, trains: random, start: x, steps: many}"), r"pieces\[1\].steps is 'many'"),
+        (_entry("{name: b, trains: random, start: x, steps: true}"), r"pieces\[1\].steps is True"),
+        (_entry("{name: b, trains: random, start: x, steps: 0}"), r"pieces\[1\].steps is 0"),
+        (_entry("{name: ../b, trains: random, start: x, steps: 1}"), r"pieces\[1\].name is '../b'"),
+        (_entry("{name: b, trains: randon, start: x, steps: 1}"), "no method `randon`"),
+        (_entry("{name: a, trains: random, start: x, steps: 1}"), "two pieces have the name `a`"),
+        (_entry("{name: b, trains: random, start: x, steps: 1, settings: 5}"), r"pieces\[1\].settings is 5"),
+        (_entry("{name: b, trains: random, start: x, steps: 1, settings: {crops: 1}}"), "unknown key `crops`"),
+        (_entry("{name: b, trains: random, start: x, steps: 1, settings: {rate: fast}}"), "settings.rate is 'fast'"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        pieces_in(path)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Backbone, images: list[NDArray[np.uint8]]) -> Path:
+    """A plan, its data and its folders, in place of the package's own; pieces run in this process."""
+    for name, image in zip(("photos", "more", "kept_validation"), images, strict=True):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.fromarray(image[100:164, 100:164]).save(tmp_path / "data" / name / "a.png")
+    (tmp_path / "weights").mkdir()
+    save_weights(tmp_path / "weights" / "base.safetensors", started, "mbt-mean")
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    for name, value in (
+        ("PLAN", tmp_path / "plan.yaml"),
+        ("LEDGER", tmp_path / "ledger.csv"),
+        ("RUNNING", tmp_path / "running.safetensors"),
+        ("RUNS", tmp_path / "runs"),
+        ("shipped_weights", lambda name: tmp_path / "weights" / f"{name}.safetensors"),
+        ("_spawn", lambda piece, processes: plan._train(piece, 0, 1, tmp_path / "meeting")),
+    ):
+        monkeypatch.setattr(plan, name, value)
+    monkeypatch.setenv(plan.DATA, str(tmp_path / "data"))
+    for name in (plan.TEST, plan.PUBLISHED):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def _run(*arguments: str) -> str:
+    done = CliRunner().invoke(plan.app, list(arguments))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_pieces_are_trained_exported_and_written_down_one_after_the_other(here: Path) -> None:
+    assert plan._next() == pieces_in(here / "plan.yaml")[0]
+    _run("--once")
+    assert load_weights(here / "weights" / "mbt-mean.safetensors")[1].name == "mbt-mean"
+    card = (here / "weights" / "mbt-mean.md").read_text()
+    assert "2 photos" in card
+    assert "2 steps of" in card
+    current = plan._next()
+    assert current is not None
+    assert current.name == "second"
+    assert "the plan is done" in _run()
+    assert load_weights(here / "weights" / "mca-ge.safetensors")[0].aggregation is not None
+    with (here / "ledger.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["piece"], row["trains"], row["start"], row["steps"]) for row in rows] == [
+        ("first", "mbt-mean", "base", "2"),
+        ("second", "mca-ge", "mbt-mean", "1"),
+    ]
+    assert plan._next() is None
+    assert "the plan is done" in _run("--snapshot")
+
+
+def test_another_machine_goes_on_from_a_snapshot(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights and the steps behind them; what is finished takes the snapshot away."""
+    from netcodecs.training.progressive.objective import ProgressiveObjective
+
+    loss = ProgressiveObjective.loss
+
+    def stopping(self: ProgressiveObjective, rng: np.random.Generator, share: float):  # type: ignore[no-untyped-def]
+        os.kill(os.getpid(), 15)
+        return loss(self, rng, share)
+
+    piece = pieces_in(here / "plan.yaml")[0]
+    monkeypatch.setattr(ProgressiveObjective, "loss", stopping)
+    assert plan._spawn(piece, 1) == 128 + 15
+    monkeypatch.setattr(ProgressiveObjective, "loss", loss)
+    told = _run("--snapshot")
+    assert "after 1 of 2 steps" in told
+    facts = read_weights(here / "running.safetensors")[1]
+    assert (facts["piece"], facts["steps"], facts["method"]) == ("first", 1, "mbt-mean")
+    average = load_tensors(here / "runs" / "first" / "checkpoint.safetensors")[0]["average/log_gain"]
+    assert torch.equal(load_weights(here / "running.safetensors")[0].log_gain, average)
+    monkeypatch.setattr(plan, "RUNS", here / "elsewhere")
+    assert plan._running_steps(piece) == 1
+    assert plan._running_steps(pieces_in(here / "plan.yaml")[1]) == 0
+    _run("--once")
+    facts = load_tensors(here / "elsewhere" / "first" / "checkpoint.safetensors")[1]
+    assert (facts["steps"], facts["restarted_at"], facts["start"]) == (2, 1, "running.safetensors")
+    assert not (here / "running.safetensors").exists()
+
+
+def test_a_snapshot_of_nothing_is_one_sentence(here: Path) -> None:
+    with pytest.raises(InputError, match="no checkpoint at"):
+        _run("--snapshot")
+
+
+def test_data_is_every_folder_but_the_held_out_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan._folders() == ([here / "data" / "more", here / "data" / "photos"], here / "data" / "kept_validation")
+    monkeypatch.delenv(plan.DATA)
+    with pytest.raises(InputError, match="NETSIM_TRAINING_DATA is not set"):
+        plan._folders()
+    for folder in ("none", "weights"):
+        monkeypatch.setenv(plan.DATA, str(here / folder))
+        with pytest.raises(InputError, match="which has no folders"):
+            plan._folders()
+    (here / "data" / "other_validation").mkdir()
+    monkeypatch.setenv(plan.DATA, str(here / "data"))
+    with pytest.raises(InputError, match="kept_validation, more, other_validation, photos"):
+        plan._folders()
+
+
+_WAIT = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print('.', flush=True); time.sleep(60)"
+
+
+def test_where_one_process_fails_the_others_are_stopped(here: Path) -> None:
+    failing = "import time; time.sleep(1); raise SystemExit(2)"
+    assert plan._together([[sys.executable, "-c", code] for code in (_WAIT, failing)]) == 2
+
+
+def test_processes_have_the_lowest_priority_and_one_thread(here: Path) -> None:
+    check = "import os, sys; sys.exit(0 if os.nice(0) == 19 and os.environ['OMP_NUM_THREADS'] == '1' else 1)"
+    assert plan._together([[sys.executable, "-c", check]]) == 0
+
+
+def test_a_signal_is_handed_on(here: Path) -> None:
+    """A child stands in for the terminal, and asks this process to stop."""
+    asking = f"import os, time; time.sleep(1); os.kill({os.getpid()}, 15); time.sleep(60)"
+    assert plan._together([[sys.executable, "-c", code] for code in (_WAIT, asking)]) in (143, -15)
+
+
+def test_training_that_runs_already_is_not_started_again(here: Path) -> None:
+    (here / "runs").mkdir()
+    with (here / "runs" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="training runs already"):
+            plan._together([[sys.executable, "-c", "pass"]])
