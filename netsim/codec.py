@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from netsim.digests import named_path, path_sha256
 from netsim.errors import InputError, did_you_mean
@@ -117,6 +117,25 @@ class CodecSettings(BaseModel):
     """Base of a codec's settings: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        """A number is written as a number: `true` and `'5'` are none."""
+        kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        if kinds & {int, float} and type(value) in {bool, str} - kinds and not kinds & {Any, Path}:
+            raise ValueError(f"{value!r} is not a number")
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Types in an annotation, those of a Literal's values included."""
+    if get_origin(annotation) is Literal:
+        return {type(value) for value in get_args(annotation)}
+    inside = get_args(annotation)
+    if inside:
+        return set().union(*map(_kinds, inside))
+    return {annotation} if annotation is Any or isinstance(annotation, type) else set()
 
 
 class Codec(ABC):
@@ -259,7 +278,9 @@ def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
         if first["type"] == "extra_forbidden":
             known = [*kind.Settings.model_fields, *kind.operating_point_keys, "protection"]
             raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known), key=path) from None
-        raise InputError(f"codec {name}: {key} = {first['input']!r}: {first['msg']}", key=path) from None
+        raise InputError(
+            f"codec {name}: {key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}", key=path
+        ) from None
     return kind(settings)
 
 

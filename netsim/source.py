@@ -95,13 +95,20 @@ class _Code:
     without_file: bool
 
 
+_DYNAMIC = {"import_module", "__import__"}
+
+
 @dataclass(frozen=True)
 class _Module:
-    """A source file: digest of its syntax tree, modules that it may import, strings that may name a file."""
+    """A source file: digest of its syntax tree, modules that it may import, strings that may name a file.
+
+    dynamic: it imports modules whose names are made at run time.
+    """
 
     digest: str
     imports: tuple[str, ...]
     names: frozenset[str]
+    dynamic: bool = False
 
 
 def _definition(plugin: Any) -> Any:
@@ -137,11 +144,22 @@ def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
         module = _read(str(path), name, path.stat().st_mtime_ns, path.stat().st_size)
         sources[name] = module.digest
         waiting += [*module.imports, *_parents(name)]
+        if module.dynamic and top in own:
+            waiting += _modules_of(top)
         if module.names:
             for file in _data_files(path, _package_folder(name)):
                 if file.name in module.names:
                     data[os.path.relpath(file, path.parent)] = file_sha256(file)
     return _Code(sources, data, frozenset(installed), place(definition.__module__) is None)
+
+
+def _modules_of(top: str) -> Iterator[str]:
+    """All modules of a package: any of them may be imported by a name made at run time."""
+    folder = _package_folder(top)
+    if folder is None:
+        return
+    for file in sorted(folder.rglob("*.py")):
+        yield ".".join([top, *file.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__")
 
 
 def _parents(name: str) -> Iterator[str]:
@@ -192,8 +210,10 @@ def _read(path: str, name: str, changed_ns: int, size_bytes: int) -> _Module:
     imports = tuple(sorted(set(_imports(tree, package))))
     strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     names = frozenset(Path(text).name for text in strings if "." in text and len(text) < 256 and "\0" not in text)
+    called = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(tree)}
     _drop_docstrings(tree)
-    return _Module(hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest(), imports, names)
+    code = hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
+    return _Module(code, imports, names, dynamic=bool(called & _DYNAMIC))
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

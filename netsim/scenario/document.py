@@ -140,6 +140,8 @@ class Document:
             origin = shortened(f"--set {assignment}", 120)
             if not equals or not key.strip():
                 raise InputError(f"`{assignment}` is no assignment", where="--set", hint="--set trials=10")
+            if not value.strip():
+                raise InputError(f"`{key.strip()}` has no value", where=origin, hint="--set trials=10")
             parts = tuple(key.strip().split("."))
             if len(parts) > DEPTH_LIMIT:
                 raise InputError(f"a key of {len(parts)} parts", where=origin, hint=f"at most {DEPTH_LIMIT}")

@@ -112,6 +112,20 @@ def test_a_data_file_of_the_codecs_package_counts(tmp_path: Path, monkeypatch: p
     assert_of_level(runs[1], 0)
 
 
+def test_a_module_that_is_imported_by_a_name_made_at_run_time_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level = "import importlib\nLEVEL = importlib.import_module(__package__ + '.' + 'dyn' + 'amic').LEVEL"
+    points = {"netsim.codecs": {"grey": "greydyn.codec:Grey"}}
+    runs = []
+    for number in (128, 0):
+        files = {"greydyn/__init__.py": "", "greydyn/codec.py": f"{GREY_CODEC}\n{level}\n"}
+        install(tmp_path, monkeypatch, {**files, "greydyn/dynamic.py": f"LEVEL = {number}\n"}, points)
+        runs.append(netsim.run(SCENARIO))
+    assert_of_level(runs[0], 128)
+    assert_of_level(runs[1], 0)
+
+
 def test_a_file_that_a_setting_names_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the codec has a fingerprint of its own that does not mention it."""
     own = "\n    fingerprint = {'version': 1}\n    def decode(self, stream, masks):"

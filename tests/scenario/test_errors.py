@@ -97,6 +97,8 @@ BROKEN = [
     ("QP too high", "jpeg: {quality: 50}", "vvc: {qp: 99}", "4:15", "vvc has no qp 99", "qp is from 0 to 63"),
     ("learned, too high", "jpeg: {quality: 50}", "mbt-mean: {quality: 9}", "4:25", "no quality 9", "from 0 to 4"),
     ("ResiComp, too high", "jpeg: {quality: 50}", "resicomp: {quality: 9}", "4:25", "no quality 9", "from 0 to 4"),
+    ("boolean number", "quality: 50", "quality: 50, packets: true", "4:34", "True is not a number", ""),
+    ("text for a number", "quality: 50", "quality: 50, packets: '5'", "4:34", "'5' is not a number", ""),
     ("rate too high", "quality: 50", "bpp: 25", "4:17", "jpeg has no bpp 25", "to 24"),
     ("large seed", "trials: 2", "seed: 18446744073709551615", "7:7", "18446744073709551615", "seed"),
     ("larger seed", "trials: 2", f"seed: {2**128 - 1}", "7:7", str(2**128 - 1), "seed"),

@@ -178,3 +178,8 @@ def test_an_image_too_small_for_a_metric_is_refused_before_work(tmp_path: Path) 
         load_plan(path, ["images=[a.png, b.png]"])
     assert str(caught.value).startswith(f"{path}:2:20")
     assert "161" in caught.value.hint
+
+
+def test_an_override_without_a_value_is_refused():
+    with pytest.raises(InputError, match="`trials` has no value"):
+        Document.parse(SCENARIO, "mine.yaml").with_overrides(["trials="])
