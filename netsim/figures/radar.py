@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MARK_TEXTS", "common_range", "draw", "left_out", "marks", "mean_over_range", "numbers"]
 
 _MARKS = {"part": "†", "point": "‡"}
+_RATE_DIGITS = 9  # of rates that are compared
 MARK_TEXTS = {"†": "† covers a part of that range.", "‡": "‡ one operating point in it, taken as it is."}
 """What the marks behind schemes' names mean."""
 
@@ -53,7 +54,9 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
     >>> mean_over_range(np.array([[0.2, 30, 30, 30], [0.4, 34, 34, 34]]), 0.3, 0.4).psnr_db
     33.0
     """
-    points = np.column_stack([points[:, 0].round(9), points[:, 1:]])  # a mean of equal rates may be off by a bit
+    # a mean of equal rates may be off by a bit
+    points = np.column_stack([points[:, 0].round(_RATE_DIGITS), points[:, 1:]])
+    low_bpp, high_bpp = round(low_bpp, _RATE_DIGITS), round(high_bpp, _RATE_DIGITS)
     rates = np.unique(points[:, 0])
     merged = np.array([points[points[:, 0] == rate].mean(axis=0) for rate in rates])
     start, end = max(low_bpp, rates[0]), min(high_bpp, rates[-1])
@@ -239,7 +242,7 @@ def marks(numbers: pd.DataFrame) -> dict[str, str]:
 
 def _note(numbers: pd.DataFrame, relative: bool) -> str:
     low, high, failure_db = (numbers[name].iloc[0] for name in ("low_bpp", "high_bpp", "failure_db"))
-    notes = [f"Mean PSNR over {low:g}–{high:g} bit/pixel{', as a share of the best scheme’s' if relative else ''}."]
+    notes = [f"Mean PSNR over {low:.3g}–{high:.3g} bit/pixel{', as a share of the best scheme’s' if relative else ''}."]
     notes += [interval_note(numbers), f"A slot without a picture counts as {failure_db:g} dB."]
     seen = set(marks(numbers).values())
     notes += [text for mark, text in MARK_TEXTS.items() if mark in seen]

@@ -96,3 +96,12 @@ def test_radial_range_lets_small_differences_be_seen() -> None:
     low, high = radar.draw(radar.numbers(summary)).axes[0].get_ylim()
     assert 0.9 < low < 30.6 / 31.0
     assert high >= 1.0
+
+
+def test_schemes_at_the_ends_of_the_common_range_are_in_it() -> None:
+    """Rates of a third of a bit have no end in decimals: the ends are those of the schemes that they come from."""
+    curves = {"a": [(0.2, 28.0), (0.9, 32.5)], "low": [(1 / 3, 29.0)], "high": [(2 / 3, 30.0)]}
+    summary = _summary(curves)
+    found = radar.numbers(summary, *radar.common_range(summary)).set_index("scheme")
+    assert found["kind"].to_dict() == {"a": "range", "low": "point", "high": "point"}
+    assert radar.left_out(found.reset_index()) == []
