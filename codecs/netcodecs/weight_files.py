@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,11 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Writes stored tensors (see :func:`shrunk`) and JSON-able facts about them."""
+    """Writes stored tensors (see :func:`shrunk`) and JSON-able facts about them; a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(tensors), path, metadata={_FACTS: json.dumps(facts)})
+    partial = path.with_name(path.name + ".partial")
+    save_file(dict(tensors), partial, metadata={_FACTS: json.dumps(facts)})
+    os.replace(partial, path)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

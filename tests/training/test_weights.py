@@ -220,6 +220,34 @@ def test_facts_that_do_not_fit_the_tensors_are_refused(
         load_backbone(path)
 
 
+def test_bases_in_a_circle_are_refused(started: Backbone, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    save_weights(first, started, "mbt-mean")
+    save_weights(second, started, "mbt-mean", base=first)
+    tensors, facts = read_weights(first)
+    circle = facts | {"base": {"file": second.name, "sha256": ""}}
+    save_file(tensors, first, metadata={"netcodecs": json.dumps(circle)})
+    with pytest.raises(InputError, match=r"second\.safetensors has the base first\.safetensors, which has one itself"):
+        load_backbone(second)
+
+
+def test_weights_are_replaced_whole_or_not_at_all(
+    started: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(path, started, "mbt-mean")
+    before = path.read_bytes()
+
+    def full(tensors: Any, to: Path, metadata: Any) -> None:
+        Path(to).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr("netcodecs.weight_files.save_file", full)
+    with pytest.raises(OSError, match="no space"):
+        save_weights(path, started, "mbt-mean")
+    assert path.read_bytes() == before
+
+
 def test_weights_of_the_former_network_are_named_as_such(started: Backbone, tmp_path: Path) -> None:
     path = tmp_path / "old.safetensors"
     facts = {"method": "random", "widths": [48, 64, 128], "lambdas": [0.0005]}

@@ -89,6 +89,8 @@ def _own_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         base = path.with_name(Path(str(facts["base"]["file"])).name)
         if base == path:
             raise InputError(f"{path.name} is its own base", hint="export it anew")
+        if "base" in read_weights(base)[1]:
+            raise InputError(f"{path.name} has the base {base.name}, which has one itself", hint="export it anew")
         known = _own_tensors(base)[0]
         shared = [n for n, t in tensors.items() if n in known and known[n].shape == t.shape and t.is_floating_point()]
         if digest({name: known[name] for name in shared}) != facts["base"]["sha256"]:

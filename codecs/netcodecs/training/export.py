@@ -30,8 +30,19 @@ def _cell(row: Mapping[str, str]) -> str:
     return f"{bpp:.3f} bpp {psnr:.2f} / {lossy:.2f} dB"
 
 
-def model_card(facts: Mapping[str, Any], method: Method, validation: str, test: str, notes: str = "") -> str:
-    """The card's text; every number in it comes from the run's own files or from a measurement made just now."""
+def model_card(
+    facts: Mapping[str, Any], method: Method, validation: str, test: str, notes: str = "", base: Path | None = None
+) -> str:
+    """The card's text; every number in it comes from the run's own files or from a measurement made just now.
+
+    Args:
+        facts: Of the run's checkpoint.
+        method: What was trained.
+        validation: The table of the run's validations.
+        test: The table of a measurement, or nothing.
+        notes: A sentence about the run.
+        base: The weights that the file holds differences from.
+    """
     config = facts["config"]
     adds = {
         "spatial-channel rearrangement": method.scr,
@@ -40,10 +51,15 @@ def model_card(facts: Mapping[str, Any], method: Method, validation: str, test: 
         f"{method.losses} losses in training": method.losses != "none",
     }
     added = ", ".join(name for name, there in adds.items() if there) or "nothing: the baseline"
+    stored = (
+        "with the layers inside residual blocks as int8, the others as float16"
+        if base is None
+        else f"as int8 differences from `{base.stem}`"
+    )
     return f"""# {method.name}
 
 Residual transforms and a mean-scale hyperprior (192 latent channels of stride 16, 128 of stride 64), gains per λ. Adds:
-{added}. The weight average over training; large kernels as int8 with a scale per output channel.
+{added}. The weight average over training; stored {stored}.
 This page is written by `python -m netcodecs.training.export`.
 
 **Training.** {facts["images"]} photos ({facts["megapixels"]:g} megapixels), {facts["steps"]:,} steps of
@@ -104,7 +120,7 @@ def export(
             f"**Test** ({rows[0].images} images, real bytes of all packets; each packet lost independently, two loss "
             f"patterns per image and rate):\n\n{table(rows, published)}"
         )
-    card = model_card(facts, method, validation_table(training / VALIDATION, _cell), test, notes)
+    card = model_card(facts, method, validation_table(training / VALIDATION, _cell), test, notes, base)
     weights.with_suffix(".md").write_text(card)
 
 

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["LAMBDAS", "MIDDLE_QUALITY", "first_log_gains", "interpolated", "lambda_of", "quality_of"]
+__all__ = ["LAMBDAS", "first_log_gains", "interpolated", "lambda_of", "quality_of"]
 
 #: of quality 0, 1, … : paper 1, §4.1, has those of 1, 2 and 3; 0 reaches the lowest rates of its Table 1
 LAMBDAS = (0.0005, 0.0018, 0.0035, 0.0067, 0.013)
-MIDDLE_QUALITY = 2.0
 
 
 def first_log_gains(lambdas: Sequence[float], reference: float) -> Tensor:

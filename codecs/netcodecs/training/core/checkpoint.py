@@ -18,7 +18,7 @@ from torch import Tensor
 
 from netsim.errors import InputError
 
-__all__ = ["is_checkpoint", "load_tensors", "optimiser_tensors", "restore_optimiser", "save_tensors"]
+__all__ = ["load_tensors", "optimiser_tensors", "restore_optimiser", "save_tensors"]
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -45,15 +45,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if text is None:
         raise InputError(f"{path} is no checkpoint of a training run", hint="weights go to --start")
     return tensors, json.loads(text)
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether a file is one that :func:`save_tensors` wrote."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return "facts" in (file.metadata() or {})
-    except (SafetensorError, OSError):
-        return False
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:

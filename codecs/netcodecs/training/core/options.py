@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from netsim.errors import InputError
 
 __all__ = ["check_device", "check_folders", "standalone"]
-
-# of click, or of the copy of click inside newer versions of typer
-_UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def check_folders(images: Sequence[Path], validation: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import distributed, nn
 
 __all__ = ["Ranks"]
 
@@ -56,10 +56,3 @@ class Ranks:
         if self.count > 1:
             distributed.broadcast(told, 0)
         return tuple(told.tolist())
-
-    def means(self, values: Tensor) -> Tensor:
-        """Means of a vector over the processes."""
-        if self.count > 1:
-            distributed.all_reduce(values)
-            values = values / self.count
-        return values
