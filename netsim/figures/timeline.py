@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "numbers"]
 
+_WEIGHTED = ("exact", "stratified")  # engines whose rows are weighted outcomes, not slots one after the other
 _SLOTS, _PROGRESSIVE_SLOTS = 60, 3
 _COLUMNS = ["condition", "channel", "link", "engine", "scheme", "operating_point", "trial", "slot", "packet", "image"]
 _COLUMNS += ["start_s", "time_s", "status", "psnr_db", "loss_rate", "failure_db"]
@@ -35,11 +36,11 @@ def numbers(
     log: rows of slots, and of packets where the scenario asked for them (then PSNR is drawn over time).
     failure_db: what a slot without a picture is drawn as. slots: how many, default 60, or 3 with packet rows.
     Column ``loss_rate``: share of the slot's packets that the channel lost. Raises InputError if the log has no
-    such trial, or no slots in time (exact engine).
+    such trial, or no slots in time (exact and stratified engine).
     """
-    sampled = log[log["engine"] != "exact"]
+    sampled = log[~log["engine"].isin(_WEIGHTED)]
     if sampled.empty:
-        hint = "the exact engine sums over all losses; run the scenario with --engine event for a course in time"
+        hint = "the exact and the stratified engine weight outcomes; run the scenario with --engine event"
         raise InputError("this run has no slots in time", hint=hint)
     mine = sampled[sampled["trial"] == trial]
     if mine.empty:

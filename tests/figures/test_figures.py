@@ -153,6 +153,15 @@ def test_timeline_of_packet_rows_runs_over_time() -> None:
     assert (np.diff(rising[np.isfinite(rising)]) >= 0).all()
 
 
+def test_timeline_leaves_out_weighted_outcomes(log: pd.DataFrame) -> None:
+    """Rows of the stratified engine are outcomes with weights: their trial and slot numbers are no course in time."""
+    weighted = log.assign(engine="stratified", scheme="drawn " + log["scheme"].astype(str))
+    both = timeline.numbers(pd.concat([log, weighted], ignore_index=True))
+    pd.testing.assert_frame_equal(both, timeline.numbers(log), check_dtype=False, check_categorical=False)
+    with pytest.raises(InputError, match="no slots in time"):
+        timeline.numbers(weighted)
+
+
 def test_timeline_refuses_what_has_no_course_in_time(log: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="no slots in time"):
         timeline.numbers(exact_log())
