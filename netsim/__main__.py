@@ -1,6 +1,22 @@
-"""``python -m netsim``: the command line where no ``netsim`` program is on the path."""
+"""The command line: ``netsim``, and ``python -m netsim`` where no such program is on the path."""
 
-from netsim.cli import main
+from __future__ import annotations
+
+import os
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point. Ctrl-C while the command line is still being imported ends the process without a traceback."""
+    try:
+        from netsim.cli import main as run
+
+        run()
+    except KeyboardInterrupt:  # later, `netsim.cli` handles signals itself
+        os.write(2, b"stopping...\n")
+        os._exit(130)
+
 
 if __name__ == "__main__":
     main()

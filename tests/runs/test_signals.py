@@ -205,3 +205,21 @@ def test_ctrl_c_reaches_no_worker(tmp_path: Path) -> None:
     script.write_text(_MASKS)
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[True, True, True, True]"
+
+
+def test_ctrl_c_while_the_command_line_is_imported_gives_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netsim", "--help"],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130
+    assert errors == "stopping...\n"
