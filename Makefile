@@ -32,7 +32,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks --docs
 
-# The next piece of codecs/training-plan.yaml, at lowest priority, on all cores: docs/training.md. Needs
+# The next piece of codecs/training-plan.yaml, at lowest priority, on all cores: docs/how-to/training.md. Needs
 # NETSIM_TRAINING_DATA, a folder of folders of images. Ctrl-C, or `kill`, writes a checkpoint; the same command goes on.
 train-next: $(STAMP)
 	nice -n 19 $(BIN)/python -m netcodecs.training.plan --once

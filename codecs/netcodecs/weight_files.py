@@ -95,7 +95,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         InputError: If the file is missing or no safetensors file, or its facts are not JSON.
     """
     if not path.is_file():
-        raise InputError(f"no weights at {path}", hint=f"{install_command('weights')}, or train them: docs/training.md")
+        hint = f"{install_command('weights')}, or train them: docs/how-to/training.md"
+        raise InputError(f"no weights at {path}", hint=hint)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_FACTS, "{}")

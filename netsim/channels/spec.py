@@ -48,7 +48,7 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
     """The channel that ``spec`` says.
 
     spec: a preset's name (``EP4``, ``EP3-released``, ``ge-15``), a plug-in's name, or a mapping with the
-    keys of one form; docs/channels.md lists them. base_dir: folder that trace paths are relative to;
+    keys of one form; docs/reference/channels.md lists them. base_dir: folder that trace paths are relative to;
     None: the current one.
 
     Raises InputError, its ``key`` the place inside ``spec``, for unknown names and keys and for values that

@@ -112,7 +112,7 @@ GEO = LinkProfile(
     overhead_bytes=28,
     feedback_delay_s=geo_propagation_s(GEO_ELEVATION_DEG),
 )
-"""Short bursts of data over a geostationary satellite: see docs/links.md for where each number comes from."""
+"""Short bursts of data over a geostationary satellite: see docs/reference/links.md for where each number comes from."""
 
 WLAN = LinkProfile(
     "wlan",

@@ -51,7 +51,7 @@ class Tradeoff(BaseModel):
 
 
 class Recipe(BaseModel):
-    """recipe.yaml; docs/recipes.md has every key.
+    """recipe.yaml; docs/reference/recipes.md has every key.
 
     compare: what is set beside the published numbers. ``failure_ratio``, ``psnr_db``: that column of the summary;
     ``bd_rate``: BD-rates, also against published curves; ``tradeoff``: efficiency and resilience of each scheme;

@@ -109,7 +109,7 @@ def test_the_channel_that_the_page_shows_keeps_the_contract(monkeypatch: pytest.
     from netsim import registry
 
     monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
-    page = (Path(__file__).parents[2] / "docs" / "channels.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "channels.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n# mychannel.py\n(.*?)```", page, re.DOTALL)
     exec(example, {"__name__": "mychannel"})
     channel = channel_from_spec({"rotating": {"period": 4}})

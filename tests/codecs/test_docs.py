@@ -1,4 +1,4 @@
-"""The codec that docs/codecs.md shows works, and keeps the contract."""
+"""The codec that docs/reference/codecs.md shows works, and keeps the contract."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from netsim.codec import OperatingPoint
 from netsim.conformance import check_codec
 
-PAGE = Path(__file__).parents[2] / "docs" / "codecs.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "codecs.md"
 
 
 def test_the_example_keeps_the_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def test_refusals_say_what_would_be_right(spec, key, telling):
 
 
 def test_the_documented_table_is_the_profiles():
-    text = (Path(__file__).parents[2] / "docs" / "links.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "links.md").read_text(encoding="utf-8")
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:3] == "| `"]
     profiles = [link_from_spec(name) for name in link_names()]
     documented = {row[0].strip("`"): row[1:] for row in table if len(row) == 5 and "," not in row[0]}

@@ -125,7 +125,7 @@ def test_scales_of_known_and_absent_metrics() -> None:
 
 
 def test_the_metric_that_the_docs_show_works() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "scenarios.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(def error.*?)```", page, re.DOTALL)
     names: dict[str, Any] = {"np": np}
     exec(example, names)

@@ -21,7 +21,8 @@ from tests.channels import test_markov, test_presets, test_sampling
 from tests.statistics.samples import STANDARD_ERRORS, worst_deviation
 
 TRIALS, SLOTS = 100_000, 2
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "correctness.md"
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "explanation" / "correctness.md"
 GE = {"p": 0.2, "r": 0.5, "h": 0.9, "k": 0.99}
 
 Fault = Callable[[pytest.MonkeyPatch], MarkovChannel]
@@ -205,12 +206,12 @@ def test_named_tests_fail_on_a_faulty_definition(fault: Any, test: Callable[[], 
 
 
 def test_the_document_names_tests_that_exist() -> None:
-    """docs/correctness.md lists tests as `test_…`; each stands in some file of tests/."""
+    """docs/explanation/correctness.md lists tests as `test_…`; each stands in some file of tests/."""
     import re
 
     named = set(re.findall(r"`(test_\w+)`", DOCUMENT.read_text(encoding="utf-8")))
-    files = (DOCUMENT.parent.parent / "tests").rglob("test_*.py")
+    files = (ROOT / "tests").rglob("test_*.py")
     there = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)}
-    there |= {file.stem for file in (DOCUMENT.parent.parent / "tests").rglob("test_*.py")}
+    there |= {file.stem for file in (ROOT / "tests").rglob("test_*.py")}
     assert len(named) > 15
     assert named <= there, named - there

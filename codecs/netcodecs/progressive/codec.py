@@ -137,7 +137,7 @@ class ChannelProgressive(Codec):
         super().__init__(settings)
         need_packages(self.name)
         if not self._weights.is_file():
-            hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/training.md"
+            hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/how-to/training.md"
             raise InputError(f"{self.name}: no weights at {self._weights}", hint=hint)
 
     @property

@@ -150,7 +150,7 @@ class ResiComp(Codec):
                 f"resicomp: beta = {self._beta:g}", hint=f"a multiple of {BETA_STEP:g}: 2.2", key=("beta",)
             )
         if not self._weights.is_file():
-            hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/training.md"
+            hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/how-to/training.md"
             raise InputError(f"resicomp: no weights at {self._weights}", hint=hint)
 
     @cached_property

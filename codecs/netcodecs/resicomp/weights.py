@@ -64,7 +64,7 @@ def load_weights(path: Path) -> ResiCompModel:
     """
     tensors, facts = read_weights(path)
     if facts.get("codec") != _CODEC:
-        raise InputError(f"{path.name} holds no weights of {_CODEC}", hint="export them: docs/training.md")
+        raise InputError(f"{path.name} holds no weights of {_CODEC}", hint="export them: docs/how-to/training.md")
     kind, lambdas = _kind(facts), tuple(facts["lambdas"])
     model = ResiCompModel(kind, Size(**facts["size"]), lambdas, separate=facts["separate"])
     fill(model, restored(tensors), path)
