@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench train-next clean
+.PHONY: demo test check docs bench train-next clean
 .DELETE_ON_ERROR:
 
 # An environment made earlier has the distribution under its former name, with outdated entry points.
 $(STAMP): pyproject.toml setup.py requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip uninstall -qq --yes --disable-pip-version-check netsim
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[learned,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[learned,dev,docs]'
 	touch $(STAMP)
 
 # Real codecs over EP1–EP6: under five minutes on two cores; the figures and the report lie in runs/demo/.
@@ -27,6 +27,10 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as HTML in site/. A broken link is an error. No page loads anything from the network.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Speed and memory against named references: runs/bench/results.json and the table in docs/benchmarks.md (minutes).
 bench: $(STAMP)
