@@ -8,9 +8,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from netcodecs.classical import bitstream
-from netcodecs.classical.bitstream import crop, cut, framed, pad, unframed
 from netcodecs.classical.ffmpeg import decode_planes, ffmpeg_path, hash_of_planes
+from netcodecs.common import bitstream
+from netcodecs.common.bitstream import crop, cut, framed, pad, unframed
 from skimage import data
 
 from netsim.codec import Codec, Image, OperatingPoint, Packet, Stream, create_codec

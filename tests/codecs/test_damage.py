@@ -6,21 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from netcodecs.common import stream_header
+from netcodecs.common.latent_spans import LatentSpan
 from netcodecs.common.seal import seal_key, sealed
+from netcodecs.common.stream_header import StreamHeader, write_header
 from netcodecs.progressive import packets as progressive
 from netcodecs.progressive.backbone import M
-from netcodecs.progressive.entropy import Tables, latent_tables
-from netcodecs.progressive.packets import Head, Piece, cut_head, read_piece, sound, write_piece
+from netcodecs.progressive.packets import read_span, usable_packets, write_span
 from netcodecs.progressive.transforms import STRIDE
 from netcodecs.resicomp.packets import Head as ResiCompHead
 from netcodecs.resicomp.packets import read_head, write_head
+from netcodecs.transforms.entropy_tables import Tables, latent_tables
 from skimage import data
 
 from netsim.codec import Image, OperatingPoint, Packet, create_codec
 from netsim.errors import InputError
 
 IMAGE: Image = np.ascontiguousarray(data.astronaut()[40:88, 200:260])
-HEAD = Head(48, 60, 1.0, b"hyperprior")
+HEADER = StreamHeader(48, 60, 1.0, b"hyperprior")
 ROWS = 4
 
 
@@ -30,38 +33,38 @@ def test_the_packets_know_the_latents_shape() -> None:
 
 
 @pytest.mark.parametrize(
-    ("piece", "right"),
+    ("span", "right"),
     [
-        (Piece(0, 192, 0, 4), True),
-        (Piece(191, 192, 1, 3), True),
-        (Piece(190, 193, 0, 4), False),
-        (Piece(192, 193, 0, 3), False),
-        (Piece(3, 4, 2, 2), False),
-        (Piece(3, 4, 3, 1), False),
-        (Piece(3, 4, 2, 5), False),
+        (LatentSpan(0, 192, 0, 4), True),
+        (LatentSpan(191, 192, 1, 3), True),
+        (LatentSpan(190, 193, 0, 4), False),
+        (LatentSpan(192, 193, 0, 3), False),
+        (LatentSpan(3, 4, 2, 2), False),
+        (LatentSpan(3, 4, 3, 1), False),
+        (LatentSpan(3, 4, 2, 5), False),
     ],
 )
-def test_a_packet_that_holds_what_is_no_part_of_the_latent_is_not_intact(piece: Piece, right: bool) -> None:
-    head = cut_head(HEAD, 900)
-    payload = write_piece(piece, ROWS, b"coded", head[0], place=1)
-    heads, intact = sound([*head, payload])
+def test_a_packet_that_holds_what_is_no_part_of_the_latent_is_not_intact(span: LatentSpan, right: bool) -> None:
+    head = write_header(HEADER, 900)
+    payload = write_span(span, ROWS, b"coded", head[0], place=1)
+    heads, intact = usable_packets([*head, payload])
     assert heads == 1
     assert intact.tolist() == [True, right]
     if right:
-        assert read_piece(payload, ROWS)[0] == piece
+        assert read_span(payload, ROWS)[0] == span
 
 
 @pytest.mark.parametrize("body", [b"", b"\x05", b"\x05\x00", b"\x05\x00\x00\x00\x00"])
 def test_a_packet_that_is_too_short_is_not_intact(body: bytes) -> None:
-    head = cut_head(HEAD, 900)
+    head = write_header(HEADER, 900)
     payload = sealed(body, seal_key(head[0]) + 1)
-    assert sound([*head, payload])[1].tolist() == [True, False]
+    assert usable_packets([*head, payload])[1].tolist() == [True, False]
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 60), (48, 0), (65_535, 65_535), (5793, 5793)])
 def test_a_head_that_claims_another_size_than_an_images_is_damaged(height: int, width: int) -> None:
-    start = sealed(progressive._HEAD.pack(height, width, 1024, 1) + b"hyper", 0)
-    assert sound([start])[0] == 0
+    start = sealed(stream_header._FIELDS.pack(height, width, 1024, 1) + b"hyper", 0)
+    assert usable_packets([start])[0] == 0
     codec = create_codec("mbt-mean", {})
     stream = codec.encode(IMAGE, OperatingPoint("quality", 1.0))
     other = replace(stream, packets=(Packet(start, protected=True), *stream.packets[1:]))
@@ -71,16 +74,16 @@ def test_a_head_that_claims_another_size_than_an_images_is_damaged(height: int, 
 
 
 def test_a_head_of_more_packets_than_there_are_is_damaged() -> None:
-    pieces = cut_head(replace(HEAD, hyperprior=bytes(200)), 60)
+    pieces = write_header(replace(HEADER, hyperprior=bytes(200)), 60)
     assert len(pieces) > 3
-    assert sound(pieces)[0] == len(pieces)
-    assert sound(pieces[:-1])[0] == 0
+    assert usable_packets(pieces)[0] == len(pieces)
+    assert usable_packets(pieces[:-1])[0] == 0
 
 
 def test_a_hyperprior_of_too_few_bytes_for_its_size_is_refused() -> None:
     """The networks' tables say how few bits so many symbols can have."""
     codec = create_codec("mbt-mean", {})
-    start = sealed(progressive._HEAD.pack(5792, 5792, 1024, 1) + b"hyper", 0)
+    start = sealed(stream_header._FIELDS.pack(5792, 5792, 1024, 1) + b"hyper", 0)
     stream = codec.encode(IMAGE, OperatingPoint("quality", 1.0))
     claims = replace(stream, packets=(Packet(start, protected=True),))
     with pytest.raises(InputError, match="damaged payload: 5 bytes for 1059968 symbols"):

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netcodecs.common.latent_spans import LatentSpan, greedy_spans, halves
 from netcodecs.compressai_import import compressai
 from netcodecs.progressive.aggregation import MaskConditionalAggregation
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.codec import ChannelProgressive
 from netcodecs.progressive.methods import METHODS, shipped_weights
-from netcodecs.progressive.packets import Piece, first_pieces, halves, read_piece
+from netcodecs.progressive.packets import read_span, room_bits
 from netcodecs.progressive.rearrangement import rearranged
 from netcodecs.progressive.weights import save_weights
 from netcodecs.training.measure import codec_of
@@ -86,7 +87,7 @@ def mask_without(stream: Stream, *droppable: int) -> np.ndarray:
 
 
 def test_no_packet_ends_flush_with_a_group(stream: Stream) -> None:
-    pieces = [read_piece(p.payload, ROWS)[0] for p in stream.packets[heads(stream) :]]
+    pieces = [read_span(p.payload, ROWS)[0] for p in stream.packets[heads(stream) :]]
     several = [piece for piece in pieces[:-1] if piece.last - piece.first > 1]
     assert len(several) >= 4
     assert all(piece.last % 4 for piece in several)
@@ -95,12 +96,17 @@ def test_no_packet_ends_flush_with_a_group(stream: Stream) -> None:
 def test_the_rule_by_hand() -> None:
     """Paper 1, §3.2: the packet that would end on channel 4 (1-based) hands it to the next; one channel alone stays."""
     bits = np.full(12, 80.0)
-    assert [(p.first, p.last) for p in first_pieces(bits, 4, 52, 4)] == [(0, 3), (3, 7), (7, 11), (11, 12)]
-    assert [(p.first, p.last) for p in first_pieces(np.full(4, 300.0), 4, 52, 4)] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    assert [(p.first, p.last) for p in greedy_spans(bits, 4, room_bits(52), 4)] == [(0, 3), (3, 7), (7, 11), (11, 12)]
+    assert [(p.first, p.last) for p in greedy_spans(np.full(4, 300.0), 4, room_bits(52), 4)] == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+    ]
     full = np.array([80.0, 80.0, 80.0, 300.0, 80.0])  # the handed-over channel fills the next packet
-    assert [(p.first, p.last) for p in first_pieces(full, 4, 82, 4)] == [(0, 3), (3, 5)]
-    assert [(p.first, p.last) for p in first_pieces(full, 4, 52, 4)] == [(0, 3), (3, 4), (4, 5)]
-    assert [(p.first, p.last) for p in halves(Piece(0, 8, 0, 4), 4) or ()] == [(0, 3), (3, 8)]
+    assert [(p.first, p.last) for p in greedy_spans(full, 4, room_bits(82), 4)] == [(0, 3), (3, 5)]
+    assert [(p.first, p.last) for p in greedy_spans(full, 4, room_bits(52), 4)] == [(0, 3), (3, 4), (4, 5)]
+    assert [(p.first, p.last) for p in halves(LatentSpan(0, 8, 0, 4), 4) or ()] == [(0, 3), (3, 8)]
 
 
 @pytest.fixture
@@ -128,7 +134,7 @@ def test_mca_is_given_what_is_missing_be_it_lost_unsent_or_damaged(
     scr_mca.decode(replace(stream, packets=tuple(packets)), mask)
     (latents, present), missing = seen[0], np.zeros((192, ROWS, 12), bool)
     for place in (1, 3, n - 1):
-        missing[read_piece(stream.packets[heads(stream) + place].payload, ROWS)[0].region] = True
+        missing[read_span(stream.packets[heads(stream) + place].payload, ROWS)[0].region] = True
     assert np.array_equal(present[0], ~missing)
     assert not latents[0][missing].any()
     assert (latents[0][~missing] != 0).mean() > 0.2
@@ -216,7 +222,7 @@ def test_lost_rearranged_channel_leaves_three_quarters_of_four(weights: Path) ->
     for name in ("progdtd", "scr-ge"):
         codec = codec_of(weights / f"{name}.safetensors")
         sent = codec.encode(IMAGE, OperatingPoint("quality", 2), 200)
-        first = [read_piece(p.payload, ROWS)[0] for p in sent.packets[heads(sent) :]]
+        first = [read_span(p.payload, ROWS)[0] for p in sent.packets[heads(sent) :]]
         lost = [i for i, piece in enumerate(first) if piece.first == 0]
         psnr[name] = psnr_db(IMAGE, codec.decode(sent, mask_without(sent, *lost)))[0]
     assert psnr["scr-ge"] > psnr["progdtd"] + 1

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netcodecs.common.stream_header import read_header
 from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import Backbone
-from netcodecs.progressive.entropy import bottleneck_tables, latent_tables, prior_tables
 from netcodecs.progressive.family import MbtMean, MbtMeanSettings
-from netcodecs.progressive.packets import MAX_PACKET_BYTES, read_head, read_piece, sound
+from netcodecs.progressive.packets import MAX_PACKET_BYTES, read_span, usable_packets
 from netcodecs.progressive.weights import load_backbone, save_weights
+from netcodecs.transforms.entropy_tables import bottleneck_tables, latent_tables, prior_tables
 from netcodecs.transforms.fixed_point import scale_steps
 from netcodecs.transforms.gains import LAMBDAS, interpolated, lambda_of, quality_of
 from netcodecs.transforms.hyperprior import LogisticPrior
@@ -72,7 +73,7 @@ def test_packets_tile_the_latent_within_900_bytes(stream: Stream) -> None:
     rows, columns = IMAGE.shape[0] // 16, IMAGE.shape[1] // 16
     held = np.zeros((CHANNELS, rows, columns), int)
     for packet in stream.packets[heads(stream) :]:
-        held[read_piece(packet.payload, rows)[0].region] += 1
+        held[read_span(packet.payload, rows)[0].region] += 1
     assert (held == 1).all()
     assert stream.protected.tolist() == [True] * heads(stream) + [False] * (len(stream) - heads(stream))
     assert stream.sizes_bytes.max() <= MAX_PACKET_BYTES
@@ -89,7 +90,7 @@ def test_a_smaller_limit_cuts_finer_and_shows_the_same(codec: MbtMean, stream: S
     assert (heads(finer) > 1) == (limit == 36)
     assert np.array_equal(codec.decode(finer, everything(finer)), codec.decode(stream, everything(stream)))
     rows = IMAGE.shape[0] // 16
-    pieces = [read_piece(p.payload, rows)[0] for p in finer.packets[heads(finer) :]]
+    pieces = [read_span(p.payload, rows)[0] for p in finer.packets[heads(finer) :]]
     assert any(piece.bottom - piece.top < rows for piece in pieces) == (limit == 36)
 
 
@@ -138,7 +139,7 @@ def test_without_a_protected_packet_nothing_is_usable(codec: MbtMean, stream: St
             codec.decode(bad, received)
 
 
-def test_ten_thousand_mutations_are_never_sound(stream: Stream) -> None:
+def test_ten_thousand_mutations_are_never_usable(stream: Stream) -> None:
     """Flipped bytes, cuts and noise: none reaches the native decoder, which could end the process."""
     rng = np.random.default_rng(0)
     payloads = [packet.payload for packet in stream.packets]
@@ -151,7 +152,7 @@ def test_ten_thousand_mutations_are_never_sound(stream: Stream) -> None:
             payload[:where],
             rng.bytes(where),
         )[trial % 3]
-        count, intact = sound([*payloads[:victim], mutation, *payloads[victim + 1 :]])
+        count, intact = usable_packets([*payloads[:victim], mutation, *payloads[victim + 1 :]])
         assert not intact[victim]
         assert (victim > 0) == (count > 0)
 
@@ -172,7 +173,7 @@ def test_quality_numbers_are_the_papers_lambdas(codec: MbtMean) -> None:
     """1, 2, 3 are those of paper 1, §4.1; between them log-linear; the head has steps of 1/1024."""
     assert [lambda_of(q) for q in range(5)] == list(LAMBDAS) == [0.0005, 0.0018, 0.0035, 0.0067, 0.013]
     between = codec.encode(IMAGE, OperatingPoint("quality", 1.7))
-    assert read_head([between.packets[0].payload]).quality == pytest.approx(1.7, abs=1e-3)
+    assert read_header([between.packets[0].payload]).quality == pytest.approx(1.7, abs=1e-3)
     rates = [codec.encode(IMAGE, OperatingPoint("quality", q)).bpp for q in (0, 1, 1.7, 4)]
     assert rates == sorted(rates)
     for bad in (4.5, -0.1):

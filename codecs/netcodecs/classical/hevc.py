@@ -11,18 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from netcodecs.classical.bitstream import (
-    BitstreamCodec,
-    BitstreamSettings,
-    Coded,
-    Scale,
-    checked_against,
-    checked_twice,
-    crop,
-    framed,
-    pad,
-    unframed,
-)
 from netcodecs.classical.ffmpeg import (
     decode_picture,
     decode_planes,
@@ -31,9 +19,20 @@ from netcodecs.classical.ffmpeg import (
     hash_of_planes,
     rgb_from_planes,
 )
-from netcodecs.classical.picture_hash import split_picture_hash
+from netcodecs.classical.picture_hash import checked_against, split_picture_hash
 from netcodecs.classical.programs import find_program, identity, run_program
 from netcodecs.classical.still_files import decode_still
+from netcodecs.common.bitstream import (
+    BitstreamCodec,
+    BitstreamSettings,
+    EncodedBitstream,
+    Scale,
+    checked_twice,
+    crop,
+    framed,
+    pad,
+    unframed,
+)
 from netsim.errors import InputError
 
 __all__ = ["Hevc", "HevcSettings"]
@@ -85,7 +84,7 @@ class Hevc(BitstreamCodec):
             return {"tool": "BPG", **identity(self._encoder), "colour": "4:4:4 8 bit BT.601"}
         return {"tool": "libx265", **ffmpeg_identity(), "colour": "4:4:4 10 bit BT.709"}
 
-    def compress(self, image: Image, setting: int) -> Coded:
+    def compress(self, image: Image, setting: int) -> EncodedBitstream:
         """See ``BitstreamCodec.compress``."""
         if self._encoder:
             return _bpg_encode(self._encoder, image, setting)
@@ -94,7 +93,7 @@ class Hevc(BitstreamCodec):
         encoder = ["-c:v", "libx265", "-preset", self.settings.preset, "-x265-params", parameters]
         hashed, command = encode_picture(pad(image, CODED, LEAST), "yuv444p10le", encoder, "hevc")
         data, reconstruction = split_picture_hash(hashed, "hevc")
-        return Coded(framed(data, image), command, reconstruction)
+        return EncodedBitstream(framed(data, image), command, reconstruction)
 
     def decompress(self, data: bytes) -> Image:
         """See ``BitstreamCodec.decompress``."""
@@ -103,7 +102,7 @@ class Hevc(BitstreamCodec):
         bitstream, width, height = unframed(data)
         return crop(decode_picture(bitstream, "hevc", _padded(width), _padded(height)), width, height)
 
-    def decompress_checked(self, coded: Coded) -> Image:
+    def decompress_checked(self, coded: EncodedBitstream) -> Image:
         """See ``BitstreamCodec.decompress_checked``."""
         if self._decoder or coded.reconstruction is None:
             return checked_twice(lambda: self.decompress(coded.data), Path(self._decoder or "ffmpeg").name)
@@ -117,7 +116,7 @@ def _padded(side: int) -> int:
     return max(LEAST, -(-side // CODED) * CODED)
 
 
-def _bpg_encode(encoder: str, image: Image, qp: int) -> Coded:
+def _bpg_encode(encoder: str, image: Image, qp: int) -> EncodedBitstream:
     options = ["-q", str(qp), "-f", "444", "-c", "ycbcr", "-b", "8", "-e", "x265"]
     with tempfile.TemporaryDirectory(prefix="netsim-") as scratch:
         source, coded = Path(scratch, "in.png"), Path(scratch, "out.bpg")
@@ -126,7 +125,7 @@ def _bpg_encode(encoder: str, image: Image, qp: int) -> Coded:
         if not coded.is_file():
             raise InputError(f"{Path(encoder).name} ended without an error but wrote no file")
         data = coded.read_bytes()
-    return Coded(data, " ".join([Path(encoder).name, *options, "-o", "out.bpg", "in.png"]))
+    return EncodedBitstream(data, " ".join([Path(encoder).name, *options, "-o", "out.bpg", "in.png"]))
 
 
 def _bpg_decode(decoder: str, data: bytes) -> Image:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from netsim.errors import InputError
 
-__all__ = ["PlaneHashes", "hash_planes", "split_picture_hash"]
+__all__ = ["PlaneHashes", "checked_against", "hash_planes", "split_picture_hash"]
 
 PlaneHashes = tuple[str, ...]
 """MD5 of each plane's samples in hexadecimal: luma, then the two chroma planes."""
@@ -59,3 +59,10 @@ def hash_planes(planes: bytes, samples: Sequence[int]) -> PlaneHashes:
         found.append(hashlib.md5(planes[start : start + 2 * count], usedforsecurity=False).hexdigest())
         start += 2 * count
     return tuple(found)
+
+
+def checked_against(reconstruction: PlaneHashes, decoded: PlaneHashes, decoder: str) -> None:
+    """Raises InputError unless the decoded planes are those that the encoder reconstructed."""
+    if decoded != reconstruction:
+        message = f"{decoder} decodes a bitstream to another image than its encoder reconstructed"
+        raise InputError(message, hint="encoder and decoder don't fit together: use another version of one")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import features
 
-from netcodecs.classical.bitstream import BitstreamCodec, Coded, Scale
 from netcodecs.classical.still_files import decode_still
+from netcodecs.common.bitstream import BitstreamCodec, EncodedBitstream, Scale
 from netsim.errors import InputError
 
 __all__ = ["Jpeg", "Webp"]
@@ -37,7 +37,7 @@ class _Still(BitstreamCodec):
         name = f"{self.library} (Pillow {PillowImage.__version__})"
         return {"tool": name, "version": str(features.version(self.library)), "colour": "4:2:0 8 bit BT.601"}
 
-    def compress(self, image: Image, setting: int) -> Coded:
+    def compress(self, image: Image, setting: int) -> EncodedBitstream:
         """See ``BitstreamCodec.compress``."""
         buffer = io.BytesIO()
         try:
@@ -45,7 +45,7 @@ class _Still(BitstreamCodec):
         except (OSError, ValueError) as error:
             raise InputError(f"{self.name}: can't encode {image.shape[1]}x{image.shape[0]} pixels ({error})") from None
         options = ", ".join(f"{key}={value}" for key, value in self.options.items())
-        return Coded(buffer.getvalue(), f"Pillow save {self.pillow_format}: quality={setting}, {options}")
+        return EncodedBitstream(buffer.getvalue(), f"Pillow save {self.pillow_format}: quality={setting}, {options}")
 
     def decompress(self, data: bytes) -> Image:
         """See ``BitstreamCodec.decompress``."""

@@ -10,18 +10,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.classical.bitstream import (
-    BitstreamCodec,
-    BitstreamSettings,
-    Coded,
-    Scale,
-    checked_against,
-    checked_twice,
-    crop,
-    framed,
-    pad,
-    unframed,
-)
 from netcodecs.classical.ffmpeg import (
     decode_picture,
     decode_planes,
@@ -31,8 +19,19 @@ from netcodecs.classical.ffmpeg import (
     planes_from_rgb,
     rgb_from_planes,
 )
-from netcodecs.classical.picture_hash import PlaneHashes, split_picture_hash
+from netcodecs.classical.picture_hash import PlaneHashes, checked_against, split_picture_hash
 from netcodecs.classical.programs import find_program, identity, run_program, sha256_short
+from netcodecs.common.bitstream import (
+    BitstreamCodec,
+    BitstreamSettings,
+    EncodedBitstream,
+    Scale,
+    checked_twice,
+    crop,
+    framed,
+    pad,
+    unframed,
+)
 from netcodecs.common.rate import nearest_setting
 from netsim.errors import InputError
 
@@ -107,7 +106,7 @@ class Vvc(BitstreamCodec):
         except InputError:
             return scale.high
 
-    def compress(self, image: Image, setting: int) -> Coded:
+    def compress(self, image: Image, setting: int) -> EncodedBitstream:
         """See ``BitstreamCodec.compress``."""
         picture = pad(image, CODED, self._least)
         if self._encoder:
@@ -124,7 +123,7 @@ class Vvc(BitstreamCodec):
                 hint = f"ffmpeg gives it room for one byte a pixel: a higher qp needs less\n{error.hint}"
                 raise InputError(message, hint=hint) from None
             data, reconstruction = split_picture_hash(hashed, "vvc")
-        return Coded(framed(data, image), command, reconstruction)
+        return EncodedBitstream(framed(data, image), command, reconstruction)
 
     @property
     def _least(self) -> int:
@@ -144,7 +143,7 @@ class Vvc(BitstreamCodec):
             picture = decode_picture(bitstream, "vvc", columns, rows)
         return crop(picture, width, height)
 
-    def decompress_checked(self, coded: Coded) -> Image:
+    def decompress_checked(self, coded: EncodedBitstream) -> Image:
         """See ``BitstreamCodec.decompress_checked``."""
         decoder = Path(self._decoder).name if self._decoder else "ffmpeg's VVC decoder"
         if coded.reconstruction is None:

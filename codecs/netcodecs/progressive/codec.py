@@ -13,21 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from netcodecs.common.latent_spans import LatentSpan, greedy_spans, split_to_fit
 from netcodecs.common.rate import TOO_FAR, refuse_bpp
+from netcodecs.common.stream_header import QUALITY_STEP, StreamHeader, read_header, write_header
 from netcodecs.needs import need_packages
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.packets import (
     MAX_PACKET_BYTES,
-    QUALITY_STEP,
-    Head,
-    Piece,
-    cut_head,
-    first_pieces,
-    fitting,
-    read_head,
-    read_piece,
-    sound,
-    write_piece,
+    read_span,
+    room_bits,
+    span_bytes,
+    usable_packets,
+    write_span,
 )
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
@@ -37,8 +34,8 @@ from netsim.errors import InputError
 if TYPE_CHECKING:  # torch is loaded with the first picture
     from torch import Tensor
 
-    from netcodecs.progressive.entropy import Tables
     from netcodecs.progressive.transforms import Transforms
+    from netcodecs.transforms.entropy_tables import Tables
 
 __all__ = ["ChannelProgressive", "ProgressiveSettings"]
 
@@ -71,7 +68,7 @@ class ProgressiveSettings(CodecSettings):
 
 
 @dataclass(frozen=True)
-class _Coded:
+class EncodedLatent:
     """A latent at one quality, ready for packets: everything that costs bits. latent arrays are (M, h, w)."""
 
     quality: float
@@ -83,8 +80,8 @@ class _Coded:
 
     def bytes_about(self, limit_bytes: int, group: int) -> float:
         """What the packets will have in all."""
-        pieces = len(first_pieces(self.channel_bits, self.symbols.shape[1], limit_bytes, group))
-        return float(self.channel_bits.sum() + self.hyper_bits) / 8 + 12 * pieces + 17
+        spans = len(greedy_spans(self.channel_bits, self.symbols.shape[1], room_bits(limit_bytes), group))
+        return float(self.channel_bits.sum() + self.hyper_bits) / 8 + 12 * spans + 17
 
 
 @dataclass(frozen=True)
@@ -100,20 +97,20 @@ class _Networks:
         """Channels that must not end a packet together; 0: none."""
         return GROUP if self.transforms.scr else 0
 
-    def coded(self, latent: Tensor, quality: float) -> _Coded:
+    def coded(self, latent: Tensor, quality: float) -> EncodedLatent:
         """An image's latent (of ``Transforms.analyse``) at a quality."""
         return self._symbols(quality, *self.transforms.at_quality(latent, quality))
 
-    def searched(self, image: Image, quality: float, effort: int) -> _Coded:
+    def searched(self, image: Image, quality: float, effort: int) -> EncodedLatent:
         """An image at a quality after a search for a better latent."""
         return self._symbols(quality, *self.transforms.searched(image, quality, effort))
 
-    def _symbols(self, quality: float, gained: Floats, hyper_symbols: Ints) -> _Coded:
+    def _symbols(self, quality: float, gained: Floats, hyper_symbols: Ints) -> EncodedLatent:
         indexes, means = self.transforms.entropy_parameters(hyper_symbols)
         symbols = np.rint(gained - means).astype(np.int64)
         bits = self.latent_tables.bits(symbols, indexes).sum(axis=(1, 2))
         hyper_bits = float(self.transforms.hyper_tables.bits(hyper_symbols, _own_table(hyper_symbols.shape)).sum())
-        return _Coded(quality, hyper_symbols, symbols, indexes, bits, hyper_bits)
+        return EncodedLatent(quality, hyper_symbols, symbols, indexes, bits, hyper_bits)
 
 
 def _own_table(shape: tuple[int, ...]) -> Ints:
@@ -174,9 +171,9 @@ class ChannelProgressive(Codec):
     def _networks(self) -> _Networks:
         try:
             from netcodecs.common.devices import check_device
-            from netcodecs.progressive.entropy import latent_tables
             from netcodecs.progressive.transforms import Transforms
             from netcodecs.progressive.weights import load_weights
+            from netcodecs.transforms.entropy_tables import latent_tables
         except ModuleNotFoundError as error:
             raise InputError(f"{self.name} needs {error.name}", hint=install_command("learned")) from None
         backbone, method = load_weights(self._weights)
@@ -221,7 +218,7 @@ class ChannelProgressive(Codec):
         made_by = {"tool": f"netcodecs {self.method}", **self.fingerprint, "quality": coded.quality}
         return Stream(packets, (image.shape[0], image.shape[1]), operating_point, made_by)
 
-    def _for_bytes(self, image: Image, target_bytes: float, limit: int) -> _Coded:
+    def _for_bytes(self, image: Image, target_bytes: float, limit: int) -> EncodedLatent:
         """The image at the quality whose packets come nearest to a number of bytes.
 
         A search for a better latent takes fewer bytes at the same quality: how many fewer is found at the quality that
@@ -239,81 +236,86 @@ class ChannelProgressive(Codec):
         saved = coded.bytes_about(limit, networks.group) / searched.bytes_about(limit, networks.group)
         return networks.searched(image, _near(networks, latent, target_bytes * saved, limit)[0].quality, effort)
 
-    def _packets(self, coded: _Coded, size: tuple[int, int], limit: int) -> tuple[Packet, ...]:
+    def _packets(self, coded: EncodedLatent, size: tuple[int, int], limit: int) -> tuple[Packet, ...]:
         networks, rows = self._networks, coded.symbols.shape[1]
         hyper = networks.transforms.hyper_tables.encode(coded.hyper_symbols, _own_table(coded.hyper_symbols.shape))
-        head = cut_head(Head(*size, coded.quality, hyper), limit)
+        header = write_header(StreamHeader(*size, coded.quality, hyper), limit)
 
-        def code(piece: Piece) -> bytes:
-            return networks.latent_tables.encode(coded.symbols[piece.region], coded.indexes[piece.region])
+        def encode(span: LatentSpan) -> bytes:
+            return networks.latent_tables.encode(coded.symbols[span.region], coded.indexes[span.region])
 
-        first = first_pieces(coded.channel_bits, rows, limit, networks.group)
-        pieces = fitting(first, rows, code, limit, networks.group)
-        payloads = [write_piece(p, rows, c, head[0], place) for place, (p, c) in enumerate(pieces, len(head))]
-        return (*(Packet(payload, protected=True) for payload in head), *map(Packet, payloads))
+        spans = split_to_fit(
+            greedy_spans(coded.channel_bits, rows, room_bits(limit), networks.group),
+            encode,
+            lambda span, code: span_bytes(span, rows, code),
+            limit,
+            networks.group,
+        )
+        payloads = [write_span(s, rows, code, header[0], place) for place, (s, code) in enumerate(spans, len(header))]
+        return (*(Packet(payload, protected=True) for payload in header), *map(Packet, payloads))
 
     def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
         """All that were received and are undamaged, if the protected ones (first in the stream) are among them."""
-        heads, intact = sound([packet.payload for packet in stream.packets])
-        if not heads:
+        headers, intact = usable_packets([packet.payload for packet in stream.packets])
+        if not headers:
             return np.zeros_like(received)
-        return received & intact & received[..., :heads].all(axis=-1, keepdims=True)
+        return received & intact & received[..., :headers].all(axis=-1, keepdims=True)
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
         """See ``Codec.decode``. Each packet is decoded once, whatever the number of masks; a damaged one counts as
         lost. Raises InputError if a protected one is damaged or missing."""
         payloads = [packet.payload for packet in stream.packets]
-        heads, intact = sound(payloads)
-        if not heads or not masks[:, :heads].all():
+        headers, intact = usable_packets(payloads)
+        if not headers or not masks[:, :headers].all():
             raise InputError(f"{self.name}: a protected packet is damaged or missing")
-        head = read_head(payloads[:heads])
+        header = read_header(payloads[:headers])
         low, high = self._networks.qualities
-        if not low <= head.quality <= high:
-            raise InputError(f"{self.name}: damaged payload (quality {head.quality:g} of {low:g} to {high:g})")
+        if not low <= header.quality <= high:
+            raise InputError(f"{self.name}: damaged payload (quality {header.quality:g} of {low:g} to {high:g})")
         used, which = np.unique(masks & intact, axis=0, return_inverse=True)
-        means, pieces = self._decoded(head, payloads, heads, used.any(axis=0))
+        means, spans = self._decoded(header, payloads, headers, used.any(axis=0))
         latents = np.zeros((len(used), *means.shape), np.float32)
         present = np.zeros(latents.shape, bool)
         for latent, here, mask in zip(latents, present, used, strict=True):
-            arrived = [pieces[place] for place in np.flatnonzero(mask[heads:]) + heads]
-            for piece, symbols in arrived:
-                latent[piece.region], here[piece.region] = symbols + means[piece.region], True
+            arrived = [spans[place] for place in np.flatnonzero(mask[headers:]) + headers]
+            for span, symbols in arrived:
+                latent[span.region], here[span.region] = symbols + means[span.region], True
             self._fill(latent, arrived, means)
-        shown = self._networks.transforms.synthesise(latents, present, head.quality, head.height, head.width)
+        shown = self._networks.transforms.synthesise(latents, present, header.quality, header.height, header.width)
         return shown[which.reshape(-1)]
 
-    def _fill(self, latent: NDArray[np.float32], arrived: Sequence[tuple[Piece, Ints]], means: Floats) -> None:
+    def _fill(self, latent: NDArray[np.float32], arrived: Sequence[tuple[LatentSpan, Ints]], means: Floats) -> None:
         """Puts something in place of what did not arrive; zero, which is there already, unless a subclass does."""
 
     def _decoded(
-        self, head: Head, payloads: Sequence[bytes], heads: int, wanted: BoolArray
-    ) -> tuple[Floats, dict[int, tuple[Piece, Ints]]]:
+        self, header: StreamHeader, payloads: Sequence[bytes], headers: int, wanted: BoolArray
+    ) -> tuple[Floats, dict[int, tuple[LatentSpan, Ints]]]:
         """Means of the latent, and the symbols of each wanted packet with their place in it."""
         from netcodecs.progressive.transforms import STRIDE
 
         networks = self._networks
-        shape = (len(networks.transforms.hyper_tables.offsets), -(-head.height // STRIDE), -(-head.width // STRIDE))
-        hyper_symbols = networks.transforms.hyper_tables.decode(head.hyperprior, _own_table(shape))
+        shape = (len(networks.transforms.hyper_tables.offsets), -(-header.height // STRIDE), -(-header.width // STRIDE))
+        hyper_symbols = networks.transforms.hyper_tables.decode(header.hyperprior, _own_table(shape))
         indexes, means = networks.transforms.entropy_parameters(hyper_symbols)
-        pieces = {}
-        for place in np.flatnonzero(wanted[heads:]) + heads:
-            piece, coded = read_piece(payloads[place], indexes.shape[1])
-            pieces[int(place)] = (piece, networks.latent_tables.decode(coded, indexes[piece.region]))
-        return means, pieces
+        spans = {}
+        for place in np.flatnonzero(wanted[headers:]) + headers:
+            span, coded = read_span(payloads[place], indexes.shape[1])
+            spans[int(place)] = (span, networks.latent_tables.decode(coded, indexes[span.region]))
+        return means, spans
 
 
 def _in_steps(quality: float) -> float:
-    """The quality that the head can say."""
+    """The nearest quality that a header can hold."""
     return round(quality / QUALITY_STEP) * QUALITY_STEP
 
 
-def _near(networks: _Networks, latent: Tensor, target_bytes: float, limit: int) -> tuple[_Coded, float]:
+def _near(networks: _Networks, latent: Tensor, target_bytes: float, limit: int) -> tuple[EncodedLatent, float]:
     """The latent at the quality whose packets come nearest to the target, and the lowest quality's bytes over it.
 
     By false position on entropies; what is range-coded is the answer alone.
     """
     low, high = networks.qualities
-    known: dict[float, tuple[float, _Coded]] = {}
+    known: dict[float, tuple[float, EncodedLatent]] = {}
 
     def off(quality: float) -> float:  # natural log of the rate over the target
         coded = networks.coded(latent, quality)

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from netcodecs.common.latent_spans import LatentSpan
 from netcodecs.progressive.codec import ChannelProgressive, ProgressiveSettings
-from netcodecs.progressive.packets import Piece
 
 __all__ = ["MbtMean", "MbtMeanSettings", "ProgDtd", "Random", "ScrMcaGilbertElliott", "ScrMcaSettings", "ScrMcaUniform"]
 
@@ -31,13 +31,13 @@ class MbtMean(ChannelProgressive):
     def _fill(
         self,
         latent: NDArray[np.float32],
-        arrived: Sequence[tuple[Piece, NDArray[np.int64]]],
+        arrived: Sequence[tuple[LatentSpan, NDArray[np.int64]]],
         means: NDArray[np.float64],
     ) -> None:
         if self.settings.lost == "mean":
             latent[:] = means
-            for piece, symbols in arrived:
-                latent[piece.region] += symbols
+            for span, symbols in arrived:
+                latent[span.region] += symbols
 
 
 class Random(ChannelProgressive):

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from netcodecs.common.devices import IMAGES_AT_ONCE
 from netcodecs.progressive.backbone import Backbone
-from netcodecs.progressive.entropy import Tables, bottleneck_tables, prior_tables
 from netcodecs.progressive.search import SEARCH_STEPS, refined
 from netcodecs.threads import one_thread
+from netcodecs.transforms.entropy_tables import Tables, bottleneck_tables, prior_tables
 from netcodecs.transforms.fixed_point import ExactMeanScale, ExactResidual
 from netcodecs.transforms.gains import lambda_of
 from netcodecs.transforms.hyperprior import Hyperprior
