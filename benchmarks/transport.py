@@ -10,7 +10,8 @@ import simpy
 from benchmarks.result import Result, faster, rivals_s
 from netsim.channels import preset
 from netsim.engines.array import simulate_trials
-from netsim.engines.event import Offer, simulate_trial
+from netsim.engines.event import simulate_trial
+from netsim.links.packets import PacketBurst
 from netsim.links.profile import link_from_spec
 from netsim.streams import Streams
 
@@ -20,13 +21,13 @@ SLOTS = 50
 TRIALS = 20_000
 COMPARED = 20
 LINK = link_from_spec({"geo": {"interval_s": 2.0, "deadline_s": 25.0}})
-OFFER = Offer((850,) * 11, (True, *(False,) * 10))
+OFFER = PacketBurst((850,) * 11, (True, *(False,) * 10))
 LOSSES, JITTER = Streams(7, "losses"), Streams(7, "jitter")
 
 
 def _event_trial(trial: int) -> list[np.ndarray]:
     channel = preset("EP4")
-    return [slot.fate for slot in simulate_trial(SLOTS, lambda s, _: OFFER, channel, LINK, LOSSES, JITTER, trial)]
+    return [slot.outcome for slot in simulate_trial(SLOTS, lambda s, _: OFFER, channel, LINK, LOSSES, JITTER, trial)]
 
 
 def _bare_simpy(packets: int) -> int:
@@ -63,7 +64,7 @@ def array_engine() -> list[Result]:
 
     def batches(trials: int) -> Iterator[np.ndarray]:
         for batch in simulate_trials(SLOTS, lambda s: OFFER, channel, LINK, LOSSES, JITTER, 0, trials):
-            yield batch.fate
+            yield batch.outcome
 
     def all_trials() -> None:
         for _ in batches(TRIALS):

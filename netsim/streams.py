@@ -1,7 +1,7 @@
-"""Randomness, owned in one place: counter-based streams keyed by seed, purpose, trial and slot.
+"""All randomness: counter-based streams keyed by seed, purpose, trial and slot.
 
-A stream's numbers depend on its key alone, never on who draws first: the same scenario gives the
-same draws for any number of workers, in any order, after a kill and in any engine.
+A stream's numbers depend on its key alone, never on the order of draws: the same scenario gives the same draws for any
+number of workers, in any order, after a kill and in any engine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Streams"]
 
 
 class _Key(np.random.bit_generator.ISeedSequence):
-    """Hands Philox its key as a seed sequence would: NumPy then asks the system for no entropy, which takes longest."""
+    """Gives Philox its key as a seed sequence would: NumPy then skips the system's entropy, the slowest step."""
 
     def __init__(self, key: NDArray[np.uint64]) -> None:
         self.key = key
@@ -28,12 +28,13 @@ class _Key(np.random.bit_generator.ISeedSequence):
 class Streams:
     """Random streams of one (seed, purpose, …).
 
-    seed:    the scenario's seed, >= 0.
-    purpose: strings that name what is drawn ("channel", "EP4"); different purposes never share a number.
+    The Philox key is derived from a ``SeedSequence`` with the purpose as spawn key. Trial and slot fill the upper half
+    of Philox's 256-bit counter, so a slot has 2**128 blocks of its own; 2**64 of them for each attempt (retransmissions
+    have streams of their own, so that the other draws stay the same).
 
-    The Philox key is derived from a ``SeedSequence`` with the purpose as spawn key; trial and slot stand
-    in the upper half of Philox's 256-bit counter, so a slot has 2**128 blocks of its own; 2**64 of them for
-    each attempt (retransmissions draw apart, so that they move nobody else's numbers).
+    Args:
+        seed: The scenario's seed, 0 or more.
+        *purpose: Strings that name what is drawn ("channel", "EP4"); different purposes never share a number.
 
     >>> a, b = Streams(7, "channel", "EP4"), Streams(7, "channel", "EP4")
     >>> _ = a.at(0, 0).random(5)                      # draws elsewhere change nothing
@@ -49,6 +50,6 @@ class Streams:
         self._seed: Any = _Key(self.key)
 
     def at(self, trial: int, slot: int, attempt: int = 0) -> np.random.Generator:
-        """A fresh generator for one slot of one trial; attempt: the how-manieth retransmission draws, 0 for none."""
+        """A fresh generator for one slot of one trial; attempt: retransmission number, 0 = first transmission."""
         counter = np.array([0, attempt, slot, trial], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(self._seed, counter=counter))

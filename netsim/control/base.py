@@ -1,4 +1,4 @@
-"""What a sender changes from slot to slot: the contract of a controller (entry point group ``netsim.controllers``)."""
+"""The contract of a controller, which chooses how to send each slot (entry point group ``netsim.controllers``)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ __all__ = ["Controller", "ControllerFactory"]
 
 
 class Controller(Protocol):
-    """Chooses one of several ways to send, slot by slot.
-
-    name: as shown in logs and figures. ``choose`` is a pure function: equal arguments, equal choice.
-    """
+    """Chooses one of several ways to send, slot by slot. ``name`` is its name in logs and figures."""
 
     @property
     def name(self) -> str: ...
 
     def choose(self, slot: int, reports: Sequence[Report]) -> int:
-        """Index of the choice for ``slot``, from the reports that have reached the sender (read-only)."""
+        """The choice for a slot: a pure function of its arguments.
+
+        Args:
+            slot: Number of the slot.
+            reports: The reports that have reached the sender, in order of arrival (read-only).
+
+        Returns:
+            Index of the choice.
+        """
         ...
 
 
 class ControllerFactory(Protocol):
-    """Makes a controller from the settings a scenario gives it and the protections it chooses among.
+    """Makes a controller from its settings in a scenario and the protections that it chooses among.
 
-    Raises InputError, with ``key`` relative to the settings.
+    Raises:
+        InputError: A faulty setting; ``key`` is relative to the settings.
     """
 
     def __call__(self, settings: Mapping[str, Any], protections: Sequence[Protection]) -> Controller: ...

@@ -1,4 +1,4 @@
-"""The controller that always sends the same way."""
+"""The controller that makes one choice for all slots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Fixed", "fixed"]
 
 @dataclass(frozen=True)
 class Fixed:
-    """Always the same choice, an index among those given."""
+    """Makes the same choice, an index, for all slots."""
 
     choice: int = 0
 
@@ -28,7 +28,7 @@ class Fixed:
 
 
 def fixed(settings: Mapping[str, Any], protections: Sequence[Protection]) -> Fixed:
-    """``fixed: {choice: 1}``; the first if nothing is given.
+    """The controller of ``fixed: {choice: 1}``; choice 0 by default.
 
     >>> from netsim.protection.base import NoProtection
     >>> fixed({}, [NoProtection()]).choose(5, [])

@@ -1,7 +1,7 @@
 """The controller of ResiComp's Fig. 20: the next interval follows the mean loss of the one before.
 
-"VTM + FEC (n ×)": the FEC share is n times the average loss of the previous interval. The paper publishes
-neither how many slots an interval has nor thresholds for its modes, so both are parameters.
+"VTM + FEC (n ×)": the FEC share is n times the average loss of the previous interval. The paper publishes neither the
+number of slots of an interval nor thresholds for its modes, so both are parameters.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 from netsim.control.settings import check_choice, check_keys
 from netsim.errors import InputError
-from netsim.links.numbers import check_number, check_whole, is_number
 from netsim.links.packets import Report, mean_loss
 from netsim.links.timing import decimal
 from netsim.protection.base import Protection
 from netsim.text import number_text
+from netsim.validation import check_number, check_whole, is_number
 
 __all__ = ["PreviousInterval", "by_share", "by_thresholds", "loss_of_previous_interval", "previous_interval"]
 
@@ -26,11 +26,18 @@ _LARGEST_COUNT = 10**7
 
 
 def loss_of_previous_interval(slot: int, reports: Sequence[Report], interval_slots: int) -> float | None:
-    """Mean measured loss of the interval before the one that ``slot`` is in; None if nothing is known yet.
+    """Mean measured loss of the interval before the one that contains ``slot``.
 
-    Reports that have not reached the sender don't count; if none of that interval has, the last earlier
-    interval of which one has counts instead. The search goes back from the newest report and ends at one
-    that is more than an interval older than those it looks for.
+    If no report of that interval has reached the sender, the latest earlier interval with a report counts instead. The
+    search goes back from the newest report and ends at one that is more than an interval older than those it looks for.
+
+    Args:
+        slot: Number of the slot.
+        reports: The reports that have reached the sender.
+        interval_slots: Slots of an interval.
+
+    Returns:
+        A share of packets, or None without any report.
     """
     this, wanted = slot // interval_slots, -1
     found: list[Report] = []
@@ -48,7 +55,7 @@ def loss_of_previous_interval(slot: int, reports: Sequence[Report], interval_slo
 
 
 def by_share(target: Fraction | float, shares: Sequence[Fraction | float]) -> int:
-    """Index of the smallest share of at least ``target``; of the greatest one if none is.
+    """Index of the smallest share of at least ``target``, or else of the greatest share.
 
     >>> by_share(0.2, [0.0, 0.1, 0.3, 0.5]), by_share(0.9, [0.0, 0.1, 0.3, 0.5])
     (2, 3)
@@ -60,7 +67,7 @@ def by_share(target: Fraction | float, shares: Sequence[Fraction | float]) -> in
 
 
 def by_thresholds(loss: float, thresholds: Sequence[float]) -> int:
-    """How many of the rising thresholds the loss has reached.
+    """Number of the rising thresholds that the loss has reached.
 
     >>> [by_thresholds(loss, [0.05, 0.2]) for loss in (0.0, 0.05, 0.3)]
     [0, 1, 2]
@@ -72,9 +79,16 @@ def by_thresholds(loss: float, thresholds: Sequence[float]) -> int:
 class PreviousInterval:
     """Chooses from the mean loss of the previous interval of ``interval_slots`` slots.
 
-    Without thresholds: the smallest of ``shares`` that is at least factor × loss. With them: choice i where
-    i of the thresholds are reached. start: the choice until the first report comes. With a feedback delay an
-    interval's late reports may still move the choice after the next interval has begun.
+    Without thresholds it makes the choice with the smallest of ``shares`` that is at least factor × loss; with them,
+    choice i where i of the thresholds are reached. With a feedback delay, late reports of an interval can change the
+    choice after the next interval has begun.
+
+    Attributes:
+        interval_slots: Slots of an interval.
+        factor: Multiplies the measured loss.
+        shares: Parity's share of each choice.
+        thresholds: Loss rates above 0, rising; None: the shares decide.
+        start: The choice until the first report.
     """
 
     interval_slots: int
@@ -98,12 +112,15 @@ class PreviousInterval:
 
 
 def _ratio(value: float) -> Fraction:
-    """The ratio of two counts that a float64 stands for: 3 × 1/10 is no more than a share of 30 %."""
+    """The ratio of two counts that a float64 was rounded from, so that 3 × 1/10 is not above a share of 30 %."""
     return Fraction(value).limit_denominator(_LARGEST_COUNT)
 
 
 def previous_interval(settings: Mapping[str, Any], protections: Sequence[Protection]) -> PreviousInterval:
-    """``previous-interval: {interval_slots: 10, factor: 2}``; or ``thresholds`` in place of the factor; ``start``."""
+    """The controller of ``previous-interval: {interval_slots: 10, factor: 2}``.
+
+    ``thresholds`` may replace ``factor``; ``start`` is the choice until the first report.
+    """
     check_keys("previous-interval", settings, ("interval_slots", "factor", "thresholds", "start"))
     values = {"interval_slots": 10, "factor": 1.0, "start": 0, "thresholds": None} | dict(settings)
     check_whole("interval_slots", values["interval_slots"], least=1)

@@ -1,4 +1,4 @@
-"""Checks that controllers share."""
+"""Checks of controllers' settings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from netsim.errors import InputError, did_you_mean
-from netsim.links.numbers import check_whole
 from netsim.protection.base import Protection
+from netsim.validation import check_whole
 
 __all__ = ["check_choice", "check_keys"]
 
 
 def check_keys(name: str, settings: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse a setting that the controller does not have."""
+    """Raise InputError for a setting that the controller does not have."""
     for key in settings:
         if key not in known:
             raise InputError(f"no setting `{key}`", hint=did_you_mean(str(key), known), key=(key,))
 
 
 def check_choice(key: str, choice: Any, protections: Sequence[Protection]) -> None:
-    """Refuse what is no index into the protections."""
+    """Raise InputError if a choice is not an index into the protections."""
     check_whole(key, choice)
     if choice >= len(protections):
         listing = ", ".join(f"{i} = {protection.name}" for i, protection in enumerate(protections))

@@ -1,4 +1,4 @@
-"""How a scenario names a controller: netsim's own, and plug-ins (``netsim.registry``)."""
+"""The forms in which a scenario names a controller: netsim's own, and plug-ins (``netsim.registry``)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ def controller_names() -> list[str]:
 
 
 def controller_from_spec(spec: Any, protections: Sequence[Protection]) -> Controller:
-    """A controller as a scenario writes it: nothing, a name, or a name with its settings.
+    """The controller that a scenario names.
 
-    protections: what it chooses among, in the scenario's order, at least one.
-    Raises InputError, with ``key`` relative to ``spec``.
+    Args:
+        spec: None (``fixed``), a name, or a name with its settings.
+        protections: The protections that it chooses among, in the scenario's order, at least one.
+
+    Raises:
+        InputError: A faulty specification; ``key`` is relative to ``spec``.
 
     >>> from netsim.protection.spec import protection_from_spec
     >>> choices = [protection_from_spec(s) for s in ("none", {"reed-solomon": "30%"})]

@@ -1,30 +1,27 @@
 """The array engine: many trials at once, bit-identical to the event engine where nothing feeds back.
 
-Without feedback, what a slot sends, when each packet starts and which packets the queue drops are the same in
-every trial: neither loss nor jitter moves them. So one trial of the event engine, over a channel that loses
-nothing and without jitter, gives the timetable; losses and jitter of all trials are then drawn as arrays, from
-the same streams and by the same formulas (``netsim.links.timing``).
+Without feedback all trials share one transmission schedule (``netsim.engines.schedule``). Losses and jitter of all
+trials are drawn as arrays, from the event engine's streams and in its order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
-from netsim.channels.markov import MarkovChannel, bernoulli
-from netsim.engines.batch import SlotBatch, settled
-from netsim.engines.event import DROPPED, Offer, SlotReception, simulate_trial
+from netsim.channels.markov import MarkovChannel
+from netsim.engines.outcomes import SlotOutcomes, resolve_outcomes
+from netsim.engines.schedule import SlotSchedule, transmission_schedule
+from netsim.links.packets import PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.links.timing import chain_steps
 from netsim.streams import Streams
 
-__all__ = ["simulate_trials", "timetable"]
+__all__ = ["simulate_trials"]
 
 BoolArray = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -32,49 +29,47 @@ Floats = NDArray[np.float64]
 _TILE_NUMBERS = 1 << 14  # uniforms at once: 128 KiB
 
 
-def timetable(slots: int, offer: Callable[[int], Offer], link: LinkProfile) -> list[SlotReception]:
-    """When each packet starts and would arrive if nothing were lost and nothing jittered; the queue's drops.
-
-    offer(slot): what the slot sends. Raises InputError if a packet is above the link's limit.
-    """
-    return list(_timetable(tuple(offer(slot) for slot in range(slots)), link))
-
-
-@lru_cache(maxsize=8)  # the parts of a plan row share one
-def _timetable(offers: tuple[Offer, ...], link: LinkProfile) -> tuple[SlotReception, ...]:
-    calm, silent = replace(link, jitter_s=0.0), Streams(0, "timetable")
-    plan = simulate_trial(len(offers), lambda slot, _: offers[slot], bernoulli(0.0), calm, silent, silent, 0)
-    return tuple(plan)
-
-
 def simulate_trials(
     slots: int,
-    offer: Callable[[int], Offer],
+    burst: Callable[[int], PacketBurst],
     channel: Channel,
     link: LinkProfile,
     losses: Streams,
     jitter: Streams,
     first: int,
     last: int,
-) -> Iterator[SlotBatch]:
-    """Trials first … last − 1, slot by slot: receptions and arrival times as ``simulate_trial`` has them.
+) -> Iterator[SlotOutcomes]:
+    """Trials first … last − 1, slot by slot: outcomes and arrival times as ``simulate_trial`` has them.
 
-    offer(slot): what the slot sends, in every trial. Raises InputError if a packet is above the link's limit.
+    Args:
+        slots: Number of slots.
+        burst: What a slot sends, in every trial.
+        channel: Loses packets.
+        link: Takes time.
+        losses: Random streams of the channel.
+        jitter: Random streams of the jitter.
+        first: The first trial.
+        last: The trial after the last one.
+
+    Yields:
+        The outcomes of one slot in all trials.
+
+    Raises:
+        InputError: A packet is above the link's limit.
     """
     chain = _Chain(channel, losses, first, last)
     before_s = 0.0
-    for plan in timetable(slots, offer, link):
-        offered = offer(plan.slot)
-        droppable = np.flatnonzero(~np.array(offered.protected, dtype=bool))
-        on_wire = plan.fate[droppable] != DROPPED
+    for schedule in transmission_schedule(slots, burst, link):
+        droppable = np.flatnonzero(~np.array(burst(schedule.slot).protected, dtype=bool))
+        on_wire = ~schedule.dropped[droppable]
         steps: Any = 1
         if channel.step_s is not None and on_wire.any():
-            starts = plan.sent_s[droppable][on_wire]
+            starts = schedule.sent_s[droppable][on_wire]
             steps = chain_steps(np.concatenate([[before_s], starts[:-1]]), starts, channel.step_s)
             before_s = float(starts[-1])
-        lost = np.zeros((last - first, len(plan.fate)), dtype=bool)
-        chain.lose(plan.slot, droppable, on_wire, steps, lost)
-        yield _batch(plan, lost, _jitter(link, jitter, plan, first, last), first)
+        lost = np.zeros((last - first, len(schedule.dropped)), dtype=bool)
+        chain.sample(schedule.slot, droppable, on_wire, steps, lost)
+        yield _outcomes(schedule, lost, _jitter_s(link, jitter, schedule, first, last), first)
 
 
 class _Chain:
@@ -85,8 +80,8 @@ class _Chain:
         self._tiles: dict[int, tuple[int, Any]] = {}  # first trial → (last trial, states)
         self._scratch = np.empty(0)
 
-    def lose(self, slot: int, droppable: NDArray[np.int64], on_wire: BoolArray, steps: Any, lost: BoolArray) -> None:
-        """Draw a slot's losses into ``lost`` [t, n]; on_wire: which of the droppable packets reach the channel."""
+    def sample(self, slot: int, droppable: NDArray[np.int64], on_wire: BoolArray, steps: Any, lost: BoolArray) -> None:
+        """Sample a slot's losses into ``lost`` [t, n]; on_wire: which of the droppable packets reach the channel."""
         from netsim.philox import uniforms  # compiled: not on the way to reading a scenario
 
         head = 2 if slot == 0 else 1  # initial_state (slot 0 only), enter_slot
@@ -141,15 +136,15 @@ def _receive(channel: Channel, pairs: Floats, states: Any, steps: Any) -> tuple[
     return np.stack([received for received, _ in done]), [state for _, state in done]
 
 
-def _jitter(link: LinkProfile, streams: Streams, plan: SlotReception, first: int, last: int) -> Floats | None:
+def _jitter_s(link: LinkProfile, streams: Streams, schedule: SlotSchedule, first: int, last: int) -> Floats | None:
     if not link.jitter_s:
         return None
     from netsim.philox import uniforms
 
-    return link.jitter_s * uniforms(streams.key, first, last, plan.slot, len(plan.fate))
+    return link.jitter_s * uniforms(streams.key, first, last, schedule.slot, len(schedule.dropped))
 
 
-def _batch(plan: SlotReception, lost: BoolArray, jitter_s: Floats | None, first: int) -> SlotBatch:
-    arrival_s = plan.arrival_s if jitter_s is None else plan.arrival_s + jitter_s
+def _outcomes(schedule: SlotSchedule, lost: BoolArray, jitter_s: Floats | None, first: int) -> SlotOutcomes:
+    arrival_s = schedule.arrival_s if jitter_s is None else schedule.arrival_s + jitter_s
     trials = np.arange(first, first + len(lost))
-    return settled(plan, lost, arrival_s, trials, np.ones(len(lost)))
+    return resolve_outcomes(schedule, lost, arrival_s, trials, np.ones(len(lost)))

@@ -1,7 +1,7 @@
-"""The exact engine's arithmetic: which masks can happen, with what probability. No seed, no noise.
+"""The exact engine: the possible masks with their probabilities. No seed, no noise.
 
-Up to ``ALL_MASKS_PACKETS`` packets every mask is taken. Beyond that, masks are taken in order of probability
-until a stated coverage is reached; what is left over is returned, so that a result can carry a rigorous bound.
+Up to ``ALL_MASKS_PACKETS`` packets every mask is taken. Beyond that, masks are taken in order of probability until a
+stated coverage is reached; the residual mass is returned, so that a result can carry a rigorous bound.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
-from netsim.engines.array import timetable
-from netsim.engines.batch import SlotBatch, settled
-from netsim.engines.event import DROPPED, Offer, SlotReception
+from netsim.engines.outcomes import SlotOutcomes, resolve_outcomes
+from netsim.engines.schedule import SlotSchedule, transmission_schedule
 from netsim.errors import InputError
+from netsim.links.packets import PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.links.timing import chain_steps
 
@@ -43,15 +43,21 @@ _SHRINK = 8.0  # the threshold's step between two tries
 
 @dataclass(frozen=True)
 class MaskTable:
-    """masks: bool [m, n], True = received; probability: float64 [m]; rest: probability of all other masks."""
+    """Masks with their probabilities.
+
+    Attributes:
+        masks: bool [m, n], True = received.
+        probability: float64 [m].
+        residual_mass: Probability of all other masks.
+    """
 
     masks: BoolArray
     probability: Vector
-    rest: float
+    residual_mass: float
 
 
 def why_not_exact(channel: Channel, link: LinkProfile) -> str:
-    """Why a condition has no closed form here, as a sentence; empty if it has one."""
+    """Why a channel on a link has no closed form here, as a clause; empty if it has one."""
     if not isinstance(channel, MarkovChannel):
         return f"channel {channel.name} is no Markov chain"
     if link.jitter_s and link.deadline_s is not None:
@@ -61,29 +67,40 @@ def why_not_exact(channel: Channel, link: LinkProfile) -> str:
 
 def distributions(
     slots: int,
-    offer: Callable[[int], Offer],
+    burst: Callable[[int], PacketBurst],
     channel: Channel,
     link: LinkProfile,
     coverage: float,
     by_count: Callable[[int], bool],
-) -> Iterator[SlotBatch]:
-    """Slot by slot: what can become of its packets, and with what probability (the batch's weight).
+) -> Iterator[SlotOutcomes]:
+    """The possible outcomes of each slot, weighted by their probabilities. Times are those without jitter.
 
-    offer(slot): what the slot sends. by_count(slot): only the number of lost packets matters to the receiver, so that
-    one mask stands for all of equal count where there are too many masks. A batch's weights sum to 1 less what
-    is not covered. Times are those without jitter. Raises InputError where there is no closed form.
+    Args:
+        slots: Number of slots.
+        burst: What a slot sends.
+        channel: A Markov channel.
+        link: Its lateness must not be random.
+        coverage: Probability to cover where there are too many masks to take all, as in ``mask_table``.
+        by_count: Whether only the number of lost packets of a slot matters to the receiver; then one mask stands for
+            all with as many losses where there are too many masks.
+
+    Yields:
+        The outcomes of one slot; their weights and ``residual_mass`` sum to 1.
+
+    Raises:
+        InputError: There is no closed form.
     """
-    for slot in chain_slots(slots, offer, channel, link):
-        if len(slot.at_risk) > ALL_MASKS_PACKETS and by_count(slot.plan.slot):
+    for slot in chain_slots(slots, burst, channel, link):
+        if len(slot.at_risk) > ALL_MASKS_PACKETS and by_count(slot.schedule.slot):
             table = _counts(slot)
         else:
             table = slot_table(slot, coverage)
         trials = np.zeros(len(table.masks), dtype=np.int64)
-        yield settled(slot.plan, slot.lost(table.masks), slot.plan.arrival_s, trials, table.probability, table.rest)
+        yield slot.outcomes(table.masks, trials, table.probability, table.residual_mass)
 
 
 def slot_table(slot: ChainSlot, coverage: float) -> MaskTable:
-    """Masks of the packets that a slot can lose, with their probabilities; coverage: as in ``mask_table``."""
+    """Masks of the packets that a slot can lose, with their probabilities; ``coverage`` as in ``mask_table``."""
     if slot.channel.step_s is None:
         return mask_table(slot.channel, len(slot.at_risk), slot.start, coverage)
     return _table(slot.powers, slot.channel.loss, slot.start, coverage)
@@ -91,39 +108,59 @@ def slot_table(slot: ChainSlot, coverage: float) -> MaskTable:
 
 @dataclass(frozen=True)
 class ChainSlot:
-    """A slot as a Markov channel meets it.
+    """A slot's packets on a Markov channel.
 
-    plan: its timetable. at_risk: int64 [n], the packets that the channel can take. powers: the chain's transition
-    before each of them, n times [S, S]. start: float64 [S], distribution of the state before the first.
+    Attributes:
+        channel: The channel, S states.
+        schedule: The slot's transmission schedule.
+        at_risk: int64 [n], the packets that the channel can lose.
+        powers: n arrays float64 [S, S], the chain's transition before each of them.
+        start: float64 [S], distribution of the state before the first.
     """
 
     channel: MarkovChannel
-    plan: SlotReception
+    schedule: SlotSchedule
     at_risk: NDArray[np.int64]
     powers: list[Vector]
     start: Vector
 
     def lost(self, received: BoolArray) -> BoolArray:
         """received: bool [m, n] over the packets at risk; returns bool [m, all packets of the slot]."""
-        lost = np.zeros((len(received), len(self.plan.fate)), dtype=bool)
+        lost = np.zeros((len(received), len(self.schedule.dropped)), dtype=bool)
         lost[:, self.at_risk] = ~received
         return lost
 
+    def outcomes(
+        self, masks: BoolArray, trials: NDArray[np.int64], weight: Vector, residual_mass: float = 0.0
+    ) -> SlotOutcomes:
+        """Packet outcomes under masks of the packets at risk: bool [m, n], True = received."""
+        arrival_s = self.schedule.arrival_s
+        return resolve_outcomes(self.schedule, self.lost(masks), arrival_s, trials, weight, residual_mass)
 
-def chain_slots(slots: int, offer: Callable[[int], Offer], channel: Channel, link: LinkProfile) -> Iterator[ChainSlot]:
-    """The slots of a trial, each with the distribution of the chain's state that it begins with.
 
-    Raises InputError where the channel is no Markov chain or lateness is random.
+def chain_slots(
+    slots: int, burst: Callable[[int], PacketBurst], channel: Channel, link: LinkProfile
+) -> Iterator[ChainSlot]:
+    """The slots of a trial, each with the distribution of the chain's state at its start.
+
+    Args:
+        slots: Number of slots.
+        burst: What a slot sends.
+        channel: A Markov channel.
+        link: Its lateness must not be random.
+
+    Raises:
+        InputError: The channel is no Markov chain, or lateness is random.
     """
     reason = why_not_exact(channel, link)
     if reason or not isinstance(channel, MarkovChannel):
         raise InputError(f"there is no closed form: {reason}", hint="engine: auto, array or event samples it")
     start, before_s = channel.start_distribution, 0.0
-    for plan in timetable(slots, offer, link):
-        protected = np.array(offer(plan.slot).protected, dtype=bool)
-        at_risk = np.flatnonzero(~protected & (plan.fate != DROPPED))
-        powers, before_s = _step_matrices(channel, plan.sent_s[at_risk], before_s)
-        yield ChainSlot(channel, plan, at_risk, powers, start)
+    for schedule in transmission_schedule(slots, burst, link):
+        protected = np.array(burst(schedule.slot).protected, dtype=bool)
+        at_risk = np.flatnonzero(~protected & ~schedule.dropped)
+        powers, before_s = _step_matrices(channel, schedule.sent_s[at_risk], before_s)
+        yield ChainSlot(channel, schedule, at_risk, powers, start)
         if channel.start != "stationary":  # a stationary start stays what it is, to the bit
             for power in powers:
                 start = start @ power
@@ -132,7 +169,7 @@ def chain_slots(slots: int, offer: Callable[[int], Offer], channel: Channel, lin
 def _step_matrices(channel: MarkovChannel, sent_s: Vector, before_s: float) -> tuple[list[Vector], float]:
     """The chain's transition before each of these packets, and the time of the last of them.
 
-    One step each, or with ``step_s`` as many as lie between the packets' times; before_s: time of the packet before.
+    One step each, or with ``step_s`` as many as lie between the packets' times. before_s: time of the packet before.
     """
     if channel.step_s is None or not len(sent_s):
         return [channel.transition] * len(sent_s), before_s
@@ -172,9 +209,13 @@ def all_masks(packets: int) -> BoolArray:
 
 
 def mask_table(channel: MarkovChannel, packets: int, start: Vector, coverage: float) -> MaskTable:
-    """Masks of ``packets`` packets after ``start`` (distribution of the state before the first), with probabilities.
+    """The masks of a number of packets, with their probabilities.
 
-    coverage: share of the probability that must be covered where there are too many masks to take all.
+    Args:
+        channel: A Markov channel of S states.
+        packets: Number of packets.
+        start: float64 [S], distribution of the state before the first packet.
+        coverage: Probability to cover where there are too many masks to take all.
     """
     if 0 < packets <= ALL_MASKS_PACKETS:
         probability = channel.mask_probabilities(packets, start)
@@ -197,7 +238,7 @@ def _table(powers: list[Vector], loss: Vector, start: Vector, coverage: float) -
         if wider is None:
             break
         best = wider
-    if best is None:  # not even the likeliest fit: more packets than this engine is for
+    if best is None:  # even the likeliest are too many: more packets than this engine is for
         return MaskTable(np.ones((0, len(powers)), dtype=bool), np.zeros(0), 1.0)
     order = np.argsort(-best.probability, kind="stable")
     covered = np.cumsum(best.probability[order])
@@ -209,7 +250,7 @@ def _table(powers: list[Vector], loss: Vector, start: Vector, coverage: float) -
 def _above(powers: list[Vector], loss: Vector, start: Vector, threshold: float) -> MaskTable | None:
     """All possible masks at least as likely as ``threshold``; a mask is never likelier than its beginning.
 
-    None: they are too many.
+    None if there are too many.
     """
     state, masks = start[None, :], np.zeros((1, 0), dtype=bool)
     for power in powers:
@@ -223,5 +264,5 @@ def _above(powers: list[Vector], loss: Vector, start: Vector, threshold: float) 
         if len(masks) > _MASKS_LIMIT:
             return None
     probability = state.sum(axis=1)
-    rest = float(max(0.0, 1 - probability.sum())) if threshold else 0.0
-    return MaskTable(masks, probability, rest)
+    residual = float(max(0.0, 1 - probability.sum())) if threshold else 0.0
+    return MaskTable(masks, probability, residual)

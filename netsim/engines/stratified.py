@@ -1,17 +1,18 @@
-"""Weighted sampling for schemes with too many usable masks to decode: failures and common outcomes exact, rest drawn.
+"""Weighted sampling for schemes with too many usable masks to decode all of them.
 
-An outcome is a usable mask: what the decoder can use of what arrived. ``usable`` is cheap and decoding is not, so the
-probabilities of all outcomes are worked out before any is decoded:
+An outcome is a usable mask: the packets that the decoder can use. ``usable`` is cheap and decoding is not, so the
+probabilities of all outcomes are computed before any is decoded:
 
 - up to ``ALL_MASKS_PACKETS`` packets at risk: exactly, from all masks;
 - beyond: from ``DRAWN_MASKS`` independent draws of the chain.
 
-Then a slot's ``draws`` decodings are spent as sampling theory has it (Särndal, Swensson, Wretman, "Model Assisted
-Survey Sampling", §3.6): outcomes so likely that proportional sampling would take them anyway are taken for certain,
-each with its own probability; failed outcomes cost nothing and are certain too. The others are sampled in proportion
-to their probability, in independent replicates. A replicate takes its draws from parts of equal probability, outcomes
-ordered by how many packets are usable, then by which: so each replicate sees light and heavy losses in their true
-shares. What chance still changes in these shares, weights correct: their mean number of usable packets is the true one.
+Then a slot's ``draws`` decodings are allocated as sampling theory recommends (Särndal, Swensson, Wretman, "Model
+Assisted Survey Sampling", §3.6). Outcomes so likely that proportional sampling would take them anyway are taken with
+certainty, each with its own probability; failed outcomes need no decoding and are certain, too. The others are sampled
+in proportion to their probability, in independent replicates. A replicate draws once from each part of equal
+probability, with outcomes ordered by the number of usable packets, then by which: so each replicate contains light and
+heavy losses in their true shares. The replicates' weights are calibrated so that their mean number of usable packets
+is the true one.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
-from netsim.engines.batch import SlotBatch, settled
-from netsim.engines.event import DELIVERED, Offer
 from netsim.engines.exact import ALL_MASKS_PACKETS, ChainSlot, chain_slots, slot_table
+from netsim.engines.outcomes import SlotOutcomes
+from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.streams import Streams
 
@@ -38,28 +39,28 @@ Usable = Callable[[int, BoolArray], BoolArray]
 DRAWN_MASKS = 1 << 14
 """Masks drawn to estimate the outcomes' probabilities where there are too many packets to take all masks."""
 
-_LEAST_DECODINGS = 60  # with fewer, what is left to chance is so skewed that no interval from it holds
+_LEAST_DECODINGS = 60  # with fewer, the sampled part is so skewed that no interval from it is valid
 _LEAST_DRAWS = 20  # of the outcomes that are not certain
 _REPLICATES = 20  # at most: the interval has one degree of freedom less in each slot
 
 
 def simulate_strata(
     slots: int,
-    offer: Callable[[int], Offer],
+    burst: Callable[[int], PacketBurst],
     channel: Channel,
     link: LinkProfile,
     streams: Streams,
     draws: int,
     usable: Usable = lambda slot, received: received,
-) -> Iterator[SlotBatch]:
+) -> Iterator[SlotOutcomes]:
     """Weighted outcomes of each slot; about ``draws`` of them need decoding.
 
-    A batch's weights sum to 1. Its ``trials`` are 0 for what is taken with its own probability and 1, 2, … for the
+    A slot's weights sum to 1. ``trials`` is 0 for outcomes taken with their own probability and 1, 2, … for the
     replicates; ``drawn`` is the number of masks that the probabilities were estimated from, 0 where they are exact.
 
     Args:
         slots: Slots of a trial; each is sampled independently of the others, from its own distribution.
-        offer: What a slot sends.
+        burst: What a slot sends.
         channel: A Markov channel.
         link: Its lateness and drops must not be random.
         streams: Randomness of this scheme in this channel.
@@ -70,24 +71,27 @@ def simulate_strata(
     Raises:
         InputError: The channel is no Markov chain or lateness is random.
     """
-    for slot in chain_slots(slots, offer, channel, link):
-        rng = streams.at(0, slot.plan.slot)
+    for slot in chain_slots(slots, burst, channel, link):
+        rng = streams.at(0, slot.schedule.slot)
         if len(slot.at_risk) <= ALL_MASKS_PACKETS:
             table, drawn = slot_table(slot, coverage=1.0), 0
             masks, probability = table.masks, table.probability
         else:
             masks, drawn = drawn_masks(slot, DRAWN_MASKS, rng), DRAWN_MASKS
             probability = np.full(drawn, 1 / drawn)
-        whole = settled(slot.plan, slot.lost(masks), slot.plan.arrival_s, np.zeros(len(masks), np.int64), probability)
-        selection = select(usable(slot.plan.slot, whole.fate == DELIVERED), probability, draws, rng)
+        whole = slot.outcomes(masks, np.zeros(len(masks), np.int64), probability)
+        selection = select(usable(slot.schedule.slot, whole.outcome == DELIVERED), probability, draws, rng)
         yield _only(whole, selection, drawn)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which masks stand in the sample. index: int64 [r], a mask's number. weight: float64 [r], summing to 1.
+    """The masks of a sample.
 
-    replicate: int64 [r], 0 for what is taken with its own probability, else the replicate from 1.
+    Attributes:
+        index: int64 [r], a mask's number.
+        weight: float64 [r], summing to 1.
+        replicate: int64 [r], 0 for masks taken with their own probability, else the replicate from 1.
     """
 
     index: NDArray[np.int64]
@@ -96,12 +100,12 @@ class Selection:
 
 
 def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Generator) -> Selection:
-    """Choose what is decoded: see the module.
+    """Choose the masks to decode, as the module's docstring says.
 
     Args:
         usable: bool [m, k], the usable packets of each mask.
         probability: float64 [m], summing to 1.
-        draws: How many decodings the sample may need; fewer than 60 count as 60.
+        draws: Number of decodings; fewer than 60 count as 60.
         rng: Draws the replicates.
     """
     draws = max(draws, _LEAST_DECODINGS)
@@ -136,7 +140,7 @@ def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Ge
 
 
 def _distinct(usable: BoolArray) -> tuple[BoolArray, NDArray[np.int64]]:
-    """The distinct rows in lexicographic order, and which of them each row is; on packed bits, which sort faster."""
+    """The distinct rows in lexicographic order, and the number of each row's; on packed bits, which sort faster."""
     packed = np.packbits(usable, axis=1)
     words = np.zeros((len(packed), -(-max(packed.shape[1], 1) // 8) * 8), dtype=np.uint8)
     words[:, : packed.shape[1]] = packed
@@ -167,7 +171,7 @@ def _calibrated(usable: Vector, mean: float) -> Vector:
 
 
 def _certain(likelihood: Vector, draws: int) -> int:
-    """How many of the likeliest outcomes are taken for certain; likelihood: falling.
+    """Number of the likeliest outcomes that are taken with certainty; ``likelihood`` falls.
 
     An outcome is certain while its probability is at least the average that a remaining draw stands for.
 
@@ -200,8 +204,8 @@ def _drawn(weights: Vector, uniforms: Vector) -> NDArray[np.int64]:
     return np.asarray(np.minimum(index, weights.shape[1] - 1))
 
 
-def _only(whole: SlotBatch, selection: Selection, drawn: int) -> SlotBatch:
-    """The batch of the selected masks."""
+def _only(whole: SlotOutcomes, selection: Selection, drawn: int) -> SlotOutcomes:
+    """The outcomes of the selected masks."""
     index = selection.index
     return replace(
         whole,
@@ -211,6 +215,6 @@ def _only(whole: SlotBatch, selection: Selection, drawn: int) -> SlotBatch:
         end_s=whole.end_s[index],
         sent_s=whole.sent_s[index],
         arrival_s=whole.arrival_s[index],
-        fate=whole.fate[index],
+        outcome=whole.outcome[index],
         drawn=drawn,
     )

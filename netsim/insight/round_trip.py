@@ -18,11 +18,12 @@ from netsim.channels.base import Channel
 from netsim.channels.markov import bernoulli
 from netsim.decoding.workshop import Workshop, mask_text
 from netsim.engines.array import simulate_trials
-from netsim.engines.batch import stacked
-from netsim.engines.event import DELIVERED, UNSENT, Offer, simulate_trial
+from netsim.engines.event import simulate_trial
+from netsim.engines.outcomes import stack_outcomes
 from netsim.errors import InputError
 from netsim.insight.plan_of_run import SchemeOnLink, coded, image_number, schemes_of
 from netsim.insight.winner import points_around
+from netsim.links.packets import DELIVERED, UNSENT, PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.metrics.summary import LOSSLESS_DB
 from netsim.protection.spec import protection_from_spec
@@ -68,7 +69,7 @@ class PointSampler:
         self.protected = [protection.protect(stream) for stream in self.streams]
         sent = [one.sent for one in self.protected]
         self.offers = [
-            Offer(tuple(one.sizes_bytes.tolist()), tuple(one.protected.tolist()), arq=self.arq) for one in sent
+            PacketBurst(tuple(one.sizes_bytes.tolist()), tuple(one.protected.tolist()), arq=self.arq) for one in sent
         ]
         self.bpp_of_byte = [one.bpp / one.sizes_bytes.sum() for one in sent]
 
@@ -80,8 +81,8 @@ class PointSampler:
         for batch in self._batches(channel, link, trials, slots, losses, jitter):
             which = batch.slot % len(self.images)
             sizes = np.tile(self.offers[which].sizes_bytes, batch.attempts)
-            rate += float(((batch.fate != UNSENT) * sizes).sum()) * self.bpp_of_byte[which]
-            received = (batch.fate == DELIVERED).reshape(len(batch.fate), batch.attempts, -1).any(axis=1)
+            rate += float(((batch.outcome != UNSENT) * sizes).sum()) * self.bpp_of_byte[which]
+            received = (batch.outcome == DELIVERED).reshape(len(batch.outcome), batch.attempts, -1).any(axis=1)
             recovered = self.protected[which].recover(received)
             usable = self.shop.codec(self.codes[which]).usable(self.streams[which], recovered)
             met.update((which, text) for text in mask_text(usable))
@@ -90,13 +91,13 @@ class PointSampler:
     def _batches(
         self, channel: Channel, link: LinkProfile, trials: int, slots: int, losses: Streams, jitter: Streams
     ) -> Any:
-        def offer(slot: int, _: object = None) -> Offer:
+        def offer(slot: int, _: object = None) -> PacketBurst:
             return self.offers[slot % len(self.images)]
 
         if self.arq is None:
             return simulate_trials(slots, offer, channel, link, losses, jitter, 0, trials)
         each = ((t, simulate_trial(slots, offer, channel, link, losses, jitter, t)) for t in range(trials))
-        batches: Any = stacked(each)
+        batches: Any = stack_outcomes(each)
         return batches
 
     def quality_db(self, samples: Sequence[Sample], failure_db: float) -> Floats:

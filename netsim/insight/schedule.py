@@ -9,11 +9,11 @@ import numpy as np
 
 from netsim.channels.markov import bernoulli
 from netsim.decoding.workshop import Workshop
-from netsim.engines.array import timetable
-from netsim.engines.event import DROPPED, LATE, Offer
 from netsim.engines.exact import why_not_exact
+from netsim.engines.schedule import transmission_schedule
 from netsim.errors import InputError
 from netsim.insight.plan_of_run import SchemeOnLink, coded
+from netsim.links.packets import PacketBurst
 from netsim.protection.spec import protection_from_spec
 from netsim.runs.job import row_link
 from netsim.scenario.plan import Plan
@@ -51,10 +51,10 @@ def image_timings(plan: Plan, shop: Workshop, point: SchemeOnLink) -> list[list[
     offers = []
     for image in range(images):
         sent = protection.protect(shop.encode(coded(plan, image, point))).sent
-        offers.append(Offer(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist())))
+        offers.append(PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist())))
     found: list[Counter[tuple[tuple[int, ...], tuple[int, ...]]]] = [Counter() for _ in range(images)]
-    for slot in timetable(max(plan.slots, images), lambda slot: offers[slot % images], link):
-        late, dropped = (tuple(np.flatnonzero(slot.fate == fate).tolist()) for fate in (LATE, DROPPED))
+    for slot in transmission_schedule(max(plan.slots, images), lambda slot: offers[slot % images], link):
+        late, dropped = (tuple(np.flatnonzero(which).tolist()) for which in (slot.late, slot.dropped))
         found[slot.slot % images][late, dropped] += 1
     return [
         [Timing(late, dropped, count / counts.total()) for (late, dropped), count in counts.items()] for counts in found

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
 from netsim.decoding.workshop import CodedPicture, Workshop, mask_text
-from netsim.engines.event import DELIVERED, Offer
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks, distributions
 from netsim.errors import InputError
 from netsim.insight.schedule import ALL_IN_TIME, Timing
+from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.metrics.summary import LOSSLESS_DB
 from netsim.protection.spec import protection_from_spec
@@ -132,10 +132,10 @@ def slot_probabilities(table: PictureTable, channel: Channel, link: LinkProfile)
     """
     protected = np.ones(len(table.sizes_bytes), dtype=bool)
     protected[table.at_risk] = False
-    offer = Offer(tuple(table.sizes_bytes.tolist()), tuple(protected.tolist()), 0)
+    offer = PacketBurst(tuple(table.sizes_bytes.tolist()), tuple(protected.tolist()), 0)
     (batch,) = distributions(1, lambda slot: offer, channel, link, 1.0, lambda slot: False)
-    received = batch.fate[:, table.at_risk] == DELIVERED
-    if (batch.fate[:, protected] != DELIVERED).any():
+    received = batch.outcome[:, table.at_risk] == DELIVERED
+    if (batch.outcome[:, protected] != DELIVERED).any():
         raise InputError(
             f"link {link.name} makes a protected packet late or drops it", hint="a mask table takes them as there"
         )

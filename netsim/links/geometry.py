@@ -1,4 +1,4 @@
-"""How far a geostationary satellite is, from the elevation angle at which a station sees it."""
+"""Distance to a geostationary satellite from the elevation angle at which a station sees it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ def slant_range_km(
 ) -> float:
     """Distance between a station and a satellite that it sees ``elevation_deg`` above its horizon, in km.
 
-    Law of cosines in the triangle earth's centre, station, satellite on a spherical earth; the angle at the
-    station is 90° + elevation: (R + h)² = R² + d² + 2 R d sin(elevation), solved for d > 0.
+    Law of cosines in the triangle earth's centre, station, satellite on a spherical earth; the angle at the station is
+    90° + elevation: (R + h)² = R² + d² + 2 R d sin(elevation), solved for d > 0.
+
+    Args:
+        elevation_deg: Elevation angle, 0 to 90.
+        orbit_height_km: Height of the orbit above the surface.
+        earth_radius_km: Radius of the earth.
 
     >>> slant_range_km(90.0)                          # overhead: the orbit's height
     35786.0

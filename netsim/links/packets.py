@@ -1,11 +1,11 @@
-"""What goes into a link and what comes back: offers, fates, reports."""
+"""What goes into a link and what comes back: bursts of packets, packet outcomes, reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["DELIVERED", "DROPPED", "FATES", "LATE", "LOST", "UNSENT", "Arq", "Offer", "Report", "mean_loss"]
+__all__ = ["DELIVERED", "DROPPED", "LATE", "LOST", "OUTCOMES", "UNSENT", "Arq", "PacketBurst", "Report", "mean_loss"]
 
 DELIVERED = 0
 """Arrived by the slot's deadline."""
@@ -17,19 +17,20 @@ DROPPED = 3
 """Never sent: the link's queue was full."""
 
 UNSENT = 255
-"""No such transmission: a retry that was not needed, or came too late to be made."""
+"""No such transmission: a retransmission that was not needed, or would have come too late."""
 
-FATES = ("delivered", "lost", "late", "dropped")
-"""Names of the fates, by number."""
+OUTCOMES = ("delivered", "lost", "late", "dropped")
+"""Names of the packet outcomes, by number."""
 
 
 @dataclass(frozen=True)
 class Arq:
-    """Selective-repeat retransmission: what the receiver misses is sent again, and only that.
+    """Selective-repeat retransmission: only packets that the receiver misses are sent again.
 
-    retries: how often a packet is sent again at most, ≥ 1. timeout_s: from the end of a transmission until the
-    sender sends again, unless an acknowledgement has come; None: as soon as the answer must have come, see
-    ``netsim.links.arq``.
+    Attributes:
+        retries: Most retransmissions of a packet, 1 or more.
+        timeout_s: Time from the end of a transmission until the sender retransmits, unless an acknowledgement has
+            come; None: the earliest time at which the answer must have come, see ``netsim.links.arq``.
     """
 
     retries: int
@@ -37,18 +38,22 @@ class Arq:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What a sender hands to the link at the start of one slot, in sending order.
+class PacketBurst:
+    """The packets that a sender hands to the link at the start of one slot, in sending order.
 
-    sizes_bytes: payload sizes. protected: True where a packet is neither lost nor dropped (it can be late).
-    tag: the sender's own mark (which choice this is); comes back with the reception. arq: how packets that are
-    not protected are sent again, if at all.
-    Raises ValueError if the two tuples differ in length.
+    Attributes:
+        sizes_bytes: Payload sizes.
+        protected: True where a packet is neither lost nor dropped (it can be late).
+        choice: Which of the sender's ways to send this is; the outcome carries it, too.
+        arq: How unprotected packets are sent again; None: not at all.
+
+    Raises:
+        ValueError: ``sizes_bytes`` and ``protected`` differ in length.
     """
 
     sizes_bytes: tuple[int, ...]
     protected: tuple[bool, ...]
-    tag: int = 0
+    choice: int = 0
     arq: Arq | None = None
 
     def __post_init__(self) -> None:
@@ -58,11 +63,16 @@ class Offer:
 
 @dataclass(frozen=True)
 class Report:
-    """What the receiver tells the sender of one slot, once the slot's outcome is final.
+    """The receiver's report of one slot, sent to the sender once the slot's outcome is final.
 
-    Counts packets that the channel may lose (protected ones would only dilute the measured rate); a packet sent
-    several times counts once. sent: how many the sender handed over. lost: how many of them were not there in time,
-    for whatever reason (a receiver cannot tell lost from dropped). time_s: when the report reaches the sender.
+    It counts packets that the channel can lose (protected ones would only dilute the measured rate). A packet that was
+    sent several times counts once.
+
+    Attributes:
+        slot: Number of the slot.
+        sent: Packets that the sender handed over.
+        lost: Those of them that did not arrive in time, for whatever reason (a receiver can't tell lost from dropped).
+        time_s: When the report reaches the sender.
     """
 
     slot: int
@@ -72,12 +82,12 @@ class Report:
 
     @property
     def loss_rate(self) -> float:
-        """Measured loss; 0 if nothing droppable was sent."""
+        """Measured loss; 0 if no unprotected packet was sent."""
         return self.lost / self.sent if self.sent else 0.0
 
 
 def mean_loss(reports: Sequence[Report]) -> float:
-    """Loss over several reports: packets missing / packets sent.
+    """Loss over several reports: packets missing / packets sent; 0 if none was sent.
 
     >>> mean_loss([Report(0, 10, 1, 0.0), Report(1, 30, 1, 0.0)])
     0.05

@@ -1,4 +1,4 @@
-"""What a link is: a value with its numbers, the ready profiles, and how a scenario names one."""
+"""Link profiles: a link's numbers, the ready profiles, and the forms in which a scenario names one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from netsim.errors import InputError, did_you_mean
 from netsim.links.geometry import EARTH_RADIUS_KM, GEO_ORBIT_HEIGHT_KM, SPEED_OF_LIGHT_KM_S, slant_range_km
-from netsim.links.numbers import check_number, check_whole, is_number
 from netsim.registry import load_plugin, plugin_names
+from netsim.validation import check_number, check_whole, is_number
 
 __all__ = [
     "GEO",
@@ -28,26 +28,29 @@ _SHORTEST_S, _LONGEST_S = 1e-15, 1e9
 _SLOWEST_BPS, _FASTEST_BPS = 1e-3, 1e15
 _LARGEST_BYTES = 2**31 - 1
 _FARTHEST_KM = 1e9
-"""Limits far beyond any link, within which no sum of times overflows."""
+"""Limits far beyond any link; within them no sum of times overflows."""
 
 
 @dataclass(frozen=True)
 class LinkProfile:
-    """A link's numbers. The defaults take no time and hold everything.
+    """A link's numbers. By default a link takes no time and has no limits.
 
-    rate_bps:         bit rate, inf allowed.
-    interval_s:       least time between the starts of two packets.
-    propagation_s:    time from the end of a packet's transmission to its arrival.
-    jitter_s:         more delay per packet, uniform in [0, jitter_s); packets may overtake each other.
-    mtu_bytes:        largest packet on the wire, headers included; None: no limit.
-    overhead_bytes:   headers per packet: they take time on the wire but carry no picture.
-    queue_packets:    packets that may wait to start (the one being sent is not waiting); None: no limit.
-    feedback_delay_s: time that a report takes from the receiver back to the sender.
-    period_s:         time between the starts of two slots; None: a slot starts when the sender's last packet
-                      of the slot before has left.
-    deadline_s:       after the slot's start; a packet that arrives later is late. None: nothing is late.
+    Attributes:
+        name: Name in logs and figures.
+        rate_bps: Bit rate, inf allowed.
+        interval_s: Least time between the starts of two packets.
+        propagation_s: Time from the end of a packet's transmission to its arrival.
+        jitter_s: Random delay of each packet, uniform in [0, jitter_s); packets may overtake each other.
+        mtu_bytes: Largest packet on the wire, headers included; None: no limit.
+        overhead_bytes: Headers of each packet: they take time on the wire but carry no image data.
+        queue_packets: Packets that may wait to start (the one being sent is not waiting); None: no limit.
+        feedback_delay_s: Time that a report takes from the receiver back to the sender.
+        period_s: Time between the starts of two slots; None: a slot starts when the sender's last packet of the slot
+            before has left.
+        deadline_s: Time after the slot's start after which a packet is late; None: nothing is late.
 
-    Raises InputError (``key`` names the field) for a number out of its range.
+    Raises:
+        InputError: A number is out of range; ``key`` names the field.
     """
 
     name: str = "ideal"
@@ -88,7 +91,12 @@ def geo_propagation_s(
     orbit_height_km: float = GEO_ORBIT_HEIGHT_KM,
     earth_radius_km: float = EARTH_RADIUS_KM,
 ) -> float:
-    """Up to the satellite and down again at the speed of light, from each station's elevation angle.
+    """Propagation delay up to the satellite and down again at the speed of light.
+
+    Args:
+        elevation_deg: Elevation angle at which each of the two stations sees the satellite.
+        orbit_height_km: Height of the orbit above the surface.
+        earth_radius_km: Radius of the spherical earth.
 
     >>> round(geo_propagation_s((35, 42)), 6)
     0.252861
@@ -98,10 +106,10 @@ def geo_propagation_s(
 
 
 GEO_ELEVATION_DEG = (35.0, 42.0)
-"""Elevation angles at which the sender and the receiver see the satellite, unless a scenario says."""
+"""Elevation angles at which sender and receiver see the satellite, by default."""
 
 IDEAL = LinkProfile()
-"""Everything at once, in no time."""
+"""A link that takes no time and has no limits."""
 
 GEO = LinkProfile(
     "geo",
@@ -112,7 +120,7 @@ GEO = LinkProfile(
     overhead_bytes=28,
     feedback_delay_s=geo_propagation_s(GEO_ELEVATION_DEG),
 )
-"""Short bursts of data over a geostationary satellite: see docs/reference/links.md for where each number comes from."""
+"""Short bursts of data over a geostationary satellite; docs/reference/links.md gives the source of each number."""
 
 WLAN = LinkProfile(
     "wlan",
@@ -156,14 +164,18 @@ def link_names() -> list[str]:
 
 
 def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
-    """A link as a scenario writes it: nothing, a profile's name, or a name with some of its numbers.
-
-    ``name`` among the numbers is what the link is called in logs and figures: several links of one profile need it.
+    """The link that a scenario names.
 
     ``geo`` also takes ``elevation_deg`` (of both stations, or one number for both), ``orbit_height_km`` and
-    ``earth_radius_km``; they set the propagation and feedback delays unless those are given themselves. What comes
-    back crosses the same orbit: ``geo``'s feedback takes as long as its propagation unless it is given.
-    Raises InputError, with ``key`` relative to ``spec``.
+    ``earth_radius_km``; they set the propagation and feedback delays unless those are given. Reports cross the same
+    orbit: the feedback of ``geo`` takes as long as its propagation unless it is given.
+
+    Args:
+        spec: None (the ideal link), a profile's name, or a name with some of its numbers. ``name`` among the numbers
+            is the link's name in logs and figures: several links of one profile need it.
+
+    Raises:
+        InputError: A faulty specification; ``key`` is relative to ``spec``.
 
     >>> link_from_spec("wlan").packet_limit_bytes
     1460
@@ -186,7 +198,7 @@ def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
         raise InputError(message, hint=f"write `{name}: {{rate_bps: 9600}}`", key=(name,))
     known = ("name", *_NUMBERS, *(_GEOMETRY if name == "geo" else ()))
     if "name" in numbers and not (isinstance(numbers["name"], str) and numbers["name"].strip()):
-        message = f"link {name}: name {numbers['name']!r} is no text"
+        message = f"link {name}: name {numbers['name']!r} is not a text"
         raise InputError(message, hint=f"{name}: {{name: slow {name}, …}}", key=(name, "name"))
     for key in numbers:
         if key not in known:

@@ -1,4 +1,4 @@
-"""The time arithmetic of a link: each formula stands here once, for every engine.
+"""The time arithmetic of a link: each formula once, for every engine.
 
 Times are exact. A link's numbers count as the decimals that they are written as (0.1 is one tenth, not the float64
 next to it), and all times are whole numbers of ticks, so small that every number of the link is a whole number of
@@ -34,7 +34,7 @@ from netsim.links.profile import LinkProfile
 __all__ = ["STEP_TOLERANCE", "LinkTicks", "chain_steps", "decimal", "link_ticks"]
 
 LEAST_TICKS_PER_S = 10**12
-"""Jittered arrivals and timers of ARQ are rounded up to whole ticks, so a tick is a picosecond at most."""
+"""Jittered arrivals and ARQ timers are rounded up to whole ticks, so a tick is a picosecond at most."""
 
 STEP_TOLERANCE = 1e-6
 """Share of ``step_s`` by which step boundaries lie early.
@@ -44,7 +44,7 @@ the tolerance, packets sent every such step would fall now on one side of a boun
 
 
 def decimal(value: float) -> Fraction:
-    """A number as the decimal that it is written as.
+    """The decimal that a number is written as, exact.
 
     >>> decimal(0.1) + decimal(0.2) == decimal(0.3)
     True
@@ -56,7 +56,12 @@ def decimal(value: float) -> Fraction:
 class LinkTicks:
     """A link's numbers in ticks, all exact integers.
 
-    per_s: ticks in a second. deadline: inf if nothing is late. byte: ticks that a byte takes, 0 at infinite rate.
+    Attributes:
+        per_s: Ticks in a second.
+        interval, propagation, jitter, feedback, period: As in ``LinkProfile``.
+        deadline: inf if nothing is late.
+        byte: Ticks that a byte takes, 0 at infinite rate.
+        overhead_bytes: Headers of each packet.
     """
 
     per_s: int
@@ -74,12 +79,12 @@ class LinkTicks:
         return ticks / self.per_s
 
     def at_least(self, time_s: float) -> int:
-        """The first tick that is not before a float64 time, taken as the binary number that it is."""
+        """The first tick that is not before a float64 time, taken as a binary number."""
         numerator, denominator = time_s.as_integer_ratio()
         return -(-numerator * self.per_s // denominator)
 
     def duration(self, duration_s: float) -> int:
-        """A user's duration, as its decimal; rounded up to a tick if it is finer than that."""
+        """Ticks of a user's duration, taken as a decimal and rounded up."""
         return math.ceil(decimal(duration_s) * self.per_s)
 
     def serialisation(self, sizes_bytes: Sequence[int]) -> list[int]:
@@ -118,10 +123,18 @@ def link_ticks(link: LinkProfile) -> LinkTicks:
 
 
 def chain_steps(before_s: Any, now_s: Any, step_s: Any) -> Any:
-    """Steps of a chain with time step ``step_s`` between two transmission times (scalars or arrays alike).
+    """Steps of a chain between two transmission times.
 
-    The number of step boundaries between them, floor(now/step) − floor(before/step), with boundaries a
-    ``STEP_TOLERANCE`` of a step early so that rounding does not move a packet across one. int64.
+    This is the number of step boundaries between them, floor(now/step) − floor(before/step), with boundaries a
+    ``STEP_TOLERANCE`` of a step early so that rounding does not move a packet across one.
+
+    Args:
+        before_s: Earlier times, scalar or array.
+        now_s: Later times, of the same shape.
+        step_s: Time step of the chain.
+
+    Returns:
+        int64, of the same shape.
 
     >>> int(chain_steps(0.0, 0.25, 0.1)), int(chain_steps(0.25, 0.29, 0.1))
     (2, 0)

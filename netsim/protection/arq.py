@@ -1,4 +1,4 @@
-"""Retransmission as a protection: nothing is added in advance, what is missing is sent again."""
+"""Retransmission as a protection: nothing is added in advance; missing packets are sent again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["SelectiveRepeat"]
 class SelectiveRepeat(NoProtection):
     """Selective-repeat ARQ: each packet is sent up to ``retries`` times again, while the slot's deadline allows.
 
-    The stream is sent as it is; the event engine's link does the rest (``netsim.links.arq``).
+    The stream is sent unchanged; the event engine's link retransmits (``netsim.links.arq``).
 
     >>> SelectiveRepeat(Arq(2)).name, SelectiveRepeat(Arq(2, 0.8)).name
     ('arq 2', 'arq 2 timeout 0.8 s')

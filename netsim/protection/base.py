@@ -1,4 +1,4 @@
-"""Redundancy around any codec's packets: what a protection is, and the one that does nothing."""
+"""Redundancy around any codec's packets: the contract of a protection, and the protection that adds nothing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ BoolArray = NDArray[np.bool_]
 class ProtectedStream(ABC):
     """A stream under protection.
 
-    sent: what crosses the network: the data packets first, as the codec made them and in their order, then
-    what the protection adds. data: the codec's stream, n_data packets.
+    Attributes:
+        data: The codec's stream, n_data packets.
+        sent: What crosses the network, n_sent packets: the data packets first, unchanged and in order, then the
+            packets that the protection adds.
     """
 
     def __init__(self, data: Stream, sent: Stream) -> None:
@@ -27,34 +29,43 @@ class ProtectedStream(ABC):
 
     @property
     def count_decides(self) -> bool:
-        """True if the number of droppable packets lost decides whether all data packets are there, whichever they are.
+        """True if the number of lost packets alone decides whether all data packets can be recovered.
 
-        Then one mask may stand for all with as many losses, where a codec needs all its packets.
+        Then one mask may stand for all with as many losses, for a codec that needs all its packets.
         """
         return False
 
     @abstractmethod
     def recover(self, received: BoolArray) -> BoolArray:
-        """Which data packets are there after recovery: bool [..., n_sent] → bool [..., n_data].
+        """Which data packets are available after recovery.
 
-        Monotone: one more packet received never takes another away.
+        Args:
+            received: bool [..., n_sent].
+
+        Returns:
+            bool [..., n_data]; monotone: one more packet received never makes another unavailable.
         """
 
     @abstractmethod
     def recovered_payloads(self, received: BoolArray) -> list[bytes | None]:
-        """The data packets' bytes, worked out from the bytes of received packets alone; None where lost.
+        """The data packets' payloads, computed from the bytes of received packets alone.
 
-        received: bool [n_sent]. There is a payload exactly where ``recover`` says so.
+        Args:
+            received: bool [n_sent].
+
+        Returns:
+            n_data payloads; None exactly where ``recover`` gives False.
         """
 
 
 class Protection(ABC):
     """A way to add redundancy.
 
-    name: as shown in logs and figures. share: of the packets sent, the part that is parity, N_r / (N_k + N_r); 0 for
-    what is no erasure code.
-    overhead_bytes: by how much a packet sent may be longer than the longest data packet. arq: how missing packets
-    are sent again, if they are.
+    Attributes:
+        name: Name in logs and figures.
+        share: Parity's share of the packets sent, N_r / (N_k + N_r); 0 without an erasure code.
+        overhead_bytes: How much longer than the longest data packet a packet may be.
+        arq: How missing packets are sent again; None: not at all.
     """
 
     name: str
@@ -64,14 +75,14 @@ class Protection(ABC):
 
     @abstractmethod
     def data_packets(self, total: int) -> int:
-        """How many data packets a codec should make where a scenario asks for ``total`` packets.
+        """Number of data packets for a codec to make where a scenario asks for ``total`` packets.
 
-        Under a code so many that about ``total`` are sent; copies of chosen packets come on top of ``total``.
+        With an erasure code about ``total`` packets are sent; copies of chosen packets come on top of ``total``.
         """
 
     @abstractmethod
     def protect(self, stream: Stream) -> ProtectedStream:
-        """The stream with its redundancy. Packets that the codec marks protected pass through uncovered."""
+        """Add redundancy to a stream. The redundancy does not cover packets that the codec marks protected."""
 
 
 class PlainStream(ProtectedStream):
@@ -82,7 +93,7 @@ class PlainStream(ProtectedStream):
 
     @property
     def count_decides(self) -> bool:
-        """All packets are there where none is lost."""
+        """True: all packets are available iff none is lost."""
         return True
 
     def recover(self, received: BoolArray) -> BoolArray:

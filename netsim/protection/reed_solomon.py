@@ -1,9 +1,9 @@
 """Reed–Solomon erasure protection: n − k parity packets, and any k of n packets give back all k data packets.
 
-The code runs across packets: byte column c of the parity packets is the Reed–Solomon parity of byte column c
-of the data packets. For the code alone, a data packet is its length in two bytes, its payload, and zeros up to
-the longest; what is sent is the payload as it is. So parity packets are two bytes longer than the longest
-data packet, and a recovered packet knows its own length.
+The code runs across packets: byte column c of the parity packets is the Reed–Solomon parity of byte column c of the
+data packets. The code sees a data packet as its length in two bytes, its payload, and zeros up to the longest; the
+packet sent is the payload alone. So parity packets are two bytes longer than the longest data packet, and a recovered
+packet contains its own length.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONGEST_BYTES = 256**LENGTH_BYTES - 1
 
 
 def parity_for_share(data_packets: int, share: Fraction) -> int:
-    """Number r of parity packets for which r / (data_packets + r) is nearest ``share``; of two, the greater.
+    """Number r of parity packets for which r / (data_packets + r) is nearest ``share``; the greater of two.
 
     >>> [parity_for_share(k, Fraction(30, 100)) for k in (7, 8, 14)]
     [3, 3, 6]
@@ -46,10 +46,14 @@ def parity_for_share(data_packets: int, share: Fraction) -> int:
 class ReedSolomon(Protection):
     """Reed–Solomon by share of parity, or by (n, k). Give exactly one of ``share`` and ``code``.
 
-    share: N_r / (N_k + N_r) in [0, 1), exact. code: (n, k): every k data packets (fewer in a last block) get
-    n − k parity packets. A block has at most 255 packets; longer streams are cut into blocks.
+    A block has at most 255 packets; longer streams are cut into blocks.
 
-    Raises InputError for a share so near 1 that even one data packet would need a longer block.
+    Args:
+        share: N_r / (N_k + N_r) in [0, 1), exact.
+        code: (n, k): every k data packets (fewer in a last block) get n − k parity packets.
+
+    Raises:
+        InputError: The share is so near 1 that even one data packet would need a longer block.
     """
 
     overhead_bytes = LENGTH_BYTES
@@ -70,7 +74,7 @@ class ReedSolomon(Protection):
             self.name, self.share = f"reed-solomon {number_text(float(100 * share))}%", float(share)
 
     def data_packets(self, total: int) -> int:
-        """k of (n, k); for a share, so many that with their parity as nearly ``total`` as can be are sent; at least 1.
+        """k of (n, k); for a share, the number that with its parity is nearest ``total``; at least 1.
 
         Of several, the nearest to total · (1 − share), then the lower.
 
@@ -104,13 +108,17 @@ class ReedSolomon(Protection):
             blocks += 1
 
     def protect(self, stream: Stream) -> ReedSolomonStream:
-        """Raises InputError for a payload above 65,535 bytes: the length would not fit."""
+        """Add the parity packets.
+
+        Raises:
+            InputError: A payload is above 65,535 bytes: its length would not fit.
+        """
         payloads = [packet.payload for packet in stream.packets]
         longest = max(map(len, payloads), default=0)
         if longest > LONGEST_BYTES:
             raise InputError(
                 f"{self.name}: a packet of {longest:,} bytes; the code takes {LONGEST_BYTES:,}",
-                hint="cut the picture into more packets",
+                hint="cut the image into more packets",
             )
         droppable = np.flatnonzero(~stream.protected)
         blocks, parity_packets, first, position = [], [], 0, len(payloads)
@@ -143,11 +151,11 @@ class ReedSolomonStream(ProtectedStream):
 
     @property
     def count_decides(self) -> bool:
-        """In one block any n − k losses are as good as any others; of several blocks each has its own."""
+        """True for one block, where any n − k losses are alike; several blocks have losses of their own."""
         return len(self._blocks) <= 1
 
     def recover(self, received: BoolArray) -> BoolArray:
-        """A block with k packets received has all its data packets; else those that came."""
+        """A block with k packets received has all its data packets; otherwise those received."""
         received = np.asarray(received, dtype=bool)
         recovered = received[..., : len(self.data)].copy()
         for block in self._blocks:
@@ -170,7 +178,7 @@ def _words(payloads: list[bytes], length: int | None = None) -> ByteArray:
 
 
 def _fill(arrived: list[bytes | None], block: _Block) -> None:
-    """Work out a block's missing data packets in place, if enough of the block has arrived."""
+    """Recover a block's missing data packets in place, if enough of the block has arrived."""
     k, r = len(block.data), len(block.parity)
     places = [*block.data.tolist(), *block.parity.tolist()]
     there = [row for row, place in enumerate(places) if arrived[place] is not None][:k]

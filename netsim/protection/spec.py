@@ -1,4 +1,4 @@
-"""How a scenario names a protection."""
+"""The forms in which a scenario names a protection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any
 
 from netsim.errors import InputError, did_you_mean
-from netsim.links.numbers import check_number, check_whole
 from netsim.links.packets import Arq
 from netsim.protection.arq import SelectiveRepeat
 from netsim.protection.base import NoProtection, Protection
@@ -16,17 +15,18 @@ from netsim.protection.galois import SYMBOLS
 from netsim.protection.reed_solomon import ReedSolomon
 from netsim.protection.repetition import Repetition
 from netsim.registry import load_plugin, plugin_identity, plugin_names
+from netsim.validation import check_number, check_whole
 
 __all__ = ["protection_from_spec", "protection_identity", "protection_kinds"]
 
 RETRIES_LIMIT = 100
-"""Most retries of a packet: the event engine keeps a record for each, made or not."""
+"""Most retransmissions of a packet: the event engine keeps a record of each, made or not."""
 
 PACKETS_LIMIT = 65_535
-"""Greatest number of a repeated packet, far beyond any stream: its list is kept in memory."""
+"""Greatest number of a repeated packet, far beyond any stream: the list is kept in memory."""
 
 TIMES_LIMIT = 255
-"""Most times that a packet is sent, as many as an erasure code's block has packets."""
+"""Most times that a packet is sent: as many as the packets of an erasure code's block."""
 
 _KINDS = ("none", "reed-solomon", "repeat", "arq")
 _FORMS = "write `reed-solomon: 30%` (share of the packets sent) or `reed-solomon: [10, 7]` (n, k)"
@@ -35,9 +35,13 @@ _REPEAT_FORMS = "write `repeat: {packets: [1]}` (those sent twice, from 1) or `r
 
 
 def protection_from_spec(spec: Any) -> Protection:
-    """A protection as a scenario writes it: ``none``, a share of parity or (n, k), repetition, or retransmission.
+    """The protection that a scenario names.
 
-    Raises InputError, with ``key`` relative to ``spec``.
+    Args:
+        spec: ``none``, a share of parity or (n, k), repetition, retransmission, or a plug-in's name.
+
+    Raises:
+        InputError: A faulty specification; ``key`` is relative to ``spec``.
 
     >>> protection_from_spec({"reed-solomon": "30%"}).name, protection_from_spec(None).name
     ('reed-solomon 30%', 'none')
@@ -80,7 +84,7 @@ def protection_identity(spec: Any) -> list[str]:
 
 
 def _plugin(name: str, settings: Any) -> Protection:
-    """A third party's protection, from what the scenario writes after its name; None: nothing."""
+    """A plug-in's protection, made from its settings in the scenario; None: there are none."""
     made = load_plugin("protection", name)(settings)
     if not isinstance(made, Protection):
         raise TypeError(f"protection plug-in {name} made {type(made).__name__}, not a Protection")
@@ -149,7 +153,7 @@ def _packet_numbers(value: Any) -> list[int]:
         at = ("packets", i) if several else ("packets",)
         _check_range("packets", number, 1, PACKETS_LIMIT, at)
         if number in numbers[:i]:
-            raise InputError(f"packet {number} stands twice", hint="`times: 3` sends it three times", key=at)
+            raise InputError(f"packet {number} is listed twice", hint="`times: 3` sends it three times", key=at)
     return numbers
 
 
@@ -162,7 +166,7 @@ def _check_range(key: str, value: Any, least: int, most: int, at: tuple[str | in
 def _code(n: Any, k: Any) -> tuple[int, int]:
     for key, value in (("n", n), ("k", k)):
         if not isinstance(value, int) or isinstance(value, bool):
-            raise InputError(f"{key} = {value!r} is no whole number", hint=_FORMS)
+            raise InputError(f"{key} = {value!r} is not a whole number", hint=_FORMS)
     if k < 1:
         raise InputError(f"k = {k}: a block has at least one data packet", hint=f"1 <= k <= n; {_FORMS}")
     if k > n:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from netsim.codec import Codec, Stream
 from netsim.decoding.workshop import mask_text
-from netsim.engines.batch import SlotBatch
-from netsim.engines.event import DELIVERED, DROPPED, LATE, LOST, UNSENT, Offer
+from netsim.engines.outcomes import SlotOutcomes
+from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, PacketBurst
 from netsim.protection.base import ProtectedStream
 from netsim.scenario.plan import Plan
 
@@ -32,11 +32,11 @@ class Sender:
     codec: Codec
     stream: Stream
     protected: ProtectedStream
-    offer: Offer
+    offer: PacketBurst
     can_fail: bool = True
 
 
-def collapse(plan: Plan, senders: dict[tuple[int, int], Sender], batches: Iterable[SlotBatch]) -> Arrays:
+def collapse(plan: Plan, senders: dict[tuple[int, int], Sender], batches: Iterable[SlotOutcomes]) -> Arrays:
     """Arrays of a part, one entry per log row, in the order of trial, slot and arrival.
 
     ``case`` points into case_image, case_tag, case_mask: the distinct usable masks. Rows that stand for
@@ -46,12 +46,12 @@ def collapse(plan: Plan, senders: dict[tuple[int, int], Sender], batches: Iterab
     pieces = []
     for batch in batches:
         image = batch.slot % len(plan.image_names)
-        sender = senders[image, batch.tag]
+        sender = senders[image, batch.choice]
         outcome = _rows(sender, batch, plan.log == "packets")
         texts = mask_text(outcome.pop("usable_mask"))
-        numbers = [cases.setdefault((image, batch.tag, text), len(cases)) for text in texts]
+        numbers = [cases.setdefault((image, batch.choice, text), len(cases)) for text in texts]
         outcome["case"] = np.array(numbers, dtype=np.int64)
-        for name, value in (("slot", batch.slot), ("image", image), ("tag", batch.tag)):
+        for name, value in (("slot", batch.slot), ("image", image), ("tag", batch.choice)):
             outcome[name] = np.full(len(texts), value, dtype=np.int32)
         pieces.append(outcome)
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
@@ -63,18 +63,18 @@ def collapse(plan: Plan, senders: dict[tuple[int, int], Sender], batches: Iterab
     return arrays
 
 
-def _rows(sender: Sender, batch: SlotBatch, at_arrivals: bool) -> Arrays:
-    rows = _outcome(sender, batch, batch.fate, batch.end_s, np.full(len(batch.trials), -1))
+def _rows(sender: Sender, batch: SlotOutcomes, at_arrivals: bool) -> Arrays:
+    rows = _outcome(sender, batch, batch.outcome, batch.end_s, np.full(len(batch.trials), -1))
     if at_arrivals:
         rows = _joined([*_arrivals(sender, batch), rows])
     if len(np.unique(batch.trials)) < len(batch.trials):  # alternatives of one trial, with their probabilities
         rows = _merged(rows)
-    if batch.rest > 0:
+    if batch.residual_mass > 0:
         rows = _joined([rows, _unresolved(rows, batch)])
     return rows
 
 
-def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: Any, order: float = np.inf) -> Arrays:
+def _outcome(sender: Sender, batch: SlotOutcomes, fate: Any, time_s: Any, packet: Any, order: float = np.inf) -> Arrays:
     """What the log says of a slot's outcomes: fate uint8 [t, m] as it stands at time_s [t]; all transmissions count."""
     sizes = np.tile(np.array(sender.offer.sizes_bytes, dtype=np.int64), batch.attempts)
     received = (fate == DELIVERED).reshape(len(fate), batch.attempts, len(sizes) // batch.attempts).any(axis=1)
@@ -101,28 +101,28 @@ def _outcome(sender: Sender, batch: SlotBatch, fate: Any, time_s: Any, packet: A
     }
 
 
-def _arrivals(sender: Sender, batch: SlotBatch) -> list[Arrays]:
+def _arrivals(sender: Sender, batch: SlotOutcomes) -> list[Arrays]:
     """A row at each packet's arrival in time: fates as they stand then, packets on their way left out."""
     found = []
-    for i in range(batch.fate.shape[1]):
-        there = np.flatnonzero(batch.fate[:, i] == DELIVERED)
+    for i in range(batch.outcome.shape[1]):
+        there = np.flatnonzero(batch.outcome[:, i] == DELIVERED)
         if not len(there):
             continue
         now = batch.arrival_s[there, i]
-        fate = batch.fate[there].copy()
+        fate = batch.outcome[there].copy()
         arrived = batch.arrival_s[there] <= now[:, None]
         fate[(~arrived & np.isin(fate, (DELIVERED, LATE))) | (batch.sent_s[there] > now[:, None])] = UNSENT
-        part = SlotBatch(
+        part = SlotOutcomes(
             slot=batch.slot,
-            tag=batch.tag,
+            choice=batch.choice,
             trials=batch.trials[there],
             weight=batch.weight[there],
-            rest=batch.rest,
+            residual_mass=batch.residual_mass,
             start_s=batch.start_s[there],
             end_s=now,
             sent_s=batch.sent_s[there],
             arrival_s=batch.arrival_s[there],
-            fate=fate,
+            outcome=fate,
             attempts=batch.attempts,
             drawn=batch.drawn,
         )
@@ -148,13 +148,13 @@ def _merged(rows: Arrays) -> Arrays:
     return merged
 
 
-def _unresolved(rows: Arrays, batch: SlotBatch) -> Arrays:
+def _unresolved(rows: Arrays, batch: SlotOutcomes) -> Arrays:
     """One row for all outcomes that were not taken: its weight bounds what they could change."""
     row = {name: values[-1:].copy() for name, values in rows.items()}
     for name in (*_FATES, "recovered", "usable"):
         row[name][:] = 0
     row["usable_mask"][:] = False
-    row["weight"][:] = batch.rest
+    row["weight"][:] = batch.residual_mass
     row["unresolved"][:] = True
     row["order"][:] = np.inf
     return row

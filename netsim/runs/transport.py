@@ -13,12 +13,14 @@ import numpy as np
 
 from netsim.codec import Codec, Stream
 from netsim.control.spec import controller_from_spec
-from netsim.engines.array import simulate_trials, timetable
-from netsim.engines.batch import SlotBatch, stacked
-from netsim.engines.event import Arq, Offer, Report, SlotReception, simulate_trial
+from netsim.engines.array import simulate_trials
+from netsim.engines.event import simulate_trial
 from netsim.engines.exact import distributions
+from netsim.engines.outcomes import SlotOutcome, SlotOutcomes, stack_outcomes
+from netsim.engines.schedule import SlotSchedule, transmission_schedule
 from netsim.engines.stratified import simulate_strata
 from netsim.errors import InputError
+from netsim.links.packets import Arq, PacketBurst, Report
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
 from netsim.protection.spec import protection_from_spec
@@ -116,7 +118,7 @@ def _sender(
     codec: Codec, stream: Stream, protected: ProtectedStream, link: LinkProfile, tag: int, arq: Arq | None
 ) -> Sender:
     sizes, marks = protected.sent.sizes_bytes.tolist(), protected.sent.protected.tolist()
-    offer = Offer(tuple(sizes), tuple(marks), tag, arq)
+    offer = PacketBurst(tuple(sizes), tuple(marks), tag, arq)
     on_time = link.deadline_s is None and link.queue_packets is None  # then what the channel can't take does arrive
     worst = protected.recover(np.array(marks, dtype=bool) & on_time)
     return Sender(codec, stream, protected, offer, can_fail=not codec.usable(stream, worst).any())
@@ -137,7 +139,7 @@ def _check_recovery(protected: ProtectedStream) -> None:
             raise AssertionError("the erasure code gave other bytes than were sent")
 
 
-def _offer(plan: Plan, senders: Senders, slot: int, tag: int = 0) -> Offer:
+def _offer(plan: Plan, senders: Senders, slot: int, tag: int = 0) -> PacketBurst:
     return senders[slot % len(plan.image_names), tag].offer
 
 
@@ -146,41 +148,41 @@ def _randomness(plan: Plan, row: PlanRow) -> tuple[Streams, Streams]:
     return Streams(plan.seed, "losses", row.channel_name), Streams(plan.seed, "jitter", row.link_name)
 
 
-def _event(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
+def _event(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
     channel, link = row_channel(row), row_link(row)
     losses, jitter = _randomness(plan, row)
 
-    def receptions(trial: int) -> list[SlotReception]:
+    def receptions(trial: int) -> list[SlotOutcome]:
         controller = None
         if row.control is not None:
             controller = controller_from_spec(row.control, [protection_from_spec(s.protection) for s in row.schemes])
 
-        def offer(slot: int, reports: Sequence[Report]) -> Offer:
+        def offer(slot: int, reports: Sequence[Report]) -> PacketBurst:
             tag = 0 if controller is None else controller.choose(slot, reports)
             return _offer(plan, senders, slot, tag)
 
         return simulate_trial(plan.slots, offer, channel, link, losses, jitter, trial)
 
-    return stacked((trial, receptions(trial)) for trial in range(key.first, key.last))
+    return stack_outcomes((trial, receptions(trial)) for trial in range(key.first, key.last))
 
 
-def _array(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
+def _array(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
     losses, jitter = _randomness(plan, row)
 
-    def offer(slot: int) -> Offer:
+    def offer(slot: int) -> PacketBurst:
         return _offer(plan, senders, slot)
 
     return simulate_trials(plan.slots, offer, row_channel(row), row_link(row), losses, jitter, key.first, key.last)
 
 
-def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
+def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
     images, channel = len(plan.image_names), row_channel(row)
 
-    def offer(slot: int) -> Offer:
+    def offer(slot: int) -> PacketBurst:
         return _offer(plan, senders, slot)
 
     alike = getattr(channel, "start", "") == "stationary" and channel.step_s is None and plan.slots % images == 0
-    alike = alike and _rounds_alike(timetable(plan.slots, offer, row_link(row)), images)
+    alike = alike and _rounds_alike(transmission_schedule(plan.slots, offer, row_link(row)), images)
     slots = images if alike else plan.slots  # further rounds would say the same again
 
     def by_count(slot: int) -> bool:
@@ -190,13 +192,17 @@ def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
     return distributions(slots, offer, channel, row_link(row), plan.coverage, by_count)
 
 
-def _rounds_alike(slots: Sequence[SlotReception], images: int) -> bool:
+def _rounds_alike(slots: Sequence[SlotSchedule], images: int) -> bool:
     """Whether the link makes the same packets of an image late, and drops the same, in all its slots."""
-    return all(np.array_equal(slot.fate, slots[slot.slot % images].fate) for slot in slots)
+    firsts = [slots[slot.slot % images] for slot in slots]
+    return all(
+        np.array_equal(slot.late, first.late) and np.array_equal(slot.dropped, first.dropped)
+        for slot, first in zip(slots, firsts, strict=True)
+    )
 
 
-def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotBatch]:
-    def offer(slot: int) -> Offer:
+def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
+    def offer(slot: int) -> PacketBurst:
         return _offer(plan, senders, slot)
 
     def usable(slot: int, received: BoolArray) -> BoolArray:

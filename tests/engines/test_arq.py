@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from netsim.channels.base import Channel
 from netsim.channels.markov import bernoulli
 from netsim.channels.spec import channel_from_spec
-from netsim.engines.event import DELIVERED, DROPPED, LATE, LOST, UNSENT, Arq, Offer, simulate_trial
+from netsim.engines.event import simulate_trial
+from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, Arq, PacketBurst
 from netsim.links.profile import LinkProfile, link_from_spec
 from netsim.streams import Streams
 
@@ -40,7 +41,7 @@ class Scripted(Channel):
 
 
 def simulate(link, arq, channel, sizes=(1000,) * 3, slots=1, trial=0, protected=None):
-    offer = Offer(tuple(sizes), tuple(protected or (False,) * len(sizes)), arq=arq)
+    offer = PacketBurst(tuple(sizes), tuple(protected or (False,) * len(sizes)), arq=arq)
     return simulate_trial(slots, lambda slot, reports: offer, channel, link, LOSSES, JITTER, trial)
 
 
@@ -59,7 +60,7 @@ def test_independent_loss_gives_the_geometric_law(loss_rate, retries, link):
     mean = law.sum()
     assert mean == pytest.approx((1 - missing) / (1 - loss_rate))
     variance = ((2 * np.arange(1 + retries) + 1) * law).sum() - mean**2
-    made = sum((slot.fate != UNSENT).sum() for slot in slots) / packets
+    made = sum((slot.outcome != UNSENT).sum() for slot in slots) / packets
     assert abs(made - mean) < 4.9 * math.sqrt(variance / packets)
 
 
@@ -69,7 +70,7 @@ def test_independent_loss_gives_the_geometric_law(loss_rate, retries, link):
 def test_a_packet_lost_once_comes_one_round_trip_and_its_wait_later():
     # lost 0–1 s; missed at 1.25 s, known at 2 s; the wire is taken until 3 s; sent 3–4 s
     [slot] = simulate(WIRE, Arq(2), Scripted(0))
-    assert slot.fate.tolist() == [LOST, DELIVERED, DELIVERED, DELIVERED, *(UNSENT,) * 5]
+    assert slot.outcome.tolist() == [LOST, DELIVERED, DELIVERED, DELIVERED, *(UNSENT,) * 5]
     assert slot.sent_s[:4].tolist() == [0.0, 1.0, 2.0, 3.0]
     assert slot.arrival_s[1:4].tolist() == [2.25, 3.25, 4.25]
     assert slot.received.all()
@@ -85,7 +86,7 @@ def test_over_geo_it_comes_as_much_later_as_the_orbit_is_high():
     expected = [k * (packet_s + 2 * hop_s) + packet_s + hop_s for k in range(3)]
     np.testing.assert_allclose(slot.arrival_s[2], expected[2], rtol=0, atol=1e-6)
     np.testing.assert_allclose(slot.sent_s[:3], np.array(expected) - packet_s - hop_s, rtol=0, atol=1e-6)
-    assert slot.fate.tolist() == [LOST, LOST, DELIVERED, UNSENT]
+    assert slot.outcome.tolist() == [LOST, LOST, DELIVERED, UNSENT]
 
 
 def test_geo_answers_cross_the_same_orbit_unless_told_otherwise():
@@ -117,7 +118,7 @@ def test_with_a_period_retries_wait_behind_what_waits():
 def test_a_timer_shorter_than_the_answer_sends_in_vain():
     link = LinkProfile(rate_bps=8000, propagation_s=1.0, feedback_delay_s=1.0)
     first, second = simulate(link, Arq(2, timeout_s=0.5), Scripted(), (1000,), 2)
-    assert first.fate.tolist() == [DELIVERED, DELIVERED, UNSENT]
+    assert first.outcome.tolist() == [DELIVERED, DELIVERED, UNSENT]
     assert first.sent_s[:2].tolist() == [0.0, 1.5]  # the second's timer ends at 3 s, as the acknowledgement comes
     assert (first.end_s, second.start_s) == (2.0, 3.0)
 
@@ -134,7 +135,7 @@ def test_a_retry_that_waits_is_withdrawn_when_the_acknowledgement_comes():
 @pytest.mark.parametrize("retries", [1, 2, 7])
 def test_the_retry_limit_holds(retries):
     [slot] = simulate(WIRE, Arq(retries), bernoulli(1.0))
-    assert (slot.fate == LOST).sum() == slot.fate.size == 3 * (1 + retries)
+    assert (slot.outcome == LOST).sum() == slot.outcome.size == 3 * (1 + retries)
     assert not slot.received.any()
 
 
@@ -142,7 +143,7 @@ def test_the_retry_limit_holds(retries):
 def test_nothing_is_sent_that_would_come_late(deadline_s, made):
     link = LinkProfile(rate_bps=8000, propagation_s=0.25, feedback_delay_s=0.75, deadline_s=deadline_s)
     [slot] = simulate(link, Arq(5), bernoulli(1.0), (1000,))  # sent at 0, 2 and 4 s
-    assert (slot.fate != UNSENT).sum() == made
+    assert (slot.outcome != UNSENT).sum() == made
     assert slot.end_s == 2 * (made - 1) + 1.25  # when the last would have arrived
     [slot] = simulate(link, Arq(5), Scripted(*range(made - 1)), (1000,))
     assert slot.received.all()
@@ -152,14 +153,14 @@ def test_a_retry_that_waited_too_long_is_not_sent():
     # known at 2 s, the wire is free at 3 s: in time if sent at once (3.25 s), not after the wait (4.25 s)
     link = LinkProfile(rate_bps=8000, propagation_s=0.25, feedback_delay_s=0.75, deadline_s=4.2)
     [slot] = simulate(link, Arq(5), Scripted(0))
-    assert (slot.fate != UNSENT).tolist() == [True] * 3 + [False] * 15
+    assert (slot.outcome != UNSENT).tolist() == [True] * 3 + [False] * 15
     assert slot.end_s == 3.25
 
 
 def test_a_full_queue_drops_retries_too_and_protected_packets_need_none():
     link = LinkProfile(rate_bps=8000, queue_packets=0)
     [slot] = simulate(link, Arq(1), bernoulli(1.0), (1000,) * 2, protected=(True, False))
-    assert slot.fate.tolist() == [DELIVERED, DROPPED, UNSENT, DROPPED]
+    assert slot.outcome.tolist() == [DELIVERED, DROPPED, UNSENT, DROPPED]
     assert np.isnan(slot.sent_s[1])
     assert slot.sent_s[3] == 0.0
 
@@ -190,16 +191,16 @@ def test_a_deadline_shorter_than_a_round_trip_makes_it_no_arq_at_all(numbers, ch
 
     plain, again = run(None), run(Arq(3))
     for one, other in zip(plain, again, strict=True):
-        n = len(one.fate)
+        n = len(one.outcome)
         np.testing.assert_array_equal(one.received, other.received)
-        for name in ("fate", "sent_s", "arrival_s"):
+        for name in ("outcome", "sent_s", "arrival_s"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name)[:n])
-        assert (other.fate[n:] == UNSENT).all()
+        assert (other.outcome[n:] == UNSENT).all()
         assert (one.start_s, one.end_s) == (other.start_s, other.end_s)
 
 
 def _offer(packets, arq):
-    return Offer(tuple(s for s, _ in packets), tuple(p for _, p in packets), arq=arq)
+    return PacketBurst(tuple(s for s, _ in packets), tuple(p for _, p in packets), arq=arq)
 
 
 # conservation ---------------------------------------------------------------------------------------------
@@ -230,28 +231,28 @@ def test_every_transmission_has_one_fate_and_every_retry_a_reason(link, slots, t
     on_wire = []
     for one, given_offer in zip(receptions, offers, strict=True):
         n = len(given_offer.sizes_bytes)
-        fate, sent_s, arrival_s = (x.reshape(one.attempts, n) for x in (one.fate, one.sent_s, one.arrival_s))
-        made = fate != UNSENT
+        outcome, sent_s, arrival_s = (x.reshape(one.attempts, n) for x in (one.outcome, one.sent_s, one.arrival_s))
+        made = outcome != UNSENT
         assert made.sum() == sum(one.count(what) for what in (DELIVERED, LOST, LATE, DROPPED))
-        assert (np.isnan(arrival_s) == (np.isin(fate, (LOST, DROPPED)) | ~made)).all()
+        assert (np.isnan(arrival_s) == (np.isin(outcome, (LOST, DROPPED)) | ~made)).all()
         assert made[0].all()
         assert (made[:-1] | ~made[1:]).all()  # no retry without the one before
         deadline_s = math.inf if link.deadline_s is None else one.start_s + link.deadline_s
         for i in range(n):
             packet_s = 8 * (given_offer.sizes_bytes[i] + link.overhead_bytes) / link.rate_bps
-            took = [(sent_s[k, i], packet_s) for k in range(one.attempts) if made[k, i] and fate[k, i] != DROPPED]
+            took = [(sent_s[k, i], packet_s) for k in range(one.attempts) if made[k, i] and outcome[k, i] != DROPPED]
             on_wire += took
             for k in range(1, one.attempts):
                 if not made[k, i]:
                     continue
                 assert not given_offer.protected[i]
                 assert sent_s[k, i] + packet_s + link.propagation_s <= deadline_s
-                if fate[k - 1, i] != DROPPED:
+                if outcome[k - 1, i] != DROPPED:
                     assert sent_s[k, i] >= sent_s[k - 1, i] + packet_s + answer_s - 1e-9
                 known_s = arrival_s[:k, i] + link.feedback_delay_s  # nan where nothing came
                 assert not (known_s <= sent_s[k, i]).any()
             if timeout_s is None:
-                assert (fate[:, i] == DELIVERED).sum() <= 1
+                assert (outcome[:, i] == DELIVERED).sum() <= 1
             if link.deadline_s is None and not one.received[i]:
                 assert made[:, i].all()
     for (start_s, packet_s), (next_s, _) in pairwise(sorted(on_wire)):
@@ -270,16 +271,16 @@ def test_first_transmissions_meet_what_they_meet_without_arq(link):
     profile, channel = link_from_spec(link), bernoulli(0.3)
     runs = [simulate(profile, arq, channel, (900,) * 8, 40, 2) for arq in (None, Arq(1), Arq(3))]
     for plain, one, three in zip(*runs, strict=True):
-        np.testing.assert_array_equal(plain.fate == LOST, one.fate[:8] == LOST)
-        np.testing.assert_array_equal(one.fate[:8] == LOST, three.fate[:8] == LOST)
-        both = (one.fate[8:] != UNSENT) & (three.fate[8:16] != UNSENT)
-        np.testing.assert_array_equal((one.fate[8:] == LOST)[both], (three.fate[8:16] == LOST)[both])
+        np.testing.assert_array_equal(plain.outcome == LOST, one.outcome[:8] == LOST)
+        np.testing.assert_array_equal(one.outcome[:8] == LOST, three.outcome[:8] == LOST)
+        both = (one.outcome[8:] != UNSENT) & (three.outcome[8:16] != UNSENT)
+        np.testing.assert_array_equal((one.outcome[8:] == LOST)[both], (three.outcome[8:16] == LOST)[both])
 
 
 def test_retries_draw_from_streams_of_their_own_and_step_the_chain_in_sending_order():
     channel = Scripted(1, 3)  # packet 1, and its first retry: the fourth transmission
     [slot] = simulate(WIRE, Arq(2), channel, trial=4)
-    assert slot.fate.tolist() == [DELIVERED, LOST, DELIVERED, UNSENT, LOST, UNSENT, UNSENT, DELIVERED, UNSENT]
+    assert slot.outcome.tolist() == [DELIVERED, LOST, DELIVERED, UNSENT, LOST, UNSENT, UNSENT, DELIVERED, UNSENT]
     rng = LOSSES.at(4, 0)
     rng.random(2)
     retries = [tuple(LOSSES.at(4, 0, k).random((3, 2))[1]) for k in (1, 2)]
@@ -290,7 +291,7 @@ def test_retries_draw_from_streams_of_their_own_and_step_the_chain_in_sending_or
 def test_same_seed_same_trial_same_bits():
     link = link_from_spec({"wlan": {"period_s": 0.004, "deadline_s": 0.01}})
     runs = [simulate(link, Arq(2), channel_from_spec("EP6"), (900,) * 8, 50, trial) for trial in (0, 0, 1)]
-    for name in ("fate", "sent_s", "arrival_s"):
+    for name in ("outcome", "sent_s", "arrival_s"):
         first, again, other = (np.concatenate([getattr(slot, name) for slot in run]) for run in runs)
         np.testing.assert_array_equal(first, again)
         assert not np.array_equal(first, other, equal_nan=True)

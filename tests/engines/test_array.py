@@ -5,7 +5,8 @@ import pytest
 
 from netsim.channels.spec import channel_from_spec
 from netsim.engines.array import simulate_trials
-from netsim.engines.event import Offer, simulate_trial
+from netsim.engines.event import simulate_trial
+from netsim.links.packets import PacketBurst
 from netsim.links.profile import link_from_spec
 from netsim.philox import uniforms
 from netsim.streams import Streams
@@ -21,10 +22,10 @@ LINKS = [
 ]
 
 
-def offer(slot: int) -> Offer:
+def offer(slot: int) -> PacketBurst:
     """Slots differ in number of packets, sizes and protection."""
     sizes = tuple(200 + 37 * ((5 * i + slot) % 17) for i in range(8 + slot))
-    return Offer(sizes, tuple(i == 0 and slot % 2 == 0 for i in range(len(sizes))))
+    return PacketBurst(sizes, tuple(i == 0 and slot % 2 == 0 for i in range(len(sizes))))
 
 
 @pytest.mark.parametrize("channel", CHANNELS, ids=str)
@@ -38,7 +39,7 @@ def test_array_equals_event(channel: object, link: object) -> None:
         trial = simulate_trial(SLOTS, lambda slot, _: offer(slot), chain, profile, losses, jitter, 3 + t)
         for batch, slot in zip(batches, trial, strict=True):
             assert batch.trials[t] == 3 + t
-            np.testing.assert_array_equal(batch.fate[t], slot.fate)
+            np.testing.assert_array_equal(batch.outcome[t], slot.outcome)
             np.testing.assert_array_equal(batch.arrival_s[t], slot.arrival_s)
             np.testing.assert_array_equal(batch.sent_s[t], slot.sent_s)
             assert (batch.start_s[t], batch.end_s[t]) == (slot.start_s, slot.end_s)

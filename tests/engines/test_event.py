@@ -1,4 +1,4 @@
-"""The event engine: times, fates, feedback, random numbers."""
+"""The event engine: times, outcomes, feedback, random numbers."""
 
 import math
 from itertools import pairwise
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from netsim.channels.base import Channel
 from netsim.channels.markov import bernoulli
 from netsim.channels.spec import channel_from_spec
-from netsim.engines.event import DELIVERED, DROPPED, LATE, LOST, Offer, simulate_trial
+from netsim.engines.event import simulate_trial
 from netsim.errors import InputError
+from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, PacketBurst
 from netsim.links.profile import LinkProfile, link_from_spec
 from netsim.links.timing import chain_steps
 from netsim.streams import Streams
@@ -24,7 +25,7 @@ CLEAR = bernoulli(0.0)
 
 
 def simulate(link, sizes=(900,) * 4, slots=1, channel=CLEAR, protected=None, trial=0, offer=None):
-    constant = Offer(tuple(sizes), tuple(protected or (False,) * len(sizes)))
+    constant = PacketBurst(tuple(sizes), tuple(protected or (False,) * len(sizes)))
     return simulate_trial(slots, offer or (lambda slot, reports: constant), channel, link, LOSSES, JITTER, trial)
 
 
@@ -59,12 +60,12 @@ def test_ideal_link_takes_no_time_and_reports_at_once():
 
     def offer(slot, reports):
         seen.append([report.slot for report in reports])
-        return Offer((900,) * 3, (False,) * 3, tag=slot)
+        return PacketBurst((900,) * 3, (False,) * 3, choice=slot)
 
     slots = simulate(LinkProfile(), slots=3, offer=offer)
     assert seen == [[], [0], [0, 1]]
     for s, slot in enumerate(slots):
-        assert (slot.slot, slot.tag, slot.start_s, slot.end_s) == (s, s, 0.0, 0.0)
+        assert (slot.slot, slot.choice, slot.start_s, slot.end_s) == (s, s, 0.0, 0.0)
         assert slot.received.all()
         assert slot.arrival_s.tolist() == [0.0] * 3
 
@@ -77,7 +78,7 @@ def test_next_slot_starts_when_the_last_packet_has_left():
 
 def test_slots_with_nothing_to_send():
     slots = simulate(LinkProfile(rate_bps=8000), sizes=(), slots=3)
-    assert [(slot.start_s, slot.end_s, len(slot.fate)) for slot in slots] == [(0.0, 0.0, 0)] * 3
+    assert [(slot.start_s, slot.end_s, len(slot.outcome)) for slot in slots] == [(0.0, 0.0, 0)] * 3
 
 
 def test_period_starts_slots_whatever_the_queue():
@@ -89,7 +90,7 @@ def test_period_starts_slots_whatever_the_queue():
 def test_lost_packets_occupy_the_link_like_others():
     link = LinkProfile(rate_bps=8000, propagation_s=0.5)
     [all_lost], [clear] = simulate(link, channel=bernoulli(1.0)), simulate(link)
-    assert all_lost.fate.tolist() == [LOST] * 4
+    assert all_lost.outcome.tolist() == [LOST] * 4
     assert np.isnan(all_lost.arrival_s).all()
     assert all_lost.sent_s.tolist() == clear.sent_s.tolist()
     assert all_lost.end_s == clear.end_s
@@ -104,39 +105,39 @@ def test_jitter_is_uniform_added_per_packet_and_lets_packets_overtake():
     assert slot.end_s == slot.arrival_s.max()
 
 
-# fates ----------------------------------------------------------------------------------------------------
+# outcomes ----------------------------------------------------------------------------------------------------
 
 
 def test_queue_overflow_drops_what_cannot_wait():
     link = LinkProfile(rate_bps=8000, queue_packets=2)
     [slot] = simulate(link, sizes=(1000,) * 5)
-    assert slot.fate.tolist() == [DELIVERED] * 3 + [DROPPED] * 2  # one on the wire, two waiting
+    assert slot.outcome.tolist() == [DELIVERED] * 3 + [DROPPED] * 2  # one on the wire, two waiting
     assert slot.sent_s[:3].tolist() == [0.0, 1.0, 2.0]
     assert np.isnan(slot.sent_s[3:]).all()
     [none_waits] = simulate(LinkProfile(rate_bps=8000, queue_packets=0), sizes=(1000,) * 3)
-    assert none_waits.fate.tolist() == [DELIVERED, DROPPED, DROPPED]
+    assert none_waits.outcome.tolist() == [DELIVERED, DROPPED, DROPPED]
 
 
 def test_a_packet_that_starts_as_a_slot_begins_no_longer_waits():
     # slot 1 begins at 1 s, exactly when the second packet of slot 0 starts: one place in the queue is free
     slots = simulate(LinkProfile(rate_bps=8000, queue_packets=1, period_s=1.0), sizes=(1000, 1000), slots=2)
-    assert [slot.fate.tolist() for slot in slots] == [[DELIVERED, DELIVERED], [DELIVERED, DROPPED]]
+    assert [slot.outcome.tolist() for slot in slots] == [[DELIVERED, DELIVERED], [DELIVERED, DROPPED]]
 
 
 def test_protected_packets_are_neither_dropped_nor_lost_but_can_be_late():
     link = LinkProfile(rate_bps=8000, queue_packets=0, deadline_s=3.5)
     [slot] = simulate(link, sizes=(1000,) * 5, protected=(True, False, True, True, True), channel=bernoulli(1.0))
-    assert slot.fate.tolist() == [DELIVERED, DROPPED, DELIVERED, DELIVERED, LATE]
+    assert slot.outcome.tolist() == [DELIVERED, DROPPED, DELIVERED, DELIVERED, LATE]
 
 
 def test_late_is_told_from_lost_and_arrival_at_the_deadline_is_in_time():
     link = LinkProfile(rate_bps=8000, propagation_s=0.5, deadline_s=2.5)
     [slot] = simulate(link, sizes=(1000,) * 4)
-    assert slot.fate.tolist() == [DELIVERED, DELIVERED, LATE, LATE]
+    assert slot.outcome.tolist() == [DELIVERED, DELIVERED, LATE, LATE]
     assert slot.arrival_s.tolist() == [1.5, 2.5, 3.5, 4.5]
     assert slot.end_s == 2.5
     [lost] = simulate(link, sizes=(1000,) * 4, channel=bernoulli(1.0))
-    assert lost.fate.tolist() == [LOST] * 4
+    assert lost.outcome.tolist() == [LOST] * 4
 
 
 def test_packet_above_the_limit_is_refused_by_number():
@@ -168,7 +169,7 @@ PACKETS = st.lists(st.tuples(st.integers(0, 1200), st.booleans()), max_size=12)
 )
 def test_every_packet_has_one_fate_and_reports_count_them(wire, jitter_s, feedback_s, slots, step_s, loss_rate):
     link = profile(wire, jitter_s=jitter_s, feedback_delay_s=feedback_s)
-    offers = [Offer(tuple(s for s, _ in packets), tuple(p for _, p in packets)) for packets in slots]
+    offers = [PacketBurst(tuple(s for s, _ in packets), tuple(p for _, p in packets)) for packets in slots]
     channel = channel_from_spec({"loss_rate": loss_rate, **({"step_s": step_s} if step_s else {})})
     reported = []
 
@@ -178,10 +179,10 @@ def test_every_packet_has_one_fate_and_reports_count_them(wire, jitter_s, feedba
 
     receptions = simulate_trial(len(offers), offer, channel, link, LOSSES, JITTER, 3)
     for slot, (one, expected) in enumerate(zip(receptions, timetable(wire, slots), strict=True)):
-        sent = len(one.fate)
+        sent = len(one.outcome)
         assert sent == one.count(DELIVERED) + one.count(LOST) + one.count(LATE) + one.count(DROPPED)
-        assert (one.fate == DROPPED).tolist() == [start is None for start in expected.sent]
-        assert not (one.fate == LOST)[np.array(offers[slot].protected, dtype=bool)].any()
+        assert (one.outcome == DROPPED).tolist() == [start is None for start in expected.sent]
+        assert not (one.outcome == LOST)[np.array(offers[slot].protected, dtype=bool)].any()
         deadline_s = math.inf if expected.deadline is None else float(expected.deadline)
         jitter = (jitter_s * JITTER.at(3, slot).random(sent)).tolist()
         due = [float(a) + j for a, j in zip(expected.arrival, jitter, strict=True) if a is not None]
@@ -203,7 +204,7 @@ def test_reports_come_after_the_feedback_delay():
 
     def offer(slot, reports):
         seen[slot] = [(report.slot, report.time_s) for report in reports]
-        return Offer((1000,), (False,))
+        return PacketBurst((1000,), (False,))
 
     simulate(link, slots=7, offer=offer)
     assert seen[3] == []
@@ -217,11 +218,11 @@ def test_reports_come_after_the_feedback_delay():
 def test_same_streams_same_trial_other_trial_differs():
     link = link_from_spec({"wlan": {"period_s": 0.002, "deadline_s": 0.003}})
     runs = [simulate(link, slots=50, channel=channel_from_spec("EP6"), trial=trial) for trial in (0, 0, 1)]
-    fates = [np.concatenate([slot.fate for slot in run]) for run in runs]
+    outcomes = [np.concatenate([slot.outcome for slot in run]) for run in runs]
     arrivals = [np.concatenate([slot.arrival_s for slot in run]) for run in runs]
-    assert (fates[0] == fates[1]).all()
+    assert (outcomes[0] == outcomes[1]).all()
     np.testing.assert_array_equal(arrivals[0], arrivals[1])
-    assert (fates[0] != fates[2]).any()
+    assert (outcomes[0] != outcomes[2]).any()
 
 
 @pytest.mark.parametrize("packets", [10, 150])  # plain calls, and arrays at once
@@ -245,7 +246,7 @@ def test_draws_are_taken_in_the_stated_order(spec, packets):
 def test_dropped_packets_keep_their_numbers_and_do_not_step_the_chain():
     channel = channel_from_spec({"loss_rate": 0.3, "mean_burst": 3})
     [slot] = simulate(LinkProfile(rate_bps=8000, queue_packets=3), (1000,) * 8, 1, channel, (False, True) * 4)
-    assert slot.fate[[4, 6]].tolist() == [DROPPED] * 2
+    assert slot.outcome[[4, 6]].tolist() == [DROPPED] * 2
     rng = LOSSES.at(0, 0)
     state = channel.initial_state(rng.random())
     rng.random()
@@ -292,7 +293,7 @@ def test_spacing_thins_out_bursts():
     link = LinkProfile(interval_s=20.0)
     channel = channel_from_spec(bursty)
     slots = simulate(link, (900,) * 50, 120, channel)
-    lost = np.concatenate([slot.fate == LOST for slot in slots])
+    lost = np.concatenate([slot.outcome == LOST for slot in slots])
     pairs = np.corrcoef(lost[:-1], lost[1:])[0, 1]
     assert abs(lost.mean() - 0.3) < 5 * math.sqrt(0.21 / lost.size) * 1.1
     assert abs(pairs - channel.every(20).autocorrelation(1)) < 5 / math.sqrt(lost.size)

@@ -6,8 +6,8 @@ import pytest
 from netsim.channels.markov import MarkovChannel
 from netsim.channels.spec import channel_from_spec
 from netsim.engines import exact
-from netsim.engines.event import DELIVERED, LATE, LOST, Offer
 from netsim.errors import InputError
+from netsim.links.packets import DELIVERED, LATE, LOST, PacketBurst
 from netsim.links.profile import link_from_spec
 
 PRESETS = ["uniform-5", "uniform-20", "ge-10", "ge-15", *(f"EP{i}" for i in range(1, 7)), "EP3-released"]
@@ -29,8 +29,8 @@ def test_long_streams_take_the_likeliest_masks_first(preset: str) -> None:
     table = exact._table([channel.transition] * 12, channel.loss, channel.start_distribution, 0.9)
     probability = np.sort(channel.mask_probabilities(12))[::-1]
     few = exact.mask_table(channel, 12, channel.start_distribution, 0.9)
-    assert table.rest == 0
-    assert few.rest == 0
+    assert table.residual_mass == 0
+    assert few.residual_mass == 0
     np.testing.assert_allclose(np.sort(table.probability)[::-1], probability[probability > 0], rtol=1e-9)
 
 
@@ -39,7 +39,7 @@ def test_coverage_is_reached_and_the_rest_is_stated(preset: str) -> None:
     channel = chain(preset)
     table = exact.mask_table(channel, 20, channel.start_distribution, 0.9)
     assert table.probability.sum() >= 0.9 or len(table.masks) > 50_000
-    assert table.probability.sum() + table.rest == pytest.approx(1, abs=1e-12)
+    assert table.probability.sum() + table.residual_mass == pytest.approx(1, abs=1e-12)
     assert (np.diff(table.probability) <= 0).all()
     assert len(np.unique(table.masks, axis=0)) == len(table.masks)
     probability = channel.mask_probabilities(20)
@@ -49,8 +49,8 @@ def test_coverage_is_reached_and_the_rest_is_stated(preset: str) -> None:
     assert left_out.max() <= table.probability.min() * (1 + 1e-9)
 
 
-def _offer(slot: int) -> Offer:
-    return Offer((900,) * 6, (True, *(False,) * 5))
+def _offer(slot: int) -> PacketBurst:
+    return PacketBurst((900,) * 6, (True, *(False,) * 5))
 
 
 def test_late_packets_are_late_in_every_outcome() -> None:
@@ -58,9 +58,9 @@ def test_late_packets_are_late_in_every_outcome() -> None:
     channel = chain("EP4")
     [batch] = exact.distributions(1, _offer, channel, link, 0.999, lambda _: False)
     assert batch.weight.sum() == pytest.approx(1, abs=1e-12)
-    last = batch.fate[:, -1]
+    last = batch.outcome[:, -1]
     assert set(last.tolist()) == {LATE, LOST}
-    assert (batch.fate[:, 0] == DELIVERED).all()
+    assert (batch.outcome[:, 0] == DELIVERED).all()
     assert batch.weight[last == LOST].sum() == pytest.approx(channel.loss_rate, abs=1e-12)
 
 
@@ -68,7 +68,7 @@ def test_a_fixed_start_runs_on_from_slot_to_slot() -> None:
     channel = chain({"preset": "EP1", "start": "B"})
     rates = []
     for batch in exact.distributions(3, _offer, channel, link_from_spec(None), 0.999, lambda _: False):
-        rates.append(float((batch.weight[:, None] * (batch.fate[:, 1:] == LOST)).sum()) / 5)
+        rates.append(float((batch.weight[:, None] * (batch.outcome[:, 1:] == LOST)).sum()) / 5)
     state, expected = np.array([0.0, 1.0, 0.0]), []
     for _ in range(15):
         state = state @ channel.transition
@@ -80,19 +80,19 @@ def test_time_steps_between_packets_count() -> None:
     link = link_from_spec({"geo": {"interval_s": 1.0, "rate_bps": 96000}})
     channel = chain({"preset": "EP5", "step_s": 0.25})
     [batch] = exact.distributions(1, _offer, channel, link, 0.999, lambda _: False)
-    both = (batch.fate[:, 2] == LOST) & (batch.fate[:, 3] == LOST)
+    both = (batch.outcome[:, 2] == LOST) & (batch.outcome[:, 3] == LOST)
     rho = channel.autocorrelation(4)
     rate = channel.loss_rate
     assert batch.weight[both].sum() == pytest.approx(rate**2 + rho * rate * (1 - rate), abs=1e-12)
 
 
 def test_only_the_count_matters_where_the_receiver_says_so() -> None:
-    def offer(slot: int) -> Offer:
-        return Offer((100,) * 40, (False,) * 40)
+    def offer(slot: int) -> PacketBurst:
+        return PacketBurst((100,) * 40, (False,) * 40)
 
     channel = chain("EP6")
     [batch] = exact.distributions(1, offer, channel, link_from_spec(None), 0.999, lambda _: True)
-    lost = (batch.fate == LOST).sum(axis=1)
+    lost = (batch.outcome == LOST).sum(axis=1)
     np.testing.assert_allclose(batch.weight[np.argsort(lost)], channel.loss_count_probabilities(40), atol=1e-12)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from netsim.channels.markov import MarkovChannel
 from netsim.channels.spec import channel_from_spec
-from netsim.engines.event import DELIVERED, LOST, Offer
 from netsim.engines.exact import all_masks, chain_slots
 from netsim.engines.stratified import DRAWN_MASKS, drawn_masks, select, simulate_strata
+from netsim.links.packets import DELIVERED, LOST, PacketBurst
 from netsim.links.profile import link_from_spec
 from netsim.streams import Streams
 
@@ -22,8 +22,8 @@ def chain(spec: object) -> MarkovChannel:
     return found
 
 
-def offer_of(packets: int, protected: int = 0) -> Offer:
-    return Offer((100,) * (protected + packets), (True,) * protected + (False,) * packets)
+def offer_of(packets: int, protected: int = 0) -> PacketBurst:
+    return PacketBurst((100,) * (protected + packets), (True,) * protected + (False,) * packets)
 
 
 def first_needed(received: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_failures_and_likely_outcomes_have_their_exact_probability(preset: str) 
     [batch] = simulate_strata(
         1, lambda _: offer, channel, IDEAL, Streams(3, "strata"), 60, lambda _, r: first_needed(r)
     )
-    received = batch.fate == DELIVERED
+    received = batch.outcome == DELIVERED
     assert batch.weight.sum() == pytest.approx(1, abs=1e-12)
     assert batch.drawn == 0
     probability, masks = channel.mask_probabilities(packets), all_masks(packets)
@@ -53,7 +53,7 @@ def test_slc_fails_as_often_as_its_first_packet_is_lost_under_ep2() -> None:
     [batch] = simulate_strata(
         1, lambda _: offer, chain("EP2"), IDEAL, Streams(1, "s"), 60, lambda _, r: first_needed(r)
     )
-    lost_first = batch.weight[(batch.fate == LOST)[:, 0]].sum()
+    lost_first = batch.weight[(batch.outcome == LOST)[:, 0]].sum()
     assert lost_first == pytest.approx(chain("EP2").loss_rate, abs=1e-12)
     assert lost_first == pytest.approx(0.0311, abs=5e-5)
 
@@ -114,7 +114,7 @@ def test_long_streams_are_drawn_and_say_from_how_many_masks() -> None:
     [batch] = simulate_strata(1, lambda _: offer, chain("EP6"), IDEAL, Streams(3, "strata"), 100)
     assert batch.drawn == DRAWN_MASKS
     assert batch.weight.sum() == pytest.approx(1, abs=1e-12)
-    share = float((batch.weight * (batch.fate == LOST).sum(axis=1)).sum()) / 40
+    share = float((batch.weight * (batch.outcome == LOST).sum(axis=1)).sum()) / 40
     assert share == pytest.approx(chain("EP6").loss_rate, abs=0.005)
 
 
@@ -127,8 +127,8 @@ def test_a_fixed_start_runs_on_and_protected_packets_stay() -> None:
         for _ in range(10):
             state = state @ channel.transition
             rates.append(float(state @ channel.loss))
-        assert (batch.fate[:, 0] != LOST).all()
-        mean = float((batch.weight * (batch.fate == LOST).sum(axis=1)).sum())
+        assert (batch.outcome[:, 0] != LOST).all()
+        mean = float((batch.weight * (batch.outcome == LOST).sum(axis=1)).sum())
         assert mean == pytest.approx(sum(rates), abs=1e-9)
 
 

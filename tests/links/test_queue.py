@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from netsim.links.flight import Flight
-from netsim.links.packets import Offer
-from netsim.links.processes import SLOT, Clock, FeedbackPath, Link, Receiver
+from netsim.links.clock import SLOT, Clock
+from netsim.links.link import Link
+from netsim.links.packets import PacketBurst
 from netsim.links.profile import LinkProfile
+from netsim.links.receiver import FeedbackPath, Receiver
 from netsim.links.timing import link_ticks
+from netsim.links.transmission import SlotTransmission
 
 
 class NoLosses:
@@ -15,19 +17,19 @@ class NoLosses:
 
     step_s = None
 
-    def draw(self, flight):
+    def prepare(self, slot):
         pass
 
-    def lose(self, flight):
+    def sample_slot(self, slot):
         pass
 
 
 def waits_of_poisson_packets(load, packets):
     service_s = 1.0
     profile = LinkProfile(rate_bps=8000, overhead_bytes=100)  # 1000 bytes take 1 s
-    env, ticks = Clock(), link_ticks(profile)
-    link = Link(env, profile, NoLosses(), Receiver(env, FeedbackPath(env, ticks)))
-    offer, flights = Offer((900,), (False,)), []
+    clock, ticks = Clock(), link_ticks(profile)
+    link = Link(clock, profile, NoLosses(), Receiver(clock, FeedbackPath(clock, ticks)))
+    burst, transmissions = PacketBurst((900,), (False,)), []
     # exponential gaps, stratified: one from the middle of each of n equally probable ranges, in random order;
     # the mean wait then scatters by 0.5 %, where independent gaps would need three times as many packets
     gaps = -np.log1p(-(np.arange(packets) + 0.5) / packets) * service_s / load
@@ -36,13 +38,13 @@ def waits_of_poisson_packets(load, packets):
 
     def source():
         for slot, time in enumerate(due):
-            yield env.at(time, SLOT)
-            flights.append(Flight(slot, offer, env.now, ticks, None, [0.0]))
-            link.take(flights[-1])
+            yield clock.wait_until(time, SLOT)
+            transmissions.append(SlotTransmission(slot, burst, clock.now, ticks, None, [0.0]))
+            link.send(transmissions[-1])
 
-    env.process(source())
-    env.run()
-    return arrivals, np.array([flight.sent_s[0] for flight in flights]) - arrivals
+    clock.process(source())
+    clock.run()
+    return arrivals, np.array([one.sent_s[0] for one in transmissions]) - arrivals
 
 
 def test_mean_wait_of_m_d_1_within_one_per_cent():

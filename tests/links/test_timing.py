@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from netsim.channels.markov import bernoulli
 from netsim.engines.array import simulate_trials
-from netsim.engines.event import DELIVERED, DROPPED, LATE, Arq, Offer, simulate_trial
+from netsim.engines.event import simulate_trial
 from netsim.engines.exact import distributions
 from netsim.engines.stratified import simulate_strata
+from netsim.links.packets import DELIVERED, DROPPED, LATE, Arq, PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.links.timing import chain_steps, link_ticks
 from netsim.streams import Streams
@@ -27,38 +28,38 @@ def profile(wire: Wire, **more) -> LinkProfile:
     return LinkProfile(**numbers, overhead_bytes=wire.overhead_bytes, queue_packets=wire.queue_packets, **more)
 
 
-def offers(slots):
-    return [Offer(tuple(size for size, _ in one), tuple(protected for _, protected in one)) for one in slots]
+def bursts(slots):
+    return [PacketBurst(tuple(size for size, _ in one), tuple(protected for _, protected in one)) for one in slots]
 
 
-def receptions(engine, link, slots, channel):
-    """(start_s, sent_s, arrival_s, fate) of each slot in one outcome without losses, by any engine."""
-    offered = offers(slots)
+def outcomes_of(engine, link, slots, channel):
+    """(start_s, sent_s, arrival_s, outcome) of each slot in one outcome without losses, by any engine."""
+    sent = bursts(slots)
     if engine == "event":
-        found = simulate_trial(len(slots), lambda slot, _: offered[slot], channel, link, LOSSES, JITTER, 4)
-        return [(one.start_s, one.sent_s, one.arrival_s, one.fate) for one in found]
+        found = simulate_trial(len(slots), lambda slot, _: sent[slot], channel, link, LOSSES, JITTER, 4)
+        return [(one.start_s, one.sent_s, one.arrival_s, one.outcome) for one in found]
     each = {
-        "array": lambda: simulate_trials(len(slots), offered.__getitem__, channel, link, LOSSES, JITTER, 4, 6),
-        "exact": lambda: distributions(len(slots), offered.__getitem__, channel, link, 1.0, lambda slot: False),
-        "stratified": lambda: simulate_strata(len(slots), offered.__getitem__, channel, link, LOSSES, 2),
+        "array": lambda: simulate_trials(len(slots), sent.__getitem__, channel, link, LOSSES, JITTER, 4, 6),
+        "exact": lambda: distributions(len(slots), sent.__getitem__, channel, link, 1.0, lambda slot: False),
+        "stratified": lambda: simulate_strata(len(slots), sent.__getitem__, channel, link, LOSSES, 2),
     }
-    return [(b.start_s[0], b.sent_s[0], b.arrival_s[0], b.fate[0]) for b in each[engine]()]
+    return [(b.start_s[0], b.sent_s[0], b.arrival_s[0], b.outcome[0]) for b in each[engine]()]
 
 
 def check(wire, slots, engine):
     for one, expected in zip(
-        receptions(engine, profile(wire), slots, bernoulli(0.0)), timetable(wire, slots), strict=True
+        outcomes_of(engine, profile(wire), slots, bernoulli(0.0)), timetable(wire, slots), strict=True
     ):
-        start_s, sent_s, arrival_s, fate = one
+        start_s, sent_s, arrival_s, outcome = one
         assert start_s == float(expected.start)
-        for i in range(len(fate)):
+        for i in range(len(outcome)):
             if expected.sent[i] is None:
-                assert fate[i] == DROPPED
+                assert outcome[i] == DROPPED
                 assert math.isnan(sent_s[i])
                 assert math.isnan(arrival_s[i])
             else:
                 assert (sent_s[i], arrival_s[i]) == (float(expected.sent[i]), float(expected.arrival[i]))
-                assert fate[i] == (LATE if expected.late(i) else DELIVERED)
+                assert outcome[i] == (LATE if expected.late(i) else DELIVERED)
 
 
 DECIMALS = st.sampled_from(["0", "0.1", "0.2", "0.3", "0.7", "1.1", "0.05", "2.3", "0.0001", "1e-07", "0.0123456789"])
@@ -90,7 +91,9 @@ def test_sums_of_decimals_compare_as_decimals_do(engine):
     slots = [[(100, False)] * 3] * 40
     assert not any(slot.late(i) for slot in timetable(wire, slots) for i in range(3))
     check(wire, slots, engine)
-    assert all((fate == DELIVERED).all() for *_, fate in receptions(engine, profile(wire), slots, bernoulli(0.0)))
+    assert all(
+        (outcome == DELIVERED).all() for *_, outcome in outcomes_of(engine, profile(wire), slots, bernoulli(0.0))
+    )
 
 
 @pytest.mark.parametrize("engine", ["event", "array", "exact", "stratified"])
@@ -111,7 +114,7 @@ def test_late_by_less_than_a_float_can_tell_is_late(engine):
 @given(wire=WIRES, slots=SLOTS, jitter_s=st.sampled_from([0.001, 0.3, 5.0]))
 def test_jitter_comes_on_top_in_event_and_array_alike(wire, slots, jitter_s):
     link, channel = profile(wire, jitter_s=jitter_s), bernoulli(0.2)
-    event, array = (receptions(engine, link, slots, channel) for engine in ("event", "array"))
+    event, array = (outcomes_of(engine, link, slots, channel) for engine in ("event", "array"))
     for number, (one, other, expected) in enumerate(zip(event, array, timetable(wire, slots), strict=True)):
         for mine, theirs in zip(one, other, strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -132,7 +135,7 @@ def test_jitter_comes_on_top_in_event_and_array_alike(wire, slots, jitter_s):
 def test_any_numbers_of_a_link_can_be_summed(rate_bps, times, ends, retries):
     names = ("interval_s", "propagation_s", "jitter_s", "feedback_delay_s", "period_s", "deadline_s")
     link = LinkProfile(rate_bps=rate_bps, **dict(zip(names, [*times, *ends], strict=True)))
-    offer = Offer((0, 900, 10**6), (False,) * 3, arq=Arq(retries, 1e-9) if retries else None)
+    offer = PacketBurst((0, 900, 10**6), (False,) * 3, arq=Arq(retries, 1e-9) if retries else None)
     for slot in simulate_trial(4, lambda slot, _: offer, bernoulli(0.5), link, LOSSES, JITTER, 0):
         assert math.isfinite(slot.end_s)
         assert slot.start_s <= slot.end_s <= slot.deadline_s

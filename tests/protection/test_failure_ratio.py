@@ -9,7 +9,8 @@ from scipy import stats
 from netsim.channels.spec import channel_from_spec
 from netsim.codec import OperatingPoint, Packet, Stream
 from netsim.engines.array import simulate_trials
-from netsim.engines.event import DELIVERED, Offer, simulate_trial
+from netsim.engines.event import simulate_trial
+from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.links.profile import IDEAL
 from netsim.protection.reed_solomon import ReedSolomon
 from netsim.streams import Streams
@@ -25,15 +26,15 @@ def streams(name):
 
 def masks_by_arrays(name):
     """bool [trials, slots, packets]: independent trials, each from a stationary start."""
-    offer = Offer((900,) * PACKETS, (False,) * PACKETS)
+    offer = PacketBurst((900,) * PACKETS, (False,) * PACKETS)
     slots = simulate_trials(SLOTS, lambda slot: offer, channel_from_spec(name), IDEAL, *streams(name), 0, TRIALS)
-    return np.stack([slot.fate == DELIVERED for slot in slots], axis=1)
+    return np.stack([slot.outcome == DELIVERED for slot in slots], axis=1)
 
 
 def masks_by_events(name):
     """The same from SimPy; a slot of the engine holds all of a trial's pictures, as the chain runs on alike."""
     count = SLOTS * PACKETS
-    offer, channel = Offer((900,) * count, (False,) * count), channel_from_spec(name)
+    offer, channel = PacketBurst((900,) * count, (False,) * count), channel_from_spec(name)
     trials = [simulate_trial(1, lambda *_: offer, channel, IDEAL, *streams(name), t)[0].received for t in range(TRIALS)]
     return np.stack(trials).reshape(TRIALS, SLOTS, PACKETS)
 

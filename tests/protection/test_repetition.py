@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from netsim.channels.markov import bernoulli
 from netsim.channels.spec import channel_from_spec
 from netsim.codec import Packet
-from netsim.engines.event import DELIVERED, Offer
 from netsim.engines.exact import distributions
 from netsim.engines.stratified import simulate_strata
 from netsim.errors import InputError
+from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.links.profile import IDEAL
 from netsim.protection.base import NoProtection
 from netsim.protection.reed_solomon import ReedSolomon
@@ -110,12 +110,12 @@ def test_count_decides_exactly_where_it_does(protection, packets):
 def outcomes(engine, protection, packets, channel):
     """(weights [m], which packets the decoder has bool [m, packets], probability left out) of one slot."""
     protected = protection.protect(stream_of([100] * packets))
-    offer = Offer(tuple(protected.sent.sizes_bytes.tolist()), tuple(protected.sent.protected.tolist()))
+    offer = PacketBurst(tuple(protected.sent.sizes_bytes.tolist()), tuple(protected.sent.protected.tolist()))
     if engine == "exact":
         (batch,) = distributions(1, lambda slot: offer, channel, IDEAL, 0.999, lambda slot: protected.count_decides)
     else:
         (batch,) = simulate_strata(1, lambda slot: offer, channel, IDEAL, Streams(3, "strata"), 20_000)
-    return batch.weight, protected.recover(batch.fate == DELIVERED), batch.rest
+    return batch.weight, protected.recover(batch.outcome == DELIVERED), batch.residual_mass
 
 
 def test_failure_ratio_of_a_codec_that_needs_all_packets():

@@ -17,8 +17,8 @@ from skimage import data
 from netsim.channels import MarkovChannel, preset
 from netsim.codec import Codec, OperatingPoint, create_codec
 from netsim.engines.array import simulate_trials
-from netsim.engines.event import LOST, Offer
 from netsim.engines.exact import all_masks, distributions
+from netsim.links.packets import LOST, PacketBurst
 from netsim.links.profile import link_from_spec
 from netsim.metrics.psnr import psnr_db
 from netsim.protection.base import ProtectedStream
@@ -63,7 +63,7 @@ class Table:
 
     quality: NDArray[np.float64]
     failed: NDArray[np.bool_]
-    offer: Offer
+    offer: PacketBurst
 
 
 @cache
@@ -84,10 +84,12 @@ def table(scheme: str) -> Table:
     quality[decodable] = psnr_db(picture, codec.decode(stream, usable[decodable]))
     which = which.reshape(-1)
     sizes, marks = protected.sent.sizes_bytes.tolist(), protected.sent.protected.tolist()
-    return Table(quality[which], ~decodable[which], Offer(tuple(sizes), tuple(marks)))
+    return Table(quality[which], ~decodable[which], PacketBurst(tuple(sizes), tuple(marks)))
 
 
-def array_masks(channel: MarkovChannel, trials: int, slots: int, offer: Offer, seed: int = 7) -> NDArray[np.int64]:
+def array_masks(
+    channel: MarkovChannel, trials: int, slots: int, offer: PacketBurst, seed: int = 7
+) -> NDArray[np.int64]:
     """Number of the mask of the packets at risk in each trial and slot, by the array engine: int64 [trials, slots]."""
     at_risk = np.flatnonzero(~np.array(offer.protected))
     bits = 1 << np.arange(len(at_risk))
@@ -97,16 +99,16 @@ def array_masks(channel: MarkovChannel, trials: int, slots: int, offer: Offer, s
     for first in range(0, trials, step):
         last = min(first + step, trials)
         for batch in simulate_trials(slots, lambda slot: offer, channel, IDEAL, losses, Streams(seed), first, last):
-            found[first:last, batch.slot] = (batch.fate[:, at_risk] != LOST) @ bits
+            found[first:last, batch.slot] = (batch.outcome[:, at_risk] != LOST) @ bits
     return found
 
 
-def exact_masks(channel: MarkovChannel, slots: int, offer: Offer) -> Iterator[NDArray[np.float64]]:
+def exact_masks(channel: MarkovChannel, slots: int, offer: PacketBurst) -> Iterator[NDArray[np.float64]]:
     """Probability of each mask, slot by slot, by the exact engine: float64 [1024]."""
     at_risk = np.flatnonzero(~np.array(offer.protected))
     bits = 1 << np.arange(len(at_risk))
     for batch in distributions(slots, lambda slot: offer, channel, IDEAL, 1.0, lambda slot: False):
-        masks = (batch.fate[:, at_risk] != LOST) @ bits
+        masks = (batch.outcome[:, at_risk] != LOST) @ bits
         yield np.bincount(masks, batch.weight, 1 << len(at_risk))
 
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from netsim.channels import MarkovChannel, preset
 from netsim.channels.markov import bernoulli
 from netsim.engines import stratified
-from netsim.engines.event import DELIVERED, Offer, simulate_trial
+from netsim.engines.event import simulate_trial
 from netsim.engines.exact import all_masks
+from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.metrics.intervals import Estimate, difference_interval, quality_interval, variance_interval
 from netsim.metrics.stratified import stratified_quality
 from netsim.runs.precision import FIRST_TRIALS, greater_distance, trials_wanted
@@ -32,7 +33,7 @@ SEEDS = 1_000
 LEAST, MOST = 0.93, 0.97
 ENOUGH_FAILURES = 10
 MASKS = all_masks(PACKETS)
-OFFER = Offer((100,) * PACKETS, (False,) * PACKETS)
+OFFER = PacketBurst((100,) * PACKETS, (False,) * PACKETS)
 GAINS_DB = np.array([4, 3, 2.5, 2, 1.6, 1.4, 1.2, 1, 0.9, 0.8])
 
 
@@ -153,7 +154,7 @@ def test_means_and_failure_ratios_of_the_event_engine() -> None:
     masks = np.array(
         [
             (
-                simulate_trial(1, lambda slot, _: OFFER, channel("EP6"), IDEAL, losses, losses, trial)[0].fate
+                simulate_trial(1, lambda slot, _: OFFER, channel("EP6"), IDEAL, losses, losses, trial)[0].outcome
                 == DELIVERED
             )
             @ bits
@@ -208,13 +209,13 @@ def test_means_and_failure_ratios_of_long_streams(monkeypatch: pytest.MonkeyPatc
     """Twenty packets, the first of which all need; its loss is estimated from drawn masks, here 1,000 of them."""
     monkeypatch.setattr(stratified, "DRAWN_MASKS", 1_000)
     name, packets, gains = "EP4", 20, 12 * 0.8 ** np.arange(20) / 4
-    offer = Offer((100,) * packets, (False,) * packets)
+    offer = PacketBurst((100,) * packets, (False,) * packets)
     means, ratios = [], []
     for seed in range(SEEDS):
         [batch] = stratified.simulate_strata(
             1, lambda _: offer, channel(name), IDEAL, Streams(seed, "s"), 100, lambda _, r: r & r[:, :1]
         )
-        usable = (batch.fate == DELIVERED) & (batch.fate[:, :1] == DELIVERED)
+        usable = (batch.outcome == DELIVERED) & (batch.outcome[:, :1] == DELIVERED)
         failed = ~usable.any(axis=1)
         values = np.where(failed, FAILURE_DB, 16 + usable @ gains)
         drawn, zeros = np.full(len(values), batch.drawn), np.zeros(len(values), dtype=np.int64)
@@ -222,7 +223,7 @@ def test_means_and_failure_ratios_of_long_streams(monkeypatch: pytest.MonkeyPatc
         mean, ratio = stratified_quality(values, failed, batch.weight, zeros, batch.trials, drawn, counts, FAILURE_DB)
         means.append(mean)
         ratios.append(ratio)
-    masks = array_masks(channel(name), 400_000, 1, Offer((100,) * packets, (False,) * packets))[:, 0]
+    masks = array_masks(channel(name), 400_000, 1, PacketBurst((100,) * packets, (False,) * packets))[:, 0]
     there = (masks[:, None] >> np.arange(packets)) & 1 == 1
     usable = there & there[:, :1]
     truth = float(np.where(usable.any(axis=1), 16 + usable @ gains, FAILURE_DB).mean())  # known to .01 dB

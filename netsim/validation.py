@@ -1,4 +1,4 @@
-"""Checks of a user's numbers: each error quotes the value and says what would be right."""
+"""Checks of numbers in user input: each error quotes the value and says what would be right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_number", "check_whole", "is_number"]
 
 
 def is_number(value: Any) -> bool:
-    """True for int and float that are neither bool nor NaN, nor an int that no float64 can hold."""
+    """True for an int or float that is neither bool nor NaN and that fits into a float64."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     except OverflowError:
@@ -27,10 +27,18 @@ def check_number(
     least: float = 0.0,
     most: float = math.inf,
 ) -> None:
-    """Refuse what is no finite number of 0 or more.
+    """Check that a value is a finite number, 0 or more.
 
-    above_zero: zero is refused too. infinite: infinity will do. least, most: the range of what is neither zero nor
-    infinite. Raises InputError with ``key`` (key,).
+    Args:
+        key: Name of the number in messages.
+        value: What the user wrote.
+        above_zero: Refuse zero.
+        infinite: Accept infinity.
+        least: Smallest number accepted besides zero.
+        most: Largest number accepted besides infinity.
+
+    Raises:
+        InputError: The value is out of range; ``key`` is (key,).
     """
     wanted = "above zero" if above_zero else "0 or more"
     if not is_number(value):
@@ -38,7 +46,7 @@ def check_number(
     if value < 0 or (above_zero and value == 0):
         raise InputError(f"{'negative' if value < 0 else 'zero'} {key} {value}", hint=f"{key} is {wanted}", key=(key,))
     if math.isinf(value) and not infinite:
-        raise InputError(f"{key} {value} is without end", hint=f"{key} is finite, {wanted}", key=(key,))
+        raise InputError(f"{key} {value} must be finite", hint=f"{key} is finite, {wanted}", key=(key,))
     if value > most and not math.isinf(value):
         raise InputError(f"{key} {value:g} is too large", hint=f"{key} is {most:,.0f} at most", key=(key,))
     if 0 < value < least:
@@ -46,9 +54,13 @@ def check_number(
 
 
 def check_whole(key: str, value: Any, *, least: int = 0, most: int | None = None) -> None:
-    """Refuse what is no whole number from ``least`` to ``most``. Raises InputError with ``key`` (key,)."""
+    """Check that a value is a whole number from ``least`` to ``most``.
+
+    Raises:
+        InputError: It is not; ``key`` is (key,).
+    """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         hint = f"{key} is a whole number, {least} or more"
-        raise InputError(f"{key} {value!r} is no count", hint=hint, key=(key,))
+        raise InputError(f"{key} {value!r} is not a count", hint=hint, key=(key,))
     if most is not None and value > most:
         raise InputError(f"{key} {value} is too large", hint=f"{key} is {most:,} at most", key=(key,))
