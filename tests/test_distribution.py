@@ -69,7 +69,7 @@ def test_the_wheels_files_work_without_the_repository(built: Path, tmp_path: Pat
     code = """
 from pathlib import Path
 import netsim
-from netsim.recipes.recipe import find_recipe, recipe_names
+from netsim.studies.recipe import find_recipe, recipe_names
 from netsim.scenario.load import load_plan
 print(netsim.__file__)
 print(load_plan(Path("quickstart")).name, *recipe_names())

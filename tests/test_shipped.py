@@ -12,7 +12,7 @@ import netsim
 from netsim.cli import app
 from netsim.commands.init import copy_scenario
 from netsim.errors import InputError
-from netsim.recipes.recipe import find_recipe, recipe_names
+from netsim.studies.recipe import find_recipe, recipe_names
 from netsim.scenario.load import load_plan
 from netsim.shipped import find_scenario, scenario_names
 

@@ -17,8 +17,8 @@ def reproduce_command(
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one a core].")] = None,
 ) -> None:
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""
-    from netsim.recipes.recipe import find_recipe, recipe_names
-    from netsim.recipes.reproduce import reproduce
+    from netsim.studies.recipe import find_recipe, recipe_names
+    from netsim.studies.reproduce import reproduce
     from netsim.runs.executor import default_workers
     from netsim.runs.progress import ConsoleReporter
 

@@ -23,7 +23,7 @@ _ERROR_RANGE = 64  # levels of a byte at which an error map is darkest
 
 @styled
 def draw_curve(numbers: pd.DataFrame) -> Figure:
-    """Mean PSNR against the share lost. numbers: from ``netsim.recipes.masked.masked_summary``."""
+    """Mean PSNR against the share lost. numbers: from ``netsim.studies.masked.masked_summary``."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.8, 4.3), layout="constrained")
@@ -47,7 +47,7 @@ def draw_curve(numbers: pd.DataFrame) -> Figure:
 def draw_shots(original: NDArray[np.uint8], shots: Sequence[Any]) -> Figure:
     """Columns: shares. Rows: which tokens are lost (where known), then each scheme's pictures and their error maps.
 
-    original: uint8 [H, W, 3]. shots: ``netsim.recipes.masked.Shot``, as many of each scheme, at the same shares.
+    original: uint8 [H, W, 3]. shots: ``netsim.studies.masked.Shot``, as many of each scheme, at the same shares.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -26,7 +26,7 @@ def draw_pictures(numbers: pd.DataFrame, pictures: Mapping[tuple[str, int], NDAr
     """A row of pictures per scheme, in the order in which they are shown; under each what arrived, and its PSNR.
 
     numbers: columns scheme, operating_point, bpp, course, packet, missing, psnr_db, shown (see
-    ``netsim.recipes.progressive``). pictures: by scheme and packet, uint8 [H, W, 3]; None where nothing can be shown.
+    ``netsim.studies.progressive``). pictures: by scheme and packet, uint8 [H, W, 3]; None where nothing can be shown.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

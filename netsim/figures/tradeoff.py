@@ -18,7 +18,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     """Bitrate saving against mean PSNR under loss.
 
     numbers: columns scheme, anchor, bd_rate_percent, psnr_db, psnr_low, psnr_high, channels, low_bpp, high_bpp,
-    failure_db, engine (see ``netsim.recipes.tradeoff``); a scheme that lacks a coordinate is named in the note.
+    failure_db, engine (see ``netsim.studies.tradeoff``); a scheme that lacks a coordinate is named in the note.
     """
     from matplotlib.figure import Figure
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from netsim.figures import masked, sizes, tradeoff
-from netsim.recipes.masked import Shot
+from netsim.studies.masked import Shot
 
 SHARES = (0.1, 0.5, 0.9)
 ORIGINAL = np.full((32, 48, 3), 100, dtype=np.uint8)

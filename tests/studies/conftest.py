@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from netsim.recipes.recipe import Recipe
+from netsim.studies.recipe import Recipe
 
 SCENARIO = """\
 name: small

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from netsim.recipes.published import published_points, published_table
-from netsim.recipes.recipe import Recipe
+from netsim.studies.published import published_points, published_table
+from netsim.studies.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,12 @@ from scipy.stats import t
 
 import netsim
 from netsim.metrics.intervals import variance_interval
-from netsim.recipes.published import published_table
-from netsim.recipes.recipe import find_recipe
-from netsim.recipes.reproduce import reproduce
-from netsim.recipes.traces import compare_traces, matched_cells, traces_markdown
+from netsim.studies.published import published_table
+from netsim.studies.recipe import find_recipe
+from netsim.studies.reproduce import reproduce
+from netsim.studies.traces import compare_traces, matched_cells, traces_markdown
 from netsim.runs.progress import Reporter
-from tests.recipes.conftest import MakeRecipe
+from tests.studies.conftest import MakeRecipe
 
 PUBLISHED = """\
 condition,scheme,point,quantity,published

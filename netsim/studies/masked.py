@@ -17,11 +17,11 @@ from netsim.decoding.workshop import CodedPicture, Workshop, mask_text
 from netsim.errors import InputError
 from netsim.metrics.intervals import Estimate, mean_interval
 from netsim.metrics.psnr import psnr_db
-from netsim.recipes.compare import comparison
-from netsim.recipes.published import published_points, published_table
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.schemes import plan_schemes
-from netsim.recipes.tokens import token_packets
+from netsim.studies.comparison import comparison
+from netsim.studies.published import published_points, published_table
+from netsim.studies.recipe import Recipe
+from netsim.studies.schemes import plan_schemes
+from netsim.studies.tokens import token_packets
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netsim.recipes.compare import compare_channels, compare_summary
-from netsim.recipes.recipe import Recipe, not_the_papers
-from netsim.recipes.studies import masked, sizes
-from netsim.recipes.written import study_folder, write_bytes, write_table
+from netsim.studies.comparison import compare_channels, compare_summary
+from netsim.studies.recipe import Recipe, not_the_papers
+from netsim.studies.studies import masked, sizes
+from netsim.studies.outputs import study_folder, write_bytes, write_table
 from netsim.runs.folder import fresh_folder
 from netsim.runs.progress import Reporter
 
@@ -44,8 +44,8 @@ def reproduce(recipe: Recipe, full: bool, out: Path | None, workers: int, report
 def _run(recipe: Recipe, plan: Plan, folder: Path, workers: int, reporter: Reporter) -> list[Path]:
     """A run, its comparison, its figure, and what the recipe asks of pairs of schemes."""
     from netsim.figures.style import save
-    from netsim.recipes.curves import published_curves
-    from netsim.recipes.pairs import bd_rates, differences
+    from netsim.studies.curves import published_curves
+    from netsim.studies.pairwise import bd_rates, differences
     from netsim.runs.pipeline import run_plan
     from netsim.runs.results import load_run
 
@@ -68,7 +68,7 @@ def _run(recipe: Recipe, plan: Plan, folder: Path, workers: int, reporter: Repor
 
 def _compared(recipe: Recipe, plan: Plan, run: Run, rates: pd.DataFrame | None) -> list[Path]:
     """comparison.csv, and what belongs to that kind of comparison."""
-    from netsim.recipes.curves import compare_bd_rates
+    from netsim.studies.curves import compare_bd_rates
 
     if recipe.compare == "traces":
         return _traces(recipe, plan, run)
@@ -96,7 +96,7 @@ def _tradeoff(recipe: Recipe, plan: Plan, run: Run) -> list[Path]:
     """comparison.csv, and the figure with its numbers."""
     from netsim.figures.style import save
     from netsim.figures.tradeoff import draw
-    from netsim.recipes.tradeoff import compare_tradeoff, tradeoff_numbers
+    from netsim.studies.tradeoff import compare_tradeoff, tradeoff_numbers
 
     assert recipe.tradeoff is not None  # the recipe's own check
     numbers = tradeoff_numbers(run.log, run.summary, recipe.tradeoff, plan.failure_db)
@@ -107,7 +107,7 @@ def _tradeoff(recipe: Recipe, plan: Plan, run: Run) -> list[Path]:
 def _traces(recipe: Recipe, plan: Plan, run: Run) -> list[Path]:
     """comparison.csv and table.md."""
     from netsim.metrics.traces import trace_spread
-    from netsim.recipes.traces import compare_traces, matched_cells, traces_markdown
+    from netsim.studies.traces import compare_traces, matched_cells, traces_markdown
 
     cells = matched_cells(recipe, trace_spread(run.log, plan.failure_db))
     text = traces_markdown(recipe, cells, len(plan.image_names), plan.images.name)
@@ -121,7 +121,7 @@ def _progressive(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) -
     from netsim.decoding.workshop import Workshop
     from netsim.figures.progressive import draw_curve, draw_pictures
     from netsim.figures.style import figure_bytes, save
-    from netsim.recipes.progressive import compare_progressive, courses_of, progressive_numbers
+    from netsim.studies.progressive import compare_progressive, courses_of, progressive_numbers
 
     with Store() as store:
         courses = courses_of(recipe, plan, Workshop(store))
@@ -142,7 +142,7 @@ def _complexity(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) ->
     """comparison.csv and the times of each picture."""
     import pandas as pd
 
-    from netsim.recipes.complexity import compare_complexity, hardware, measure_complexity
+    from netsim.studies.complexity import compare_complexity, hardware, measure_complexity
 
     measured = measure_complexity(plan)
     folder = study_folder(plan, folder)

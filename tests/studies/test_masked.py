@@ -11,7 +11,7 @@ from scipy.stats import t
 from netsim.decoding.store import Store
 from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
-from netsim.recipes.masked import (
+from netsim.studies.masked import (
     compare_masked,
     masked_differences,
     masked_masks,
@@ -19,11 +19,11 @@ from netsim.recipes.masked import (
     masked_summary,
     shots,
 )
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.reproduce import reproduce
+from netsim.studies.recipe import Recipe
+from netsim.studies.reproduce import reproduce
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
-from tests.recipes.conftest import MakeRecipe
+from tests.studies.conftest import MakeRecipe
 
 PREFIX, RESILIENT = "jpeg2000 prefix", "jpeg2000 resilient"
 SCHEMES = [

@@ -9,12 +9,12 @@ import pytest
 from netsim.decoding.store import Store
 from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
-from netsim.recipes.progressive import Course, courses_of, progressive_numbers, stages
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.reproduce import reproduce
+from netsim.studies.progressive import Course, courses_of, progressive_numbers, stages
+from netsim.studies.recipe import Recipe
+from netsim.studies.reproduce import reproduce
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
-from tests.recipes.conftest import MakeRecipe
+from tests.studies.conftest import MakeRecipe
 
 SCHEMES = [
     "codecs=[{jpeg2000: {bpp: 1.2, packets: 10}}, {jpeg2000: {bpp: 1.2, packets: 10, receiver: resilient}}]",

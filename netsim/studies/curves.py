@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netsim.errors import InputError
-from netsim.recipes.compare import comparison
-from netsim.recipes.published import published_points, published_table
-from netsim.recipes.recipe import Recipe
+from netsim.studies.comparison import comparison
+from netsim.studies.published import published_points, published_table
+from netsim.studies.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ def published_curves(recipe: Recipe) -> pd.DataFrame:
 def compare_bd_rates(recipe: Recipe, rates: pd.DataFrame) -> pd.DataFrame:
     """comparison.csv: the BD-rate of each pair beside the printed one; no interval, since it is one of mean curves.
 
-    rates: from ``netsim.recipes.pairs.bd_rates``. In the published CSV the anchor is the condition.
+    rates: from ``netsim.studies.pairwise.bd_rates``. In the published CSV the anchor is the condition.
     """
     table = published_table(recipe)
     rows = []

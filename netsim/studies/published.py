@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netsim.errors import InputError
-from netsim.recipes.recipe import Recipe
+from netsim.studies.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd

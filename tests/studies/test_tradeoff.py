@@ -9,14 +9,14 @@ import pytest
 from netsim.errors import InputError
 from netsim.figures import radar, rd
 from netsim.metrics.summary import summarise
-from netsim.recipes.curves import compare_bd_rates, published_curves
-from netsim.recipes.pairs import bd_rates
-from netsim.recipes.recipe import Tradeoff
-from netsim.recipes.reproduce import reproduce
-from netsim.recipes.tradeoff import compare_tradeoff, tradeoff_numbers
+from netsim.studies.curves import compare_bd_rates, published_curves
+from netsim.studies.pairwise import bd_rates
+from netsim.studies.recipe import Tradeoff
+from netsim.studies.reproduce import reproduce
+from netsim.studies.tradeoff import compare_tradeoff, tradeoff_numbers
 from netsim.runs.progress import Reporter
 from tests.figures.synthetic import sampled_log
-from tests.recipes.conftest import MakeRecipe
+from tests.studies.conftest import MakeRecipe
 
 ASKED = Tradeoff(channel="EP1", anchor="vvc")
 CURVE = "no loss,BPG,{i},bpp,{rate}\nno loss,BPG,{i},psnr_db,{psnr}\n"

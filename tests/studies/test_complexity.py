@@ -8,13 +8,13 @@ import pytest
 
 from netsim.codec import create_codec
 from netsim.errors import InputError
-from netsim.recipes.complexity import Complexity, compare_complexity, hardware, measure_complexity
-from netsim.recipes.published import published_table
-from netsim.recipes.recipe import find_recipe
-from netsim.recipes.reproduce import reproduce
+from netsim.studies.complexity import Complexity, compare_complexity, hardware, measure_complexity
+from netsim.studies.published import published_table
+from netsim.studies.recipe import find_recipe
+from netsim.studies.reproduce import reproduce
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
-from tests.recipes.conftest import MakeRecipe
+from tests.studies.conftest import MakeRecipe
 
 PUBLISHED = """\
 condition,scheme,quantity,published

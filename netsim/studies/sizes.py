@@ -9,11 +9,11 @@ import numpy as np
 from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
 from netsim.metrics.intervals import mean_interval
-from netsim.recipes.compare import comparison
-from netsim.recipes.published import published_points, published_table
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.schemes import PlanScheme, plan_schemes
-from netsim.recipes.tokens import packet_tokens
+from netsim.studies.comparison import comparison
+from netsim.studies.published import published_points, published_table
+from netsim.studies.recipe import Recipe
+from netsim.studies.schemes import PlanScheme, plan_schemes
+from netsim.studies.tokens import packet_tokens
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:

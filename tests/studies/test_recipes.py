@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from netsim.errors import InputError
-from netsim.recipes.compare import COLUMNS, compare_channels, compare_summary
-from netsim.recipes.recipe import Recipe, find_recipe, recipe_names
-from netsim.recipes.reproduce import reproduce
+from netsim.studies.comparison import COLUMNS, compare_channels, compare_summary
+from netsim.studies.recipe import Recipe, find_recipe, recipe_names
+from netsim.studies.reproduce import reproduce
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
 

@@ -17,10 +17,10 @@ from netsim.decoding.workshop import CodedPicture
 from netsim.errors import InputError, did_you_mean
 from netsim.machine import processor_name
 from netsim.metrics.intervals import Estimate, median_interval
-from netsim.recipes.compare import comparison
-from netsim.recipes.published import published_points, published_table
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.schemes import plan_schemes
+from netsim.studies.comparison import comparison
+from netsim.studies.published import published_points, published_table
+from netsim.studies.recipe import Recipe
+from netsim.studies.schemes import plan_schemes
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.written import study_folder, write_bytes, write_table
+from netsim.studies.recipe import Recipe
+from netsim.studies.outputs import study_folder, write_bytes, write_table
 from netsim.runs.progress import Reporter
 from netsim.scenario.plan import Plan
 
@@ -18,7 +18,7 @@ def masked(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) -> list
     from netsim.decoding.workshop import Workshop
     from netsim.figures.masked import draw_curve, draw_shots
     from netsim.figures.style import figure_bytes, save
-    from netsim.recipes.masked import compare_masked, masked_differences, masked_qualities, masked_summary, shots
+    from netsim.studies.masked import compare_masked, masked_differences, masked_qualities, masked_summary, shots
 
     with Store() as store:
         shop = Workshop(store)
@@ -46,7 +46,7 @@ def sizes(recipe: Recipe, plan: Plan, folder: Path, reporter: Reporter) -> list[
     from netsim.decoding.workshop import Workshop
     from netsim.figures.sizes import draw, numbers
     from netsim.figures.style import save
-    from netsim.recipes.sizes import compare_sizes, packet_sizes
+    from netsim.studies.sizes import compare_sizes, packet_sizes
 
     with Store() as store:
         found = packet_sizes(plan, Workshop(store))

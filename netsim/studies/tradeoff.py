@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.figures import radar
-from netsim.recipes.compare import comparison
-from netsim.recipes.pairs import bd_rates
-from netsim.recipes.published import published_points, published_table
-from netsim.recipes.recipe import Recipe, Tradeoff
+from netsim.studies.comparison import comparison
+from netsim.studies.pairwise import bd_rates
+from netsim.studies.published import published_points, published_table
+from netsim.studies.recipe import Recipe, Tradeoff
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,13 +13,13 @@ from netsim.codec import Codec, OperatingPoint, Packet, Stream
 from netsim.decoding.store import Store
 from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.reproduce import reproduce
-from netsim.recipes.sizes import compare_sizes, packet_sizes
-from netsim.recipes.tokens import packet_tokens, token_packets
+from netsim.studies.recipe import Recipe
+from netsim.studies.reproduce import reproduce
+from netsim.studies.sizes import compare_sizes, packet_sizes
+from netsim.studies.tokens import packet_tokens, token_packets
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
-from tests.recipes.conftest import MakeRecipe
+from tests.studies.conftest import MakeRecipe
 
 SCHEMES = ["codecs=[{jpeg2000: {bpp: 1.2, packets: 5, receiver: resilient}}]", "link=null"]
 GRID = np.array([[1, 1, 2], [2, 1, 1]])
@@ -63,7 +63,7 @@ def test_bytes_add_up_to_what_is_sent(small: MakeRecipe, tmp_path: Path) -> None
     with Store(tmp_path / "store.sqlite") as store:
         shop = Workshop(store)
         sizes = packet_sizes(plan, shop)
-        from netsim.recipes.schemes import plan_schemes
+        from netsim.studies.schemes import plan_schemes
 
         [scheme] = plan_schemes(plan)
         for picture in scheme.pictures:

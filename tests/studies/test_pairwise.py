@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import t
 
 from netsim.errors import InputError
-from netsim.recipes.pairs import bd_rates, differences
+from netsim.studies.pairwise import bd_rates, differences
 from tests.figures.synthetic import sampled_log
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from netsim.decoding.workshop import CodedPicture, Workshop, mask_text, masks_from_text
 from netsim.errors import InputError
-from netsim.recipes.compare import comparison
-from netsim.recipes.recipe import Recipe
-from netsim.recipes.schemes import plan_schemes
+from netsim.studies.comparison import comparison
+from netsim.studies.recipe import Recipe
+from netsim.studies.schemes import plan_schemes
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netsim.insight.paired import pair_points
-from netsim.recipes.compare import comparison
-from netsim.recipes.published import published_points, published_table
-from netsim.recipes.recipe import Recipe, not_the_papers
+from netsim.studies.comparison import comparison
+from netsim.studies.published import published_points, published_table
+from netsim.studies.recipe import Recipe, not_the_papers
 
 if TYPE_CHECKING:
     import pandas as pd
