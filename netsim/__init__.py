@@ -2,8 +2,8 @@
 
 >>> import netsim
 >>> " ".join(dir(netsim))  # doctest: +NORMALIZE_WHITESPACE
-'Channel Codec CodecSettings InputError LinkProfile OperatingPoint Packet Plan Protection Run Stream __version__
-channels codec load plan register run'
+'Channel Codec CodecSettings InputError LinkProfile OperatingPoint Packet Plan Protection Run Stream Study
+StudyOptions __version__ channels codec load plan register run'
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netsim.runs.api import load, plan, run
     from netsim.runs.results import Run
     from netsim.scenario.plan import Plan
+    from netsim.studies.study import Study, StudyOptions
 
     __version__: str
 
@@ -38,6 +39,8 @@ __all__ = [
     "Protection",
     "Run",
     "Stream",
+    "Study",
+    "StudyOptions",
     "__version__",
     "channels",
     "codec",
@@ -56,6 +59,7 @@ _MODULES = {
     "netsim.runs.api": ("load", "plan", "run"),
     "netsim.runs.results": ("Run",),
     "netsim.scenario.plan": ("Plan",),
+    "netsim.studies.study": ("Study", "StudyOptions"),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 

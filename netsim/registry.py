@@ -10,6 +10,7 @@ controller ``netsim.controllers``   a function or class: ``(settings, protection
 link       ``netsim.links``         a ``LinkProfile``
 metric     ``netsim.metrics``       a function: ``(reference, images) -> one number per image``
 figure     ``netsim.figures``       a function: ``(log, summary, *, options) -> (numbers, Figure)``
+study      ``netsim.studies``       a subclass of ``netsim.studies.study.Study``
 trainer    ``netsim.trainers``      a function: ``(arguments) -> exit code``
 ========== ======================== =========================================================================
 """
@@ -42,7 +43,7 @@ __all__ = [
     "registrations",
 ]
 
-KINDS = ("codec", "channel", "protection", "controller", "link", "metric", "figure", "trainer")
+KINDS = ("codec", "channel", "protection", "controller", "link", "metric", "figure", "study", "trainer")
 
 _RESERVED = {
     "channel": "netsim.channels.spec:reserved_names",
@@ -50,6 +51,7 @@ _RESERVED = {
     "controller": "netsim.control.spec:built_in_names",
     "link": "netsim.links.profile:built_in_names",
     "figure": "netsim.figures.kinds:built_in_names",
+    "study": "netsim.studies.kinds:built_in_names",
     "metric": "netsim.metrics.further:reserved_names",
 }
 """Functions that return the names of a kind's built-in members."""
@@ -80,7 +82,7 @@ def register(kind: str, name: str = "") -> Callable[[Plugin], Plugin]:
     A second registration under the same name replaces the first, so that a notebook cell can run again.
 
     Args:
-        kind: codec, channel, protection, controller, link, metric, figure or trainer.
+        kind: codec, channel, protection, controller, link, metric, figure, study or trainer.
         name: As in a scenario. Default: the object's attribute ``name``, else its ``__name__``.
 
     Returns:
@@ -118,6 +120,9 @@ def _check_object(kind: str, name: str, plugin: Any) -> None:
         if getattr(plugin, "name", None) != name:
             message = f"codec `{name}`: its class attribute `name` is {getattr(plugin, 'name', None)!r}"
             raise InputError(message, hint=f'name = "{name}"')
+    elif kind == "study":
+        if not (isinstance(plugin, type) and issubclass(plugin, _found("netsim.studies.study:Study"))):
+            raise InputError(f"study `{name}` is {plugin!r}", hint="a subclass of netsim.Study")
     elif kind == "link":
         if not isinstance(plugin, _found("netsim.links.profile:LinkProfile")):
             raise InputError(f"link `{name}` is {plugin!r}", hint="a netsim.LinkProfile")
@@ -239,7 +244,7 @@ def _check_kind(kind: str) -> None:
 
 
 def _group_name(kind: str) -> str:
-    return f"netsim.{kind}s"
+    return "netsim.studies" if kind == "study" else f"netsim.{kind}s"
 
 
 @cache

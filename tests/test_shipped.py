@@ -12,9 +12,9 @@ import netsim
 from netsim.cli import app
 from netsim.commands.init import copy_scenario
 from netsim.errors import InputError
-from netsim.studies.recipe import find_recipe, recipe_names
 from netsim.scenario.load import load_plan
 from netsim.shipped import find_scenario, scenario_names
+from netsim.studies.recipe import find_recipe, recipe_names
 
 ROOT = Path(__file__).parents[1]
 SMALL = "images: {samples: [coffee]}\ncodecs: [{jpeg: {bpp: 0.5}}]\nchannels: [uniform-5]\n"

@@ -1,4 +1,4 @@
-"""Quality over the share of lost packets: curves, and pictures with their errors (ResiComp, Figs. 15 and 19)."""
+"""Quality over the share of lost packets: curves, and images with their errors (ResiComp, Figs. 15 and 19)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.figures.panels import show_picture
+from netsim.figures.panels import show_image
 from netsim.figures.style import GRID, MUTED, legend, looks, styled
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["draw_curve", "draw_shots"]
+__all__ = ["draw_curve", "draw_examples"]
 
 _WIDTH, _CAPTION = 11.0, 0.26  # inches
 _ERROR_RANGE = 64  # levels of a byte at which an error map is darkest
@@ -44,38 +44,48 @@ def draw_curve(numbers: pd.DataFrame) -> Figure:
 
 
 @styled
-def draw_shots(original: NDArray[np.uint8], shots: Sequence[Any]) -> Figure:
-    """Columns: shares. Rows: which tokens are lost (where known), then each scheme's pictures and their error maps.
+def draw_examples(original: NDArray[np.uint8], examples: Sequence[Any]) -> Figure:
+    """Columns: shares. Rows: which tokens are lost (where known), then each scheme's images and their error maps.
 
-    original: uint8 [H, W, 3]. shots: ``netsim.studies.masked.Shot``, as many of each scheme, at the same shares.
+    Where all examples have it, a row shows the error of each token after concealment: white none, black a scheme's
+    greatest, on a scale of square roots.
+
+    original: uint8 [H, W, 3]. examples: ``netsim.studies.masked.Example``, as many of each scheme, at the same shares.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    schemes = list(dict.fromkeys(shot.scheme for shot in shots))
-    columns = [shot for shot in shots if shot.scheme == schemes[0]]
-    masked = [shot.lost for shot in columns] if all(shot.lost is not None for shot in columns) else []
-    rows = 2 * len(schemes) + bool(masked)
+    schemes = list(dict.fromkeys(example.scheme for example in examples))
+    columns = [example for example in examples if example.scheme == schemes[0]]
+    masked = [example.lost for example in columns] if all(example.lost is not None for example in columns) else []
+    latent = all(example.latent is not None for example in examples)
+    each = 3 if latent else 2
+    rows = each * len(schemes) + bool(masked)
     size = height, width = original.shape[0], original.shape[1]
     tall = (_WIDTH - 0.4) / len(columns) * height / width + _CAPTION
     near = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     figure = Figure(figsize=(_WIDTH, tall * rows), layout=near)
     panels = figure.subplots(rows, len(columns), squeeze=False)
     for panel, lost in zip(panels[0], masked, strict=False):
-        show_picture(panel, _tiles(lost), size, "nearest")
+        show_image(panel, _tiles(lost), size, "nearest")
     for number, scheme in enumerate(schemes):
-        lines = panels[bool(masked) + 2 * number :][:2]
-        mine = [shot for shot in shots if shot.scheme == scheme]
-        for above, below, shot in zip(*lines, mine, strict=True):
-            show_picture(above, shot.picture, size)
-            show_picture(below, _error(original, shot.picture), size)
-            above.set_xlabel("no picture" if shot.picture is None else f"{shot.psnr_db:.2f} dB")
+        lines = panels[bool(masked) + each * number :][:each]
+        mine = [example for example in examples if example.scheme == scheme]
+        darkest = max((float(np.max(example.latent)) for example in mine), default=0.0) if latent else 0.0
+        for above, below, example in zip(lines[0], lines[1], mine, strict=True):
+            show_image(above, example.image, size)
+            show_image(below, _error(original, example.image), size)
+            above.set_xlabel("no image" if example.image is None else f"{example.psnr_db:.2f} dB")
         lines[0][0].set_ylabel(scheme)
-        lines[1][0].set_ylabel("error")
+        lines[1][0].set_ylabel("image error")
+        if latent:
+            for panel, example in zip(lines[2], mine, strict=True):
+                show_image(panel, _shades(example.latent, darkest), size, "nearest")
+            lines[2][0].set_ylabel("latent error")
     if masked:
         panels[0][0].set_ylabel("lost tokens")
-    for panel, shot in zip(panels[0], columns, strict=True):
-        panel.set_title(f"{100 * shot.share:g} % lost")
+    for panel, example in zip(panels[0], columns, strict=True):
+        panel.set_title(f"{100 * example.share:g} % lost")
     return figure
 
 
@@ -85,10 +95,16 @@ def _tiles(lost: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.repeat(np.where(lost, levels[True], levels[False]).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def _error(original: NDArray[np.uint8], picture: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+def _shades(errors: NDArray[np.float64], darkest: float) -> NDArray[np.uint8]:
+    """Mean squared errors as grey levels: the root, white where 0, black at ``darkest``; uint8 [rows, columns, 3]."""
+    level = 255 * (1 - np.sqrt(errors / darkest if darkest > 0 else np.zeros_like(errors)))
+    return np.repeat(level.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _error(original: NDArray[np.uint8], image: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
     """Mean absolute error over the colours, white where 0, darkest from ``_ERROR_RANGE`` on."""
-    if picture is None:
+    if image is None:
         return None
-    error = np.abs(original.astype(np.int16) - picture).mean(axis=2)
+    error = np.abs(original.astype(np.int16) - image).mean(axis=2)
     level = 255 * (1 - np.minimum(error / _ERROR_RANGE, 1))
     return np.repeat(level.astype(np.uint8)[..., None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""A picture in a panel of a figure."""
+"""An image in a panel of a figure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["show_picture"]
+__all__ = ["show_image"]
 
 
-def show_picture(
-    panel: Axes, picture: NDArray[np.uint8] | None, size: tuple[int, int], interpolation: str = "antialiased"
+def show_image(
+    panel: Axes, image: NDArray[np.uint8] | None, size: tuple[int, int], interpolation: str = "antialiased"
 ) -> None:
-    """A picture, stretched to ``size`` (height, width), without axes; a grey field that says so if there is none."""
-    shown = np.full((*size, 3), 235, np.uint8) if picture is None else picture
+    """An image, stretched to ``size`` (height, width), without axes; a grey field that says so if there is none."""
+    shown = np.full((*size, 3), 235, np.uint8) if image is None else image
     panel.imshow(shown, interpolation=interpolation, extent=(0, size[1], size[0], 0))
-    if picture is None:
-        panel.text(0.5, 0.5, "no picture", transform=panel.transAxes, ha="center", va="center", color=MUTED)
+    if image is None:
+        panel.text(0.5, 0.5, "no image", transform=panel.transAxes, ha="center", va="center", color=MUTED)
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(visible=False)

@@ -2,66 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from typing import TYPE_CHECKING, Any
 
-from netsim.studies.published import published_points, published_table
+from netsim.metrics.intervals import Estimate
+from netsim.studies.published import published_table
 from netsim.studies.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "compare_channels", "compare_summary", "comparison"]
+__all__ = ["COLUMNS", "Comparison", "certain"]
 
 COLUMNS = [
     "artefact",
     "condition",
     "scheme",
+    "operating_point",
     "quantity",
     "ours",
     "ours_low",
     "ours_high",
     "published",
     "difference",
+    "point",
 ]
-_INTERVALS = {"psnr_db": ("psnr_low", "psnr_high"), "failure_ratio": ("failure_low", "failure_high")}
 
 
-def compare_channels(recipe: Recipe) -> pd.DataFrame:
-    """Each channel's loss rate and mean burst (closed form, so no interval) beside the printed ones.
+def certain(value: float) -> Estimate:
+    """A number without sampling: its interval is the number."""
+    return Estimate(float(value), float(value), float(value))
 
-    The scheme column holds the variant; a variant that is no chain has no ours.
+
+class Comparison:
+    """Builds comparison.csv row by row and finds the published number of each.
+
+    Args:
+        recipe: Has the published numbers, and the paper's names for ours.
     """
-    from netsim.channels.describe import describe
-    from netsim.channels.spec import expand_range
 
-    rows = []
-    for name in [one for spec in recipe.channels for one in expand_range(spec)]:
-        for variant in recipe.variants:
-            about = describe(name, variant)
-            for quantity in ("loss_rate", "mean_burst"):
-                ours, published = about[quantity], about["published"][quantity]
-                rows.append([recipe.name, name, variant, quantity, ours, ours, ours, published])
-    return comparison(rows)
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._published: dict[tuple[str, str, str, str], float] = {
+            (line[0], line[1], line[2], line[3]): line[4]
+            for line in published_table(recipe).itertuples(index=False, name=None)
+        }
+        self._used: set[tuple[str, str, str, str]] = set()
+        self._rows: list[dict[str, Any]] = []
 
+    def points(self, condition: str, scheme: str) -> dict[str, dict[str, float]]:
+        """The published numbers of a scheme in a condition, both called as here: {point: {quantity: value}}."""
+        theirs = self.recipe.paper_name(condition), self.recipe.paper_name(scheme)
+        found: dict[str, dict[str, float]] = {}
+        for (*key, point, quantity), value in self._published.items():
+            if tuple(key) == theirs:
+                found.setdefault(point, {})[quantity] = value
+        return found
 
-def compare_summary(recipe: Recipe, summary: pd.DataFrame) -> pd.DataFrame:
-    """A summary's column per channel and scheme, with its 95 % interval, beside the published numbers."""
-    published = published_table(recipe)
-    low, high = _INTERVALS[recipe.compare]
-    rows = []
-    for line in summary.to_dict("records"):
-        scheme = f"{line['scheme']} {line['operating_point']}"
-        known = published_points(recipe, published, line["channel"], line["scheme"]).get("", {})
-        ours = [line[recipe.compare], line[low], line[high]]
-        rows.append([recipe.name, line["channel"], scheme, recipe.compare, *ours, known.get(recipe.compare)])
-    return comparison(rows)
+    def add(
+        self,
+        condition: str,
+        scheme: str,
+        quantity: str,
+        ours: Estimate,
+        *,
+        operating_point: str = "",
+        point: str | None = "",
+        paper_condition: str | None = None,
+        paper_scheme: str | None = None,
+        published: float | None = None,
+    ) -> None:
+        """Add a row.
 
+        Args:
+            condition: The channel, or what else the number holds for.
+            scheme: As in a log.
+            quantity: With its unit, as ``psnr_db``.
+            ours: The number and the ends of its 95 % interval; NaN where there is none.
+            operating_point: As in a log.
+            point: The paper's operating point that stands beside ours; None: none does.
+            paper_condition: What the paper calls the condition, where ``paper_names`` does not say it.
+            paper_scheme: Likewise the scheme.
+            published: The paper's number where it is computed from printed ones.
+        """
+        theirs = self.recipe.paper_name(condition) if paper_condition is None else paper_condition
+        name = self.recipe.paper_name(scheme) if paper_scheme is None else paper_scheme
+        key = (theirs, name, point or "", quantity)
+        if published is None and point is not None and key in self._published:
+            published = self._published[key]
+            self._used.add(key)
+        known = math.nan if published is None else published
+        row: dict[str, Any] = dict(
+            zip(COLUMNS[:5], (self.recipe.name, condition, scheme, operating_point, quantity), strict=True)
+        )
+        row |= {"ours": ours.value, "ours_low": ours.low, "ours_high": ours.high, "published": known}
+        self._rows.append(row | {"difference": ours.value - known, "point": point or ""})
 
-def comparison(rows: Iterable[list[Any]]) -> pd.DataFrame:
-    """comparison.csv from its rows (``COLUMNS`` but for the last): difference = ours - published, where both are."""
-    import pandas as pd
+    def frame(self) -> pd.DataFrame:
+        """Columns ``COLUMNS``: all rows added, then published numbers that none of them stands beside.
 
-    frame = pd.DataFrame(rows, columns=COLUMNS[:-1])
-    frame["difference"] = pd.to_numeric(frame["ours"]) - pd.to_numeric(frame["published"])
-    return frame
+        difference: ours less published, where both are.
+        """
+        import pandas as pd
+
+        rows = list(self._rows)
+        for (condition, scheme, point, quantity), value in self._published.items():
+            if (condition, scheme, point, quantity) not in self._used:
+                row = {"artefact": self.recipe.name, "condition": condition, "scheme": scheme, "operating_point": ""}
+                rows.append(row | {"quantity": quantity, "published": value, "point": point})
+        frame = pd.DataFrame(rows, columns=COLUMNS)
+        numbers = COLUMNS[5:10]
+        return frame.astype(dict.fromkeys(numbers, float))

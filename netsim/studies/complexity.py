@@ -1,11 +1,11 @@
-"""Parameters and times of codecs against a reference, measured in one process and one run."""
+"""Study ``complexity``: parameters and times of codecs against a reference, measured in one process."""
 
 from __future__ import annotations
 
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,25 +16,48 @@ from netsim.codec import Codec, create_codec
 from netsim.decoding.workshop import CodedPicture
 from netsim.errors import InputError, did_you_mean
 from netsim.machine import processor_name
-from netsim.metrics.intervals import Estimate, median_interval
-from netsim.studies.comparison import comparison
-from netsim.studies.published import published_points, published_table
-from netsim.studies.recipe import Recipe
-from netsim.studies.schemes import plan_schemes
+from netsim.metrics.intervals import median_interval
 from netsim.scenario.plan import Plan
+from netsim.studies.comparison import Comparison, certain
+from netsim.studies.outputs import Output, Table
+from netsim.studies.plan_schemes import plan_schemes
+from netsim.studies.recipe import Recipe
+from netsim.studies.study import Study, StudyContext, StudyOptions
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-__all__ = ["Complexity", "compare_complexity", "hardware", "measure_complexity"]
+__all__ = ["Complexity", "ComplexityOptions", "Measured", "add_complexity", "hardware", "measure_complexity"]
 
 _MIB_PER_PARAMETER = 4 / 2**20  # float32
 _REPEATS = 3
 
 
+class ComplexityOptions(StudyOptions):
+    """reference: the scheme to which ratios are taken."""
+
+    reference: str
+
+
+class Complexity(Study):
+    """Encodes and decodes each image with each scheme, all packets received."""
+
+    name = "complexity"
+    Options = ComplexityOptions
+
+    def measure(self, context: StudyContext) -> tuple[Plan, list[Measured]]:
+        return context.plan, measure_complexity(context.plan)
+
+    def compare(self, table: Comparison, measured: tuple[Plan, list[Measured]]) -> None:
+        add_complexity(table, measured[1], self.options.reference)
+
+    def draw(self, recipe: Recipe, measured: tuple[Plan, list[Measured]]) -> Iterable[Output]:
+        yield times_table(*measured)
+
+
 @dataclass(frozen=True, eq=False)
-class Complexity:
-    """A scheme's trained parameters (None: none) and times, float64 [pictures], in ms: the least of some repeats."""
+class Measured:
+    """A scheme's trained parameters (None: none) and times, float64 [images], in ms: the least of some repeats."""
 
     scheme: str
     parameters: int | None
@@ -42,11 +65,11 @@ class Complexity:
     decode_ms: NDArray[np.float64]
 
 
-def measure_complexity(plan: Plan) -> list[Complexity]:
-    """Encode and decode each picture of the plan with each of its schemes, all packets received, in this process.
+def measure_complexity(plan: Plan) -> list[Measured]:
+    """Encode and decode each image of the plan with each of its schemes, all packets received, in this process.
 
-    Schemes take turns, picture by picture and repeat by repeat, so that a change of the machine's load meets them
-    alike; before it counts, each has coded the first picture once (loading of weights, compilation). Streams are made
+    Schemes take turns, image by image and repeat by repeat, so that a change of the machine's load meets them
+    alike; before it counts, each has coded the first image once (loading of weights, compilation). Streams are made
     anew, not taken from the store; each encoding and each decoding is done by a fresh instance of the codec, which
     remembers no image and has its weights loaded. Each time is the least of three.
 
@@ -56,17 +79,17 @@ def measure_complexity(plan: Plan) -> list[Complexity]:
     for one in plan_schemes(plan):
         if one.label in chosen:
             raise InputError(f"{one.label} has several operating points", hint="times are compared at one")
-        first = one.pictures[0]
-        chosen[one.label] = (create_codec(first.codec, dict(first.settings)), one.pictures)
-    for codec, pictures in chosen.values():
-        _times(codec, pictures[0])
+        first = one.images[0]
+        chosen[one.label] = (create_codec(first.codec, dict(first.settings)), one.images)
+    for codec, coded in chosen.values():
+        _times(codec, coded[0])
     images, schemes = len(plan.image_names), list(chosen)
     times = np.full((len(schemes), images, 2), np.inf)
     for image in range(images):
         for _ in range(_REPEATS):
-            for number, (codec, pictures) in enumerate(chosen.values()):
-                times[number, image] = np.minimum(times[number, image], _times(codec, pictures[image]))
-    return [Complexity(label, chosen[label][0].parameters, *times[i].T) for i, label in enumerate(schemes)]
+            for number, (codec, coded) in enumerate(chosen.values()):
+                times[number, image] = np.minimum(times[number, image], _times(codec, coded[image]))
+    return [Measured(label, chosen[label][0].parameters, *times[i].T) for i, label in enumerate(schemes)]
 
 
 def _times(codec: Codec, coded: CodedPicture) -> tuple[float, float]:
@@ -82,36 +105,47 @@ def _times(codec: Codec, coded: CodedPicture) -> tuple[float, float]:
     return 1000 * (encoded - start), 1000 * (time.perf_counter() - begin)
 
 
-def compare_complexity(recipe: Recipe, measured: Sequence[Complexity]) -> pd.DataFrame:
-    """comparison.csv: parameters (MiB in float32), times (median over pictures) and their ratios to the reference's.
+def times_table(plan: Plan, measured: Sequence[Measured]) -> Table:
+    """The times of each scheme and image, with the machine that measured."""
+    import pandas as pd
 
-    A ratio is the median of the pictures' own ratios; intervals: ``median_interval`` over the pictures. The published
+    rows = [
+        {"hardware": hardware(), "scheme": one.scheme, "image": image, "encode_ms": encode, "decode_ms": decode}
+        for one in measured
+        for image, encode, decode in zip(plan.image_names, one.encode_ms, one.decode_ms, strict=True)
+    ]
+    return Table("times", pd.DataFrame(rows))
+
+
+def add_complexity(table: Comparison, measured: Sequence[Measured], reference_name: str) -> None:
+    """Parameters (MiB in float32), times (median over images) and their ratios to the reference's.
+
+    A ratio is the median of the images' own ratios; intervals: ``median_interval`` over the images. The published
     ratios are computed from the published numbers. condition: the machine that measured; milliseconds of two machines
-    can't be compared, ratios can. Raises InputError if the reference is not among the schemes.
+    can't be compared, ratios can.
+
+    Raises:
+        InputError: The reference is not among the schemes.
     """
     by_scheme = {one.scheme: one for one in measured}
-    if recipe.reference not in by_scheme:
-        raise InputError(f"no scheme `{recipe.reference}`", hint=did_you_mean(str(recipe.reference), by_scheme))
-    reference, table = by_scheme[recipe.reference], published_table(recipe)
-    theirs = {name: published_points(recipe, table, "", name).get("", {}) for name in by_scheme}
-    rows, machine = [], hardware()
+    if reference_name not in by_scheme:
+        raise InputError(f"no scheme `{reference_name}`", hint=did_you_mean(reference_name, by_scheme))
+    reference, machine = by_scheme[reference_name], hardware()
+    theirs = {name: table.points("", name).get("", {}) for name in by_scheme}
     for one in measured:
-        found = {} if one.parameters is None else {"parameters": _certain(one.parameters)}
+        found = {} if one.parameters is None else {"parameters": certain(one.parameters)}
         if one.parameters is not None:
-            found["parameters_mib"] = _certain(one.parameters * _MIB_PER_PARAMETER)
+            found["parameters_mib"] = certain(one.parameters * _MIB_PER_PARAMETER)
         found |= {"encode_ms": median_interval(one.encode_ms), "decode_ms": median_interval(one.decode_ms)}
         if one is not reference:
             found["encode_ratio"] = median_interval(one.encode_ms / reference.encode_ms)
             found["decode_ratio"] = median_interval(one.decode_ms / reference.decode_ms)
             if one.parameters and reference.parameters:
-                found["parameters_ratio"] = _certain(one.parameters / reference.parameters)
-        known = _with_ratios(theirs[one.scheme], theirs[reference.scheme])
-        rows += [[recipe.name, machine, one.scheme, name, *ours, known.get(name)] for name, ours in found.items()]
-    return comparison(rows)
-
-
-def _certain(value: float) -> Estimate:
-    return Estimate(float(value), float(value), float(value))
+                found["parameters_ratio"] = certain(one.parameters / reference.parameters)
+        ratios = _with_ratios(theirs[one.scheme], theirs[reference.scheme])
+        for name, ours in found.items():
+            published = ratios.get(name) if name not in theirs[one.scheme] else None
+            table.add(machine, one.scheme, name, ours, paper_condition="", published=published)
 
 
 def _with_ratios(mine: dict[str, float], reference: dict[str, float]) -> dict[str, float]:

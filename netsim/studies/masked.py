@@ -1,4 +1,4 @@
-"""Quality over the share of a picture's packets that are lost, whichever they are (ResiComp, Figs. 15 and 19).
+"""Study ``masked``: quality over the share of an image's packets that are lost (ResiComp, Figs. 15 and 19).
 
 The paper masks tokens. What a network can lose is packets: a stream of many small ones, each decodable alone, comes
 as near to that as a real stream can.
@@ -6,51 +6,118 @@ as near to that as a real stream can.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from netsim.decoding.workshop import CodedPicture, Workshop, mask_text
 from netsim.errors import InputError
 from netsim.metrics.intervals import Estimate, mean_interval
 from netsim.metrics.psnr import psnr_db
-from netsim.studies.comparison import comparison
-from netsim.studies.published import published_points, published_table
-from netsim.studies.recipe import Recipe
-from netsim.studies.schemes import plan_schemes
-from netsim.studies.tokens import token_packets
 from netsim.scenario.plan import Plan
+from netsim.studies.comparison import Comparison
+from netsim.studies.outputs import Drawing, Output, Table
+from netsim.studies.plan_schemes import plan_schemes
+from netsim.studies.rate_distortion import Pair
+from netsim.studies.recipe import Recipe
+from netsim.studies.study import Study, StudyContext, StudyOptions
+from netsim.studies.tokens import latent_errors, token_packets
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "Shot",
-    "compare_masked",
+    "Example",
+    "Masked",
+    "MaskedOptions",
+    "examples",
     "masked_differences",
     "masked_masks",
     "masked_qualities",
     "masked_summary",
-    "shots",
 ]
 
 BoolArray = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class MaskedOptions(StudyOptions):
+    """shares: of the packets, lost. shown: those of them at which images are shown. image: which one. difference:
+    pairs of schemes in dB."""
+
+    shares: Annotated[list[Share], Field(min_length=1)]
+    shown: list[Share] = Field(default_factory=list)
+    image: str | None = None
+    difference: list[Pair] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _shown_are_measured(self) -> MaskedOptions:
+        strange = sorted(set(self.shown) - set(self.shares))
+        if strange:
+            raise ValueError(f"shown: {strange[0]:g} is not among the shares")
+        return self
+
+
 @dataclass(frozen=True, eq=False)
-class Shot:
-    """A picture from what is left of its packets. lost: which tokens are gone, bool [rows, columns], None if the codec
-    does not say. picture: uint8 [H, W, 3], None if nothing is usable; its psnr_db is NaN then."""
+class Example:
+    """An image from what is left of its packets. lost: which tokens are gone, bool [rows, columns], None if the codec
+    does not say. image: uint8 [H, W, 3], None if nothing is usable; its psnr_db is NaN then. latent: mean squared error
+    of each token after concealment, float64 [rows, columns], None if the codec does not say."""
 
     scheme: str
     share: float
     psnr_db: float
-    picture: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None
     lost: BoolArray | None
+    latent: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    qualities: pd.DataFrame
+    summary: pd.DataFrame
+    differences: pd.DataFrame | None
+    original: NDArray[np.uint8]
+    examples: list[Example]
+
+
+class Masked(Study):
+    """Decodes each image from what is left of its packets; the scenario's channels are not used."""
+
+    name = "masked"
+    Options = MaskedOptions
+
+    def measure(self, context: StudyContext) -> _Measured:
+        asked, plan = self.options, context.plan
+        with context.cache() as cache:
+            qualities = masked_qualities(asked.shares, plan, cache)
+            original, seen = examples(asked, plan, cache)
+        apart = masked_differences(qualities, asked.difference, plan.failure_db) if asked.difference else None
+        return _Measured(qualities, masked_summary(qualities, plan.failure_db), apart, original, seen)
+
+    def compare(self, table: Comparison, measured: _Measured) -> None:
+        """Mean PSNR at every share. Conditions: ``0 %``, ``10 %``, …"""
+        for line in measured.summary.to_dict("records"):
+            ours = Estimate(line["psnr_db"], line["psnr_low"], line["psnr_high"])
+            condition, point = f"{100 * line['share']:g} %", line["operating_point"]
+            table.add(condition, line["scheme"], "psnr_db", ours, operating_point=point)
+
+    def draw(self, recipe: Recipe, measured: _Measured) -> Iterable[Output]:
+        from netsim.figures.masked import draw_curve, draw_examples
+
+        yield Table("draws", measured.qualities)
+        yield Drawing("masked", draw_curve(measured.summary), measured.summary)
+        if measured.differences is not None:
+            yield Table("difference", measured.differences)
+        if measured.examples:
+            yield Drawing("masked_images", draw_examples(measured.original, measured.examples))
 
 
 def masked_masks(protected: BoolArray, shares: Sequence[float], seed: Sequence[int]) -> BoolArray:
@@ -71,33 +138,40 @@ def masked_masks(protected: BoolArray, shares: Sequence[float], seed: Sequence[i
     return masks
 
 
-def masked_qualities(recipe: Recipe, plan: Plan, shop: Workshop) -> pd.DataFrame:
-    """One row per scheme, picture, share (0 among them) and draw: PSNR with that share of the packets lost.
+def masked_qualities(shares: Sequence[float], plan: Plan, cache: Workshop) -> pd.DataFrame:
+    """One row per scheme, image, share (0 among them) and draw: PSNR with that share of the packets lost.
 
     The plan's trials are the draws, its seed theirs; its channels are not used. Schemes with as many packets lose the
-    same ones. Columns: scheme, operating_point, image, draw, share, lost (the share of packets really lost), bpp,
-    psnr_db (NaN: no picture). Raises InputError for a stream of fewer than two packets that can be lost.
+    same ones.
+
+    Returns:
+        Columns scheme, operating_point, image, draw, share, lost (the share of packets really lost), bpp, psnr_db
+        (NaN: no image).
+
+    Raises:
+        InputError: A stream of fewer than two packets that can be lost.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for scheme in plan_schemes(plan):
-        for number, picture in enumerate(scheme.pictures):
-            named = {"scheme": scheme.label, "operating_point": scheme.operating_point, "image": picture.image.name}
-            rows += [named | row for row in _draws(recipe, plan, shop, picture, number)]
+        for number, coded in enumerate(scheme.images):
+            named = {"scheme": scheme.label, "operating_point": scheme.operating_point, "image": coded.image.name}
+            rows += [named | row for row in _draws([0.0, *shares], plan, cache, coded, number)]
     return pd.DataFrame(rows)
 
 
-def _draws(recipe: Recipe, plan: Plan, shop: Workshop, picture: CodedPicture, number: int) -> list[dict[str, Any]]:
-    stream, codec = shop.encode(picture), shop.codec(picture)
+def _draws(
+    shares: Sequence[float], plan: Plan, cache: Workshop, coded: CodedPicture, number: int
+) -> list[dict[str, Any]]:
+    stream, codec = cache.encode(coded), cache.codec(coded)
     droppable = ~stream.protected
     if droppable.sum() < 2:
         hint = "masked shares need packets: `slices: 100`"
-        raise InputError(f"{picture.codec}: {int(droppable.sum())} packets that can be lost", hint=hint)
-    shares = [0.0, *recipe.shares]
+        raise InputError(f"{coded.codec}: {int(droppable.sum())} packets that can be lost", hint=hint)
     masks = np.stack([masked_masks(stream.protected, shares, [plan.seed, number, draw]) for draw in range(plan.trials)])
     texts = mask_text(codec.usable(stream, masks).reshape(-1, len(stream)))
-    known = shop.qualities(picture, [t for t in dict.fromkeys(texts) if "1" in t], ["psnr_db"])["psnr_db"]
+    known = cache.qualities(coded, [t for t in dict.fromkeys(texts) if "1" in t], ["psnr_db"])["psnr_db"]
     lost = (~masks[..., droppable]).mean(axis=2).reshape(-1)
     places = [(draw, share) for draw in range(plan.trials) for share in shares]
     return [
@@ -109,8 +183,8 @@ def _draws(recipe: Recipe, plan: Plan, shop: Workshop, picture: CodedPicture, nu
 def masked_summary(qualities: pd.DataFrame, failure_db: float) -> pd.DataFrame:
     """Mean PSNR per scheme, operating point and share, with its 95 % t interval over the draws.
 
-    A draw's mean over all pictures is the unit: would other losses give the same, for these pictures? A draw without a
-    picture counts as failure_db. Columns: scheme, operating_point, share, lost, bpp, psnr_db, psnr_low, psnr_high.
+    A draw's mean over all images is the unit: would other losses give the same, for these images? A draw without an
+    image counts as failure_db. Columns: scheme, operating_point, share, lost, bpp, psnr_db, psnr_low, psnr_high.
     """
     import pandas as pd
 
@@ -125,10 +199,10 @@ def masked_summary(qualities: pd.DataFrame, failure_db: float) -> pd.DataFrame:
 
 
 def masked_differences(qualities: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: float) -> pd.DataFrame:
-    """First less second scheme of each pair in dB at every share, same pictures and same packets lost.
+    """First less second scheme of each pair in dB at every share, same images and same packets lost.
 
-    Two intervals: difference_low … difference_high over draws (as above), images_low … images_high over pictures
-    (a picture's mean over its draws is the unit: would other pictures give the same?).
+    Two intervals: difference_low … difference_high over draws (as above), images_low … images_high over images
+    (an image's mean over its draws is the unit: would other images give the same?).
     Raises InputError for a scheme that is not there or has several operating points.
     """
     import pandas as pd
@@ -159,51 +233,33 @@ def _over(part: pd.DataFrame, column: str, unit: str) -> Estimate:
     return mean_interval(means, np.ones(len(means)), np.arange(len(means)))
 
 
-def compare_masked(recipe: Recipe, summary: pd.DataFrame) -> pd.DataFrame:
-    """comparison.csv: mean PSNR at every share beside the printed one. Conditions: ``0 %``, ``10 %``, …"""
-    table = published_table(recipe)
-    rows = []
-    for line in summary.to_dict("records"):
-        condition = f"{100 * line['share']:g} %"
-        known = published_points(recipe, table, condition, line["scheme"]).get("", {})
-        ours = [line["psnr_db"], line["psnr_low"], line["psnr_high"]]
-        scheme = f"{line['scheme']} {line['operating_point']}"
-        rows.append([recipe.name, condition, scheme, "psnr_db", *ours, known.get("psnr_db")])
-    return comparison(rows)
-
-
-def shots(recipe: Recipe, plan: Plan, shop: Workshop) -> tuple[NDArray[np.uint8], list[Shot]]:
+def examples(asked: MaskedOptions, plan: Plan, cache: Workshop) -> tuple[NDArray[np.uint8], list[Example]]:
     """(original, what is seen of it) at the shares ``shown``, each scheme's first operating point, first draw.
 
-    The picture is the recipe's ``image``, or the plan's first if it has none of that name.
+    The image is the one called ``image``, or the plan's first if it has none of that name.
     """
-    number = plan.image_names.index(recipe.image) if recipe.image in plan.image_names else 0
-    found: dict[str, list[Shot]] = {}
+    number = plan.image_names.index(asked.image) if asked.image in plan.image_names else 0
+    found: dict[str, list[Example]] = {}
     for scheme in plan_schemes(plan):
-        if scheme.label not in found:
-            picture = scheme.pictures[number]
-            masks = _first_draw(recipe, plan, shop, picture, number)
-            found[scheme.label] = _seen(scheme.label, recipe.shown, shop, picture, masks)
-    original = plan.images.items[number].pixels()
-    return original, [shot for several in found.values() for shot in several]
+        if scheme.label not in found and asked.shown:
+            coded = scheme.images[number]
+            masks = masked_masks(cache.encode(coded).protected, asked.shown, [plan.seed, number, 0])
+            found[scheme.label] = _seen(scheme.label, asked.shown, cache, coded, masks)
+    return plan.images.items[number].pixels(), [one for several in found.values() for one in several]
 
 
-def _first_draw(recipe: Recipe, plan: Plan, shop: Workshop, picture: CodedPicture, number: int) -> BoolArray:
-    return masked_masks(shop.encode(picture).protected, recipe.shown, [plan.seed, number, 0])
-
-
-def _seen(label: str, shares: Sequence[float], shop: Workshop, picture: CodedPicture, masks: BoolArray) -> list[Shot]:
-    stream, codec = shop.encode(picture), shop.codec(picture)
+def _seen(label: str, shares: Sequence[float], cache: Workshop, coded: CodedPicture, masks: BoolArray) -> list[Example]:
+    stream, codec = cache.encode(coded), cache.codec(coded)
     usable = codec.usable(stream, masks)
     some = usable.any(axis=1)
     decoded = iter(codec.decode(stream, usable[some])) if some.any() else iter(())
-    grid = token_packets(codec, stream)
+    grid, latent = token_packets(codec, stream), latent_errors(codec, stream, usable)
     seen = [next(decoded) if any_left else None for any_left in some]
-    original = picture.image.pixels()
+    original = coded.image.pixels()
     psnr = [np.nan if one is None else float(psnr_db(original, one[None])[0]) for one in seen]
     return [
-        Shot(label, share, quality, one, _gone(grid, mask))
-        for share, quality, one, mask in zip(shares, psnr, seen, usable, strict=True)
+        Example(label, share, psnr[i], seen[i], _gone(grid, usable[i]), None if latent is None else latent[i])
+        for i, share in enumerate(shares)
     ]
 
 

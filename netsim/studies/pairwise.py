@@ -1,4 +1,4 @@
-"""Two schemes of a recipe's run against each other: differences in dB over the traces, BD-rates without loss."""
+"""Two schemes of a run against each other: differences in dB over the traces, BD-rates without loss."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["bd_rates", "differences"]
 
 _SLOT = ["seed", "trial", "slot", "image"]
-_OTHER_PICTURES = "the published curve is of other pictures"
+_OTHER_IMAGES = "the published curve is of other images"
 _FEWEST_POINTS = {3: "pchip"}  # Akima's interpolation needs four
 
 
@@ -29,11 +29,11 @@ def differences(log: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: f
     Operating points are paired by nearest rate. Columns as ``netsim.insight.paired.compare_schemes`` has them, and
     images_low, images_high. Two intervals, two questions:
 
-    - difference_low … difference_high, paired by trace: does it hold over other losses, for these pictures? The unit
-      is a trace's mean over all pictures. Both schemes meet the same random numbers packet by packet; as their
+    - difference_low … difference_high, paired by trace: does it hold over other losses, for these images? The unit
+      is a trace's mean over all images. Both schemes meet the same random numbers packet by packet; as their
       packets differ in number and content this need not make a pair alike, so what pairing gained is to be read off
       unpaired_low … unpaired_high. The interval is right either way, since traces are independent.
-    - images_low … images_high, paired by picture: does it hold over other pictures? The unit is a picture's mean
+    - images_low … images_high, paired by image: does it hold over other images? The unit is an image's mean
       over all traces.
     """
     import pandas as pd
@@ -49,7 +49,7 @@ def differences(log: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: f
 
 
 def _over_images(log: pd.DataFrame, row: dict[Any, Any], failure_db: float) -> Estimate:
-    """The same difference with pictures as the independent units."""
+    """The same difference with images as the independent units."""
     parts = []
     for letter in "ab":
         mine = _slots(log, str(row["channel"]), str(row[f"scheme_{letter}"]), str(row["link"]))
@@ -66,15 +66,15 @@ def bd_rates(
     pairs: Sequence[Sequence[str]],
     failure_db: float,
     published: pd.DataFrame | None = None,
-    same_pictures: bool = True,
+    same_images: bool = True,
 ) -> pd.DataFrame:
     """How much more rate each pair's second scheme needs than its first for the same PSNR, in one channel.
 
     published: further curves that a pair may name (columns channel, scheme, operating_point, bpp, psnr_db).
-    same_pictures: whether they are of the run's pictures; if not, ours have no BD-rate against them.
+    same_images: whether they are of the run's images; if not, ours have no BD-rate against them.
     Columns: channel, link, anchor, scheme, points (of the anchor), bd_rate_percent (of the curves of mean PSNR over
     mean rate), why_not (where these have no BD-rate), images, images_mean, images_low, images_high (the mean of the
-    pictures' own BD-rates with its 95 % t interval, pictures as independent units; those without one left out, so all
+    images' own BD-rates with its 95 % t interval, images as independent units; those without one left out, so all
     where a curve is published).
     """
     import pandas as pd
@@ -90,16 +90,16 @@ def bd_rates(
             curves = [_curve(log, channel, name, str(link), failure_db, published) for name in (anchor, scheme)]
             row: dict[str, Any] = {"channel": channel, "link": link, "anchor": anchor, "scheme": scheme}
             row["points"] = curves[0]["operating_point"].nunique()
-            comparable = same_pictures or len({bool((curve["image"] == "").all()) for curve in curves}) == 1
-            row["bd_rate_percent"], row["why_not"] = _bd_rate(curves) if comparable else (np.nan, _OTHER_PICTURES)
-            rows.append(row | _over_pictures(curves))
+            comparable = same_images or len({bool((curve["image"] == "").all()) for curve in curves}) == 1
+            row["bd_rate_percent"], row["why_not"] = _bd_rate(curves) if comparable else (np.nan, _OTHER_IMAGES)
+            rows.append(row | _over_images_rates(curves))
     return pd.DataFrame(rows)
 
 
 def _curve(
     log: pd.DataFrame, channel: str, scheme: str, link: str, failure_db: float, published: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """Columns image, operating_point, bpp, quality. A published curve has one picture, without a name."""
+    """Columns image, operating_point, bpp, quality. A published curve has one image, without a name."""
     if published is not None and scheme in set(published["scheme"]):
         mine = published[(published["channel"] == channel) & (published["scheme"] == scheme)]
         return mine.assign(quality=mine["psnr_db"], image="")
@@ -107,7 +107,7 @@ def _curve(
     return mine.assign(quality=slot_quality(mine, failure_db))[["image", "operating_point", "bpp", "quality"]]
 
 
-def _over_pictures(curves: list[pd.DataFrame]) -> dict[str, float]:
+def _over_images_rates(curves: list[pd.DataFrame]) -> dict[str, float]:
     values = []
     for image in sorted(set(curves[0]["image"]) & set(curves[1]["image"]) - {""}):
         value, _ = _bd_rate([curve[curve["image"] == image] for curve in curves])

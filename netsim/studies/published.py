@@ -1,4 +1,4 @@
-"""The published numbers of a recipe: a CSV file whose first line says that they are, and where."""
+"""The published numbers of a recipe: CSV files whose first line says that they are, and where."""
 
 from __future__ import annotations
 
@@ -10,44 +10,84 @@ from netsim.studies.recipe import Recipe
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "published_points", "published_table"]
+__all__ = ["CLAIM_COLUMNS", "COLUMNS", "MARK", "claims_table", "published_curves", "published_table"]
 
 COLUMNS = ["condition", "scheme", "point", "quantity", "published"]
+CLAIM_COLUMNS = ["condition", "quantity", "better", "worse", "words"]
+MARK = " (published)"
+"""Stands behind the name of a published curve."""
 
 
 def published_table(recipe: Recipe, name: str | None = None) -> pd.DataFrame:
-    """Columns ``COLUMNS``, strings but for the last; empty if the recipe has no such file.
+    """The published numbers.
 
-    name: of the file; the recipe's ``published`` if None.
+    Args:
+        recipe: Its folder holds the file.
+        name: The file; None: the recipe's ``published``.
 
-    ``point`` numbers the operating points of a scheme where the paper has several; a file may leave it out.
-    Raises InputError if the first line does not begin with ``# PUBLISHED``, or if a column is missing.
+    Returns:
+        Columns ``COLUMNS``, strings but for the last; empty if the recipe has no such file. ``point`` numbers the
+        operating points of a scheme where the paper has several; a file may leave it out.
+
+    Raises:
+        InputError: The first line does not begin with ``# PUBLISHED``, or a column is missing.
     """
+    name = name or recipe.published
+    return _table(recipe, name, COLUMNS, {"published": float}, {"point": ""})
+
+
+def claims_table(recipe: Recipe) -> pd.DataFrame:
+    """Orders that the paper states in words: columns ``CLAIM_COLUMNS``, strings; empty without ``claims``.
+
+    A claim says that the scheme ``better`` is better than ``worse`` in a condition. Conditions and schemes are ours;
+    an empty condition stands for all. Errors as ``published_table``.
+    """
+    return _table(recipe, recipe.claims, CLAIM_COLUMNS, {}, {})
+
+
+def _table(
+    recipe: Recipe, name: str | None, columns: list[str], numbers: dict[str, type], optional: dict[str, str]
+) -> pd.DataFrame:
     import pandas as pd
 
-    name = name or recipe.published
     if name is None:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=columns)
     path = recipe.folder / name
     first = path.read_text(encoding="utf-8").partition("\n")[0]
     if not first.startswith("# PUBLISHED"):
         raise InputError(f"`{path}` must say on its first line that it is published, and where", hint="# PUBLISHED. …")
-    kinds = dict.fromkeys(COLUMNS, str) | {"published": float}
-    frame = pd.read_csv(path, comment="#", dtype=kinds, keep_default_na=False, na_values={"published": [""]})
-    frame = frame if "point" in frame else frame.assign(point="")
-    missing = [name for name in COLUMNS if name not in frame]
+    kinds = dict.fromkeys(columns, str) | numbers
+    frame = pd.read_csv(path, skiprows=1, dtype=kinds, keep_default_na=False, na_values={key: [""] for key in numbers})
+    frame = frame.assign(**{key: value for key, value in optional.items() if key not in frame})
+    missing = [key for key in columns if key not in frame]
     if missing:
-        raise InputError(f"`{path}` lacks columns: {', '.join(missing)}", hint="columns: " + ",".join(COLUMNS))
-    return frame[COLUMNS]
+        raise InputError(f"`{path}` lacks columns: {', '.join(missing)}", hint="columns: " + ",".join(columns))
+    return frame[columns]
 
 
-def published_points(recipe: Recipe, table: pd.DataFrame, condition: str, scheme: str) -> dict[str, dict[str, float]]:
-    """{point: {quantity: value}} of a scheme in a condition, both called as here; ``paper_names`` translates them."""
-    theirs = table[
-        (table["condition"] == recipe.paper_names.get(condition, condition))
-        & (table["scheme"] == recipe.paper_names.get(scheme, scheme))
-    ]
-    found: dict[str, dict[str, float]] = {}
-    for point, quantity, value in theirs[["point", "quantity", "published"]].itertuples(index=False, name=None):
-        found.setdefault(str(point), {})[str(quantity)] = float(value)
-    return found
+def published_curves(recipe: Recipe, name: str | None) -> pd.DataFrame:
+    """Published rate–distortion curves.
+
+    Args:
+        recipe: Its folder holds the file.
+        name: A file written as the published numbers are: quantities ``bpp`` and ``psnr_db`` of each ``point``;
+            condition is the channel. None: no curves.
+
+    Returns:
+        Columns channel, scheme (its name and ``MARK``), operating_point, bpp, psnr_db.
+
+    Raises:
+        InputError: A point lacks one of the quantities.
+    """
+    import pandas as pd
+
+    rows: list[list[object]] = []
+    columns = ["channel", "scheme", "operating_point", "bpp", "psnr_db"]
+    table = published_table(recipe, name) if name is not None else pd.DataFrame(columns=COLUMNS)
+    for key, part in table.groupby(["condition", "scheme", "point"], sort=False):
+        values = dict(zip(part["quantity"], part["published"], strict=True))
+        missing = {"bpp", "psnr_db"} - set(values)
+        if missing:
+            raise InputError(f"`{name}`: point {key[2]} of {key[1]} has no {missing.pop()}")
+        rows.append([key[0], f"{key[1]}{MARK}", key[2], values["bpp"], values["psnr_db"]])
+    return pd.DataFrame(rows, columns=columns)

@@ -9,15 +9,31 @@ from numpy.typing import NDArray
 
 from netsim.codec import Codec, Stream
 
-__all__ = ["TokenGrid", "packet_tokens", "token_packets"]
+__all__ = ["LatentError", "TokenGrid", "latent_errors", "packet_tokens", "token_packets"]
 
 
 @runtime_checkable
 class TokenGrid(Protocol):
-    """A codec whose latent is a grid of tokens over the picture, each of which travels in one packet."""
+    """A codec whose latent is a grid of tokens over the image, each of which travels in one packet."""
 
     def token_packets(self, stream: Stream) -> NDArray[np.int64]:
         """The packet of each token, counted from 0 in the stream: int64 [rows, columns]."""
+
+
+@runtime_checkable
+class LatentError(Protocol):
+    """A codec that can tell how far its concealed tokens are from those that were encoded."""
+
+    def latent_errors(self, stream: Stream, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Mean squared error of each token after concealment: masks bool [m, n] → float64 [m, rows, columns]."""
+
+
+def latent_errors(codec: Codec, stream: Stream, masks: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """Mean squared error of each token after concealment, float64 [m, rows, columns]; None if the codec has none.
+
+    masks: usable masks, bool [m, n].
+    """
+    return codec.latent_errors(stream, masks) if isinstance(codec, LatentError) else None
 
 
 def token_packets(codec: Codec, stream: Stream) -> NDArray[np.int64] | None:

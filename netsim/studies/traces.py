@@ -1,21 +1,25 @@
-"""Mean and variance over loss traces beside the published ones: comparison.csv, and a table for the eye."""
+"""Study ``traces``: mean and variance over loss traces beside the published ones, and a table to read."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netsim.insight.paired import pair_points
-from netsim.studies.comparison import comparison
-from netsim.studies.published import published_points, published_table
+from netsim.metrics.intervals import Estimate
+from netsim.studies.comparison import Comparison
+from netsim.studies.outputs import Drawing, Output, Text
 from netsim.studies.recipe import Recipe, not_the_papers
+from netsim.studies.study import Study, StudyContext
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Cell", "compare_traces", "matched_cells", "traces_markdown"]
+    from netsim.runs.results import Run
+
+__all__ = ["Cell", "Traces", "matched_cells", "traces_markdown"]
 
 QUANTITIES = ("bpp", "psnr_mean_db", "psnr_variance")
 _ENDS = {
@@ -28,51 +32,83 @@ _ENDS = {
 @dataclass(frozen=True)
 class Cell:
     """A scheme at one operating point in one channel. ours: a row of ``trace_spread``. published: of the paper's
-    operating point nearest in rate, if each is the other's nearest; else empty. rank: of the rate, from 0."""
+    operating point nearest in rate (``paper_point``), if each is the other's nearest; else empty and None. rank: of the
+    rate, from 0."""
 
     channel: str
     scheme: str
     point: str
     rank: int
     ours: dict[str, Any]
+    paper_point: str | None
     published: dict[str, float]
 
 
-def matched_cells(recipe: Recipe, spread: pd.DataFrame) -> list[Cell]:
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    run: Run
+    spread: pd.DataFrame
+    images: str
+    count: int
+
+
+class Traces(Study):
+    """A run of the scenario, whose engine must have traces (``array`` or ``event``)."""
+
+    name = "traces"
+
+    def measure(self, context: StudyContext) -> _Measured:
+        from netsim.metrics.traces import trace_spread
+
+        run, plan = context.run(), context.plan
+        return _Measured(run, trace_spread(run.log, plan.failure_db), plan.images.name, len(plan.image_names))
+
+    def compare(self, table: Comparison, measured: _Measured) -> None:
+        """Rate, mean and variance of each cell, with 95 % intervals over the traces."""
+        for cell in matched_cells(table, measured.spread):
+            for quantity in QUANTITIES:
+                ours = Estimate(*(cell.ours[name] for name in (quantity, *_ENDS[quantity])))
+                named: Any = {"operating_point": cell.point, "point": cell.paper_point}
+                table.add(cell.channel, cell.scheme, quantity, ours, **named)
+
+    def draw(self, recipe: Recipe, measured: _Measured) -> Iterable[Output]:
+        from netsim.figures import rd
+
+        cells = matched_cells(Comparison(recipe), measured.spread)
+        yield Text("table.md", traces_markdown(recipe, cells, measured.count, measured.images))
+        numbers = rd.numbers(measured.run.summary, spread=measured.spread)
+        yield Drawing("rd", rd.draw(numbers), numbers)
+
+    def levels(self, measured: _Measured) -> pd.DataFrame:
+        from netsim.studies.rate_distortion import curve_levels
+
+        return curve_levels(measured.run.summary)
+
+
+def matched_cells(table: Comparison, spread: pd.DataFrame) -> list[Cell]:
     """Ours with the paper's beside it, by channel, scheme and rate. spread: from ``trace_spread``.
 
     The paper's rates are the quantity ``bpp`` of the published numbers; ``point`` tells its operating points apart.
     """
-    published = published_table(recipe)
     cells = []
     for (channel, scheme), part in spread.groupby(["channel", "scheme"], sort=False):
         lines: list[Any] = part.sort_values("bpp").to_dict("records")
         ours: dict[str, dict[str, Any]] = {line["operating_point"]: line for line in lines}
-        theirs = published_points(recipe, published, str(channel), str(scheme))
+        theirs = table.points(str(channel), str(scheme))
         rates = {point: values["bpp"] for point, values in theirs.items() if "bpp" in values}
         pairs = dict(pair_points({point: line["bpp"] for point, line in ours.items()}, rates)) if rates else {}
         for rank, (point, line) in enumerate(ours.items()):
-            known = theirs[pairs[point]] if point in pairs else {}
-            cells.append(Cell(str(channel), str(scheme), point, rank, line, known))
+            matched = pairs.get(point)
+            known = {} if matched is None else theirs[matched]
+            cells.append(Cell(str(channel), str(scheme), point, rank, line, matched, known))
     return cells
 
 
-def compare_traces(recipe: Recipe, cells: list[Cell]) -> pd.DataFrame:
-    """comparison.csv: rate, mean and variance of each cell, with 95 % intervals over the traces."""
-    rows = []
-    for cell in cells:
-        for quantity in QUANTITIES:
-            ours = [cell.ours[name] for name in (quantity, *_ENDS[quantity])]
-            scheme = f"{cell.scheme} {cell.point}"
-            rows.append([recipe.name, cell.channel, scheme, quantity, *ours, cell.published.get(quantity)])
-    return comparison(rows)
-
-
-def traces_markdown(recipe: Recipe, cells: list[Cell], pictures: int, images: str) -> str:
+def traces_markdown(recipe: Recipe, cells: list[Cell], count: int, images: str) -> str:
     """The paper's table in Markdown: a row per channel and scheme for ours and one for the paper's, columns by rate.
 
-    pictures, images: how many ours was measured on, and the set's name. Of each channel and rate the highest mean and
-    the smallest variance are bold, ours among ours, theirs among theirs.
+    count, images: how many images ours was measured on, and the set's name. Of each channel and rate the highest mean
+    and the smallest variance are bold, ours among ours, theirs among theirs.
     """
     ranks = 1 + max(cell.rank for cell in cells)
     head = ["channel", "scheme", "", *["bpp", "mean (dB)", "variance (dB²)"] * ranks]
@@ -80,10 +116,11 @@ def traces_markdown(recipe: Recipe, cells: list[Cell], pictures: int, images: st
     lines = [_line(head), _line(flush), *_rows(recipe, cells, ranks)]
     traces = max(cell.ours["traces"] for cell in cells)
     notes = [
-        f"Ours: {pictures} pictures ({images}); {traces} loss traces. Mean: average PSNR over pictures and traces. "
-        "Variance: of the traces' means over all pictures, n - 1. Intervals of both: comparison.csv.",
+        f"Ours: {count} images ({images}); {traces} loss traces. Mean: average PSNR over images and traces. "
+        "Variance: of the traces' means over all images, n - 1. Intervals of both: comparison.csv.",
         f"Published: {recipe.source}. Each of its operating points stands beside ours that is nearest in rate.",
         *not_the_papers(recipe, images),
+        *recipe.notes,
     ]
     return "\n".join([f"# {recipe.title}", "", *lines, "", "\n\n".join(notes), ""])
 
@@ -95,7 +132,7 @@ def _rows(recipe: Recipe, cells: list[Cell], ranks: int) -> Iterator[str]:
         mine = [cell for cell in cells if (cell.channel, cell.scheme) == key]
         yield _line(["" if channel == above else channel, scheme, "ours", *_numbers(mine, cells, ranks, ours=True)])
         if any(cell.published for cell in mine):
-            name = recipe.paper_names.get(scheme, scheme)
+            name = recipe.paper_name(scheme)
             yield _line(["", name, "published", *_numbers(mine, cells, ranks, ours=False)])
         above = channel
 

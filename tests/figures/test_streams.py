@@ -5,29 +5,31 @@ import pandas as pd
 import pytest
 
 from netsim.figures import masked, sizes, tradeoff
-from netsim.studies.masked import Shot
+from netsim.studies.masked import Example
 
 SHARES = (0.1, 0.5, 0.9)
 ORIGINAL = np.full((32, 48, 3), 100, dtype=np.uint8)
 
 
-def _shots(tokens: bool) -> list[Shot]:
-    """Two schemes; the second has no picture at the greatest share."""
+def _examples(tokens: bool) -> list[Example]:
+    """Two schemes; the second has no image at the greatest share."""
     lost = np.array([[True, False, False], [False, False, True]]) if tokens else None
-    shots = [
-        Shot(name, share, 30 - 10 * share, ORIGINAL + np.uint8(32), lost) for name in ("one", "two") for share in SHARES
+    examples = [
+        Example(name, share, 30 - 10 * share, ORIGINAL + np.uint8(32), lost)
+        for name in ("one", "two")
+        for share in SHARES
     ]
-    return [*shots[:-1], Shot("two", SHARES[-1], float("nan"), None, lost)]
+    return [*examples[:-1], Example("two", SHARES[-1], float("nan"), None, lost)]
 
 
 @pytest.mark.parametrize("tokens", [True, False])
 def test_pictures_errors_and_lost_tokens_have_a_row_each(tokens: bool) -> None:
-    figure = masked.draw_shots(ORIGINAL, _shots(tokens))
+    figure = masked.draw_examples(ORIGINAL, _examples(tokens))
     assert len(figure.axes) == (4 + tokens) * len(SHARES)
     assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["10 % lost", "50 % lost", "90 % lost"]
     captions = [axes.get_xlabel() for axes in figure.axes]
     assert captions.count("29.00 dB") == 2
-    assert captions.count("no picture") == 1
+    assert captions.count("no image") == 1
     first = np.asarray(figure.axes[3 * tokens].images[0].get_array())
     error = np.asarray(figure.axes[3 * tokens + 3].images[0].get_array())
     assert (first == 132).all()

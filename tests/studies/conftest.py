@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from netsim.studies.kinds import study_from_spec
 from netsim.studies.recipe import Recipe
 
 SCENARIO = """\
@@ -28,18 +29,18 @@ MakeRecipe = Callable[..., Recipe]
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeRecipe:
-    """Makes a recipe of the small scenario: keys of recipe.yaml, and ``published`` as the text of its CSV."""
+    """Makes a recipe of the small scenario: its study, further keys, ``published`` as the text of its CSV."""
     (tmp_path / "pictures").mkdir()
     for name, picture in (("a", data.astronaut()[60:156, 180:308]), ("b", data.coffee()[100:196, 200:300])):
         Image.fromarray(picture).save(tmp_path / "pictures" / f"{name}.png")
     (tmp_path / "scenario.yaml").write_text(SCENARIO)
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
 
-    def make(published: str = "", **keys: Any) -> Recipe:
-        named = {"title": "A table", "source": "A paper", "scenario": "scenario.yaml"} | keys
+    def make(published: str = "", study: Any = "rate_distortion", **keys: Any) -> Recipe:
+        named: dict[str, Any] = {"title": "A table", "source": "A paper", "scenario": "scenario.yaml"} | keys
         if published:
             (tmp_path / "published.csv").write_text(f"# PUBLISHED. Source: a paper.\n{published}")
             named["published"] = "published.csv"
-        return Recipe(**named, name="paper/table", folder=tmp_path)
+        return Recipe(**named, study=study_from_spec(study), name="paper/table", folder=tmp_path)
 
     return make

@@ -8,12 +8,13 @@ import pytest
 
 from netsim.codec import create_codec
 from netsim.errors import InputError
-from netsim.studies.complexity import Complexity, compare_complexity, hardware, measure_complexity
+from netsim.runs.progress import Reporter
+from netsim.scenario.load import load_plan
+from netsim.studies.comparison import Comparison
+from netsim.studies.complexity import Measured, add_complexity, hardware, measure_complexity
 from netsim.studies.published import published_table
 from netsim.studies.recipe import find_recipe
 from netsim.studies.reproduce import reproduce
-from netsim.runs.progress import Reporter
-from netsim.scenario.load import load_plan
 from tests.studies.conftest import MakeRecipe
 
 PUBLISHED = """\
@@ -27,10 +28,12 @@ ONE_POINT = ["codecs=[{jpeg2000: {bpp: 1.2}}, {jpeg: {quality: 30}}]"]
 
 
 def test_ratios_are_of_each_picture_and_the_papers_of_its_numbers(small: MakeRecipe) -> None:
-    recipe = small(PUBLISHED, compare="complexity", reference="a", paper_names={"a": "old", "b": "new"})
+    recipe = small(PUBLISHED, {"complexity": {"reference": "a"}}, paper_names={"a": "old", "b": "new"})
     slow = np.array([1.0, 10.0, 2.0, 3.0, 5.0, 4.0])
-    measured = [Complexity("a", 2**18, slow, 2 * slow), Complexity("b", 2**19, 3 * slow, slow)]
-    frame = compare_complexity(recipe, measured)
+    measured = [Measured("a", 2**18, slow, 2 * slow), Measured("b", 2**19, 3 * slow, slow)]
+    comparison = Comparison(recipe)
+    add_complexity(comparison, measured, "a")
+    frame = comparison.frame()
     assert set(frame["condition"]) == {hardware()}
     table = frame.set_index(["scheme", "quantity"])
     assert table.loc[("a", "parameters_mib"), "ours"] == 1.0
@@ -42,12 +45,12 @@ def test_ratios_are_of_each_picture_and_the_papers_of_its_numbers(small: MakeRec
     assert pd.isna(table.loc[("b", "decode_ratio"), "published"])
     assert ("a", "encode_ratio") not in table.index
     with pytest.raises(InputError, match="no scheme `c`"):
-        compare_complexity(small(compare="complexity", reference="c"), measured)
+        add_complexity(comparison, measured, "c")
 
 
 def test_every_picture_is_coded_by_every_scheme(small: MakeRecipe, tmp_path: Path) -> None:
-    recipe = small(compare="complexity", reference="jpeg", quick=ONE_POINT)
-    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter())
+    recipe = small(study={"complexity": {"reference": "jpeg"}}, quick=ONE_POINT)
+    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter()).files
     times = pd.read_csv(files[1])
     assert list(times["image"]) == ["a", "b"] * 2
     assert (times[["encode_ms", "decode_ms"]] > 0).all(axis=None)
@@ -63,7 +66,7 @@ def test_every_repeat_encodes_anew_and_checks_nothing(
     compressed, compress = [], kind.compress  # type: ignore[attr-defined]
     monkeypatch.setattr(kind, "compress", lambda *args: compressed.append(1) or compress(*args))
     monkeypatch.setattr(kind, "decompress_checked", lambda *args: pytest.fail("a timing checked the decoder"))
-    recipe = small(compare="complexity", reference="jpeg", quick=[f"codecs=[{{{scheme}}}]"])
+    recipe = small(study={"complexity": {"reference": "jpeg"}}, quick=[f"codecs=[{{{scheme}}}]"])
     plan = load_plan(recipe.folder / "scenario.yaml", recipe.quick)
     for _ in range(2):
         compressed.clear()
@@ -82,7 +85,7 @@ def test_a_timed_decoder_has_decoded_nothing_before() -> None:
 
 
 def test_several_operating_points_are_refused(small: MakeRecipe) -> None:
-    recipe = small(compare="complexity", reference="jpeg2000 prefix")
+    recipe = small(study={"complexity": {"reference": "jpeg2000 prefix"}})
     with pytest.raises(InputError, match="several operating points"):
         measure_complexity(load_plan(recipe.folder / "scenario.yaml"))
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,19 @@ from scipy.stats import t
 from netsim.decoding.store import Store
 from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
+from netsim.runs.progress import Reporter
+from netsim.scenario.load import load_plan
+from netsim.studies.comparison import Comparison
 from netsim.studies.masked import (
-    compare_masked,
+    Masked,
+    examples,
     masked_differences,
     masked_masks,
     masked_qualities,
     masked_summary,
-    shots,
 )
 from netsim.studies.recipe import Recipe
 from netsim.studies.reproduce import reproduce
-from netsim.runs.progress import Reporter
-from netsim.scenario.load import load_plan
 from tests.studies.conftest import MakeRecipe
 
 PREFIX, RESILIENT = "jpeg2000 prefix", "jpeg2000 resilient"
@@ -36,7 +38,7 @@ PUBLISHED = "condition,scheme,quantity,published\n50 %,Theirs,psnr_db,20.5\n"
 def _qualities(recipe: Recipe, tmp_path: Path) -> pd.DataFrame:
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
-        return masked_qualities(recipe, plan, Workshop(store))
+        return masked_qualities(recipe.study.options.shares, plan, Workshop(store))
 
 
 def test_a_greater_share_loses_what_a_smaller_one_lost() -> None:
@@ -57,7 +59,7 @@ def test_every_packet_is_lost_as_often() -> None:
 
 
 def test_quality_falls_with_the_share_and_both_schemes_lose_the_same(small: MakeRecipe, tmp_path: Path) -> None:
-    recipe = small(compare="masked", shares=[0.3, 0.5, 0.8])
+    recipe = small(study={"masked": {"shares": [0.3, 0.5, 0.8]}})
     qualities = _qualities(recipe, tmp_path)
     assert len(qualities) == 2 * 2 * 4 * 4  # schemes, pictures, draws, shares with 0
     summary = masked_summary(qualities, 13.0)
@@ -72,7 +74,7 @@ def test_quality_falls_with_the_share_and_both_schemes_lose_the_same(small: Make
 
 
 def test_differences_are_paired_by_picture_and_draw(small: MakeRecipe, tmp_path: Path) -> None:
-    qualities = _qualities(small(compare="masked", shares=[0.5]), tmp_path)
+    qualities = _qualities(small(study={"masked": {"shares": [0.5]}}), tmp_path)
     frame = masked_differences(qualities, [[RESILIENT, PREFIX]], 13.0).set_index("share")
     row = frame.loc[0.5]
     half = qualities[qualities["share"] == 0.5]
@@ -95,15 +97,16 @@ def test_a_draw_without_a_picture_counts_as_a_failure() -> None:
 
 
 def test_files_and_published_numbers(small: MakeRecipe, tmp_path: Path) -> None:
-    keys = {"shares": [0.2, 0.5], "shown": [0.5], "difference": [[RESILIENT, PREFIX]], "image": "b"}
-    recipe = small(PUBLISHED, compare="masked", paper_names={RESILIENT: "Theirs"}, quick=SCHEMES, **keys)
-    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter())
+    options = {"shares": [0.2, 0.5], "shown": [0.5], "difference": [[RESILIENT, PREFIX]], "image": "b"}
+    recipe = small(PUBLISHED, {"masked": options}, paper_names={RESILIENT: "Theirs"}, quick=SCHEMES)
+    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter()).files
     names = ["comparison.csv", "draws.csv", "masked.png", "masked.svg", "masked.csv", "difference.csv"]
-    assert [path.name for path in files] == [*names, "masked_pictures.png"]
+    assert [path.name for path in files] == [*names, "masked_images.png"]
     comparison = pd.read_csv(files[0])
     known = comparison.dropna(subset=["published"])
     assert known["condition"].tolist() == ["50 %"]
-    assert known["scheme"].tolist() == [f"{RESILIENT} bpp=1.2"]
+    assert known["scheme"].tolist() == [RESILIENT]
+    assert known["operating_point"].tolist() == ["bpp=1.2"]
     assert known["difference"].iloc[0] == pytest.approx(known["ours"].iloc[0] - 20.5)
     assert set(comparison["condition"]) == {"0 %", "20 %", "50 %"}
 
@@ -111,30 +114,39 @@ def test_files_and_published_numbers(small: MakeRecipe, tmp_path: Path) -> None:
 def test_the_pictures_shown_are_those_of_the_first_draw(small: MakeRecipe, tmp_path: Path) -> None:
     from netsim.metrics.psnr import psnr_db
 
-    recipe = small(compare="masked", shares=[0.3, 0.6], shown=[0.6], image="b")
+    recipe = small(study={"masked": {"shares": [0.3, 0.6], "shown": [0.6], "image": "b"}})
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
-        original, seen = shots(recipe, plan, Workshop(store))
-        qualities = masked_qualities(recipe, plan, Workshop(store))
-    assert [(shot.scheme, shot.share) for shot in seen] == [(PREFIX, 0.6), (RESILIENT, 0.6)]
+        original, seen = examples(recipe.study.options, plan, Workshop(store))
+        qualities = masked_qualities([0.3, 0.6], plan, Workshop(store))
+    assert [(one.scheme, one.share) for one in seen] == [(PREFIX, 0.6), (RESILIENT, 0.6)]
     first = qualities.query("image == 'b' and draw == 0 and share == 0.6").set_index("scheme")["psnr_db"]
-    shown = [shot for shot in seen if shot.picture is not None]
+    shown = [one for one in seen if one.image is not None]
     assert shown
-    for shot in shown:
-        assert shot.picture is not None
-        assert shot.lost is None  # JPEG 2000 has no tokens
-        assert shot.psnr_db == pytest.approx(first[shot.scheme])
-        assert psnr_db(original, shot.picture[None])[0] == pytest.approx(shot.psnr_db, abs=1e-9)
+    for one in shown:
+        assert one.image is not None
+        assert one.lost is None  # JPEG 2000 has no tokens
+        assert one.psnr_db == pytest.approx(first[one.scheme])
+        assert psnr_db(original, one.image[None])[0] == pytest.approx(one.psnr_db, abs=1e-9)
 
 
 def test_a_stream_of_one_packet_is_refused(small: MakeRecipe, tmp_path: Path) -> None:
-    recipe = small(compare="masked", shares=[0.5])
+    recipe = small(study={"masked": {"shares": [0.5]}})
     plan = load_plan(recipe.folder / "scenario.yaml", ["codecs=[{jpeg: {quality: 30, packets: 1}}]", "link=null"])
     with Store(tmp_path / "store.sqlite") as store, pytest.raises(InputError, match="packets that can be lost"):
-        masked_qualities(recipe, plan, Workshop(store))
+        masked_qualities(recipe.study.options.shares, plan, Workshop(store))
 
 
 def test_rows_carry_the_summary(small: MakeRecipe) -> None:
     line = {"scheme": "x", "operating_point": "q=1", "share": 0.25, "psnr_db": 30.0, "psnr_low": 29, "psnr_high": 31}
-    [row] = compare_masked(small(compare="masked", shares=[0.25]), pd.DataFrame([line])).to_dict("records")
-    assert (row["condition"], row["scheme"], row["ours"]) == ("25 %", "x q=1", 30.0)
+    recipe = small(study={"masked": {"shares": [0.25]}})
+    table = Comparison(recipe)
+    recipe.study.compare(table, SimpleNamespace(summary=pd.DataFrame([line])))
+    [row] = table.frame().to_dict("records")
+    assert isinstance(recipe.study, Masked)
+    assert (row["condition"], row["scheme"], row["operating_point"], row["ours"]) == ("25 %", "x", "q=1", 30.0)
+
+
+def test_an_image_that_is_shown_must_be_measured(small: MakeRecipe) -> None:
+    with pytest.raises(InputError, match=r"shown: 0.3 is not among the shares"):
+        small(study={"masked": {"shares": [0.25], "shown": [0.3]}})

@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 
 from netsim.errors import InputError
-from netsim.studies.comparison import COLUMNS, compare_channels, compare_summary
-from netsim.studies.recipe import Recipe, find_recipe, recipe_names
-from netsim.studies.reproduce import reproduce
+from netsim.metrics.intervals import Estimate
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
+from netsim.studies.comparison import COLUMNS, Comparison, certain
+from netsim.studies.kinds import study_from_spec
+from netsim.studies.recipe import Recipe, find_recipe, recipe_names
+from netsim.studies.reproduce import reproduce
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -31,16 +33,15 @@ def test_every_recipe_can_be_read(name: str) -> None:
 
 
 def test_table1_says_where_the_paper_disagrees_with_itself(tmp_path: Path) -> None:
-    comparison = compare_channels(find_recipe("resicomp/table1"))
-    assert list(comparison.columns) == COLUMNS
-    rate = comparison[comparison["quantity"] == "loss_rate"].set_index(["condition", "scheme"])
+    found = reproduce(find_recipe("resicomp/table1"), False, tmp_path / "out", 1, Reporter())
+    assert list(found.comparison.columns) == COLUMNS
+    rate = found.comparison[found.comparison["quantity"] == "loss_rate"].set_index(["condition", "scheme"])
     assert rate.loc[("EP5", "printed"), "difference"] == pytest.approx(0.286, abs=1e-6)
     assert rate.loc[("EP3", "corrected"), "difference"] == pytest.approx(0, abs=1e-12)
     assert pd.isna(rate.loc[("EP3", "printed"), "ours"])
-    files = reproduce(find_recipe("resicomp/table1"), False, tmp_path / "out", 1, Reporter())
-    assert [path.name for path in files] == ["comparison.csv", "channels.png", "channels.svg", "channels.csv"]
+    assert [path.name for path in found.files] == ["comparison.csv", "channels.png", "channels.svg", "channels.csv"]
     again = reproduce(find_recipe("resicomp/table1"), False, tmp_path / "out", 1, Reporter())
-    assert again[0].parent.name == "out-2"
+    assert again.files[0].parent.name == "out-2"
 
 
 def _recipe(folder: Path, published: str) -> Recipe:
@@ -49,46 +50,72 @@ def _recipe(folder: Path, published: str) -> Recipe:
         title="t",
         source="s",
         scenario="s.yaml",
-        compare="psnr_db",
+        study=study_from_spec("rate_distortion"),
         published="published.csv",
         name="paper/figure",
         folder=folder,
     )
 
 
+HEAD = "# PUBLISHED. Source: a paper.\ncondition,scheme,quantity,published\n"
+
+
 def test_published_numbers_stand_beside_ours(tmp_path: Path) -> None:
-    recipe = _recipe(
-        tmp_path, "# PUBLISHED. Source: a paper.\ncondition,scheme,quantity,published\nEP1,vvc,psnr_db,31.5\n"
-    )
-    line = {"channel": "EP1", "scheme": "vvc", "operating_point": "qp=37"}
-    summary = pd.DataFrame([{**line, "psnr_db": 31.0, "psnr_low": 30.8, "psnr_high": 31.2}])
-    [row] = compare_summary(recipe, summary).to_dict("records")
+    table = Comparison(_recipe(tmp_path, HEAD + "EP1,vvc,psnr_db,31.5\n"))
+    table.add("EP1", "vvc", "psnr_db", Estimate(31.0, 30.8, 31.2), operating_point="qp=37")
+    [row] = table.frame().to_dict("records")
     assert row["published"] == 31.5
     assert row["difference"] == pytest.approx(-0.5)
     assert (row["ours_low"], row["ours_high"]) == (30.8, 31.2)
 
 
+def test_what_is_printed_and_not_measured_has_a_row_without_ours(tmp_path: Path) -> None:
+    table = Comparison(_recipe(tmp_path, HEAD + "BPG,MLIC,bd_rate_percent,-29.82\nEP1,vvc,psnr_db,31.5\n"))
+    table.add("EP1", "vvc", "psnr_db", certain(31.0))
+    [_, row] = table.frame().to_dict("records")
+    assert (row["condition"], row["scheme"], row["published"]) == ("BPG", "MLIC", -29.82)
+    assert pd.isna(row["ours"])
+    assert pd.isna(row["difference"])
+
+
 def test_numbers_without_a_source_are_refused(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path, "condition,scheme,quantity,published\nEP1,vvc,psnr_db,31.5\n")
     with pytest.raises(InputError, match="published"):
-        compare_summary(recipe, pd.DataFrame())
+        Comparison(recipe)
 
 
 def test_a_file_without_a_column_is_refused(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path, "# PUBLISHED. Source: a paper.\ncondition,scheme,published\nEP1,vvc,31.5\n")
     with pytest.raises(InputError, match="lacks columns: quantity"):
-        compare_summary(recipe, pd.DataFrame())
+        Comparison(recipe)
 
 
-@pytest.mark.parametrize("compare", ["progressive", "complexity", "channels", "psnr_db"])
-def test_a_recipe_says_what_it_lacks(compare: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lacking = {"progressive": "lost", "complexity": "reference", "channels": "channels", "psnr_db": "scenario"}[compare]
+FAULTY = {
+    "study: progressive": ("lost: Field required", ""),
+    "study: {complexity: {}}": ("reference: Field required", ""),
+    "study: channels": ("channels: Field required", ""),
+    "stude: failure": ("Field required", ""),
+    "study: rate_distortion": ("needs `scenario`", ""),
+    "study: {masked: {shares: [0.5, 1.5]}}": ("less than 1", "recipe.yaml:3:32"),
+    "study: {traces: {bars: range}}": ("bars: Extra inputs", "recipe.yaml:3:24"),
+    "study: {failures: {}}": ("no study `failures`", "recipe.yaml:3:8"),
+    "study: 7": ("study: 7", "recipe.yaml:3:8"),
+    "study: {failure: 7}": ("options of failure: 7", "recipe.yaml:3:18"),
+    "study: failure\nscenari: x": ("Extra inputs", "recipe.yaml:4"),
+}
+
+
+@pytest.mark.parametrize("line", FAULTY)
+def test_a_faulty_recipe_is_refused(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message, where = FAULTY[line]
     folder = tmp_path / "experiments" / "paper" / "table"
     folder.mkdir(parents=True)
-    (folder / "recipe.yaml").write_text(f"title: t\nsource: s\ncompare: {compare}\n")
+    (folder / "recipe.yaml").write_text(f"title: t\nsource: s\n{line}\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=f"needs `{lacking}`"):
+    with pytest.raises(InputError) as refused:
         find_recipe("paper/table")
+    assert message in str(refused.value.message) or message in str(refused.value)
+    assert where in str(refused.value.where)
 
 
 def test_unknown_recipe_is_refused() -> None:

@@ -9,16 +9,17 @@ import pytest
 from netsim.errors import InputError
 from netsim.figures import radar, rd
 from netsim.metrics.summary import summarise
-from netsim.studies.curves import compare_bd_rates, published_curves
-from netsim.studies.pairwise import bd_rates
-from netsim.studies.recipe import Tradeoff
-from netsim.studies.reproduce import reproduce
-from netsim.studies.tradeoff import compare_tradeoff, tradeoff_numbers
 from netsim.runs.progress import Reporter
+from netsim.studies.comparison import Comparison
+from netsim.studies.pairwise import bd_rates
+from netsim.studies.published import published_curves
+from netsim.studies.rate_distortion import add_bd_rates
+from netsim.studies.reproduce import reproduce
+from netsim.studies.tradeoff import TradeoffOptions, tradeoff_numbers
 from tests.figures.synthetic import sampled_log
 from tests.studies.conftest import MakeRecipe
 
-ASKED = Tradeoff(channel="EP1", anchor="vvc")
+ASKED = TradeoffOptions(channel="EP1", anchor="vvc")
 CURVE = "no loss,BPG,{i},bpp,{rate}\nno loss,BPG,{i},psnr_db,{psnr}\n"
 CURVES = "condition,scheme,point,quantity,published\n" + "".join(
     CURVE.format(i=i, rate=rate, psnr=30 + 8 * np.log2(rate)) for i, rate in enumerate([0.2, 0.5, 1.0, 2.0])
@@ -64,18 +65,19 @@ def test_a_curve_outside_the_range_has_no_resilience(log: pd.DataFrame) -> None:
 
 
 def test_both_coordinates_stand_beside_the_papers(log: pd.DataFrame, small: MakeRecipe) -> None:
-    keys = {"compare": "tradeoff", "tradeoff": {"channel": "EP1", "anchor": "vvc"}, "paper_names": {"hevc": "BPG"}}
-    recipe = small("condition,scheme,quantity,published\n,BPG,psnr_db,25\n", **keys)
-    frame = compare_tradeoff(recipe, tradeoff_numbers(log, summarise(log, 13.0), ASKED, 13.0))
-    table = frame.set_index(["scheme", "quantity"])
+    study = {"tradeoff": {"channel": "EP1", "anchor": "vvc"}}
+    recipe = small("condition,scheme,quantity,published\n,BPG,psnr_db,25\n", study, paper_names={"hevc": "BPG"})
+    comparison = Comparison(recipe)
+    recipe.study.compare(comparison, tradeoff_numbers(log, summarise(log, 13.0), ASKED, 13.0))
+    table = comparison.frame().set_index(["scheme", "quantity"])
     assert table.loc[("hevc", "psnr_db"), "published"] == 25
     assert pd.isna(table.loc[("vvc", "psnr_db"), "published"])
     assert table.loc[("vvc", "bd_rate_percent"), "condition"] == "no loss, against vvc"
 
 
 def test_a_tradeoff_writes_its_figure(small: MakeRecipe, tmp_path: Path) -> None:
-    keys = {"compare": "tradeoff", "tradeoff": {"channel": "no loss", "anchor": "jpeg2000 prefix", "high_bpp": 1.0}}
-    files = reproduce(small(**keys, quick=["trials=2"]), False, tmp_path / "out", 1, Reporter())
+    study = {"tradeoff": {"channel": "no loss", "anchor": "jpeg2000 prefix", "high_bpp": 1.0}}
+    files = reproduce(small(study=study, quick=["trials=2"]), False, tmp_path / "out", 1, Reporter()).files
     assert [path.name for path in files] == ["comparison.csv", "tradeoff.png", "tradeoff.svg", "tradeoff.csv"]
     numbers = pd.read_csv(files[-1]).set_index("scheme")
     assert numbers.loc["jpeg2000 prefix", "bd_rate_percent"] == pytest.approx(0, abs=1e-6)
@@ -88,14 +90,14 @@ def _with_curves(small: MakeRecipe, folder: Path, text: str = CURVES) -> dict[st
 
 
 def test_published_curves_are_read_point_by_point(small: MakeRecipe, tmp_path: Path) -> None:
-    recipe = small(compare="bd_rate", bd_rate=AGAINST, **_with_curves(small, tmp_path))
-    curves = published_curves(recipe)
+    recipe = small(study={"rate_distortion": {"bd_rate": AGAINST}})
+    curves = published_curves(recipe, _with_curves(small, tmp_path)["curves"])
     assert curves["scheme"].unique().tolist() == ["BPG (published)"]
     assert curves["bpp"].tolist() == [0.2, 0.5, 1.0, 2.0]
-    assert published_curves(small(compare="psnr_db")).empty
+    assert published_curves(recipe, None).empty
     keys = _with_curves(small, tmp_path, CURVES + "no loss,BPG,9,bpp,3\n")
     with pytest.raises(InputError, match="point 9 of BPG has no psnr_db"):
-        published_curves(small(compare="psnr_db", **keys))
+        published_curves(recipe, keys["curves"])
 
 
 def test_bd_rates_against_published_curves() -> None:
@@ -109,26 +111,28 @@ def test_bd_rates_against_published_curves() -> None:
     same = bd_rates(log, "EP4", pairs, 13.0, theirs)
     assert same["bd_rate_percent"].tolist() == pytest.approx([0.0, -20.0], abs=1e-6)
     assert same["images"].tolist() == [0, 0]
-    others = bd_rates(log, "EP4", pairs, 13.0, theirs, same_pictures=False)
+    others = bd_rates(log, "EP4", pairs, 13.0, theirs, same_images=False)
     assert np.isnan(others["bd_rate_percent"][0])
-    assert "other pictures" in others["why_not"][0]
+    assert "other images" in others["why_not"][0]
     assert others["bd_rate_percent"][1] == pytest.approx(-20.0, abs=1e-6)  # theirs against theirs
 
 
 def test_bd_rates_stand_beside_the_printed_ones(small: MakeRecipe) -> None:
     published = "condition,scheme,quantity,published\nBPG,Theirs,bd_rate_percent,-27.9\n"
-    recipe = small(published, compare="bd_rate", bd_rate=AGAINST, paper_names={"ours": "Theirs"})
+    recipe = small(published, {"rate_distortion": {"bd_rate": AGAINST}}, paper_names={"ours": "Theirs"})
     rates = pd.DataFrame([{"anchor": "BPG (published)", "scheme": "ours", "bd_rate_percent": -20.0}])
-    [row] = compare_bd_rates(recipe, rates).to_dict("records")
+    table = Comparison(recipe)
+    add_bd_rates(table, rates)
+    [row] = table.frame().to_dict("records")
     assert (row["condition"], row["published"]) == ("against BPG (published)", -27.9)
     assert row["difference"] == pytest.approx(7.9)
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_published_curves_are_drawn_for_the_same_pictures_only(small: MakeRecipe, tmp_path: Path, same: bool) -> None:
-    keys = {"compare": "bd_rate", "bd_rate": AGAINST, "figure": "rd", **_with_curves(small, tmp_path)}
-    recipe = small(**keys, paper_images=None if same else "kodak", quick=["trials=1"])
-    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter())
+def test_published_curves_are_drawn_for_the_same_images_only(small: MakeRecipe, tmp_path: Path, same: bool) -> None:
+    study = {"rate_distortion": {"bd_rate": AGAINST, "figure": "rd", **_with_curves(small, tmp_path)}}
+    recipe = small(study=study, paper_images=None if same else "kodak", quick=["trials=1"])
+    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter()).files
     assert [path.name for path in files] == ["comparison.csv", "rd.png", "rd.svg", "rd.csv", "bd_rate.csv"]
     drawn, rates = pd.read_csv(files[3]), pd.read_csv(files[4])
     assert ("BPG (published)" in set(drawn["scheme"])) == same

@@ -304,6 +304,26 @@ class ResiComp(Codec):
         payloads = [packet.payload for packet in stream.packets]
         return layout_of(read_head(payloads[0], len(payloads))).slices + 1
 
+    def latent_errors(self, stream: Stream, masks: BoolArray) -> Floats:
+        """Mean squared error of each token after concealment, in quantisation steps (ResiComp, Fig. 19, row 2).
+
+        The error is between the tokens that the synthesis transform gets and those that were encoded; 0 for a token
+        that arrived.
+
+        Args:
+            stream: All its packets are read, for the encoded tokens.
+            masks: Usable masks, bool [m, n].
+
+        Returns:
+            float64 [m, rows, columns].
+        """
+        payloads = [packet.payload for packet in stream.packets]
+        head = read_head(payloads[0], len(payloads))
+        layout = layout_of(head)
+        symbols = self._decoded(head, layout, payloads, np.ones(len(payloads) - 1, dtype=bool))
+        known = layout.known(self.usable(stream, masks)[:, 1:])
+        return self.networks.latent_errors(symbols, known, head.quality, self.settings.conceal)
+
     def _decoded(self, head: Head, layout: Layout, payloads: Sequence[bytes], wanted: BoolArray) -> Ints:
         """Symbols of the wanted slices in their places, int64 (h, w, C); what was found before is not decoded again."""
         from netcodecs.resicomp.coding import decode

@@ -160,6 +160,31 @@ class Networks:
             shown[start : start + at_once] = made.permute(0, 2, 3, 1).cpu().numpy()
         return shown
 
+    @torch.no_grad()
+    @one_thread()
+    def latent_errors(self, symbols: Ints, known: BoolArray, quality: float, conceal: str = "plc") -> Floats:
+        """Mean squared error of each token after concealment, in quantisation steps.
+
+        Args:
+            symbols: All of them, int64 (h, w, C).
+            known: bool (B, h, w).
+            quality: Of the stream.
+            conceal: As for ``images``.
+
+        Returns:
+            float64 (B, h, w).
+        """
+        rate = self.rate(quality)
+        height, width = known.shape[1:]
+        tokens = torch.from_numpy(_padded(symbols / rate.steps, self._window)).float().to(self._device)
+        fill = self._filling(tokens[None], rate.log_rate, conceal)
+        errors = np.empty(known.shape)
+        for number in range(len(known)):
+            here = torch.from_numpy(_padded(known[number : number + 1], self._window, 1)).to(self._device)
+            filled = fill(here)[0, :height, :width].double().cpu().numpy() * rate.steps
+            errors[number] = np.where(known[number], 0.0, ((filled - symbols) ** 2).mean(axis=2))
+        return errors
+
     def _filling(self, tokens: Tensor, log_rate: float, conceal: str) -> Callable[[Tensor], Tensor]:
         """The function: which tokens are known, (B, H, W) → all tokens, (B, H, W, C). tokens: (1, H, W, C)."""
         rates = torch.full((1,), log_rate, device=tokens.device)

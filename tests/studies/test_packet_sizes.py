@@ -13,12 +13,13 @@ from netsim.codec import Codec, OperatingPoint, Packet, Stream
 from netsim.decoding.store import Store
 from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
-from netsim.studies.recipe import Recipe
-from netsim.studies.reproduce import reproduce
-from netsim.studies.sizes import compare_sizes, packet_sizes
-from netsim.studies.tokens import packet_tokens, token_packets
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
+from netsim.studies.comparison import Comparison
+from netsim.studies.packet_sizes import add_sizes, packet_sizes
+from netsim.studies.recipe import Recipe
+from netsim.studies.reproduce import reproduce
+from netsim.studies.tokens import packet_tokens, token_packets
 from tests.studies.conftest import MakeRecipe
 
 SCHEMES = ["codecs=[{jpeg2000: {bpp: 1.2, packets: 5, receiver: resilient}}]", "link=null"]
@@ -52,21 +53,21 @@ def test_tokens_are_counted_by_packet(small: MakeRecipe, tmp_path: Path) -> None
     assert counted is not None
     assert counted.tolist() == [0, 4, 2]
     assert grid is GRID
-    plan = load_plan(small(compare="sizes").folder / "scenario.yaml", SCHEMES)
+    plan = load_plan(small(study="packet_sizes").folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
         assert packet_sizes(plan, Workshop(store))["tokens"].isna().all()  # JPEG 2000 has none
 
 
 def test_bytes_add_up_to_what_is_sent(small: MakeRecipe, tmp_path: Path) -> None:
-    recipe = small(compare="sizes")
+    recipe = small(study="packet_sizes")
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
         shop = Workshop(store)
         sizes = packet_sizes(plan, shop)
-        from netsim.studies.schemes import plan_schemes
+        from netsim.studies.plan_schemes import plan_schemes
 
         [scheme] = plan_schemes(plan)
-        for picture in scheme.pictures:
+        for picture in scheme.images:
             stream, mine = shop.encode(picture), sizes[sizes["image"] == picture.image.name]
             assert mine["bytes"].sum() == stream.bytes_total
             assert mine["bpp"].sum() == pytest.approx(stream.bpp)
@@ -89,21 +90,23 @@ def _sizes(packets: list[list[int]]) -> pd.DataFrame:
 
 def test_means_over_the_pictures_beside_the_papers(small: MakeRecipe) -> None:
     recipe = small(
-        "condition,scheme,quantity,published\npacket 2,S,tokens,17\n", paper_names={"s": "S"}, compare="sizes"
+        "condition,scheme,quantity,published\npacket 2,S,tokens,17\n", "packet_sizes", paper_names={"s": "S"}
     )
-    table = compare_sizes(recipe, _sizes([[10, 20, 30], [10, 20, 40]])).set_index(["condition", "quantity"])
+    comparison = Comparison(recipe)
+    add_sizes(comparison, _sizes([[10, 20, 30], [10, 20, 40]]))
+    table = comparison.frame().set_index(["condition", "quantity"])
     assert table.loc[("packet 2", "bytes"), "ours"] == 35
     assert table.loc[("packet 2", "tokens"), "difference"] == pytest.approx(0.5)
     assert pd.isna(table.loc[("packet 1", "tokens"), "published"])
     assert table.loc[("all packets", "bytes_largest_to_mean"), "ours"] == pytest.approx((30 / 25 + 40 / 30) / 2)
     with pytest.raises(InputError, match="different numbers of packets"):
-        compare_sizes(recipe, _sizes([[10, 20, 30], [10, 20]]))
+        add_sizes(comparison, _sizes([[10, 20, 30], [10, 20]]))
 
 
 def test_files(small: MakeRecipe, tmp_path: Path) -> None:
-    recipe: Recipe = small(compare="sizes", quick=SCHEMES)
-    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter())
-    assert [path.name for path in files] == ["comparison.csv", "pictures.csv", "sizes.png", "sizes.svg", "sizes.csv"]
+    recipe: Recipe = small(study="packet_sizes", quick=SCHEMES)
+    files = reproduce(recipe, False, tmp_path / "out", 1, Reporter()).files
+    assert [path.name for path in files] == ["comparison.csv", "images.csv", "sizes.png", "sizes.svg", "sizes.csv"]
     means = pd.read_csv(files[-1])
     assert means["bytes"].tolist() == pytest.approx(pd.read_csv(files[1]).groupby("packet")["bytes"].mean().tolist())
     assert (tmp_path / "out" / "manifest.json").is_file()

@@ -13,11 +13,11 @@ __all__ = ["PlanScheme", "plan_schemes"]
 
 @dataclass(frozen=True)
 class PlanScheme:
-    """A scheme at one operating point, with every picture of the plan as it is to be coded."""
+    """A scheme at one operating point, with every image of the plan as it is to be coded."""
 
     label: str
     operating_point: str
-    pictures: tuple[CodedPicture, ...]
+    images: tuple[CodedPicture, ...]
 
 
 def plan_schemes(plan: Plan) -> list[PlanScheme]:
@@ -27,6 +27,6 @@ def plan_schemes(plan: Plan) -> list[PlanScheme]:
         for scheme in row.schemes:
             key = (scheme.label, scheme.operating_point)
             if key not in found:
-                pictures = (coded_picture(plan, row, image, scheme) for image in range(len(plan.image_names)))
-                found[key] = PlanScheme(*key, tuple(pictures))
+                images = (coded_picture(plan, row, image, scheme) for image in range(len(plan.image_names)))
+                found[key] = PlanScheme(*key, tuple(images))
     return list(found.values())

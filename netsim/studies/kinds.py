@@ -1,0 +1,92 @@
+"""The studies by name: netsim's own, and plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+
+from netsim.errors import InputError, did_you_mean
+from netsim.registry import load_plugin, plugin_names
+from netsim.studies.study import Study
+
+__all__ = ["built_in_names", "study_class", "study_from_spec", "study_names"]
+
+_BUILT_IN = {
+    "channels": "netsim.studies.channels:Channels",
+    "complexity": "netsim.studies.complexity:Complexity",
+    "failure": "netsim.studies.failure:Failure",
+    "masked": "netsim.studies.masked:Masked",
+    "packet_sizes": "netsim.studies.packet_sizes:PacketSizes",
+    "progressive": "netsim.studies.progressive:Progressive",
+    "rate_distortion": "netsim.studies.rate_distortion:RateDistortion",
+    "traces": "netsim.studies.traces:Traces",
+    "tradeoff": "netsim.studies.tradeoff:Tradeoff",
+}
+"""Where each study lies; a module is imported when its study is asked for."""
+
+
+def built_in_names() -> list[str]:
+    """Names of netsim's own studies."""
+    return sorted(_BUILT_IN)
+
+
+def study_names() -> list[str]:
+    """Names of all studies, plug-ins included."""
+    return sorted({*_BUILT_IN, *plugin_names("study")})
+
+
+def study_class(name: str) -> type[Study]:
+    """The study called ``name``.
+
+    Raises:
+        InputError: There is none (the hint is the nearest known name), or a plug-in is no study.
+    """
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        found: Any = getattr(import_module(module), attribute)
+    elif name in plugin_names("study"):
+        found = load_plugin("study", name)
+    else:
+        raise InputError(f"no study `{name}`", hint=did_you_mean(name, study_names()))
+    if not (isinstance(found, type) and issubclass(found, Study)):
+        raise InputError(f"study `{name}` is {found!r}", hint="a subclass of netsim.studies.study.Study")
+    return found
+
+
+def study_from_spec(spec: Any, where: Callable[[tuple[int | str, ...]], str] = lambda path: "") -> Study:
+    """A study from ``NAME`` or ``{NAME: {option: value}}``.
+
+    Args:
+        spec: As a recipe has it under ``study``.
+        where: Place of a key path below ``study``, for errors.
+
+    Raises:
+        InputError: An unknown study or option, or a value that the study refuses.
+    """
+    given: Any
+    if isinstance(spec, str):
+        name, given = spec, {}
+    elif isinstance(spec, Mapping) and len(spec) == 1 and isinstance(next(iter(spec)), str):
+        [(name, given)] = spec.items()
+        given = {} if given is None else given
+    else:
+        raise InputError(f"study: {spec!r}", where=where(()), hint="a name, or one: {NAME: {OPTION: VALUE}}")
+    try:
+        kind = study_class(name)
+    except InputError as error:
+        raise InputError(error.message, where=where(()), hint=error.hint) from None
+    if not isinstance(given, Mapping):
+        raise InputError(f"options of {name}: {given!r}", where=where((name,)), hint="a mapping of options")
+    try:
+        return kind(kind.Options(**given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        message = f"{path}: {first['msg']}" if path else first["msg"].removeprefix("Value error, ")
+        known = ", ".join(kind.Options.model_fields) or "none"
+        raise InputError(
+            message, where=where((name, *first["loc"])), hint=f"options of the {name} study: {known}"
+        ) from None
