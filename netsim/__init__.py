@@ -3,7 +3,7 @@
 >>> import netsim
 >>> " ".join(dir(netsim))  # doctest: +NORMALIZE_WHITESPACE
 'Channel Codec CodecSettings InputError LinkProfile OperatingPoint Packet Plan Protection Run Stream Study
-StudyOptions __version__ channels codec load plan register run'
+StudyOptions __version__ channels codec load plan register reproduce run'
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netsim.runs.api import load, plan, run
     from netsim.runs.results import Run
     from netsim.scenario.plan import Plan
+    from netsim.studies.api import reproduce
     from netsim.studies.study import Study, StudyOptions
 
     __version__: str
@@ -47,6 +48,7 @@ __all__ = [
     "load",
     "plan",
     "register",
+    "reproduce",
     "run",
 ]
 
@@ -59,6 +61,7 @@ _MODULES = {
     "netsim.runs.api": ("load", "plan", "run"),
     "netsim.runs.results": ("Run",),
     "netsim.scenario.plan": ("Plan",),
+    "netsim.studies.api": ("reproduce",),
     "netsim.studies.study": ("Study", "StudyOptions"),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}

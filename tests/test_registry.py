@@ -18,6 +18,7 @@ from netsim.links.profile import LinkProfile, link_from_spec
 from netsim.protection.base import NoProtection
 from netsim.protection.spec import protection_from_spec
 from netsim.registry import KINDS, adopt, load_plugin, plugin_names, register, registrations
+from netsim.studies.study import Study
 from tests.plugin_files import GREY_CODEC
 
 SCENARIO = {
@@ -96,7 +97,8 @@ def test_a_controller_registered_at_run_time_is_found_by_name() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_name_has_the_nearest_known_one_as_hint(kind: str) -> None:
-    known = LinkProfile("nearly-this") if kind == "link" else (lambda: None)
+    others = {"link": LinkProfile("nearly-this"), "study": type("Nearly", (Study,), {})}
+    known = others.get(kind, lambda: None)
     if kind != "codec":
         register(kind, "nearly-this")(known)
         assert load_plugin(kind, "nearly-this") is known

@@ -104,7 +104,9 @@ def test_recipes_of_the_working_folder_join_the_shipped_ones(tmp_path: Path, mon
     for name in ("resicomp/table1", "mine/figure"):
         folder = tmp_path / "experiments" / name
         folder.mkdir(parents=True)
-        (folder / "recipe.yaml").write_text("title: mine\nsource: s\nstudy: {channels: {channels: [EP1], variants: [corrected]}}\n")
+        (folder / "recipe.yaml").write_text(
+            "title: mine\nsource: s\nstudy: {channels: {channels: [EP1], variants: [corrected]}}\n"
+        )
     assert recipe_names() == sorted([*shipped, "mine/figure"])
     assert find_recipe("resicomp/table1").title == "mine"
     assert find_recipe("resicomp/fig12").folder == ROOT / "experiments" / "resicomp" / "fig12"
