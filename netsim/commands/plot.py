@@ -14,8 +14,8 @@ def plot(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="radar, failure, rd, timeline, winner, or a plug-in.")],
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write [the run's folder].")] = None,
-    low_bpp: Annotated[float | None, typer.Option("--low-bpp", help="radar: range of rates from [0.3]")] = None,
-    high_bpp: Annotated[float | None, typer.Option("--high-bpp", help="radar: range of rates to [0.4]")] = None,
+    low_bpp: Annotated[float | None, typer.Option("--low-bpp", help="radar: range from [what all cover]")] = None,
+    high_bpp: Annotated[float | None, typer.Option("--high-bpp", help="radar: range to [what all cover]")] = None,
     near_bpp: Annotated[
         float | None, typer.Option("--near-bpp", help="failure, timeline, winner: at or nearest to this rate [0.35]")
     ] = None,

@@ -29,6 +29,9 @@ _RATE_DIGITS = 9  # of rates that are compared
 MARK_TEXTS = {"†": "† covers a part of that range.", "‡": "‡ one operating point in it, taken as it is."}
 """What the marks behind schemes' names mean."""
 
+_SLACK = 0.02
+"""Share of the range that a curve may miss at an end and still cover it: codecs meet a target rate nearly."""
+
 _SPOKES = 3  # with fewer there is no polygon: dots instead
 
 
@@ -47,7 +50,8 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
     """Mean PSNR of a piecewise-linear rate–distortion curve over [low_bpp, high_bpp]; no extrapolation.
 
     points: float64 [n, 4]: bpp, PSNR and the ends of its interval, in any order. A curve that covers a part of the
-    range is averaged over that part; one that meets the range in a single rate counts as it is there.
+    range is averaged over that part; one that meets the range in a single rate counts as it is there. A curve that
+    misses an end by up to 2 % of the range's width counts as covering it.
     The interval is the mean of the interval's ends along the curve: the points of a curve share their losses, so
     they err together.
 
@@ -59,6 +63,7 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
     low_bpp, high_bpp = round(low_bpp, _RATE_DIGITS), round(high_bpp, _RATE_DIGITS)
     rates = np.unique(points[:, 0])
     merged = np.array([points[points[:, 0] == rate].mean(axis=0) for rate in rates])
+    slack = _SLACK * (high_bpp - low_bpp)
     start, end = max(low_bpp, rates[0]), min(high_bpp, rates[-1])
     if start > end:
         return RangeMean("none", rates[0], rates[-1], *[math.nan] * 3)
@@ -67,7 +72,8 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
         return RangeMean("point", start, end, *values.tolist())
     knots = np.concatenate([[start], rates[(rates > start) & (rates < end)], [end]])
     means = [trapezoid(np.interp(knots, rates, curve), knots) / (end - start) for curve in merged[:, 1:].T]
-    return RangeMean("range" if (start, end) == (low_bpp, high_bpp) else "part", start, end, *map(float, means))
+    whole = start - low_bpp <= slack and high_bpp - end <= slack
+    return RangeMean("range" if whole else "part", start, end, *map(float, means))
 
 
 def common_range(summary: pd.DataFrame) -> tuple[float, float]:
@@ -94,14 +100,19 @@ def left_out(numbers: pd.DataFrame) -> list[str]:
     return [f"{name} ({row.from_bpp:.3g}–{row.to_bpp:.3g})" for name, row in left.iterrows()]
 
 
-def numbers(summary: pd.DataFrame, low_bpp: float = 0.3, high_bpp: float = 0.4) -> pd.DataFrame:
+def numbers(summary: pd.DataFrame, low_bpp: float | None = None, high_bpp: float | None = None) -> pd.DataFrame:
     """One row per condition and scheme: the mean over the range in dB and relative to the condition's best.
+
+    low_bpp, high_bpp: the range; an end that is None is that of ``common_range``.
 
     ``kind`` and from_bpp, to_bpp say what of the range the curve covers; a curve outside it (kind ``none``) keeps
     its row, without values. Raises InputError if no curve meets the range.
     """
     import pandas as pd
 
+    if low_bpp is None or high_bpp is None:
+        low, high = common_range(summary)
+        low_bpp, high_bpp = low if low_bpp is None else low_bpp, high if high_bpp is None else high_bpp
     if not 0 <= low_bpp < high_bpp:
         raise InputError(
             f"rates from {low_bpp:g} to {high_bpp:g} bpp are no range", hint="--low-bpp 0.3 --high-bpp 0.4"
@@ -167,14 +178,11 @@ def _polygons(
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
     angles = np.linspace(0, 2 * np.pi, len(conditions), endpoint=False)
-    sampled = bool((numbers["relative_high"] - numbers["relative_low"]).max() > 0.002)
-    dodge = np.radians(min(0.9, 7 / len(labels))) * sampled  # so that intervals on a spoke do not cover one another
     closed = np.append(np.arange(len(conditions)), 0)
-    for i, scheme in enumerate(labels):
+    for scheme in labels:
         mine = numbers[numbers["scheme"] == scheme].set_index("condition").reindex(conditions)
-        at = angles + (i - (len(labels) - 1) / 2) * dodge
-        axes.plot(at[closed], mine["relative"].to_numpy()[closed], label=labels[scheme], **style[scheme].line)
-        axes.vlines(at, mine["relative_low"], mine["relative_high"], color=style[scheme].colour, linewidth=1.0)
+        axes.plot(angles[closed], mine["relative"].to_numpy()[closed], label=labels[scheme], **style[scheme].line)
+        axes.vlines(angles, mine["relative_low"], mine["relative_high"], color=style[scheme].colour, linewidth=1.0)
     rings = _rings(numbers)
     highest = max(1.0, float(numbers["relative_high"].max()))
     axes.set_ylim(rings[0], highest + 0.02 * (1 - rings[0]))

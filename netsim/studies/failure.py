@@ -92,13 +92,14 @@ def failure_ratios(context: StudyContext) -> pd.DataFrame:
             channel, scheme = row_channel(row), row.schemes[0]
             if row.control is not None or not isinstance(channel, MarkovChannel):
                 raise InputError(f"{row.label} over {row.channel_name} has no failure ratio in closed form")
-            if scheme not in known:
+            key = row.label, row.operating_point, row.link_name
+            if key not in known:
                 coded = coded_picture(plan, row, 0, scheme)
                 stream, protection = cache.encode(coded), protection_from_spec(scheme.protection)
                 count, failing = failing_masks(cache.codec(coded), stream, protection)
                 sent = protection.protect(stream).sent
-                known[scheme] = sent.bpp, count, failing
-            bpp, count, failing = known[scheme]
+                known[key] = sent.bpp, count, failing
+            bpp, count, failing = known[key]
             ratio = float(channel.mask_probabilities(count)[failing].sum())
             named: dict[str, Any] = {
                 "channel": row.channel_name,

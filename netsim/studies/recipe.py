@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,7 +21,9 @@ class Recipe(BaseModel):
 
     published: CSV of the published numbers. claims: CSV of orders that the paper states in words.
     paper_names: our name of a channel or scheme → the paper's. paper_images: the paper's image sets; on any other a
-    note is written. notes: sentences that stand beside the results: misprints, deviations.
+    note is written. notes: sentences that stand beside the results: misprints, deviations. optional: entries of the
+    scenario's ``codecs`` that need weights which do not ship; they run where the weights exist, and a note names the
+    others. A path among their settings is relative to the recipe's folder.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
@@ -35,6 +37,7 @@ class Recipe(BaseModel):
     paper_names: dict[str, str] = {}
     paper_images: str | None = None
     notes: list[str] = []
+    optional: list[dict[str, dict[str, Any]]] = []
     quick: list[str] = []
     full: list[str] = []
     name: Annotated[str, Field(exclude=True)] = ""

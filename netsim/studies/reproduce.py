@@ -17,7 +17,9 @@ from netsim.studies.study import StudyContext
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Reproduced", "reproduce"]
+    from netsim.scenario.plan import Plan
+
+__all__ = ["Reproduced", "recipe_plan", "reproduce"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,31 @@ class Reproduced:
     orders: pd.DataFrame
     notes: tuple[str, ...]
     files: tuple[Path, ...]
+
+
+def recipe_plan(recipe: Recipe, full: bool, overrides: Sequence[str] = ()) -> tuple[Plan | None, list[str]]:
+    """The plan of a recipe's scenario with the optional codecs that can run here, and what is left out of it.
+
+    Args:
+        recipe: A recipe; one without a scenario has no plan.
+        full: With the recipe's ``full`` overrides, else with its ``quick`` ones.
+        overrides: Further ones.
+
+    Raises:
+        InputError: A faulty scenario or override.
+    """
+    if recipe.scenario is None:
+        return None, []
+    from netsim.scenario.document import Document
+    from netsim.scenario.load import plan_document
+    from netsim.studies.optional import optional_codecs, with_codecs
+
+    path = recipe.folder / recipe.scenario
+    document = Document.read(path).with_overrides([*(recipe.full if full else recipe.quick), *overrides])
+    entries, left_out = optional_codecs(recipe)
+    if entries:
+        document = document.with_values({"codecs": with_codecs(document.data.get("codecs"), entries)})
+    return plan_document(document, path.parent, path.stem), left_out
 
 
 def reproduce(
@@ -64,14 +91,9 @@ def reproduce(
         InputError: A faulty scenario or published table, or a study that can't be made of the scenario.
     """
     folder = out or Path("runs") / f"{recipe.name.replace('/', '-')}-{'full' if full else 'quick'}"
-    plan, images = None, ""
-    if recipe.scenario is not None:
-        from netsim.scenario.load import load_plan
-
-        given = [*(recipe.full if full else recipe.quick), *overrides]
-        plan = load_plan(recipe.folder / recipe.scenario, given)
-        images = plan.images.name
-    notes = (*(not_the_papers(recipe, images) if images else ()), *recipe.notes)
+    plan, left_out = recipe_plan(recipe, full, overrides)
+    images = "" if plan is None else plan.images.name
+    notes = (*(not_the_papers(recipe, images) if images else ()), *recipe.notes, *left_out)
     for note in notes:
         reporter.say("note", note)
     context = StudyContext(recipe, plan, folder, workers, reporter)

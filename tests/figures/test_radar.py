@@ -33,7 +33,7 @@ CURVES = {
 
 
 def test_numbers_by_hand() -> None:
-    found = radar.numbers(_summary(CURVES)).set_index("scheme")
+    found = radar.numbers(_summary(CURVES), 0.3, 0.4).set_index("scheme")
     # a: 30 at 0.3, 31 at 0.35, 31.5 at 0.4: two trapezoids of equal width
     assert found.loc["a", "psnr_db"] == pytest.approx((30.5 + 31.25) / 2)
     assert found.loc["b", "psnr_db"] == pytest.approx(30.5)
@@ -68,7 +68,7 @@ def test_a_range_that_no_scheme_meets_is_refused_and_says_what_there_is() -> Non
 
 
 def test_marks_and_notes_say_what_is_covered() -> None:
-    numbers = radar.numbers(_summary(CURVES, ("EP1", "EP2", "EP3")))
+    numbers = radar.numbers(_summary(CURVES, ("EP1", "EP2", "EP3")), 0.3, 0.4)
     figure = radar.draw(numbers)
     legend = figure.legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b†", "c‡", "e‡"]
@@ -105,3 +105,26 @@ def test_schemes_at_the_ends_of_the_common_range_are_in_it() -> None:
     found = radar.numbers(summary, *radar.common_range(summary)).set_index("scheme")
     assert found["kind"].to_dict() == {"a": "range", "low": "point", "high": "point"}
     assert radar.left_out(found.reset_index()) == []
+
+
+def test_a_target_of_the_ranges_end_that_is_nearly_met_covers_the_range() -> None:
+    """An encoder asked for .3 bit/pixel gives .3003: no mark. One that gives .303 covers a part."""
+    points = np.array([[0.3003, 30, 30, 30], [0.3999, 32, 32, 32]], dtype=float)
+    assert radar.mean_over_range(points, 0.3, 0.4).kind == "range"
+    assert radar.mean_over_range(points + np.array([[0.0027, 0, 0, 0], [0, 0, 0, 0]]), 0.3, 0.4).kind == "part"
+
+
+def test_the_usual_range_is_the_one_of_the_report() -> None:
+    curves = {"a": [(0.2, 28.0), (0.5, 31.0)], "b": [(0.25, 28.0), (0.6, 31.0)]}
+    found = radar.numbers(_summary(curves))
+    assert set(zip(found["low_bpp"], found["high_bpp"], strict=True)) == {(0.25, 0.5)}
+    assert set(radar.numbers(_summary(curves), high_bpp=0.4)["high_bpp"]) == {0.4}
+
+
+def test_markers_lie_on_their_spokes() -> None:
+    axes = radar.draw(radar.numbers(summarise(sampled_log(trials=5, slots=4)))).axes[0]
+    spokes = set(np.round(np.linspace(0, 2 * np.pi, 6, endpoint=False), 9))
+    curves = [line for line in axes.lines if not line.get_label().startswith("_")]
+    assert len(curves) >= 7
+    for line in curves:
+        assert set(np.round(np.asarray(line.get_xdata(), dtype=float), 9)) <= spokes

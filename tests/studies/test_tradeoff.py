@@ -39,7 +39,7 @@ def _numbers(log: pd.DataFrame) -> pd.DataFrame:
 
 def test_resilience_is_the_mean_of_the_radars_other_spokes(log: pd.DataFrame) -> None:
     found = _numbers(log)
-    spokes = radar.numbers(summarise(log, 13.0)).set_index(["channel", "scheme"])["psnr_db"]
+    spokes = radar.numbers(summarise(log, 13.0), 0.3, 0.4).set_index(["channel", "scheme"])["psnr_db"]
     for scheme in ("vvc", "vvc + 30% FEC"):
         mean = (spokes["EP4", scheme] + spokes["EP6", scheme]) / 2
         assert found.loc[scheme, "psnr_db"] == pytest.approx(mean)

@@ -62,9 +62,9 @@ class ScrMcaUniform(ChannelProgressive):
 
 
 class ScrMcaSettings(ProgressiveSettings):
-    """modules: both of paper 1's modules, or one alone (its ablation, Fig. 8)."""
+    """modules: both of paper 1's modules, one alone, or neither (its ablation, Fig. 8)."""
 
-    modules: Literal["scr+mca", "scr", "mca"] = "scr+mca"
+    modules: Literal["scr+mca", "scr", "mca", "none"] = "scr+mca"
 
 
 class ScrMcaGilbertElliott(ChannelProgressive):
@@ -74,7 +74,7 @@ class ScrMcaGilbertElliott(ChannelProgressive):
     summary = "learned (rearranged channels, decoder told what was lost), trained with Gilbert–Elliott loss"
     Settings = ScrMcaSettings
     settings: ScrMcaSettings
-    _METHODS: ClassVar = {"scr+mca": "scr-mca-ge", "scr": "scr-ge", "mca": "mca-ge"}
+    _METHODS: ClassVar = {"scr+mca": "scr-mca-ge", "scr": "scr-ge", "mca": "mca-ge", "none": "progdtd-ge"}
 
     @property
     def method(self) -> str:

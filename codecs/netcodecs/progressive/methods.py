@@ -34,6 +34,7 @@ METHODS = {
         Method("progdtd", tail_drop=True),
         Method("scr-mca-u", scr=True, mca=True, tail_drop=True, losses="uniform"),
         Method("scr-mca-ge", scr=True, mca=True, tail_drop=True, losses="gilbert-elliott"),
+        Method("progdtd-ge", tail_drop=True, losses="gilbert-elliott"),
         Method("scr-ge", scr=True, tail_drop=True, losses="gilbert-elliott"),
         Method("mca-ge", mca=True, tail_drop=True, losses="gilbert-elliott"),
     )

@@ -1,0 +1,47 @@
+"""Codec entries of a recipe that run only where their weights exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netsim.codec import codec_class, create_codec
+from netsim.errors import InputError
+from netsim.studies.recipe import Recipe
+
+__all__ = ["optional_codecs", "with_codecs"]
+
+_NOT_SETTINGS = {"protection", "engine"}
+
+
+def optional_codecs(recipe: Recipe) -> tuple[list[dict[str, Any]], list[str]]:
+    """The recipe's optional codec entries that can run here, and a sentence for each of the others.
+
+    Raises:
+        InputError: An unknown codec.
+    """
+    entries: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for entry in recipe.optional:
+        for name, given in entry.items():
+            placed = {key: _placed(recipe.folder, key, value) for key, value in given.items()}
+            rates = codec_class(name).operating_point_keys
+            settings = {key: value for key, value in placed.items() if key not in _NOT_SETTINGS | set(rates)}
+            try:
+                create_codec(name, settings)
+            except InputError as error:
+                shown = " ".join([name, *(f"{key}={given[key]}" for key in settings)])
+                notes.append(f"Left out, as its weights do not exist: {shown} ({error.message}).")
+            else:
+                entries.append({name: placed})
+    return entries, notes
+
+
+def _placed(folder: Path, key: str, value: Any) -> Any:
+    return str((folder / value).resolve()) if key == "weights" and isinstance(value, str) else value
+
+
+def with_codecs(codecs: Any, entries: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """A scenario's ``codecs`` with further entries."""
+    return [*(codecs if isinstance(codecs, list) else [codecs]), *entries]
