@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 import netsim
@@ -122,13 +119,3 @@ def test_scales_of_known_and_absent_metrics() -> None:
     assert scale_of("error") == Scale(255.0, 0.0, 255.0, False)
     assert scale_of("not installed") == Scale(None, -math.inf, math.inf, None)
     assert scale_of("grey").failed is None
-
-
-def test_the_metric_that_the_docs_show_works() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "scenarios.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(def error.*?)```", page, re.DOTALL)
-    names: dict[str, Any] = {"np": np}
-    exec(example, names)
-    image = np.full((2, 2, 3), 100, np.uint8)
-    assert names["error"](image, np.stack([image, image + np.uint8(3)])).tolist() == [0.0, 3.0]
-    assert names["error"].failed == 255.0
