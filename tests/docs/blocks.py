@@ -6,7 +6,8 @@ language    what is done
 ``python``  executed; all blocks of a page share their names; with ``title="name.py"`` written and imported
 ``pycon``   run as a doctest
 ``bash``    run as one script; it must end with code 0
-``yaml``    planned as a scenario, also where it holds only some of the keys; with a title also written to a file
+``yaml``    planned as a scenario, also where it holds only some of the keys; with a title also written to a file;
+            a file ``recipe.yaml`` is read as a recipe
 ``toml``    parsed
 ``text``    nothing: output, formulas, examples of files that are no scenario
 =========== ==================================================================================================
@@ -34,6 +35,7 @@ from ruamel.yaml import YAML
 
 import netsim
 from netsim.scenario.schema import ScenarioModel
+from netsim.studies.recipe import find_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = ("python", "pycon", "bash", "yaml", "toml", "text")
@@ -133,8 +135,13 @@ class Reader:
 
     def _yaml(self, block: Block) -> None:
         where = f"{self.page.name}:{block.line}"
+        path = Path(block.title)
         if block.title:
-            Path(block.title).write_text(block.text, encoding="utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        if path.name == "recipe.yaml":
+            find_recipe("/".join(path.parts[-3:-1]))
+            return
         values = YAML(typ="safe").load(block.text)
         assert isinstance(values, Mapping), f"{where}: not a mapping"
         strange = set(values) - set(ScenarioModel.model_fields)

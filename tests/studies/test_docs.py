@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import netsim
 from netsim import registry
 from netsim.errors import InputError
 from netsim.studies.kinds import study_from_spec, study_names
+from tests.docs.blocks import blocks_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "study.md"
 
@@ -21,14 +21,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "study.md"
 @pytest.fixture
 def _page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The page's files in a working folder, its study imported."""
-    page = PAGE.read_text(encoding="utf-8")
-    (module,) = re.findall(r"```python\n# single_loss.py\n(.*?)```", page, re.DOTALL)
-    recipe, scenario = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    folder = tmp_path / "experiments" / "mine" / "single_loss"
-    folder.mkdir(parents=True)
-    (tmp_path / "single_loss.py").write_text(module)
-    (folder / "recipe.yaml").write_text(recipe)
-    (folder / "scenario.yaml").write_text(scenario)
+    for block in blocks_of(PAGE):
+        if block.title:
+            (tmp_path / block.title).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / block.title).write_text(block.text, encoding="utf-8")
     monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
     monkeypatch.chdir(tmp_path)
