@@ -36,7 +36,7 @@ def _run(folder: Path, slots: int) -> dict[str, float]:
     from PIL import Image
     from pyarrow import parquet
 
-    from netsim.runs.api import plan
+    from netsim.api import plan
     from netsim.runs.pipeline import run_plan
     from netsim.runs.progress import Reporter
 

@@ -15,12 +15,12 @@ from netsim.errors import InputError
 
 if TYPE_CHECKING:
     from netsim import channels, codec
+    from netsim.api import load, plan, run
     from netsim.channels.base import Channel
     from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
     from netsim.links.profile import LinkProfile
     from netsim.protection.base import Protection
     from netsim.registry import register
-    from netsim.runs.api import load, plan, run
     from netsim.runs.results import Run
     from netsim.scenario.plan import Plan
     from netsim.studies.api import reproduce
@@ -58,7 +58,7 @@ _MODULES = {
     "netsim.links.profile": ("LinkProfile",),
     "netsim.protection.base": ("Protection",),
     "netsim.registry": ("register",),
-    "netsim.runs.api": ("load", "plan", "run"),
+    "netsim.api": ("load", "plan", "run"),
     "netsim.runs.results": ("Run",),
     "netsim.scenario.plan": ("Plan",),
     "netsim.studies.api": ("reproduce",),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netsim import registry
-from netsim.decoding import workshop
-from netsim.runs import job
+from netsim.decoding import cache as cache_module
+from netsim.runs import context
 
 __all__ = ["GREY_CODEC", "install"]
 
@@ -81,6 +81,6 @@ def install(
         del sys.modules[module]
     importlib.invalidate_caches()
     registry._group.cache_clear()
-    workshop._codec.cache_clear()
-    job.workshop.cache_clear()
-    job._checked.clear()
+    cache_module._codec.cache_clear()
+    context.codec_cache.cache_clear()
+    context._checked.clear()

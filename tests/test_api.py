@@ -185,7 +185,7 @@ def test_axes_that_a_figure_can_not_use_are_refused() -> None:
 
 
 def test_a_run_compares_explains_and_reports_as_the_commands_do(finished: netsim.Run, tmp_path: Path) -> None:
-    from netsim.insight.paired import compare_schemes
+    from netsim.analysis.paired import compare_schemes
 
     rows = finished.compare("jpeg", "webp")
     assert rows.equals(compare_schemes(finished.log, "jpeg", "webp", 13.0))

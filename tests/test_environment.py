@@ -12,9 +12,9 @@ import pytest
 from netcodecs.classical.ffmpeg import ffmpeg_path
 from PIL import Image
 
+from netsim.api import run as run_scenario
 from netsim.channels.describe import describe_all
 from netsim.cli import main
-from netsim.runs.api import run as run_scenario
 from netsim.runs.manifest import _git_revision
 from netsim.runs.results import load_run
 

@@ -246,8 +246,8 @@ def test_a_codec_typed_in_again_with_another_helper_takes_nothing_stale_from_the
 def test_a_figure_registered_at_run_time_is_drawn_with_its_options() -> None:
     from matplotlib.figure import Figure
 
+    from netsim.analysis.summary import summarise
     from netsim.figures.kinds import figure_kind, make
-    from netsim.metrics.summary import summarise
 
     @register("figure")
     def sizes(log, summary, *, of: str = "bytes"):

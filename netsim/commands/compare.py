@@ -33,9 +33,9 @@ def compare(
     """
     import json
 
+    from netsim.analysis.paired import compare_schemes
     from netsim.figures.style import csv_bytes
-    from netsim.insight.paired import compare_schemes
-    from netsim.runs.files import make_folder, write_atomically
+    from netsim.runs.atomic import make_folder, write_atomically
     from netsim.runs.results import load_run
 
     found = load_run(run)

@@ -69,7 +69,7 @@ def fetch_kodak(
     can't be fetched or is another file.
     """
     from netsim.images import kodak_checksums
-    from netsim.runs.files import make_folder, write_atomically
+    from netsim.runs.atomic import make_folder, write_atomically
 
     make_folder(folder)
     fetched = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from netsim.insight.explain import Explanation
+    from netsim.analysis.explain import Explanation
 
 __all__ = ["explain"]
 
@@ -34,22 +34,22 @@ def explain(
 
     From the picture's mask table: what the run did not decode is decoded now, and remembered.
     """
+    from netsim.analysis.explain import explain as explained
+    from netsim.analysis.explain import write_explanation
+    from netsim.analysis.replay import replayed_plan
+    from netsim.decoding.cache import CodecCache
     from netsim.decoding.store import Store
-    from netsim.decoding.workshop import Workshop
-    from netsim.insight.explain import explain as explained
-    from netsim.insight.explain import write_explanation
-    from netsim.insight.plan_of_run import plan_of_run
     from netsim.runs.progress import ConsoleReporter, counted
     from netsim.runs.results import load_run
 
-    plan = plan_of_run(load_run(run))
+    plan = replayed_plan(load_run(run))
     with Store() as store, ConsoleReporter().board() as board:
-        shop = Workshop(store, counted(board, "decode"))
-        found = explained(plan, shop, image, codec, point, channels or (), link)
+        cache = CodecCache(store, counted(board, "decode"))
+        found = explained(plan, cache, image, codec, point, channels or (), link)
         _print(found)
         name = f"{image} {found.scheme.label} {found.scheme.scheme.operating_point}"
         folder = out or run / "explain" / re.sub(r"[^\w.=%-]+", "_", name)
-        paths = write_explanation(found, shop, folder)
+        paths = write_explanation(found, cache, folder)
     typer.echo(f"wrote  {folder}/  " + "  ".join(path.name for path in paths if path.name.startswith("explain")))
     typer.echo(f"       and {sum(path.name.startswith('lost_') for path in paths)} pictures of worst and best masks")
 

@@ -33,8 +33,8 @@ def plot(
 ) -> None:
     """Draw a figure of a run: radar, failure ratio, rate–distortion, PSNR over time, or which scheme is best where."""
     from netsim.figures.kinds import given_options
+    from netsim.figures.of_run import figure_of_run
     from netsim.figures.style import save
-    from netsim.insight.figure import figure_of_run
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.results import load_run
 

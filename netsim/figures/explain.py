@@ -46,7 +46,7 @@ def draw(
 ) -> Figure:
     """Bars of importance per channel, quality over the loss count, pictures of worst and best masks.
 
-    packets, counts: ``packet_importance`` and ``loss_count_extremes`` of netsim.insight.importance. pictures: by mask,
+    packets, counts: ``packet_importance`` and ``loss_count_extremes`` of netsim.analysis.importance. pictures: by mask,
     uint8 [h, w, 3], for those of ``shown_counts`` that have one. title: which picture and scheme.
     """
     from matplotlib.figure import Figure

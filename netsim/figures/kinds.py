@@ -49,7 +49,7 @@ TABLE_KINDS: Mapping[str, Kind] = {
         "winner_map", "Best scheme over loss rate and mean burst", False, ("near_bpp", "images", "link", "over")
     ),
 }
-"""Kinds that a log is not enough for: ``netsim.insight`` makes their numbers from the run's plan and its pictures."""
+"""Kinds that a log is not enough for: ``netsim.analysis`` makes their numbers from the run's plan and its pictures."""
 
 
 def built_in_names() -> list[str]:
@@ -138,7 +138,7 @@ _RETURNS = "a figure returns its numbers and its drawing: (pandas.DataFrame, mat
 
 def _rd_options(log: pd.DataFrame, summary: pd.DataFrame, bars: str = "interval") -> dict[str, Any]:
     """bars: what they show, the 95 % ``interval`` or the ``range`` over the loss traces."""
-    from netsim.metrics.traces import trace_spread
+    from netsim.analysis.traces import trace_spread
 
     if bars not in ("interval", "range"):
         raise InputError(f"bars `{bars}`", where="--bars", hint=did_you_mean(bars, ("interval", "range")))

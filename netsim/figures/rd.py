@@ -29,7 +29,7 @@ def numbers(
 ) -> pd.DataFrame:
     """The curves: one row per point, by condition and scheme in the summary's order, then by rate.
 
-    spread: from ``netsim.metrics.traces.trace_spread``; adds traces, psnr_least_db and psnr_most_db, and the bars show
+    spread: from ``netsim.analysis.traces.trace_spread``; adds traces, psnr_least_db and psnr_most_db, and the bars show
     this range in place of the interval. published: others' curves to draw beside (columns channel, scheme,
     operating_point, bpp, psnr_db); of those whose channel is drawn here. Adds the column published.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.errors import InputError
-from netsim.runs.files import make_folder, write_atomically
+from netsim.runs.atomic import make_folder, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.analysis.summary import slot_quality
 from netsim.errors import InputError
 from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
 from netsim.figures.style import MUTED, Look, legend, looks, own_panel, styled
-from netsim.metrics.summary import slot_quality
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -42,8 +42,8 @@ ROUND_TRIP = Axis("rtt_s", "round-trip time (s)", _SECONDS)
 
 @styled
 def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST, ax: Axes | None = None) -> Figure:
-    """The map. numbers: rows of ``netsim.insight.winner.winners`` with near_bpp, pictures, failure_db; or, for the axes
-    ``LOSS_RATE`` and ``ROUND_TRIP``, those of ``netsim.insight.round_trip``, with deadline_s and slots.
+    """The map. numbers: rows of ``netsim.analysis.winner.winners`` with near_bpp, pictures, failure_db; or, for the
+    axes ``LOSS_RATE`` and ``ROUND_TRIP``, those of ``netsim.analysis.winner_rtt``, with deadline_s and slots.
 
     Each scheme's region reaches to where another's expectation is equal. Marked channels stand where their loss rate
     and mean burst fall. Raises InputError if the numbers hold no grid.

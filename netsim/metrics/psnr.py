@@ -17,7 +17,7 @@ def psnr_db(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[
 
     reference: uint8 [H, W, 3], RGB, unpadded. images: uint8 [m, H, W, 3]. Returns float64 [m], in dB;
     infinite where a picture equals the reference (the log keeps the infinity, summaries count it as a stated
-    number of dB, see ``netsim.metrics.summary``). The squared errors are summed without rounding, so the result
+    number of dB, see ``netsim.analysis.summary``). The squared errors are summed without rounding, so the result
     does not depend on batch, threads or machine. Raises InputError if shapes or types differ.
 
     Source: both papers measure on clamped, rounded 8-bit RGB and take the mean over pictures in dB.

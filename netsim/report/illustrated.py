@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netsim.analysis.summary import summarise
 from netsim.errors import InputError
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.radar import common_range
 from netsim.figures.style import figure_bytes, save
-from netsim.metrics.summary import summarise
 from netsim.report.page import FigureText, report_html
-from netsim.runs.files import write_atomically
+from netsim.runs.atomic import write_atomically
 from netsim.runs.results import Run, load_run
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, Stream
-from netsim.decoding.workshop import mask_text
+from netsim.decoding.cache import mask_text
 from netsim.engines.outcomes import SlotOutcomes
 from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, PacketBurst
 from netsim.protection.base import ProtectedStream

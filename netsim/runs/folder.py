@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from netsim.digests import digest, file_sha256
 from netsim.errors import InputError, did_you_mean
 from netsim.paths import output_path
-from netsim.runs.files import remove_scratch, write_atomically
+from netsim.runs.atomic import remove_scratch, write_atomically
 
 if TYPE_CHECKING:
     from netsim.scenario.plan import Plan

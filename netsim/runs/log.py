@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from netsim.decoding.workshop import CodedPicture, Workshop
+from netsim.decoding.cache import CodecCache, StreamKey
 from netsim.errors import InputError
 from netsim.metrics.further import LOG_COLUMNS, further_metrics
+from netsim.runs.atomic import write_atomically
 from netsim.runs.collapse import Arrays
-from netsim.runs.files import write_atomically
-from netsim.runs.job import coded_picture
+from netsim.runs.context import stream_key_of
 from netsim.runs.transport import PartKey, read_part
 from netsim.scenario.plan import Plan, PlanRow
 
@@ -40,14 +40,14 @@ def log_schema(metrics: Iterable[str]) -> pa.Schema:
     return pa.schema([pa.field(name, (_TYPES | further).get(name, pa.string())) for name in names])
 
 
-def needed_masks(plan: Plan, key: PartKey, arrays: Arrays) -> dict[CodedPicture, set[str]]:
+def needed_masks(plan: Plan, key: PartKey, arrays: Arrays) -> dict[StreamKey, set[str]]:
     """Which pictures must be decoded from which usable masks; failed pictures need no decoding."""
     row = plan.rows[key.row]
-    needed: dict[CodedPicture, set[str]] = {}
+    needed: dict[StreamKey, set[str]] = {}
     for image, tag, mask in zip(arrays["case_image"], arrays["case_tag"], arrays["case_mask"], strict=True):
         if "1" in str(mask):
-            coded = coded_picture(plan, row, int(image), row.schemes[int(tag)])
-            needed.setdefault(coded, set()).add(str(mask))
+            stream_key = stream_key_of(plan, row, int(image), row.schemes[int(tag)])
+            needed.setdefault(stream_key, set()).add(str(mask))
     return needed
 
 
@@ -55,7 +55,7 @@ def write_log(
     path: Path,
     plan: Plan,
     parts: Iterable[tuple[PartKey, Path]],
-    shop: Workshop,
+    cache: CodecCache,
     step: Callable[[], None] = lambda: None,
 ) -> None:
     """Join receptions with qualities and write the log, in plan order."""
@@ -64,7 +64,7 @@ def write_log(
         schema = log_schema(plan.metrics)
         with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
             for key, part in parts:
-                writer.write_table(_table(plan, plan.rows[key.row], key, read_part(part), shop))
+                writer.write_table(_table(plan, plan.rows[key.row], key, read_part(part), cache))
                 step()
 
     write_atomically(path, write)
@@ -84,11 +84,11 @@ def read_log(path: Path) -> pa.Table:
         raise InputError(f"`{path}` is damaged: {reason}", hint="run the scenario again") from None
 
 
-def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, shop: Workshop) -> pa.Table:
+def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, cache: CodecCache) -> pa.Table:
     total, case, tag = len(arrays["trial"]), arrays["case"], arrays["tag"]
     pixels = np.array([_pixels(plan, i) for i in range(len(plan.image_names))])
     packet = arrays["packet"]
-    qualities = case_qualities(plan, key, arrays, shop)
+    qualities = case_qualities(plan, key, arrays, cache)
     columns: dict[str, Any] = {
         "run_id": _repeat(plan.run_id, total),
         "row": np.full(total, row.index, np.int32),
@@ -135,7 +135,7 @@ def _status(arrays: Arrays) -> np.ndarray:
     return np.select([arrays["unresolved"], usable == 0, usable < packets], [3, 2, 1], 0)
 
 
-def case_qualities(plan: Plan, key: PartKey, arrays: Arrays, shop: Workshop) -> dict[str, np.ndarray]:
+def case_qualities(plan: Plan, key: PartKey, arrays: Arrays, cache: CodecCache) -> dict[str, np.ndarray]:
     """Per case and metric its value; NaN where the picture failed."""
     row = plan.rows[key.row]
     found = {metric: np.full(len(arrays["case_mask"]), np.nan) for metric in plan.metrics}
@@ -145,8 +145,8 @@ def case_qualities(plan: Plan, key: PartKey, arrays: Arrays, shop: Workshop) -> 
     for (image, tag), cases in at.items():
         masks = {i: str(arrays["case_mask"][i]) for i in cases}
         decodable = [mask for mask in masks.values() if "1" in mask]
-        coded = coded_picture(plan, row, image, row.schemes[tag])
-        known = shop.qualities(coded, decodable, plan.metrics)
+        stream_key = stream_key_of(plan, row, image, row.schemes[tag])
+        known = cache.qualities(stream_key, decodable, plan.metrics)
         for metric in plan.metrics:
             for i, mask in masks.items():
                 found[metric][i] = known[metric].get(mask, np.nan)

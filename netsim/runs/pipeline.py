@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from netsim.decoding.cache import StreamKey
 from netsim.decoding.store import Store, default_store_path
-from netsim.decoding.workshop import CodedPicture
 from netsim.errors import InputError
-from netsim.runs.choice import resolve_engines
+from netsim.runs.adaptive_sampling import AdaptiveSampling
+from netsim.runs.context import RunContext, check_inputs, codec_cache, stream_key_of
+from netsim.runs.engine_selection import resolve_engines
 from netsim.runs.executor import Executor, Task
 from netsim.runs.folder import RunFolder, run_folder
-from netsim.runs.job import Job, check_inputs, coded_picture, workshop
 from netsim.runs.log import needed_masks, write_log
 from netsim.runs.manifest import manifest
-from netsim.runs.precision import Rounds
 from netsim.runs.progress import Board, Reporter
 from netsim.runs.results import write_summary
 from netsim.runs.transport import PartKey, read_part, transport_part
@@ -58,7 +58,7 @@ def run_plan(
         done = sum(1 for _ in folder.parts.glob("*.npz"))
         if done:
             reporter.say("resume", f"{folder.path}: {counted_noun(done, 'part')} of its transport done before")
-        job = Job(plan, folder.store if fresh else default_store_path(), folder.parts)
+        job = RunContext(plan, folder.store if fresh else default_store_path(), folder.parts)
         notes = plan_notes(plan)
         for note in notes:
             reporter.say("note", note)
@@ -81,7 +81,7 @@ def run_plan(
         if fresh:
             with Store() as store:
                 store.replace_from(folder.store)
-            workshop.cache_clear()  # its file goes with the parts
+            codec_cache.cache_clear()  # its file goes with the parts
         folder.finish(about)
         files = [path.name for path in (folder.log, folder.summary, folder.distribution, folder.manifest)]
         reporter.say("wrote", f"{folder.path}/  {'  '.join(files)}")
@@ -96,23 +96,23 @@ def _notes(plan: Plan) -> list[str]:
     return [f"{name}: {sentence}" for name, spec in specs.items() for sentence in disagreements(spec)]
 
 
-def _pictures(plan: Plan) -> list[CodedPicture]:
+def _pictures(plan: Plan) -> list[StreamKey]:
     """Distinct streams that the plan sends, in plan order."""
-    found: dict[CodedPicture, None] = {}
+    found: dict[StreamKey, None] = {}
     for row in plan.rows:
         for image in range(len(plan.image_names)):
             for scheme in row.schemes:
-                found[coded_picture(plan, row, image, scheme)] = None
+                found[stream_key_of(plan, row, image, scheme)] = None
     return list(found)
 
 
-def _encode(job: Job, executor: Executor, reporter: Reporter) -> dict[str, Any]:
+def _encode(job: RunContext, executor: Executor, reporter: Reporter) -> dict[str, Any]:
     """Encode what the store lacks; returns how each codec's streams were made."""
-    shop, pictures = workshop(job.store_path), _pictures(job.plan)
-    missing = [coded for coded in pictures if not shop.store.has_stream(shop.key(coded))]
-    groups: dict[tuple[str, str], list[CodedPicture]] = {}
-    for coded in missing:  # a codec's points of one picture stay together: searches share their encodes
-        groups.setdefault((coded.image.name, coded.codec), []).append(coded)
+    cache, pictures = codec_cache(job.store_path), _pictures(job.plan)
+    missing = [stream_key for stream_key in pictures if not cache.store.has_stream(cache.key(stream_key))]
+    groups: dict[tuple[str, str], list[StreamKey]] = {}
+    for stream_key in missing:  # a codec's points of one picture stay together: searches share their encodes
+        groups.setdefault((stream_key.image.name, stream_key.codec), []).append(stream_key)
     reporter.say("encode", f"{counted_noun(len(pictures), 'stream')}, {len(pictures) - len(missing):,} remembered")
     with reporter.board() as board:
         board.expect("encode", len(groups))
@@ -123,22 +123,22 @@ def _encode(job: Job, executor: Executor, reporter: Reporter) -> dict[str, Any]:
 
         executor.work([Task("encode", _encode_task, tuple(group)) for group in groups.values()], done)
     made: dict[str, Any] = {}
-    for coded in pictures:
-        how = shop.encode(coded).made_by
+    for stream_key in pictures:
+        how = cache.encode(stream_key).made_by
         if how:
-            made.setdefault(coded.codec, dict(how))
+            made.setdefault(stream_key.codec, dict(how))
     return made
 
 
-def _encode_task(job: Job, task: tuple[CodedPicture, ...]) -> None:
+def _encode_task(job: RunContext, task: tuple[StreamKey, ...]) -> None:
     check_inputs(job)
-    for coded in task:
-        workshop(job.store_path).encode(coded)
+    for stream_key in task:
+        codec_cache(job.store_path).encode(stream_key)
 
 
-def _transport_and_decode(job: Job, executor: Executor, reporter: Reporter) -> tuple[list[PartKey], list[str]]:
+def _transport_and_decode(job: RunContext, executor: Executor, reporter: Reporter) -> tuple[list[PartKey], list[str]]:
     """Rounds of transport, each part's masks decoded as soon as it is there; returns all parts, and verdicts."""
-    rounds = Rounds(job)
+    rounds = AdaptiveSampling(job)
     pool = _DecodePool(job)
     with reporter.board() as board:
         while keys := rounds.next():
@@ -147,7 +147,7 @@ def _transport_and_decode(job: Job, executor: Executor, reporter: Reporter) -> t
     return rounds.parts, rounds.verdicts()
 
 
-def _round(job: Job, executor: Executor, board: Board, pool: _DecodePool, keys: list[PartKey]) -> None:
+def _round(job: RunContext, executor: Executor, board: Board, pool: _DecodePool, keys: list[PartKey]) -> None:
     def done(task: Task, result: None) -> Iterable[Task]:
         board.step(task.kind)
         if task.kind == "decode":
@@ -179,33 +179,33 @@ def _is_whole(part: Path, run_id: str) -> bool:
 class _DecodePool:
     """Which masks were asked for already, in this run or before."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RunContext) -> None:
         self.job = job
         self.seen: set[tuple[str, str]] = set()
         self.remembered = 0
 
     def tasks(self, key: PartKey) -> list[Task]:
         """What must be decoded for a part and is not under way yet."""
-        shop, plan, found = workshop(self.job.store_path), self.job.plan, []
-        for coded, masks in needed_masks(plan, key, read_part(key.path(self.job.parts))).items():
-            address = shop.key(coded)
+        cache, plan, found = codec_cache(self.job.store_path), self.job.plan, []
+        for stream_key, masks in needed_masks(plan, key, read_part(key.path(self.job.parts))).items():
+            address = cache.key(stream_key)
             new = sorted(mask for mask in masks if (address, mask) not in self.seen)
             self.seen.update((address, mask) for mask in new)
-            todo = shop.missing(coded, new, plan.metrics)
+            todo = cache.missing(stream_key, new, plan.metrics)
             self.remembered += len(new) - len(todo)
             parts = [tuple(todo[i : i + _MASKS_IN_TASK]) for i in range(0, len(todo), _MASKS_IN_TASK)]
-            found += [Task("decode", _decode_task, (coded, part)) for part in parts]
+            found += [Task("decode", _decode_task, (stream_key, part)) for part in parts]
         return found
 
 
-def _decode_task(job: Job, task: tuple[CodedPicture, tuple[str, ...]]) -> None:
+def _decode_task(job: RunContext, task: tuple[StreamKey, tuple[str, ...]]) -> None:
     check_inputs(job)
-    coded, masks = task
-    workshop(job.store_path).qualities(coded, masks, job.plan.metrics)
+    stream_key, masks = task
+    codec_cache(job.store_path).qualities(stream_key, masks, job.plan.metrics)
 
 
-def _log(job: Job, folder: RunFolder, parts: list[PartKey], reporter: Reporter) -> None:
+def _log(job: RunContext, folder: RunFolder, parts: list[PartKey], reporter: Reporter) -> None:
     with reporter.board() as board:
         board.expect("log", len(parts))
         paths = [(key, key.path(job.parts)) for key in sorted(parts)]
-        write_log(folder.log, job.plan, paths, workshop(job.store_path), lambda: board.step("log"))
+        write_log(folder.log, job.plan, paths, codec_cache(job.store_path), lambda: board.step("log"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from netsim.digests import file_sha256
 from netsim.errors import InputError
 from netsim.paths import output_path
-from netsim.runs.files import write_atomically
+from netsim.runs.atomic import write_atomically
 from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.log import read_log
 from netsim.text import counted_noun
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from netsim.insight.explain import Explanation
+    from netsim.analysis.explain import Explanation
 
 __all__ = ["Run", "file_fault", "load_run", "write_summary"]
 
@@ -96,7 +96,7 @@ class Run:
         Raises:
             InputError: An unknown kind or option, or a run that can't be drawn so.
         """
-        from netsim.insight.figure import figure_of_run
+        from netsim.figures.of_run import figure_of_run
 
         return figure_of_run(self, kind, ax=ax, **options)[2]
 
@@ -114,7 +114,7 @@ class Run:
         Raises:
             InputError: An unknown scheme or operating point.
         """
-        from netsim.insight.paired import compare_schemes
+        from netsim.analysis.paired import compare_schemes
 
         return compare_schemes(self.log, a, b, float(self.manifest.get("failure_db", 13.0)), points)
 
@@ -136,13 +136,13 @@ class Run:
         Raises:
             InputError: An unknown name, or a scheme without a table of masks.
         """
+        from netsim.analysis.explain import explain
+        from netsim.analysis.replay import replayed_plan
+        from netsim.decoding.cache import CodecCache
         from netsim.decoding.store import Store
-        from netsim.decoding.workshop import Workshop
-        from netsim.insight.explain import explain
-        from netsim.insight.plan_of_run import plan_of_run
 
         with Store() as store:
-            return explain(plan_of_run(self), Workshop(store), image, codec, point, channels, link)
+            return explain(replayed_plan(self), CodecCache(store), image, codec, point, channels, link)
 
     def report(
         self, out: str | Path | None = None, *, low_bpp: float | None = None, high_bpp: float | None = None
@@ -204,9 +204,9 @@ def load_run(path: str | Path) -> Run:
 
 def write_summary(folder: RunFolder, failure_db: float) -> None:
     """Write summary.csv and distribution.csv from the log, one group of the log in memory at a time."""
-    from netsim.metrics.distribution import distributions
-    from netsim.metrics.summary import summarise_groups
-    from netsim.runs.slots import logged_metrics, slot_groups
+    from netsim.analysis.distribution import distributions
+    from netsim.analysis.log_groups import logged_metrics, slot_groups
+    from netsim.analysis.summary import summarise_groups
 
     summary = summarise_groups(slot_groups(folder.log), failure_db, logged_metrics(folder.log))
     write_atomically(folder.summary, lambda file: file.write(summary.to_csv(index=False).encode()))

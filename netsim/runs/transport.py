@@ -24,9 +24,9 @@ from netsim.links.packets import Arq, PacketBurst, Report
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
 from netsim.protection.spec import protection_from_spec
+from netsim.runs.atomic import write_atomically
 from netsim.runs.collapse import Arrays, Sender, collapse
-from netsim.runs.files import write_atomically
-from netsim.runs.job import Job, check_inputs, coded_picture, row_channel, row_link, workshop
+from netsim.runs.context import RunContext, check_inputs, codec_cache, row_channel, row_link, stream_key_of
 from netsim.scenario.plan import Plan, PlanRow
 from netsim.streams import Streams
 
@@ -85,7 +85,7 @@ def _checksum(path: Path, content: bytes) -> bytes:
 _CHECKSUM_BYTES = 32
 
 
-def transport_part(job: Job, key: PartKey) -> None:
+def transport_part(job: RunContext, key: PartKey) -> None:
     """Simulate a part and write its arrays. Raises InputError if an input has changed since the run began."""
     row = job.plan.rows[key.row]
     senders = _senders(job, row)
@@ -100,13 +100,13 @@ def transport_part(job: Job, key: PartKey) -> None:
 Senders = dict[tuple[int, int], Sender]
 
 
-def _senders(job: Job, row: PlanRow) -> Senders:
+def _senders(job: RunContext, row: PlanRow) -> Senders:
     """Per (image, tag): the picture ready to be sent; tag = which of the row's schemes."""
-    shop, found = workshop(job.store_path), {}
+    cache, found = codec_cache(job.store_path), {}
     for image in range(len(job.plan.image_names)):
         for tag, scheme in enumerate(row.schemes):
-            coded = coded_picture(job.plan, row, image, scheme)
-            stream, codec = shop.encode(coded), shop.codec(coded)
+            stream_key = stream_key_of(job.plan, row, image, scheme)
+            stream, codec = cache.encode(stream_key), cache.codec(stream_key)
             protection = protection_from_spec(scheme.protection)
             protected = protection.protect(stream)
             _check_recovery(protected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from netsim.metrics.intervals import Estimate
+from netsim.statistics.intervals import Estimate
 from netsim.studies.published import published_table
 from netsim.studies.recipe import Recipe
 

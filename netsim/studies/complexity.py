@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, create_codec
-from netsim.decoding.workshop import CodedPicture
+from netsim.decoding.cache import StreamKey
 from netsim.errors import InputError, did_you_mean
 from netsim.machine import processor_name
-from netsim.metrics.intervals import median_interval
 from netsim.scenario.plan import Plan
+from netsim.statistics.intervals import median_interval
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.outputs import Output, Table
 from netsim.studies.plan_schemes import plan_schemes
@@ -75,7 +75,7 @@ def measure_complexity(plan: Plan) -> list[Measured]:
 
     Raises InputError for a scheme with several operating points.
     """
-    chosen: dict[str, tuple[Codec, Sequence[CodedPicture]]] = {}
+    chosen: dict[str, tuple[Codec, Sequence[StreamKey]]] = {}
     for one in plan_schemes(plan):
         if one.label in chosen:
             raise InputError(f"{one.label} has several operating points", hint="times are compared at one")
@@ -92,7 +92,7 @@ def measure_complexity(plan: Plan) -> list[Measured]:
     return [Measured(label, chosen[label][0].parameters, *times[i].T) for i, label in enumerate(schemes)]
 
 
-def _times(codec: Codec, coded: CodedPicture) -> tuple[float, float]:
+def _times(codec: Codec, coded: StreamKey) -> tuple[float, float]:
     """(encode, decode) in ms, each by an instance of its own: nothing of the image is known before."""
     image = coded.image.pixels()
     sender, receiver = codec.for_timing(), codec.for_timing()

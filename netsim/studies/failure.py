@@ -16,10 +16,10 @@ from netsim.channels.markov import MarkovChannel
 from netsim.codec import Codec, Stream
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
 from netsim.errors import InputError
-from netsim.metrics.intervals import Estimate
 from netsim.protection.base import Protection
 from netsim.protection.spec import protection_from_spec
-from netsim.runs.job import coded_picture, row_channel
+from netsim.runs.context import row_channel, stream_key_of
+from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output
 from netsim.studies.recipe import Recipe
@@ -94,7 +94,7 @@ def failure_ratios(context: StudyContext) -> pd.DataFrame:
                 raise InputError(f"{row.label} over {row.channel_name} has no failure ratio in closed form")
             key = row.label, row.operating_point, row.link_name
             if key not in known:
-                coded = coded_picture(plan, row, 0, scheme)
+                coded = stream_key_of(plan, row, 0, scheme)
                 stream, protection = cache.encode(coded), protection_from_spec(scheme.protection)
                 count, failing = failing_masks(cache.codec(coded), stream, protection)
                 sent = protection.protect(stream).sent

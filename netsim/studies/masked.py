@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from netsim.decoding.workshop import CodedPicture, Workshop, mask_text
+from netsim.decoding.cache import CodecCache, StreamKey, mask_text
 from netsim.errors import InputError
-from netsim.metrics.intervals import Estimate, mean_interval
 from netsim.metrics.psnr import psnr_db
 from netsim.scenario.plan import Plan
+from netsim.statistics.intervals import Estimate, mean_interval
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Table
 from netsim.studies.plan_schemes import plan_schemes
@@ -138,7 +138,7 @@ def masked_masks(protected: BoolArray, shares: Sequence[float], seed: Sequence[i
     return masks
 
 
-def masked_qualities(shares: Sequence[float], plan: Plan, cache: Workshop) -> pd.DataFrame:
+def masked_qualities(shares: Sequence[float], plan: Plan, cache: CodecCache) -> pd.DataFrame:
     """One row per scheme, image, share (0 among them) and draw: PSNR with that share of the packets lost.
 
     The plan's trials are the draws, its seed theirs; its channels are not used. Schemes with as many packets lose the
@@ -162,7 +162,7 @@ def masked_qualities(shares: Sequence[float], plan: Plan, cache: Workshop) -> pd
 
 
 def _draws(
-    shares: Sequence[float], plan: Plan, cache: Workshop, coded: CodedPicture, number: int
+    shares: Sequence[float], plan: Plan, cache: CodecCache, coded: StreamKey, number: int
 ) -> list[dict[str, Any]]:
     stream, codec = cache.encode(coded), cache.codec(coded)
     droppable = ~stream.protected
@@ -233,7 +233,7 @@ def _over(part: pd.DataFrame, column: str, unit: str) -> Estimate:
     return mean_interval(means, np.ones(len(means)), np.arange(len(means)))
 
 
-def examples(asked: MaskedOptions, plan: Plan, cache: Workshop) -> tuple[NDArray[np.uint8], list[Example]]:
+def examples(asked: MaskedOptions, plan: Plan, cache: CodecCache) -> tuple[NDArray[np.uint8], list[Example]]:
     """(original, what is seen of it) at the shares ``shown``, each scheme's first operating point, first draw.
 
     The image is the one called ``image``, or the plan's first if it has none of that name.
@@ -248,7 +248,7 @@ def examples(asked: MaskedOptions, plan: Plan, cache: Workshop) -> tuple[NDArray
     return plan.images.items[number].pixels(), [one for several in found.values() for one in several]
 
 
-def _seen(label: str, shares: Sequence[float], cache: Workshop, coded: CodedPicture, masks: BoolArray) -> list[Example]:
+def _seen(label: str, shares: Sequence[float], cache: CodecCache, coded: StreamKey, masks: BoolArray) -> list[Example]:
     stream, codec = cache.encode(coded), cache.codec(coded)
     usable = codec.usable(stream, masks)
     some = usable.any(axis=1)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.decoding.workshop import Workshop
+from netsim.decoding.cache import CodecCache
 from netsim.errors import InputError
-from netsim.metrics.intervals import Estimate, mean_interval
 from netsim.scenario.plan import Plan
+from netsim.statistics.intervals import Estimate, mean_interval
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Table
 from netsim.studies.plan_schemes import PlanScheme, plan_schemes
@@ -44,7 +44,7 @@ class PacketSizes(Study):
         yield Drawing("sizes", draw(means), means)
 
 
-def packet_sizes(plan: Plan, cache: Workshop) -> pd.DataFrame:
+def packet_sizes(plan: Plan, cache: CodecCache) -> pd.DataFrame:
     """One row per scheme, image and packet: scheme, operating_point, image, packet, protected, tokens, bytes, bpp.
 
     packet: 0 for the protected ones together, then each that can be lost, from 1. tokens: NaN where the codec has none
@@ -59,7 +59,7 @@ def packet_sizes(plan: Plan, cache: Workshop) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _rows(scheme: PlanScheme, image: str, cache: Workshop, coded: Any) -> list[dict[str, Any]]:
+def _rows(scheme: PlanScheme, image: str, cache: CodecCache, coded: Any) -> list[dict[str, Any]]:
     stream = cache.encode(coded)
     tokens = packet_tokens(cache.codec(coded), stream)
     pixels = stream.shape[0] * stream.shape[1]

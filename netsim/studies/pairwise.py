@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.analysis.bd_rate import bd_rate_percent
+from netsim.analysis.paired import compare_schemes
+from netsim.analysis.summary import slot_quality
 from netsim.errors import InputError, did_you_mean
-from netsim.insight.paired import compare_schemes
-from netsim.metrics.bd_rate import bd_rate_percent
-from netsim.metrics.intervals import Estimate, mean_interval
-from netsim.metrics.summary import slot_quality
+from netsim.statistics.intervals import Estimate, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ _FEWEST_POINTS = {3: "pchip"}  # Akima's interpolation needs four
 def differences(log: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: float) -> pd.DataFrame:
     """Mean PSNR of each pair's first scheme less its second's, per channel, link and operating point.
 
-    Operating points are paired by nearest rate. Columns as ``netsim.insight.paired.compare_schemes`` has them, and
+    Operating points are paired by nearest rate. Columns as ``netsim.analysis.paired.compare_schemes`` has them, and
     images_low, images_high. Two intervals, two questions:
 
     - difference_low … difference_high, paired by trace: does it hold over other losses, for these images? The unit

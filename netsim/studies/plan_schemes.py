@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netsim.decoding.workshop import CodedPicture
-from netsim.runs.job import coded_picture
+from netsim.decoding.cache import StreamKey
+from netsim.runs.context import stream_key_of
 from netsim.scenario.plan import Plan
 
 __all__ = ["PlanScheme", "plan_schemes"]
@@ -17,7 +17,7 @@ class PlanScheme:
 
     label: str
     operating_point: str
-    images: tuple[CodedPicture, ...]
+    images: tuple[StreamKey, ...]
 
 
 def plan_schemes(plan: Plan) -> list[PlanScheme]:
@@ -27,6 +27,6 @@ def plan_schemes(plan: Plan) -> list[PlanScheme]:
         for scheme in row.schemes:
             key = (scheme.label, scheme.operating_point)
             if key not in found:
-                images = (coded_picture(plan, row, image, scheme) for image in range(len(plan.image_names)))
+                images = (stream_key_of(plan, row, image, scheme) for image in range(len(plan.image_names)))
                 found[key] = PlanScheme(*key, tuple(images))
     return list(found.values())

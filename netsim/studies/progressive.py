@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from netsim.decoding.workshop import CodedPicture, Workshop, mask_text, masks_from_text
+from netsim.decoding.cache import CodecCache, StreamKey, mask_text, masks_from_text
 from netsim.errors import InputError
 from netsim.scenario.plan import Plan
 from netsim.studies.comparison import Comparison, certain
@@ -122,7 +122,7 @@ def stages(lost: Sequence[int], packets: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys((*before, half_way, packets)))
 
 
-def progressive_traces(asked: ProgressiveOptions, plan: Plan, cache: Workshop) -> list[ProgressiveTrace]:
+def progressive_traces(asked: ProgressiveOptions, plan: Plan, cache: CodecCache) -> list[ProgressiveTrace]:
     """Traces of the plan's schemes (each once, in the plan's order) for one image.
 
     ``lost`` holds for all schemes but those that ``lost_of`` names; the stages are those of ``lost``, for all.
@@ -143,7 +143,7 @@ def progressive_traces(asked: ProgressiveOptions, plan: Plan, cache: Workshop) -
 
 
 def progressive_trace(
-    cache: Workshop, coded: CodedPicture, label: str, lost: Sequence[int], shown: Sequence[int]
+    cache: CodecCache, coded: StreamKey, label: str, lost: Sequence[int], shown: Sequence[int]
 ) -> ProgressiveTrace:
     """One scheme's trace. lost: packets that don't arrive; shown: the losses that set the stages."""
     stream, codec = cache.encode(coded), cache.codec(coded)

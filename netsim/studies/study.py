@@ -21,7 +21,7 @@ from netsim.runs.progress import Reporter, counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from netsim.decoding.workshop import Workshop
+    from netsim.decoding.cache import CodecCache
     from netsim.runs.results import Run
     from netsim.scenario.plan import Plan
     from netsim.studies.comparison import Comparison
@@ -72,13 +72,13 @@ class StudyContext:
         return found
 
     @contextmanager
-    def cache(self) -> Iterator[Workshop]:
+    def cache(self) -> Iterator[CodecCache]:
         """Streams and qualities, remembered in the user's store."""
+        from netsim.decoding.cache import CodecCache
         from netsim.decoding.store import Store
-        from netsim.decoding.workshop import Workshop
 
         with Store() as store, self.reporter.board() as board:
-            yield Workshop(store, counted(board, "decode"))
+            yield CodecCache(store, counted(board, "decode"))
 
 
 class Study(ABC):

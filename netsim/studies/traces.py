@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netsim.insight.paired import pair_points
-from netsim.metrics.intervals import Estimate
+from netsim.analysis.paired import pair_points
+from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Text
 from netsim.studies.recipe import Recipe, not_the_papers
@@ -58,7 +58,7 @@ class Traces(Study):
     name = "traces"
 
     def measure(self, context: StudyContext) -> _Measured:
-        from netsim.metrics.traces import trace_spread
+        from netsim.analysis.traces import trace_spread
 
         run, plan = context.run(), context.plan
         return _Measured(run, trace_spread(run.log, plan.failure_db), plan.images.name, len(plan.image_names))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.figures import radar
-from netsim.metrics.intervals import Estimate
+from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output
 from netsim.studies.pairwise import bd_rates

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from netsim.codec import OperatingPoint, Packet, Stream
+from netsim.decoding.cache import mask_text, masks_from_text
 from netsim.decoding.store import Store
-from netsim.decoding.workshop import mask_text, masks_from_text
 from netsim.digests import digest
 from netsim.errors import InputError
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netsim.analysis.summary import summarise
 from netsim.errors import InputError
 from netsim.figures import failure, rd, timeline
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.select import nearest_point, with_condition
 from netsim.figures.style import figure_bytes, looks, save
-from netsim.metrics.summary import summarise
 from tests.figures.synthetic import LOSS, SCHEMES, exact_log, sampled_log
 
 

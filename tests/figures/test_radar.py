@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netsim.analysis.summary import summarise
 from netsim.errors import InputError
 from netsim.figures import radar
-from netsim.metrics.summary import summarise
 from tests.figures.synthetic import sampled_log
 
 

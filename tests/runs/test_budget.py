@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import netsim
+from netsim.api import plan
 from netsim.errors import InputError
-from netsim.runs.api import plan
 
 SHARES = ["none", {"reed-solomon": "20%"}, {"reed-solomon": "40%"}, {"reed-solomon": [10, 3]}]
 

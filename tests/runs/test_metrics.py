@@ -10,10 +10,10 @@ import pytest
 
 import netsim
 from netsim import registry
+from netsim.api import plan
 from netsim.errors import InputError
 from netsim.metrics.further import Scale, scale_of
 from netsim.report.illustrated import write_report
-from netsim.runs.api import plan
 
 MODULE = """
 import numpy as np

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import netsim
+from netsim.api import plan
 from netsim.errors import InputError
-from netsim.runs.api import plan
 from netsim.scenario.schema import ENGINES
 
 SAMPLED = {"auto", "event", "array"}

@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binom
 
 import netsim
+from netsim.api import plan
 from netsim.errors import InputError
 from netsim.protection.spec import protection_from_spec
-from netsim.runs.api import plan
 
 BASE: dict[str, Any] = {
     "images": {"samples": ["coffee"]},

@@ -3,7 +3,7 @@
 import pytest
 
 import netsim
-from netsim.runs.api import plan
+from netsim.api import plan
 from netsim.scenario.notes import plan_notes
 from netsim.scenario.show import plan_text
 

@@ -23,9 +23,9 @@ from netsim.engines import stratified
 from netsim.engines.event import simulate_trial
 from netsim.engines.exact import all_masks
 from netsim.links.packets import DELIVERED, PacketBurst
-from netsim.metrics.intervals import Estimate, difference_interval, quality_interval, variance_interval
-from netsim.metrics.stratified import stratified_quality
-from netsim.runs.precision import FIRST_TRIALS, greater_distance, trials_wanted
+from netsim.runs.adaptive_sampling import FIRST_TRIALS, greater_distance, trials_wanted
+from netsim.statistics.intervals import Estimate, difference_interval, quality_interval, variance_interval
+from netsim.statistics.stratified import stratified_quality
 from netsim.streams import Streams
 from tests.statistics.samples import FAILURE_DB, IDEAL, PACKETS, array_masks, exact_masks
 

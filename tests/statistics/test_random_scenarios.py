@@ -13,8 +13,8 @@ from PIL import Image
 from skimage import data
 
 import netsim
-from netsim.metrics.summary import slot_quality
-from netsim.runs.api import plan
+from netsim.analysis.summary import slot_quality
+from netsim.api import plan
 from tests.statistics.samples import STANDARD_ERRORS
 
 TRIALS = 1_000

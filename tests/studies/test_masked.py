@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
+from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
-from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
@@ -38,7 +38,7 @@ PUBLISHED = "condition,scheme,quantity,published\n50 %,Theirs,psnr_db,20.5\n"
 def _qualities(recipe: Recipe, tmp_path: Path) -> pd.DataFrame:
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
-        return masked_qualities(recipe.study.options.shares, plan, Workshop(store))
+        return masked_qualities(recipe.study.options.shares, plan, CodecCache(store))
 
 
 def test_a_greater_share_loses_what_a_smaller_one_lost() -> None:
@@ -117,8 +117,8 @@ def test_the_pictures_shown_are_those_of_the_first_draw(small: MakeRecipe, tmp_p
     recipe = small(study={"masked": {"shares": [0.3, 0.6], "shown": [0.6], "image": "b"}})
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
-        original, seen = examples(recipe.study.options, plan, Workshop(store))
-        qualities = masked_qualities([0.3, 0.6], plan, Workshop(store))
+        original, seen = examples(recipe.study.options, plan, CodecCache(store))
+        qualities = masked_qualities([0.3, 0.6], plan, CodecCache(store))
     assert [(one.scheme, one.share) for one in seen] == [(PREFIX, 0.6), (RESILIENT, 0.6)]
     first = qualities.query("image == 'b' and draw == 0 and share == 0.6").set_index("scheme")["psnr_db"]
     shown = [one for one in seen if one.image is not None]
@@ -134,7 +134,7 @@ def test_a_stream_of_one_packet_is_refused(small: MakeRecipe, tmp_path: Path) ->
     recipe = small(study={"masked": {"shares": [0.5]}})
     plan = load_plan(recipe.folder / "scenario.yaml", ["codecs=[{jpeg: {quality: 30, packets: 1}}]", "link=null"])
     with Store(tmp_path / "store.sqlite") as store, pytest.raises(InputError, match="packets that can be lost"):
-        masked_qualities(recipe.study.options.shares, plan, Workshop(store))
+        masked_qualities(recipe.study.options.shares, plan, CodecCache(store))
 
 
 def test_rows_carry_the_summary(small: MakeRecipe) -> None:

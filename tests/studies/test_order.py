@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from netsim.errors import InputError
-from netsim.metrics.intervals import Estimate
+from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.order import NO, NOT_MEASURED, NOT_TOLD_APART, YES, orders, verdict
 from netsim.studies.rate_distortion import curve_levels

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, OperatingPoint, Packet, Stream
+from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
-from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
@@ -55,20 +55,20 @@ def test_tokens_are_counted_by_packet(small: MakeRecipe, tmp_path: Path) -> None
     assert grid is GRID
     plan = load_plan(small(study="packet_sizes").folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
-        assert packet_sizes(plan, Workshop(store))["tokens"].isna().all()  # JPEG 2000 has none
+        assert packet_sizes(plan, CodecCache(store))["tokens"].isna().all()  # JPEG 2000 has none
 
 
 def test_bytes_add_up_to_what_is_sent(small: MakeRecipe, tmp_path: Path) -> None:
     recipe = small(study="packet_sizes")
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
-        shop = Workshop(store)
-        sizes = packet_sizes(plan, shop)
+        cache = CodecCache(store)
+        sizes = packet_sizes(plan, cache)
         from netsim.studies.plan_schemes import plan_schemes
 
         [scheme] = plan_schemes(plan)
         for picture in scheme.images:
-            stream, mine = shop.encode(picture), sizes[sizes["image"] == picture.image.name]
+            stream, mine = cache.encode(picture), sizes[sizes["image"] == picture.image.name]
             assert mine["bytes"].sum() == stream.bytes_total
             assert mine["bpp"].sum() == pytest.approx(stream.bpp)
             droppable = int((~stream.protected).sum())

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
-from netsim.decoding.workshop import Workshop
 from netsim.errors import InputError
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
@@ -31,7 +31,7 @@ def _traces(recipe: Recipe, tmp_path: Path) -> dict[str, ProgressiveTrace]:
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
         options: ProgressiveOptions = recipe.study.options
-        return {trace.scheme: trace for trace in progressive_traces(options, plan, Workshop(store))}
+        return {trace.scheme: trace for trace in progressive_traces(options, plan, CodecCache(store))}
 
 
 def test_prefix_stands_still_after_a_loss_and_resilient_goes_on(small: MakeRecipe, tmp_path: Path) -> None:

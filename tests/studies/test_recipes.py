@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from netsim.errors import InputError
-from netsim.metrics.intervals import Estimate
 from netsim.runs.progress import Reporter
 from netsim.scenario.load import load_plan
+from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import COLUMNS, Comparison, certain
 from netsim.studies.kinds import study_from_spec
 from netsim.studies.recipe import Recipe, find_recipe, recipe_names

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import t
 
 import netsim
-from netsim.metrics.intervals import variance_interval
 from netsim.runs.progress import Reporter
+from netsim.statistics.intervals import variance_interval
 from netsim.studies.comparison import Comparison
 from netsim.studies.published import published_table
 from netsim.studies.recipe import find_recipe

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netsim.analysis.summary import summarise
 from netsim.errors import InputError
 from netsim.figures import radar, rd
-from netsim.metrics.summary import summarise
 from netsim.runs.progress import Reporter
 from netsim.studies.comparison import Comparison
 from netsim.studies.pairwise import bd_rates

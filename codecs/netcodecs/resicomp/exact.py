@@ -34,7 +34,7 @@ _NORM_BITS = 12  # behind the point, of what a norm squares: leaves room for lar
 
 
 def to_grid(values: Tensor, bits: int = _GRID_BITS) -> Tensor:
-    """Rounds to multiples of 2^-bits, in place, half to even; |values| < 2^(51-bits).
+    """AdaptiveSampling to multiples of 2^-bits, in place, half to even; |values| < 2^(51-bits).
 
     By adding and taking away a number whose last bit is worth 2^-bits: two passes through memory and no division.
 

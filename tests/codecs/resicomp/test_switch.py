@@ -7,10 +7,10 @@ from PIL import Image as PillowImage
 from ruamel.yaml import YAML
 
 import netsim
+from netsim.api import plan
 from netsim.codec import Image
 from netsim.control.previous_interval import by_thresholds
 from netsim.errors import InputError
-from netsim.runs.api import plan
 
 SCENARIO = Path(__file__).parents[3] / "scenarios" / "resicomp_switch.yaml"
 

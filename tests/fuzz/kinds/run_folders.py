@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from netsim.analysis.replay import replayed_plan
+from netsim.api import plan
 from netsim.errors import InputError
-from netsim.insight.plan_of_run import plan_of_run
 from netsim.runs import pipeline
-from netsim.runs.api import plan
 from netsim.runs.folder import read_manifest
 from netsim.runs.pipeline import run_plan
 from netsim.runs.progress import Reporter
@@ -107,7 +107,7 @@ def _read_edited(rng: Random, run: Path) -> object:
     found = load_run(run)
     verify_run(run)
     if rng.random() < 0.2:
-        plan_of_run(found)
+        replayed_plan(found)
     return found.summary, found.distribution
 
 

@@ -1,0 +1,265 @@
+"""The summary of a log: one row per scheme, operating point, channel and link, with 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.errors import InputError
+from netsim.metrics.further import Scale, further_metrics, scale_of, was_measured
+from netsim.statistics.bounded import bounded_mean
+from netsim.statistics.intervals import Estimate, batch_labels, quality_interval
+from netsim.statistics.stratified import stratified_quality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["GROUP", "LOSSLESS_DB", "NEEDED", "OPTIONAL", "can_fail", "slot_quality", "summarise", "summarise_groups"]
+
+GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
+"""Columns that tell one row of a summary from another."""
+
+LOSSLESS_DB = 100.0
+"""What a picture that arrived without any error counts as in means of PSNR (its PSNR is infinite)."""
+
+NEEDED = [
+    *GROUP,
+    *("row", "trial", "slot", "packet", "image", "mode", "protection", "seed", "status", "psnr_db", "weight"),
+    *("bytes", "bpp", "packets_sent", "packets_lost", "packets_late", "packets_dropped"),
+    *("packets_recovered", "packets_usable"),
+]
+"""Columns that a summary is made of; further metrics may stand beside them."""
+
+OPTIONAL = ["can_fail", "drawn"]
+"""Columns that it takes into account where they are there."""
+
+
+def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
+    """One row per (scheme, codec, operating point, channel, link, engine), in the log's order.
+
+    log: the table that a run writes; rows of single packets are left out. failure_db: what a slot without a
+    picture counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``). Everything is weighted by
+    ``weight``. Columns, with X_low and X_high the ends of a 95 % interval:
+
+    - slots, trials, images: how much was sampled (slots, trials: NaN for the exact engine, which samples nothing;
+      the stratified engine's trials are its replicates)
+    - bpp: all that was sent; bytes_per_slot, packets_per_slot, recovered_per_slot, usable_per_slot
+    - psnr_db, psnr_low, psnr_high: mean over slots, failed ones counted as failure_db
+    - psnr_variance_over_trials: sample variance (n-1) of the trials' mean PSNR, dB²; NaN for fewer than two
+    - psnr_received_db: mean over the slots that showed a picture; NaN if none did
+    - failure_ratio, failure_low, failure_high: share of slots without a picture
+    - X, X_low, X_high, X_received of each further metric X of the log: mean over slots, failed ones counted as the
+      metric says (``netsim.metrics.further``; MS-SSIM: 0), and mean over the slots that showed a picture; only the
+      latter where the metric does not say
+    - loss_rate, late_rate, dropped_rate: measured shares of the packets sent
+    - unresolved: share of the probability that the exact engine did not decode
+    - failure_db, as given
+
+    Sampled slots are correlated within a trial: see ``netsim.statistics.intervals`` for how the intervals are made.
+    Stratified rows: see ``netsim.statistics.stratified``.
+    Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
+    unresolved (``netsim.statistics.bounded``). Raises InputError if the log is empty or lacks columns.
+    """
+    missing = [name for name in NEEDED if name not in log.columns]
+    if missing:
+        raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
+    slots = log[log["packet"].isna()]
+    further = [
+        name for name in further_metrics(slots.columns) if slots[name].dtype.kind == "f" and was_measured(slots, name)
+    ]
+    return summarise_groups(slots.groupby(GROUP, sort=False, observed=True), failure_db, further)
+
+
+def summarise_groups(
+    groups: Iterable[tuple[tuple[Any, ...], pd.DataFrame]], failure_db: float, further: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The same from groups that are read one at a time, so that a long log never stands in memory whole.
+
+    groups: values of ``GROUP`` and the group's slots, without rows of single packets; strings may be categories.
+    further: the log's metrics beside PSNR. Raises InputError if there is no group.
+    """
+    import pandas as pd
+
+    scales = {name: scale_of(name) for name in further}
+    rows = [dict(zip(GROUP, key, strict=True)) | _row(part, failure_db, scales) for key, part in groups]
+    if not rows:
+        raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
+    return pd.DataFrame(rows).assign(failure_db=failure_db)
+
+
+def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
+    """PSNR of each row as it counts in a mean: failure_db if failed, ``LOSSLESS_DB`` if lossless; NaN if unresolved."""
+    quality = log["psnr_db"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    status = log["status"].to_numpy()
+    quality[np.isposinf(quality)] = LOSSLESS_DB
+    quality[status == "failed"] = failure_db
+    quality[status == "unresolved"] = np.nan
+    return quality
+
+
+def can_fail(part: pd.DataFrame) -> bool:
+    """Whether a slot of these can fail at all; unknown counts as yes."""
+    return "can_fail" not in part.columns or bool(part["can_fail"].any())
+
+
+def _row(part: pd.DataFrame, failure_db: float, scales: Mapping[str, Scale]) -> dict[str, Any]:
+    weights = part["weight"].to_numpy(dtype=np.float64)
+    first = part.iloc[0]
+    exact, stratified = (first["engine"] == name for name in ("exact", "stratified"))
+    trial = _trials(part)
+    told = {"mode": _one_or_mixed(part["mode"]), "protection": _one_or_mixed(part["protection"])}
+    counts = {
+        "slots": math.nan if exact else len(part),
+        "trials": math.nan if exact else int(part["trial"].max() if stratified else trial.max() + 1),
+        "images": part["image"].nunique(),
+    }
+    if exact:
+        quality = _exact_quality(part, weights, failure_db, scales)
+    elif stratified:
+        quality = _stratified_quality(part, weights, failure_db, scales)
+    else:
+        quality = _sampled_quality(part, weights, trial, failure_db, scales)
+    return told | counts | quality | _traffic(part, weights)
+
+
+def _one_or_mixed(column: pd.Series[Any]) -> str:
+    """The value that all rows share; a controller may have chosen several."""
+    values = {"" if value is None or value != value else str(value) for value in column.unique()}
+    return values.pop() if len(values) == 1 else "mixed"
+
+
+def _trials(part: pd.DataFrame) -> NDArray[np.int64]:
+    """Number of the trial of each row, counted over plan rows and seeds, from 0."""
+    return _numbered(part, ["row", "seed", "trial"])
+
+
+def _numbered(part: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:
+    """For each row the number, from 0, of its combination of values."""
+    return np.array(part.groupby(columns, sort=False, observed=True).ngroup(), dtype=np.int64)
+
+
+def _named(name: str, estimate: Estimate, stem: str = "") -> dict[str, float]:
+    stem = stem or name
+    return {name: estimate.value, f"{stem}_low": estimate.low, f"{stem}_high": estimate.high}
+
+
+def _sampled_quality(
+    part: pd.DataFrame,
+    weights: NDArray[np.float64],
+    trial: NDArray[np.int64],
+    failure_db: float,
+    scales: Mapping[str, Scale],
+) -> dict[str, float]:
+    quality = slot_quality(part, failure_db)
+    failed = (part["status"] == "failed").to_numpy()
+    batch = batch_labels(trial, part["slot"].to_numpy(dtype=np.int64), part["image"].nunique())
+    lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
+    mean, ratio = quality_interval(quality, failed, weights, batch, lost, failure_db, can_fail(part))
+    found = _named("psnr_db", mean, "psnr")
+    found["psnr_variance_over_trials"] = _variance_over_trials(quality, weights, trial)
+    found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
+    found |= _named("failure_ratio", ratio, "failure")
+    for name, scale in scales.items():
+        values = _values(part, name, scale, failed)
+        if scale.failed is not None:
+            mean, _ = quality_interval(values, failed, weights, batch, lost, scale.failed, can_fail(part))
+            found |= _named(name, _within(mean, scale))
+        found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
+    return found
+
+
+def _values(part: pd.DataFrame, name: str, scale: Scale, failed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A further metric of each row, failed ones counted as its scale says."""
+    values = part[name].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    values[failed] = np.nan if scale.failed is None else scale.failed
+    return values
+
+
+def _within(mean: Estimate, scale: Scale) -> Estimate:
+    return mean._replace(low=max(mean.low, scale.lowest), high=min(mean.high, scale.highest))
+
+
+def _variance_over_trials(
+    quality: NDArray[np.float64], weights: NDArray[np.float64], trial: NDArray[np.int64]
+) -> float:
+    means = np.bincount(trial, weights * quality) / np.bincount(trial, weights)
+    return float(means.var(ddof=1)) if len(means) > 1 else math.nan
+
+
+def _exact_quality(
+    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, scales: Mapping[str, Scale]
+) -> dict[str, float]:
+    quality = slot_quality(part, failure_db)
+    status = part["status"].to_numpy()
+    failed, unresolved = status == "failed", status == "unresolved"
+    shown = ~failed & ~unresolved
+    picture = _numbered(part, ["row", "image"])
+    mean = bounded_mean(quality, weights, picture, unresolved, failure_db, LOSSLESS_DB, within_known=True)
+    found = _named("psnr_db", mean, "psnr")
+    found["psnr_variance_over_trials"] = math.nan
+    found["psnr_received_db"] = _mean(quality[shown], weights[shown])
+    share = bounded_mean(failed.astype(np.float64), weights, picture, unresolved, worst=0.0, best=1.0)
+    found |= _named("failure_ratio", share, "failure")
+    for name, scale in scales.items():
+        values = _values(part, name, scale, failed)
+        if scale.failed is not None:
+            ends = (scale.lowest, scale.highest)
+            better = scale.higher_is_better is True  # then the fullest known mask bounds the unknown ones
+            found |= _named(name, bounded_mean(values, weights, picture, unresolved, *ends, within_known=better))
+        found[f"{name}_received"] = _mean(values[shown], weights[shown])
+    return found
+
+
+def _stratified_quality(
+    part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, scales: Mapping[str, Scale]
+) -> dict[str, float]:
+    if "drawn" not in part.columns:
+        message = "a log of the stratified engine without the column `drawn`"
+        raise InputError(message, hint="an earlier version wrote it, whose intervals were too narrow: run it again")
+    failed = (part["status"] == "failed").to_numpy()
+    slot, replicate = _numbered(part, ["row", "seed", "slot"]), part["trial"].to_numpy(dtype=np.int64)
+    drawn = part["drawn"].to_numpy(dtype=np.float64, na_value=0).astype(np.int64)
+    usable = part["packets_usable"].to_numpy(dtype=np.float64)
+
+    def estimates(values: NDArray[np.float64], failed_value: float) -> tuple[Estimate, Estimate]:
+        return stratified_quality(values, failed, weights, slot, replicate, drawn, usable, failed_value)
+
+    quality = slot_quality(part, failure_db)
+    mean, ratio = estimates(quality, failure_db)
+    found = _named("psnr_db", mean, "psnr")
+    found["psnr_variance_over_trials"] = math.nan
+    found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
+    found |= _named("failure_ratio", ratio, "failure")
+    for name, scale in scales.items():
+        values = _values(part, name, scale, failed)
+        if scale.failed is not None:
+            found |= _named(name, _within(estimates(values, scale.failed)[0], scale))
+        found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
+    return found
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    return float((values * weights).sum() / weights.sum()) if weights.sum() > 0 else math.nan
+
+
+def _traffic(part: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, float]:
+    def total(name: str) -> float:
+        return float((part[name].to_numpy(dtype=np.float64) * weights).sum())
+
+    mass, sent = float(weights.sum()), total("packets_sent")
+    unresolved = (part["status"] == "unresolved").to_numpy()
+    return {
+        "bpp": total("bpp") / mass,
+        "bytes_per_slot": total("bytes") / mass,
+        "packets_per_slot": sent / mass,
+        "recovered_per_slot": total("packets_recovered") / mass,
+        "usable_per_slot": total("packets_usable") / mass,
+        "loss_rate": total("packets_lost") / sent if sent else math.nan,
+        "late_rate": total("packets_late") / sent if sent else math.nan,
+        "dropped_rate": total("packets_dropped") / sent if sent else math.nan,
+        "unresolved": float(weights[unresolved].sum()) / mass,
+    }

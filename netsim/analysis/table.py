@@ -1,0 +1,167 @@
+"""The mask table: a picture's quality under every mask of its packets. Any channel is only another weighting of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.analysis.summary import LOSSLESS_DB
+from netsim.analysis.timings import ALL_IN_TIME, Timing
+from netsim.channels.base import Channel
+from netsim.channels.markov import MarkovChannel
+from netsim.decoding.cache import CodecCache, StreamKey, mask_text
+from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks, distributions
+from netsim.errors import InputError
+from netsim.links.packets import DELIVERED, PacketBurst
+from netsim.links.profile import LinkProfile
+from netsim.protection.spec import protection_from_spec
+
+__all__ = ["PictureTable", "expected_db", "mask_probabilities", "picture_table", "reweighted", "slot_probabilities"]
+
+BoolArray = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PictureTable:
+    """Quality of one stream_key picture under every mask of the packets that can be lost.
+
+    at_risk: int64 [n], which of the packets sent the channel can take (the others are protected, or dropped).
+    sizes_bytes: int64 [sent].
+    bpp: all that is sent. usable: bool [u, data packets], the distinct usable masks; psnr_db: float64 [u], NaN where
+    no picture can be had. which: int64 [2**n], the usable mask of each mask, masks in ``all_masks``' order.
+    """
+
+    at_risk: NDArray[np.int64]
+    sizes_bytes: NDArray[np.int64]
+    bpp: float
+    usable: BoolArray
+    psnr_db: Floats
+    which: NDArray[np.int64]
+
+    @property
+    def packets(self) -> int:
+        """How many packets can be lost."""
+        return len(self.at_risk)
+
+    @property
+    def masks(self) -> BoolArray:
+        """Every mask of the packets at risk, bool [2**n, n]."""
+        return all_masks(self.packets)
+
+    def quality_db(self, failure_db: float) -> Floats:
+        """PSNR under every mask, float64 [2**n]; a failed picture counts as failure_db, a lossless one as 100 dB."""
+        db = np.minimum(self.psnr_db, LOSSLESS_DB)
+        return np.where(np.isnan(db), failure_db, db)[self.which]
+
+    @property
+    def failed(self) -> BoolArray:
+        """Under which masks there is no picture, bool [2**n]."""
+        return np.asarray(~self.usable.any(axis=1)[self.which])
+
+
+def usable_masks(
+    cache: CodecCache, stream_key: StreamKey, protection: object, timing: Timing = ALL_IN_TIME
+) -> tuple[PictureTable, list[int]]:
+    """The table of a picture without its qualities (all NaN), and which usable masks have a picture.
+
+    protection: as a scenario writes it. timing: packets that are late or dropped under every mask. Raises InputError
+    where more packets can be lost than have a table, and under retransmission.
+    """
+    stream, codec = cache.encode(stream_key), cache.codec(stream_key)
+    kind = protection_from_spec(protection)
+    if kind.arq is not None:
+        raise InputError(
+            f"{codec.label} under {kind.name} has no mask table",
+            hint="with retransmission the time decides what arrives: the event engine samples it",
+        )
+    protected = kind.protect(stream)
+    late, dropped = (np.array(packets, dtype=np.int64) for packets in (timing.late, timing.dropped))
+    at_risk = np.setdiff1d(np.flatnonzero(~protected.sent.protected), dropped)
+    if len(at_risk) > ALL_MASKS_PACKETS:
+        raise InputError(
+            f"{codec.label} at {stream_key.point} sends `{stream_key.image.name}` in {len(at_risk)} packets that "
+            f"can be lost: 2^{len(at_risk)} masks",
+            hint=f"a mask table holds up to {ALL_MASKS_PACKETS} of them: ask the codec for fewer packets",
+        )
+    received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
+    received[:, at_risk] = all_masks(len(at_risk))
+    received[:, late] = received[:, dropped] = False
+    usable, which = np.unique(codec.usable(stream, protected.recover(received)), axis=0, return_inverse=True)
+    table = PictureTable(
+        at_risk=at_risk.astype(np.int64),
+        sizes_bytes=protected.sent.sizes_bytes,
+        bpp=protected.sent.bpp,
+        usable=usable,
+        psnr_db=np.full(len(usable), np.nan),
+        which=which.reshape(-1).astype(np.int64),
+    )
+    return table, np.flatnonzero(usable.any(axis=1)).tolist()
+
+
+def picture_table(
+    cache: CodecCache, stream_key: StreamKey, protection: object, timing: Timing = ALL_IN_TIME
+) -> PictureTable:
+    """The mask table of a picture; what the store does not remember is decoded now.
+
+    protection: as a scenario writes it. timing: packets that are late or dropped under every mask. Raises InputError
+    where more packets can be lost than have a table, and under retransmission.
+    """
+    table, decodable = usable_masks(cache, stream_key, protection, timing)
+    texts = mask_text(table.usable[decodable])
+    known = cache.qualities(stream_key, texts, ("psnr_db",))["psnr_db"]
+    table.psnr_db[decodable] = [known[text] for text in texts]
+    return table
+
+
+def mask_probabilities(channel: MarkovChannel, packets: int) -> Floats:
+    """Probability of every mask, float64 [2**packets]; the one mask of no packets is certain.
+
+    The channel steps once per packet, or as often as the channel itself says (``MarkovChannel.every``).
+    """
+    return channel.mask_probabilities(packets) if packets else np.ones(1)
+
+
+def slot_probabilities(table: PictureTable, channel: Channel, link: LinkProfile) -> Floats:
+    """Probability of every mask, float64 [2**n], when the picture is sent alone over a link: lost, late or dropped.
+
+    The exact engine's own answer for a first slot. Raises InputError where there is no closed form.
+    """
+    protected = np.ones(len(table.sizes_bytes), dtype=bool)
+    protected[table.at_risk] = False
+    offer = PacketBurst(tuple(table.sizes_bytes.tolist()), tuple(protected.tolist()), 0)
+    (batch,) = distributions(1, lambda slot: offer, channel, link, 1.0, lambda slot: False)
+    received = batch.outcome[:, table.at_risk] == DELIVERED
+    if (batch.outcome[:, protected] != DELIVERED).any():
+        raise InputError(
+            f"link {link.name} makes a protected packet late or drops it", hint="a mask table takes them as there"
+        )
+    index = received @ (1 << np.arange(table.packets, dtype=np.int64))
+    return np.bincount(index, batch.weight, minlength=1 << table.packets).astype(np.float64)
+
+
+def expected_db(quality_db: Floats, probabilities: Floats) -> Floats:
+    """Expected quality under any number of channels at once: one matrix product.
+
+    quality_db: float64 [pictures, masks]; probabilities: float64 [channels, masks]. Returns [pictures, channels].
+
+    >>> expected_db(np.array([[13.0, 30.0]]), np.array([[0.1, 0.9], [0.5, 0.5]]))
+    array([[28.3, 21.5]])
+    """
+    return np.asarray(quality_db @ probabilities.T)
+
+
+def reweighted(tables: Sequence[PictureTable], channels: Sequence[MarkovChannel], failure_db: float) -> Floats:
+    """Expected quality of each table's picture over each channel, float64 [tables, channels]; nothing is decoded.
+
+    One matrix product for all tables of equally many packets. The channels step once per packet.
+    """
+    found = np.empty((len(tables), len(channels)))
+    for packets in {table.packets for table in tables}:
+        mine = [i for i, table in enumerate(tables) if table.packets == packets]
+        quality = np.stack([tables[i].quality_db(failure_db) for i in mine])
+        found[mine] = expected_db(quality, np.stack([mask_probabilities(channel, packets) for channel in channels]))
+    return found

@@ -1,0 +1,61 @@
+"""What the link makes of each image's packets in the slots of a run: which are always late, which always dropped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from netsim.analysis.replay import SchemeOnLink, scheme_stream_key
+from netsim.channels.markov import bernoulli
+from netsim.decoding.cache import CodecCache
+from netsim.engines.exact import why_not_exact
+from netsim.engines.schedule import transmission_schedule
+from netsim.errors import InputError
+from netsim.links.packets import PacketBurst
+from netsim.protection.spec import protection_from_spec
+from netsim.runs.context import row_link
+from netsim.scenario.plan import Plan
+
+__all__ = ["ALL_IN_TIME", "Timing", "image_timings"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One way in which the link treats an image's packets, and in which share of the image's slots it does so.
+
+    late, dropped: numbers of the packets sent that are late, or never sent because the queue is full, whatever the
+    channel does. A late packet still crosses the channel.
+    """
+
+    late: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    share: float = 1.0
+
+
+ALL_IN_TIME = Timing()
+
+
+def image_timings(plan: Plan, cache: CodecCache, point: SchemeOnLink) -> list[list[Timing]]:
+    """The timings of each of the plan's images, over all slots of the plan, under one scheme on its link.
+
+    Raises:
+        InputError: If lateness is random (jitter and a deadline), or a packet is above the link's limit.
+    """
+    link, images = row_link(point.row), len(plan.image_names)
+    reason = why_not_exact(bernoulli(0.0), link)
+    if reason:
+        raise InputError(f"{point.label} has no mask table: {reason}", hint="the event and array engines sample it")
+    protection = protection_from_spec(point.scheme.protection)
+    offers = []
+    for image in range(images):
+        sent = protection.protect(cache.encode(scheme_stream_key(plan, image, point))).sent
+        offers.append(PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist())))
+    found: list[Counter[tuple[tuple[int, ...], tuple[int, ...]]]] = [Counter() for _ in range(images)]
+    for slot in transmission_schedule(max(plan.slots, images), lambda slot: offers[slot % images], link):
+        late, dropped = (tuple(np.flatnonzero(which).tolist()) for which in (slot.late, slot.dropped))
+        found[slot.slot % images][late, dropped] += 1
+    return [
+        [Timing(late, dropped, count / counts.total()) for (late, dropped), count in counts.items()] for counts in found
+    ]

@@ -1,0 +1,64 @@
+"""Any figure of a run: ``netsim plot`` and ``Run.plot`` draw through this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from netsim.figures.kinds import TABLE_KINDS, figure_kind, given_options, make
+from netsim.runs.progress import Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from netsim.runs.results import Run
+
+__all__ = ["figure_of_run"]
+
+
+def figure_of_run(
+    run: Run,
+    kind: str,
+    *,
+    ax: Axes | None = None,
+    reporter: Reporter | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    **options: Any,
+) -> tuple[str, pd.DataFrame, Figure]:
+    """Draw a figure of a run.
+
+    Args:
+        run: A finished run.
+        kind: radar, failure, rd, timeline, winner, or a plug-in of kind ``figure``.
+        ax: Axes to draw into; None: a new figure. Only for figures of one panel.
+        reporter: Shows how far a figure is that takes long.
+        say: Gets notes in one line each.
+        **options: The kind's options; None stands for the default.
+
+    Returns:
+        Name of the figure's files, its numbers, its drawing.
+
+    Raises:
+        InputError: An unknown kind or option, or a run that can't be drawn so.
+    """
+    given, name = given_options(kind, options), figure_kind(kind).file_name
+    if kind in TABLE_KINDS:
+        numbers, figure = _winner(run, given, ax, reporter or Reporter(), say)
+        return f"{name}_rtt" if given.get("over") == "rtt" else name, numbers, figure
+    from netsim.analysis.summary import summarise
+
+    summary = summarise(run.log, run.manifest.get("failure_db", 13.0))
+    return name, *make(kind, run.log, summary, ax=ax, **given)
+
+
+def _winner(
+    run: Run, given: dict[str, Any], ax: Axes | None, reporter: Reporter, say: Callable[[str], None]
+) -> tuple[pd.DataFrame, Figure]:
+    """The winner map, from the run's plan: over bursts by mask tables, over round trips by sampling."""
+    from netsim.analysis.winner_map import winner_map
+    from netsim.figures.winner import LOSS_RATE, MEAN_BURST, ROUND_TRIP, draw
+
+    numbers = winner_map(run, reporter=reporter, say=say, **given)
+    return numbers, draw(numbers, LOSS_RATE, ROUND_TRIP if given.get("over") == "rtt" else MEAN_BURST, ax=ax)

@@ -1,0 +1,118 @@
+"""How many trials a row gets: a fixed number, or rounds until its mean PSNR is known closely enough."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from netsim.analysis.summary import LOSSLESS_DB
+from netsim.runs.context import RunContext, codec_cache
+from netsim.runs.log import case_qualities
+from netsim.runs.transport import PartKey, parts_of, read_part
+from netsim.statistics.intervals import Estimate, batch_labels, quality_interval
+
+__all__ = ["FIRST_TRIALS", "AdaptiveSampling", "greater_distance", "trials_wanted"]
+
+FIRST_TRIALS = 32
+_GROWTH = 4  # at most: one round's interval is itself uncertain
+
+
+def greater_distance(mean: Estimate) -> float:
+    """From the mean to the farther end; infinite where an end is unknown.
+
+    >>> greater_distance(Estimate(30.0, 29.0, 30.5))
+    1.0
+    """
+    distance = max(mean.value - mean.low, mean.high - mean.value)
+    return math.inf if math.isnan(mean.low + mean.high) else distance
+
+
+def trials_wanted(distance_db: float, have: int, precision_db: float, limit: int) -> int:
+    """How many trials a row gets in all, given how far its interval reaches with those that it has.
+
+    The same number if the precision is reached; else about as many as the distance asks for, at most four times as
+    many, since one round's interval is itself uncertain.
+
+    >>> trials_wanted(0.2, 32, 0.1, 100_000), trials_wanted(0.09, 32, 0.1, 100_000)
+    (128, 32)
+    """
+    if distance_db <= precision_db:
+        return have
+    asked = min(have * (distance_db / precision_db) ** 2 * 1.1, _GROWTH * have)
+    return min(max(math.ceil(asked), have + FIRST_TRIALS), _GROWTH * have, limit)
+
+
+class AdaptiveSampling:
+    """The parts of each round of transport. Without ``precision`` there is one round.
+
+    With it, each round gives every row whose 95 % interval (batch means over trials) is still too wide about as many
+    trials as its width asks for, up to the scenario's ``trials``.
+    """
+
+    def __init__(self, job: RunContext) -> None:
+        self.job = job
+        self.parts: list[PartKey] = []
+        self._trials = dict.fromkeys((row.index for row in job.plan.rows), 0)
+        self._half: dict[int, float] = {}
+
+    def next(self) -> list[PartKey]:
+        """Parts of the next round; empty when every row is done."""
+        plan, found = self.job.plan, []
+        for row in plan.rows:
+            have = self._trials[row.index]
+            want = self._wanted(row.index, have)
+            if want > have:
+                found += parts_of(plan, row, have, want)
+                self._trials[row.index] = want
+        self.parts += found
+        return found
+
+    def _wanted(self, row: int, have: int) -> int:
+        plan = self.job.plan
+        if plan.rows[row].engine == "exact":
+            return 1
+        if plan.precision_db is None:
+            return plan.trials
+        if have == 0:
+            return min(FIRST_TRIALS, plan.trials)
+        self._half[row] = greater_distance(self._mean(row))
+        return trials_wanted(self._half[row], have, plan.precision_db, plan.trials)
+
+    def _mean(self, row: int) -> Estimate:
+        """The row's mean PSNR so far, with its 95 % interval as the summary has it."""
+        plan = self.job.plan
+        found: dict[str, list[np.ndarray]] = {}
+        for key in (key for key in self.parts if key.row == row):
+            arrays = read_part(key.path(self.job.parts))
+            quality = case_qualities(plan, key, arrays, codec_cache(self.job.store_path))["psnr_db"]
+            slots = arrays["packet"] < 0
+            failed = arrays["usable"][slots] == 0
+            db = np.where(failed, plan.failure_db, np.minimum(quality[arrays["case"][slots]], LOSSLESS_DB))
+            lost = arrays["lost"][slots] / np.maximum(arrays["sent"][slots], 1)
+            columns = {"db": db, "failed": failed, "lost": lost} | {
+                name: arrays[name][slots] for name in ("weight", "trial", "slot", "can_fail")
+            }
+            for name, values in columns.items():
+                found.setdefault(name, []).append(values)
+        whole = {name: np.concatenate(values) for name, values in found.items()}
+        batch = batch_labels(whole["trial"].astype(np.int64), whole["slot"].astype(np.int64), len(plan.image_names))
+        possible = bool(whole["can_fail"].any())
+        mean, _ = quality_interval(
+            whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db, possible
+        )
+        return mean
+
+    def verdicts(self) -> list[str]:
+        """What became of the asked precision, in sentences."""
+        plan = self.job.plan
+        sampled = [row.index for row in plan.rows if row.engine != "exact"]
+        if plan.precision_db is None or not sampled:
+            return []
+        wide = [row for row in sampled if self._half.get(row, math.inf) > plan.precision_db]
+        most = max(self._trials[row] for row in sampled)
+        verdict = f"±{plan.precision_db:g} dB reached in {len(sampled) - len(wide)} of {len(sampled)} sampled rows"
+        if not wide:
+            return [f"{verdict}, with {most:,} trials at most"]
+        worst = max(self._half[row] for row in wide)
+        return [f"{verdict}; {len(wide)} stopped at the limit of {plan.trials:,} trials, the widest at ±{worst:.3g} dB"]

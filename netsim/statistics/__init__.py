@@ -1,0 +1,1 @@
+"""Estimators and their 95 % intervals: arithmetic on arrays, without logs or files."""
