@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from netcodecs.resicomp import tables
+from netcodecs.resicomp.neighbours import neighbour_statistics
 from netcodecs.resicomp.transformer import Block, DualTransformer
 from netcodecs.resicomp.windows import window_partition
 
@@ -94,6 +95,7 @@ class ExactTransformer:
         self.size, self._device = network.size, torch.device(device)
         self._mask_token = to_grid(network.mask_token.detach().cpu().double().clone()).to(self._device)
         self._embedding = _Linear(network.embedding).to(self._device)
+        self._neighbours = _Linear(network.neighbours).to(self._device)
         self._rate = _Linear(network.rate).to(self._device)
         self._blocks = [_Block(block, self._device) for block in network.blocks if isinstance(block, Block)]
         self._first = _Linear(_layer(network.density, 0), network.norm).to(self._device)
@@ -112,7 +114,10 @@ class ExactTransformer:
         height, width, channels = tokens.shape
         given = to_grid(torch.from_numpy(tokens).to(self._device).reshape(-1, channels).clone())
         here = torch.from_numpy(known).to(self._device).reshape(-1, 1)
-        features = self._embedding(torch.where(here, given, self._mask_token))
+        shown = torch.where(here, given, self._mask_token)
+        features = self._embedding(torch.cat([shown, shown.abs()], 1))
+        statistics = neighbour_statistics(given.view(1, height, width, channels), here.view(1, height, width))
+        features += self._neighbours(to_grid(statistics.view(height * width, -1))).masked_fill_(here, 0.0)
         rate = to_grid(torch.tensor([[log_rate]], dtype=torch.float64, device=self._device))
         features += self._rate(rate)
         for block in self._blocks[:-1]:

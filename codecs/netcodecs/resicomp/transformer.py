@@ -6,13 +6,13 @@ learned mask token. Two heads: densities, for entropy coding, and values, for co
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from netcodecs.resicomp.neighbours import neighbour_statistics, statistics_of
 from netcodecs.resicomp.windows import WindowPartition, relative_positions, window_partition
 
 __all__ = ["COMPACT", "MIDDLE_RATE", "PAPER", "Block", "DualTransformer", "Given", "Size"]
@@ -46,21 +46,17 @@ COMPACT = Size(layers=6, width=256, heads=8)
 
 @dataclass(frozen=True)
 class Given:
-    """What precedes the first attention: the same whichever tokens are known.
+    """What does not depend on which tokens are known.
 
     Attributes:
         tokens: (B, H, W, C).
         features: Of a known token, (B, H, W, width).
-        absent: Of an unknown one, (B, 1, 1, width).
-        projected: Queries, keys and values of known tokens, (B, windows, w², 3·width).
-        absent_projected: The same of unknown ones, (B, 1, 1, 3·width).
+        absent: Of an unknown one without known neighbours, (B, 1, 1, width).
     """
 
     tokens: Tensor
     features: Tensor
     absent: Tensor
-    projected: Tensor
-    absent_projected: Tensor
 
 
 class DualTransformer(nn.Module):
@@ -68,11 +64,14 @@ class DualTransformer(nn.Module):
 
     ::
 
-        tokens, known ─► embedding (or mask token) + rate ─► Swin blocks ─► norm ─┬─► density: 3·K·C per token
-                                                                                  └─► value: C per token
+        known tokens ─► embedding ──────────┐
+        others ─► mask token + neighbours ──┴─► + rate ─► Swin blocks ─► norm ─┬─► density: 3·K·C per token
+                                                                               └─► value: C per token
 
-    Tokens and values are in units of each channel's usual spread, so that rates differ in little but how finely they
-    are quantised; the network also reads the rate (the logarithm of λ).
+    A token is embedded with the magnitudes of its elements, and an unknown one with means over its known neighbours:
+    where neighbours are large, large values are likely. Tokens and values are in units of each channel's usual spread,
+    so that rates differ in little but how finely they are quantised; the network also reads the rate (the logarithm of
+    λ).
 
     Args:
         channels: C, of a token.
@@ -82,7 +81,8 @@ class DualTransformer(nn.Module):
     def __init__(self, channels: int, size: Size = COMPACT) -> None:
         super().__init__()
         self.size = size
-        self.embedding = nn.Linear(channels, size.width)
+        self.embedding = nn.Linear(2 * channels, size.width)  # values and magnitudes
+        self.neighbours = nn.Linear(statistics_of(channels), size.width)
         self.mask_token = nn.Parameter(torch.zeros(channels))
         self.rate = nn.Linear(1, size.width)
         self.blocks = nn.ModuleList(Block(size, shifted=layer % 2 == 1) for layer in range(size.layers))
@@ -119,10 +119,12 @@ class DualTransformer(nn.Module):
 
     def given(self, tokens: Tensor, log_rate: Tensor) -> Given:
         """What does not depend on which tokens are known. Arguments as in :meth:`hidden`."""
-        rate, first = self.rate(log_rate[:, None])[:, None, None], self._block(0)
-        features, absent = self.embedding(tokens) + rate, self.embedding(self.mask_token) + rate
-        windows = first.partition(tokens).split(features)
-        return Given(tokens, features, absent, first.projected(windows), first.projected(absent))
+        rate = self.rate(log_rate[:, None])[:, None, None]
+        return Given(tokens, self._embedded(tokens) + rate, self._embedded(self.mask_token) + rate)
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        made: Tensor = self.embedding(torch.cat([tokens, tokens.abs()], -1))
+        return made
 
     def concealed(self, given: Given, known: Tensor) -> Tensor:
         """Tokens where known, values elsewhere, (B, H, W, C). known: bool (B, H, W), also of many masks of one
@@ -133,15 +135,13 @@ class DualTransformer(nn.Module):
 
     def _hidden(self, given: Given, known: Tensor) -> Tensor:
         """After the last attention, only unknown tokens are computed."""
-        partition = self._block(0).partition(known[..., None])
-        here = known[..., None]
-        features = torch.where(here, given.features, given.absent)
-        projected = torch.where(partition.split(here), given.projected, given.absent_projected)
+        absent = given.absent + self.neighbours(neighbour_statistics(given.tokens, known))
+        features = torch.where(known[..., None], given.features, absent)
         for number in range(len(self.blocks)):
             block = self._block(number)
             if number:
                 features = features + self._block(number - 1).transformed(features)
-                projected = block.projected(block.partition(features).split(features))
+            projected = block.projected(block.partition(features).split(features))
             features = features + block.attended(projected, *known.shape[1:])
         wanted = features.flatten(0, 2)[torch.nonzero(~known.flatten())[:, 0]]
         normed: Tensor = self.norm(wanted + self._block(-1).transformed(wanted))
@@ -204,12 +204,3 @@ class Block(nn.Module):
         """What the MLP adds to each token, of any shape (..., width)."""
         made: Tensor = self.mlp(self.before_mlp(features))
         return made
-
-
-def parameters_of(size: Size, channels: int) -> int:
-    """Number of trained parameters.
-
-    >>> round(parameters_of(COMPACT, 192) / 1e6, 1)
-    5.4
-    """
-    return sum(math.prod(p.shape) for p in DualTransformer(channels, size).parameters())
