@@ -85,6 +85,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     save_file(dict(tensors), partial, metadata={_FACTS: json.dumps(facts)})
+    partial.chmod(0o644)  # the library makes files that only their owner reads
     os.replace(partial, path)
 
 
