@@ -416,7 +416,12 @@ def _codec_spec(codec: Codec) -> CodecSpec:
 
 
 def _settings(codec: Codec) -> tuple[tuple[str, Any], ...]:
-    return tuple(codec.settings.model_dump(mode="json").items())
+    """All settings as plain values that can be hashed."""
+    return tuple((key, _hashable(value)) for key, value in codec.settings.model_dump(mode="json").items())
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _rows(

@@ -191,28 +191,39 @@ class BitstreamCodec(Codec):
 
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
         """See ``Codec.encode``. Operating point: the encoder's own setting, or ``bpp``: the setting nearest in rate."""
-        pixels = image.shape[0] * image.shape[1]
-        if operating_point.key == "bpp":
-            setting = nearest_setting(
-                lambda s: 8 * len(self.coded(image, s).data) / pixels,
-                operating_point.value,
-                self.scale.low,
-                self.scale.high,
-                self.guess(image, operating_point.value),
-                self.scale.per_octave,
-            )
-        else:
-            setting = self._own_setting(operating_point)
+        setting = self.setting(image, operating_point)
         remembered = self._remembered(image, setting)
         coded = remembered.coded
         if self._checks and remembered.decoded_sha256 is None:
             decoded = self.decompress_checked(coded)
             remembered.decoded_sha256 = None if decoded is None else image_sha256(decoded)
         payloads = cut(coded.data, self._packet_count(len(coded.data), packet_limit_bytes))
-        made_by = {**self.made_by(), "command": coded.command, self.scale.key: setting}
+        made_by = {**self.made_by(), "command": coded.command, self.setting_key: setting}
         if remembered.decoded_sha256 is not None:
             made_by[DECODED] = remembered.decoded_sha256
         return Stream(tuple(map(Packet, payloads)), (image.shape[0], image.shape[1]), operating_point, made_by)
+
+    @property
+    def setting_key(self) -> str:
+        """What the encoder's integer setting is called."""
+        return self.scale.key
+
+    def setting(self, image: Image, operating_point: OperatingPoint) -> int:
+        """The encoder's integer setting for an operating point: the setting itself, or the one nearest in ``bpp``."""
+        if operating_point.key != "bpp":
+            return self._own_setting(operating_point)
+        return nearest_setting(
+            lambda setting: self.bpp(image, setting),
+            operating_point.value,
+            self.scale.low,
+            self.scale.high,
+            self.guess(image, operating_point.value),
+            self.scale.per_octave,
+        )
+
+    def bpp(self, image: Image, setting: int) -> float:
+        """Bits per pixel of an image at one setting."""
+        return 8 * len(self.coded(image, setting).data) / (image.shape[0] * image.shape[1])
 
     def _own_setting(self, point: OperatingPoint) -> int:
         low, high = self.scale.low, self.scale.high

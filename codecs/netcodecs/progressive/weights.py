@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from netcodecs.common.checkpoint_files import TORCH_SUFFIXES, read_checkpoint
 from netcodecs.progressive.backbone import MBT_WIDTHS, Backbone, M, N, TransformKind
 from netcodecs.progressive.methods import Method, method_named, shipped_weights
 from netcodecs.weight_files import digest, fill, read_weights, restored, shrunk, write_weights
@@ -19,7 +19,6 @@ __all__ = ["dependents_kept", "load_backbone", "load_weights", "save_weights"]
 
 _IN_INT8 = (".expand.", ".project.", ".analysis.inputs.", ".down_", ".up_")
 _WIDTHS: Mapping[str, int] = {"residual": 4, "mbt": 3, "elic": 3}  # how many there are
-_COMPRESSAI_SUFFIXES = {".pth", ".tar", ".pt"}
 _COMPRESSAI_LAMBDA = 0.0067  # of a checkpoint for one rate: any will do, its gains are one
 
 
@@ -133,8 +132,8 @@ def load_weights(path: Path) -> tuple[Backbone, Method]:
     Raises:
         InputError: If the file is missing, can't be read or holds other tensors.
     """
-    if path.suffix in _COMPRESSAI_SUFFIXES:
-        return _from_compressai(path, _checkpoint(path)), method_named("mbt-mean")
+    if path.suffix in TORCH_SUFFIXES:
+        return _from_compressai(path, read_checkpoint(path)), method_named("mbt-mean")
     tensors, facts = _own_tensors(path)
     if not facts:
         return _from_compressai(path, tensors), method_named("mbt-mean")
@@ -163,17 +162,6 @@ def _described(facts: Mapping[str, Any], path: Path) -> tuple[TransformKind, tup
         described = f"kind {kind}, widths {widths}, lambdas {lambdas}"
         raise InputError(f"{path.name} describes a network that can't be: {described}", hint="export the weights anew")
     return TransformKind(kind, tuple(widths)), tuple(lambdas)
-
-
-def _checkpoint(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InputError(f"no weights at {path}")
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what its zip reader, its unpickler or the file itself calls for
-        raise InputError(f"{path.name} can't be read as a checkpoint", hint=str(error).splitlines()[0]) from None
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    return {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)}
 
 
 def _from_compressai(path: Path, tensors: Mapping[str, Tensor]) -> Backbone:

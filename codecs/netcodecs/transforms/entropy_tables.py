@@ -18,7 +18,7 @@ from netcodecs.transforms.fixed_point import scale_steps
 from netcodecs.transforms.hyperprior import LogisticPrior
 from netsim.errors import InputError
 
-__all__ = ["Tables", "bottleneck_tables", "latent_tables", "prior_tables"]
+__all__ = ["StreamDecoder", "Tables", "bottleneck_tables", "latent_tables", "prior_tables"]
 
 Ints = NDArray[np.int64]
 
@@ -77,24 +77,40 @@ class Tables:
     def decode(self, coded: bytes, indexes: Ints) -> Ints:
         """Symbols of a string, in the shape of ``indexes``.
 
-        CompressAI's decoder reads on behind a string that ends too early. So zeros follow the string, more than any
-        symbols can take: a byte behind them is never read.
-
         Raises:
             InputError: The string has fewer bits than so many symbols have, or symbols that no image has.
         """
         if self._least_bits[indexes].sum() > 8 * len(coded):
             raise InputError(f"damaged payload: {len(coded)} bytes for {indexes.size} symbols")
+        return StreamDecoder(self, coded, indexes.size).decode(indexes)
+
+
+class StreamDecoder:
+    """Decodes a string in parts, where the tables of later symbols depend on earlier symbols.
+
+    CompressAI's decoder reads on behind a string that ends too early. So zeros follow the string, more than any symbols
+    can take: a byte behind them is never read.
+
+    Args:
+        tables: With which the string was encoded.
+        coded: The string.
+        count: Number of symbols in it.
+    """
+
+    def __init__(self, tables: Tables, coded: bytes, count: int) -> None:
+        self._tables = tables
+        self._coder = compressai.ans.RansDecoder()
+        self._coder.set_stream(coded + bytes(_READ_BEHIND * (len(coded) + count)))
+
+    def decode(self, indexes: Ints) -> Ints:
+        """The next symbols, in the shape of ``indexes``, their tables.
+
+        Raises:
+            InputError: There is a symbol that no image has: the string is damaged.
+        """
         tables = int(indexes.max()) + 1
-        sizes = [len(counts) for counts in self.counts[:tables]]
-        coder = compressai.ans.RansDecoder()
-        symbols = coder.decode_with_indexes(
-            coded + bytes(_READ_BEHIND * (len(coded) + indexes.size)),
-            indexes.ravel().tolist(),
-            self.counts[:tables],
-            sizes,
-            self.offsets[:tables],
-        )
+        counts, offsets = self._tables.counts[:tables], self._tables.offsets[:tables]
+        symbols = self._coder.decode_stream(indexes.ravel().tolist(), counts, [len(c) for c in counts], offsets)
         found = np.array(symbols, dtype=np.int64).reshape(indexes.shape)
         if np.abs(found).max() > _LARGEST:
             raise InputError(f"damaged payload: a symbol of {int(np.abs(found).max())}")

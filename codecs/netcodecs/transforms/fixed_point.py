@@ -21,7 +21,7 @@ from torch.nn import functional
 from netcodecs.transforms.blocks import LEAKY_SLOPE, ResidualBlock
 from netcodecs.transforms.hyperprior import LARGEST_SCALE, LEAST_SCALE, HyperSynthesis
 
-__all__ = ["SCALE_COUNT", "ExactMeanScale", "ExactResidual", "scale_steps"]
+__all__ = ["SCALE_COUNT", "ExactLayers", "ExactMeanScale", "ExactResidual", "scale_indexes", "scale_steps"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,6 +45,11 @@ def _bound(weight: Tensor) -> float:
 def scale_steps() -> Floats:
     """Standard deviations that have a table, (64,), log-spaced: CompressAI's."""
     return np.exp(np.linspace(math.log(LEAST_SCALE), math.log(LARGEST_SCALE), SCALE_COUNT))
+
+
+def scale_indexes(scales: Floats) -> Ints:
+    """Number of the table of each standard deviation: that of the least of ``scale_steps`` which is not smaller."""
+    return np.searchsorted(scale_steps()[:-1], scales, side="left")
 
 
 class _Pointwise:
@@ -118,6 +123,42 @@ class ExactResidual:
         return np.searchsorted(self._thresholds, log_scales.numpy(), side="left"), means.numpy()
 
 
+class ExactLayers:
+    """Convolutions, activations and pixel shuffles in fixed point.
+
+    Every convolution reads multiples of 2⁻¹⁶ that are bounded such that no sum can round, so its output does not depend
+    on the order of adding. An activation is one IEEE operation per element.
+
+    Args:
+        layers: ``Conv2d``, ``ConvTranspose2d`` (each with a bias), ReLU, leaky ReLU and ``PixelShuffle``, also in
+            nested ``Sequential``.
+    """
+
+    def __init__(self, layers: nn.Module) -> None:
+        network = copy.deepcopy(layers).cpu().double().eval()
+        self._layers = [layer for layer in network.modules() if not isinstance(layer, nn.Sequential)]
+        self._bounds: dict[nn.Module, float] = {}
+        for layer in self._layers:
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                assert layer.bias is not None
+                for parameter in (layer.weight, layer.bias):
+                    parameter.data = _rounded(parameter.data)
+                outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+                self._bounds[layer] = _bound(layer.weight.detach().transpose(0, outputs))
+            else:
+                assert isinstance(layer, nn.ReLU | nn.LeakyReLU | nn.PixelShuffle), layer
+
+    @torch.no_grad()
+    def __call__(self, values: Tensor) -> Tensor:
+        """(B, C, h, w) → the layers' output, float64, multiples of 2⁻¹⁶."""
+        values = values.double().clone()  # activations may work in place
+        for layer in self._layers:
+            if (bound := self._bounds.get(layer)) is not None:
+                values = _rounded(values.clamp(-bound, bound))
+            values = layer(values)
+        return _rounded(values)
+
+
 class ExactMeanScale:
     """mbt2018-mean's h_s in fixed point.
 
@@ -127,25 +168,10 @@ class ExactMeanScale:
     """
 
     def __init__(self, layers: nn.Sequential, medians: Tensor) -> None:
-        self._layers, self._medians = copy.deepcopy(layers).cpu().double().eval(), medians.detach().cpu().double()
-        self._bounds: list[float] = []
-        for layer in self._layers:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                assert layer.bias is not None
-                for parameter in (layer.weight, layer.bias):
-                    parameter.data = _rounded(parameter.data)
-                outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
-                self._bounds.append(_bound(layer.weight.detach().transpose(0, outputs)))
+        self._layers, self._medians = ExactLayers(layers), medians.detach().cpu().double()
 
     @torch.no_grad()
     def __call__(self, symbols: Ints) -> tuple[Ints, Floats]:
         """Table indexes and means, (M, 4h, 4w) each, from the hyperprior's symbols (N, h, w)."""
-        values, bounds = torch.from_numpy(symbols).double()[None] + self._medians, iter(self._bounds)
-        for layer in self._layers:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                bound = next(bounds)
-                values = layer(_rounded(values.clamp(-bound, bound)))
-            else:
-                values = layer(values)
-        scales, means = _rounded(values)[0].chunk(2, 0)
-        return np.searchsorted(scale_steps()[:-1], scales.numpy(), side="left"), means.numpy()
+        scales, means = self._layers(torch.from_numpy(symbols).double()[None] + self._medians)[0].chunk(2, 0)
+        return scale_indexes(scales.numpy()), means.numpy()
