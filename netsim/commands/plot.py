@@ -30,6 +30,10 @@ def plot(
     link: Annotated[
         str | None, typer.Option("--link", metavar="NAME", help="winner: a link of the run [its first]")
     ] = None,
+    published: Annotated[
+        list[str] | None,
+        typer.Option("--published", metavar="NAME", help="rd: a published curve, e.g. vtm [the scenario's]"),
+    ] = None,
 ) -> None:
     """Draw a figure of a run: radar, failure ratio, rate–distortion, PSNR over time, or which scheme is best where."""
     from netsim.figures.kinds import given_options
@@ -40,7 +44,7 @@ def plot(
 
     rates = {"low_bpp": low_bpp, "high_bpp": high_bpp, "near_bpp": near_bpp}
     tables = {"images": images or None, "link": link, "over": over}
-    options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables})
+    options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables, "published": published or None})
     found = load_run(run)  # an unknown kind or option is refused before a long log is read
     name, numbers, figure = figure_of_run(
         found, kind, reporter=ConsoleReporter(), say=lambda text: typer.echo(text, err=True), **options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.errors import InputError, did_you_mean
@@ -40,7 +40,7 @@ KINDS: Mapping[str, Kind] = {
         "radar", "Mean PSNR over a range of rates, relative to the best scheme", False, ("low_bpp", "high_bpp")
     ),
     "failure": Kind("failure_ratio", "Share of slots without a picture", False, ("near_bpp",)),
-    "rd": Kind("rd", "Rate–distortion per channel", False, ("bars",)),
+    "rd": Kind("rd", "Rate–distortion per channel", False, ("bars", "published")),
     "timeline": Kind("timeline", "PSNR from slot to slot in one trial", True, ("trial", "slots", "near_bpp")),
 }
 
@@ -136,15 +136,32 @@ def _plugin(
 _RETURNS = "a figure returns its numbers and its drawing: (pandas.DataFrame, matplotlib.figure.Figure)"
 
 
-def _rd_options(log: pd.DataFrame, summary: pd.DataFrame, bars: str = "interval") -> dict[str, Any]:
-    """bars: what they show, the 95 % ``interval`` or the ``range`` over the loss traces."""
+def _rd_options(
+    log: pd.DataFrame, summary: pd.DataFrame, bars: str = "interval", published: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the rd figure draws besides the summary.
+
+    Args:
+        log: Of a run.
+        summary: Of that log.
+        bars: What they show, the 95 % ``interval`` or the ``range`` over the loss traces.
+        published: Names of published curves, drawn in every panel.
+    """
     from netsim.analysis.traces import trace_spread
+    from netsim.published import published_curves
 
     if bars not in ("interval", "range"):
         raise InputError(f"bars `{bars}`", where="--bars", hint=did_you_mean(bars, ("interval", "range")))
-    if bars == "interval":
-        return {}
-    return {"spread": trace_spread(log, float(summary["failure_db"].iloc[0]))}
+    made: dict[str, Any] = {}
+    if bars == "range":
+        made["spread"] = trace_spread(log, float(summary["failure_db"].iloc[0]))
+    if published:
+        try:
+            curves = published_curves(list(published))
+        except InputError as error:
+            raise error.at("--published") from None
+        made["published"] = curves.merge(summary[["channel"]].drop_duplicates(), how="cross")
+    return made
 
 
 def _flag(option: str) -> str:

@@ -49,6 +49,8 @@ def figure_of_run(
         return f"{name}_rtt" if given.get("over") == "rtt" else name, numbers, figure
     from netsim.analysis.summary import summarise
 
+    if kind == "rd" and "published" not in given:
+        given["published"] = run.manifest.get("scenario", {}).get("published", [])
     summary = summarise(run.log, run.manifest.get("failure_db", 13.0))
     return name, *make(kind, run.log, summary, ax=ax, **given)
 

@@ -105,7 +105,9 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     panels[0, 0].set_xlim(*_room(numbers["bpp"].min(), numbers["bpp"].max()))
     failure_db = numbers["failure_db"].iloc[0]
     bars = _range_note(numbers) if ranged else interval_note(numbers)
-    bars += " Thin lines: published." if len(published) else ""
+    if len(published):
+        kodak = "source" in published and published["source"].notna().all()
+        bars += f" Thin lines: published{', over Kodak without loss' if kodak else ''}."
     counted = f"A slot without a picture counts as {failure_db:g} dB."
     legend(figure, panels[0, 0], f"Rate: all that was sent. {bars} {counted}", ax)
     return figure

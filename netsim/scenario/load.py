@@ -22,6 +22,7 @@ from netsim.links.profile import link_from_spec
 from netsim.metrics.further import check_metric_name
 from netsim.paths import check_text, user_path
 from netsim.protection.spec import protection_from_spec
+from netsim.published import check_published
 from netsim.registry import load_plugin
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import Condition, check_engine
@@ -68,6 +69,8 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         with _standing_at(document, ("metrics", i)):
             check_metric_name(metric)
             load_plugin("metric", metric)
+    with _standing_at(document, ("published",)):
+        check_published(model.published)
     with _standing_at(document, ("precision",)):
         precision_db = _precision_db(model.precision)
     with _standing_at(document, ("images",)):
@@ -165,6 +168,7 @@ _EXAMPLES = {
     "seed": "seed: 7",
     "slots": "slots: 24",
     "metrics": "metrics: [psnr_db, ms_ssim]",
+    "published": "published: [vtm, bpg]",
     "engine": "engine: auto, event, array, exact or stratified",
     "coverage": "coverage: 0.999",
     "log": "log: slots, or log: packets for a row at each packet's arrival",

@@ -13,6 +13,8 @@ from netsim.text import number_text
 
 __all__ = ["CodecSpec", "Plan", "PlanRow", "SchemeSpec"]
 
+_NOT_OF_THE_LOG = ("images", "published")  # a folder may move; curves are only drawn
+
 
 @dataclass(frozen=True)
 class CodecSpec:
@@ -148,6 +150,6 @@ class Plan:
     @cached_property
     def run_id(self) -> str:
         """Digest of everything that decides the log: equal scenarios with equal inputs have equal run ids."""
-        asked = {key: value for key, value in self.resolved.items() if key != "images"}  # a folder may move
+        asked = {key: value for key, value in self.resolved.items() if key not in _NOT_OF_THE_LOG}
         asked["channels"] = without_folders(asked.get("channels"))
         return digest(asked, self.image_names, self.inputs.identity())[:12]

@@ -93,3 +93,7 @@ class ScenarioModel(BaseModel):
         allow_inf_nan=False,
         description="PSNR with which an image that could not be decoded counts in means.",
     )
+    published: list[str] = Field(
+        default=[],
+        description="Published curves that the run's rate–distortion figure also draws: `[vtm, bpg]`.",
+    )
