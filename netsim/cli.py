@@ -17,6 +17,7 @@ from netsim.commands import data as data_module
 from netsim.commands.codecs import check_codec_command, codecs_command
 from netsim.commands.compare import compare
 from netsim.commands.explain import explain
+from netsim.commands.export import export
 from netsim.commands.init import init
 from netsim.commands.plot import plot
 from netsim.commands.report import report
@@ -128,6 +129,7 @@ app.command("compare", epilog='Example:  netsim compare runs/quickstart-1 "jpeg2
 )
 app.command("explain", epilog="Example:  netsim explain runs/quickstart-1 --image coffee --codec jpeg2000")(explain)
 app.command("report", epilog="Example:  netsim report runs/quickstart-1")(report)
+app.command("export", epilog="Example:  netsim export runs/quickstart-1")(export)
 app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --quick")(reproduce_command)
 app.command("verify", epilog="Example:  netsim verify runs/quickstart-1")(verify)
 app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)

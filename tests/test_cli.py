@@ -16,6 +16,7 @@ COMMANDS = [
     "explain",
     "report",
     "init",
+    "export",
     "reproduce",
     "codecs",
     "check-codec",

@@ -106,11 +106,17 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     failure_db = numbers["failure_db"].iloc[0]
     bars = _range_note(numbers) if ranged else interval_note(numbers)
     if len(published):
-        kodak = "source" in published and published["source"].notna().all()
-        bars += f" Thin lines: published{', over Kodak without loss' if kodak else ''}."
+        bars += f" Thin lines: {_origin(published)}."
     counted = f"A slot without a picture counts as {failure_db:g} dB."
     legend(figure, panels[0, 0], f"Rate: all that was sent. {bars} {counted}", ax)
     return figure
+
+
+def _origin(published: pd.DataFrame) -> str:
+    """Where the thin lines come from, in words."""
+    if "source" not in published:
+        return "published"
+    return "published, over Kodak without loss" if published["source"].astype(bool).all() else "others' points"
 
 
 def _draw_published(panel: Axes, theirs: pd.DataFrame, ours: pd.DataFrame, style: dict[str, Look]) -> None:

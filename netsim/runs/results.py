@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from netsim.digests import file_sha256
 from netsim.errors import InputError
 from netsim.paths import output_path
-from netsim.runs.atomic import write_atomically
+from netsim.runs.atomic import make_folder, write_atomically
 from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.log import read_log
 from netsim.text import counted_noun
@@ -163,6 +163,28 @@ class Run:
         from netsim.report.illustrated import write_report
 
         return write_report(self.path, None if out is None else Path(out), low_bpp, high_bpp)
+
+    def export_rd(self, out: str | Path | None = None) -> list[Path]:
+        """Write the summary's rate–distortion points in CompressAI's JSON format, as ``netsim export`` does.
+
+        Args:
+            out: Folder; None: ``rd_json`` in the run's folder.
+
+        Returns:
+            The files, one per scheme, channel and link.
+
+        Raises:
+            InputError: The run's files are not as it wrote them, or the folder can't be written.
+        """
+        from netsim.rd_json import rd_json_files
+
+        folder = self.path / "rd_json" if out is None else output_path(str(out))
+        make_folder(folder)
+        written = []
+        for name, text in rd_json_files(self.summary).items():
+            write_atomically(folder / name, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
+            written.append(folder / name)
+        return written
 
     def _checked(self, name: str) -> Path:
         fault = file_fault(self.path, name, self.manifest)
