@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,7 @@ __all__ = [
     "Look",
     "csv_bytes",
     "figure_bytes",
+    "figure_size",
     "legend",
     "looks",
     "own_panel",
@@ -77,6 +79,9 @@ _RC: dict[str, Any] = {
 }
 
 
+_column_width: ContextVar[float | None] = ContextVar("column_width", default=None)
+
+
 class Look(NamedTuple):
     """How a scheme is drawn: told apart by marker and dashes alone, so that grey print will do."""
 
@@ -95,6 +100,12 @@ class Look(NamedTuple):
             "markeredgecolor": self.colour if self.marker in "PX" else "white",
             "markeredgewidth": 0.1 if self.marker in "PX" else 0.5,
         }
+
+
+def figure_size(width: float, height: float) -> tuple[float, float]:
+    """Size of a figure in inches: as asked, or on paper (``on_paper``) as wide as the column, in proportion."""
+    column = _column_width.get()
+    return (width, height) if column is None else (column, height * column / width)
 
 
 def looks(schemes: Iterable[str]) -> dict[str, Look]:

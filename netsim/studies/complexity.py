@@ -16,11 +16,11 @@ from netsim.codec import Codec, create_codec
 from netsim.decoding.cache import StreamKey
 from netsim.errors import InputError, did_you_mean
 from netsim.machine import processor_name
-from netsim.scenario.plan import Plan
 from netsim.statistics.intervals import median_interval
+from netsim.scenario.plan import Plan
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.outputs import Output, Table
-from netsim.studies.plan_schemes import plan_schemes
+from netsim.studies.plan_schemes import PlanScheme, plan_schemes
 from netsim.studies.recipe import Recipe
 from netsim.studies.study import Study, StudyContext, StudyOptions
 
@@ -65,7 +65,7 @@ class Measured:
     decode_ms: NDArray[np.float64]
 
 
-def measure_complexity(plan: Plan) -> list[Measured]:
+def measure_complexity(plan: Plan, several_points: bool = False) -> list[Measured]:
     """Encode and decode each image of the plan with each of its schemes, all packets received, in this process.
 
     Schemes take turns, image by image and repeat by repeat, so that a change of the machine's load meets them
@@ -73,14 +73,23 @@ def measure_complexity(plan: Plan) -> list[Measured]:
     anew, not taken from the store; each encoding and each decoding is done by a fresh instance of the codec, which
     remembers no image and has its weights loaded. Each time is the least of three.
 
-    Raises InputError for a scheme with several operating points.
+    Args:
+        plan: Its schemes and images; its channels are not used.
+        several_points: Whether a scheme may have several operating points: its middle one is timed.
+
+    Raises:
+        InputError: A scheme has several operating points and may not.
     """
-    chosen: dict[str, tuple[Codec, Sequence[StreamKey]]] = {}
+    points: dict[str, list[PlanScheme]] = {}
     for one in plan_schemes(plan):
-        if one.label in chosen:
+        points.setdefault(one.label, []).append(one)
+        if len(points[one.label]) > 1 and not several_points:
             raise InputError(f"{one.label} has several operating points", hint="times are compared at one")
-        first = one.images[0]
-        chosen[one.label] = (create_codec(first.codec, dict(first.settings)), one.images)
+    chosen: dict[str, tuple[Codec, Sequence[StreamKey]]] = {}
+    for label, mine in points.items():
+        coded_images = mine[len(mine) // 2].images
+        first = coded_images[0]
+        chosen[label] = (create_codec(first.codec, dict(first.settings)), coded_images)
     for codec, coded in chosen.values():
         _times(codec, coded[0])
     images, schemes = len(plan.image_names), list(chosen)

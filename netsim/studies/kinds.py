@@ -16,12 +16,18 @@ __all__ = ["built_in_names", "study_class", "study_from_spec", "study_names"]
 
 _BUILT_IN = {
     "channels": "netsim.studies.channels:Channels",
+    "codec_table": "netsim.studies.codec_table:CodecTable",
     "complexity": "netsim.studies.complexity:Complexity",
+    "context_modes": "netsim.studies.context_modes:ContextModes",
     "failure": "netsim.studies.failure:Failure",
+    "first_slices": "netsim.studies.first_slices:FirstSlices",
+    "image_strip": "netsim.studies.image_strip:ImageStrip",
     "masked": "netsim.studies.masked:Masked",
     "packet_sizes": "netsim.studies.packet_sizes:PacketSizes",
+    "preview_curve": "netsim.studies.preview_curve:PreviewCurve",
     "progressive": "netsim.studies.progressive:Progressive",
     "rate_distortion": "netsim.studies.rate_distortion:RateDistortion",
+    "token_densities": "netsim.studies.token_densities:TokenDensities",
     "traces": "netsim.studies.traces:Traces",
     "tradeoff": "netsim.studies.tradeoff:Tradeoff",
 }

@@ -1,10 +1,12 @@
-"""The schemes of a plan, for recipes that look at streams and not at channels."""
+"""The schemes of a plan, for studies that look at streams and not at channels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from netsim.decoding.cache import StreamKey
+from netsim.protection.base import Protection
+from netsim.protection.spec import protection_from_spec
 from netsim.runs.context import stream_key_of
 from netsim.scenario.plan import Plan
 
@@ -18,6 +20,7 @@ class PlanScheme:
     label: str
     operating_point: str
     images: tuple[StreamKey, ...]
+    protection: Protection
 
 
 def plan_schemes(plan: Plan) -> list[PlanScheme]:
@@ -28,5 +31,5 @@ def plan_schemes(plan: Plan) -> list[PlanScheme]:
             key = (scheme.label, scheme.operating_point)
             if key not in found:
                 images = (stream_key_of(plan, row, image, scheme) for image in range(len(plan.image_names)))
-                found[key] = PlanScheme(*key, tuple(images))
+                found[key] = PlanScheme(*key, tuple(images), protection_from_spec(scheme.protection))
     return list(found.values())

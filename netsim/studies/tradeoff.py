@@ -25,8 +25,8 @@ __all__ = ["Tradeoff", "TradeoffOptions", "tradeoff_numbers"]
 class TradeoffOptions(StudyOptions):
     """Efficiency: BD-rate against the anchor in one channel. Resilience: mean PSNR over some rates in the others.
 
-    curves: a CSV of published curves. One of them may be the anchor (on the paper's images alone); the others get an
-    efficiency, and no resilience.
+    curves: a CSV of published curves. ``published_anchor`` is one of them: the others get their efficiency against it,
+    and no resilience; on the paper's images it is ours' anchor too.
     """
 
     channel: str
@@ -34,6 +34,7 @@ class TradeoffOptions(StudyOptions):
     low_bpp: float = 0.3
     high_bpp: float = 0.4
     curves: str | None = None
+    published_anchor: str | None = None
 
 
 class Tradeoff(Study):
@@ -75,8 +76,8 @@ def tradeoff_numbers(
 ) -> pd.DataFrame:
     """One row per scheme: what it costs where nothing is lost, and what it delivers where something is.
 
-    bd_rate_percent: against the anchor in the channel asked for, all that is sent counted, copies and parity too (the
-    anchor's own is 0); why_not where there is none. psnr_db: mean over all other channels of the mean PSNR over
+    bd_rate_percent: against the row's anchor in the channel asked for, all that is sent counted, copies and parity too
+    (the anchor's own is 0); why_not where there is none. psnr_db: mean over all other channels of the mean PSNR over
     low_bpp … high_bpp as in the radar, with the interval's ends averaged likewise; NaN where a curve meets the range
     in none of its rates in some channel, and for a published curve. covered: how the curve meets it there where it does
     so worst (``range``, ``part``, ``point``, ``none``). channels: how many were averaged.
@@ -86,8 +87,9 @@ def tradeoff_numbers(
     import pandas as pd
 
     theirs = [] if curves is None else list(dict.fromkeys(curves["scheme"]))
-    schemes = list(dict.fromkeys(summary["scheme"]))
-    pairs = [[asked.anchor, scheme] for scheme in [*schemes, *(one for one in theirs if one != asked.anchor)]]
+    schemes, printed = list(dict.fromkeys(summary["scheme"])), asked.published_anchor
+    pairs = [[printed if printed and same_images else asked.anchor, scheme] for scheme in schemes]
+    pairs += [[printed, scheme] for scheme in theirs if printed and scheme != printed]
     rates = bd_rates(log, asked.channel, pairs, failure_db, curves, same_images)
     spokes = radar.numbers(summary[summary["channel"] != asked.channel], asked.low_bpp, asked.high_bpp)
     rows: list[dict[str, Any]] = []

@@ -39,6 +39,7 @@ from netsim.distribution import install_command
 from netsim.errors import InputError
 
 if TYPE_CHECKING:  # torch is loaded with the first picture
+    from netcodecs.resicomp.densities import TokenDensities
     from netcodecs.resicomp.networks import Networks
 
 __all__ = ["ResiComp", "ResiCompSettings", "usual_beta"]
@@ -323,6 +324,27 @@ class ResiComp(Codec):
         symbols = self._decoded(head, layout, payloads, np.ones(len(payloads) - 1, dtype=bool))
         known = layout.known(self.usable(stream, masks)[:, 1:])
         return self.networks.latent_errors(symbols, known, head.quality, self.settings.conceal)
+
+    @property
+    def contexts(self) -> BoolArray:
+        """The context matrix, bool [slices, slices]: entry (i, j) is true where slice i is predicted from slice j."""
+        return context_matrix(self._mode, self._slices)
+
+    def token_densities(self, stream: Stream, contexts: int) -> TokenDensities:
+        """Predicted distributions of the last slice's tokens, given the stream's first ``contexts`` slices.
+
+        Raises:
+            InputError: There are not as many slices before the last.
+        """
+        from netcodecs.resicomp.densities import token_densities
+
+        payloads = [packet.payload for packet in stream.packets]
+        head = read_head(payloads[0], len(payloads))
+        layout = layout_of(head)
+        if not 0 <= contexts < len(layout.cells):
+            raise InputError(f"resicomp: {contexts} context slices of {len(layout.cells)} slices")
+        symbols = self._decoded(head, layout, payloads, np.ones(len(payloads) - 1, dtype=bool))
+        return token_densities(self.networks, layout, symbols, head.quality, contexts)
 
     def _decoded(self, head: Head, layout: Layout, payloads: Sequence[bytes], wanted: BoolArray) -> Ints:
         """Symbols of the wanted slices in their places, int64 (h, w, C); what was found before is not decoded again."""
