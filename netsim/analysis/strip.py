@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
-from netsim.decoding.cache import StreamKey, CodecCache
+from netsim.decoding.cache import CodecCache, StreamKey
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 from netsim.protection.base import Protection

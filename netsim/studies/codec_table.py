@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netsim.statistics.intervals import Estimate, median_interval
 from netsim.scenario.plan import Plan
+from netsim.statistics.intervals import Estimate, median_interval
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.complexity import Measured, hardware, measure_complexity, times_table
 from netsim.studies.outputs import Output, Table

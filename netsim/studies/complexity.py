@@ -16,8 +16,8 @@ from netsim.codec import Codec, create_codec
 from netsim.decoding.cache import StreamKey
 from netsim.errors import InputError, did_you_mean
 from netsim.machine import processor_name
-from netsim.statistics.intervals import median_interval
 from netsim.scenario.plan import Plan
+from netsim.statistics.intervals import median_interval
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.outputs import Output, Table
 from netsim.studies.plan_schemes import PlanScheme, plan_schemes

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.decoding.cache import StreamKey, CodecCache, mask_text
+from netsim.decoding.cache import CodecCache, StreamKey, mask_text
 from netsim.errors import InputError
-from netsim.statistics.intervals import Estimate, mean_interval
 from netsim.scenario.plan import Plan
+from netsim.statistics.intervals import Estimate, mean_interval
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Table
 from netsim.studies.plan_schemes import plan_schemes
