@@ -13,7 +13,7 @@ import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.weights import load_weights, save_weights
-from netcodecs.training import plan
+from netcodecs.training import measure, plan
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.plan import Piece, pieces_in
 from netcodecs.weight_files import read_weights
@@ -126,6 +126,22 @@ def test_pieces_are_trained_exported_and_written_down_one_after_the_other(here: 
     ]
     assert plan._next() is None
     assert "the plan is done" in _run("--snapshot")
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_weights_that_do_better_on_test_images_are_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    former = (here / "weights" / "base.safetensors").read_bytes()
+    (here / "weights" / "mbt-mean.safetensors").write_bytes(former)
+    monkeypatch.setenv(plan.TEST, str(here / "data" / "kept_validation"))
+    losses = iter([1.0, 2.0] if better else [2.0, 1.0])  # of the new weights, of the former ones
+    monkeypatch.setattr(measure, "mean_loss", lambda rows, under_loss: next(losses))
+    _run("--once")
+    with (here / "ledger.csv").open(newline="") as file:
+        assert [row["kept"] for row in csv.DictReader(file)] == ["yes" if better else "no"]
+    assert ((here / "weights" / "mbt-mean.safetensors").read_bytes() == former) is not better
+    assert (here / "weights" / "mbt-mean.md").exists() is better
 
 
 def test_another_machine_goes_on_from_a_snapshot(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from netcodecs.progressive.weights import dependents_kept, save_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import load_folder
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
-from netcodecs.training.measure import measure, table
+from netcodecs.training.measure import Measured, measure, table
 from netcodecs.training.progressive.session import averaged_network, count_symbols
 from netcodecs.training.resicomp.export import export as export_resicomp
 from netcodecs.training.validation_table import validation_table
@@ -91,7 +91,7 @@ def export(
     test_images: Path | None = None,
     published: Path | None = None,
     notes: str = "",
-) -> None:
+) -> list[Measured]:
     """Writes ``weights`` (safetensors) and its model card beside it.
 
     Args:
@@ -102,26 +102,29 @@ def export(
         test_images: Folder of images for the card's second table.
         published: Folder of published curves to set beside them.
         notes: A sentence about the run that its files don't tell.
+
+    Returns:
+        What was measured on ``test_images``, empty without.
     """
     facts = load_tensors(training / CHECKPOINT)[1]
     if facts["trains"] == "resicomp":
         export_resicomp(training, weights, notes)
-        return
+        return []
     method = method_named(facts["trains"])
     network = averaged_network(training / CHECKPOINT)
     if count_images is not None:
         count_symbols(network, load_folder(count_images, at_least=64, limit=_COUNTED))
     with dependents_kept(weights):
         save_weights(weights, network, method.name, base=base)
-    test = ""
-    if test_images is not None:
-        rows = measure(weights, test_images)
+    test, rows = "", measure(weights, test_images) if test_images is not None else []
+    if rows:
         test = (
             f"**Test** ({rows[0].images} images, real bytes of all packets; each packet lost independently, two loss "
             f"patterns per image and rate):\n\n{table(rows, published)}"
         )
     card = model_card(facts, method, validation_table(training / VALIDATION, _cell), test, notes, base)
     weights.with_suffix(".md").write_text(card)
+    return rows
 
 
 def main(

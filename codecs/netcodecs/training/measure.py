@@ -22,7 +22,7 @@ from netsim.codec import OperatingPoint
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 
-__all__ = ["LOSS_RATES", "Measured", "codec_of", "main", "measure", "published_psnr_db", "table"]
+__all__ = ["LOSS_RATES", "Measured", "codec_of", "main", "mean_loss", "measure", "published_psnr_db", "table"]
 
 _PUBLISHED = {"mbt2018-mean": "compressai-mbt2018-mean_mse_cuda.json", "JPEG 2000": "jpeg2000.json"}
 QUALITIES = (0.0, 1.0, 2.0, 3.0, 4.0)
@@ -88,6 +88,25 @@ def measure(
         bpp, whole, *lossy = (float(v) for v in np.mean(cells, axis=0))
         results.append(Measured(quality, len(images), bpp, whole, tuple(lossy)))
     return results
+
+
+def mean_loss(rows: Sequence[Measured], *, under_loss: bool) -> float:
+    """Mean over qualities of ln(bpp + λ·255²·MSE): by how much one set of weights is better than another.
+
+    Args:
+        rows: Of :func:`measure`.
+        under_loss: Take the mean MSE of the image without loss and at each of ``LOSS_RATES``, else without loss.
+
+    >>> row = Measured(3.0, 1, 0.4, 30.0, (27.0, 25.0, 20.0))
+    >>> round(math.exp(mean_loss([row], under_loss=False)), 4)  # .4 + .0067 · 65.025
+    0.8357
+    """
+    losses = []
+    for row in rows:
+        levels = (row.psnr_db, *row.lossy_db) if under_loss else (row.psnr_db,)
+        mse = 255**2 * float(np.mean([10 ** (-level / 10) for level in levels]))
+        losses.append(math.log(row.bpp + lambda_of(row.quality) * mse))
+    return float(np.mean(losses))
 
 
 def published_psnr_db(curve: Path, bpp: float) -> float:

@@ -331,15 +331,43 @@ def _snapshot() -> None:
 
 
 def _finish(piece: Piece) -> None:
-    """Exports a finished piece to the weights that ship and writes it into the ledger."""
+    """Exports a finished piece to the weights that ship, if they are better, and writes it into the ledger."""
     from netcodecs.training.core.checkpoint import load_tensors
     from netcodecs.training.core.run import CHECKPOINT
-    from netcodecs.training.export import export
 
     run = load_tensors(RUNS / piece.name / CHECKPOINT)[1]
+    row = {
+        "piece": piece.name,
+        "trains": piece.trains,
+        "start": piece.start,
+        "steps": run["steps"],
+        "active_hours": f"{run['active_s'] / 3600:.2f}",
+        "kept": "yes" if _exported(piece) else "no",
+    }
+    RUNNING.unlink(missing_ok=True)
+    fresh = not LEDGER.exists()
+    with LEDGER.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _exported(piece: Piece) -> bool:
+    """Exports a piece; where test images are at hand and the former weights do better on them, these come back.
+
+    Returns:
+        Whether the piece's weights were kept.
+    """
+    from netcodecs.training.export import export
+    from netcodecs.training.measure import mean_loss, measure
+
     test, published = (Path(os.environ[name]) if name in os.environ else None for name in (TEST, PUBLISHED))
     weights, base, (folders, _) = shipped_weights(piece.trains), shipped_weights(_BASE), _folders()
-    export(
+    comparable = test is not None and weights.is_file() and piece.trains != RESICOMP
+    former = {path: path.read_bytes() for path in weights.parent.iterdir() if path.is_file()}
+    before = measure(weights, test) if comparable and test is not None else []
+    after = export(
         RUNS / piece.name,
         weights,
         base=None if weights == base else base,
@@ -347,13 +375,16 @@ def _finish(piece: Piece) -> None:
         test_images=test,
         published=published,
     )
-    RUNNING.unlink(missing_ok=True)
-    fresh = not LEDGER.exists()
-    with LEDGER.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(["piece", "trains", "start", "steps", "active_hours"])
-        writer.writerow([piece.name, piece.trains, piece.start, run["steps"], f"{run['active_s'] / 3600:.2f}"])
+    if not before:
+        return True
+    under_loss = method_named(piece.trains).losses != "none"
+    if mean_loss(after, under_loss=under_loss) < mean_loss(before, under_loss=under_loss):
+        return True
+    for path in [path for path in weights.parent.iterdir() if path.is_file() and path not in former]:
+        path.unlink()  # a card beside weights that had none
+    for path, content in former.items():
+        path.write_bytes(content)
+    return False
 
 
 if __name__ == "__main__":
