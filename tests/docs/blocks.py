@@ -118,6 +118,7 @@ class Reader:
         failed, _ = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(
             test, out=said.append, clear_globs=False
         )
+        vars(self.module).update(test.globs)
         assert not failed, "".join(said)
 
     def _bash(self, block: Block) -> None:
@@ -128,6 +129,7 @@ class Reader:
             text=True,
             timeout=600,
             env={**os.environ, "PATH": search},
+            preexec_fn=_one_core,
             check=False,
         )
         where = f"{self.page.name}:{block.line}"
@@ -153,3 +155,9 @@ class Reader:
 
     def _text(self, block: Block) -> None:
         pass
+
+
+def _one_core() -> None:
+    """One core for a command: it then works without worker processes, whose start takes longer than a small run."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
