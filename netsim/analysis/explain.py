@@ -27,7 +27,6 @@ from netsim.decoding.cache import CodecCache, StreamKey
 from netsim.engines.exact import why_not_exact
 from netsim.errors import InputError
 from netsim.runs.atomic import write_atomically
-from netsim.runs.context import row_channel, row_link
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def explain(
     table = picture_table(cache, picture, chosen.scheme.protection)
     if table.packets == 0:
         raise InputError(f"{chosen.label} sends `{image}` in packets that are never lost", hint="nothing can be lost")
-    profile = row_link(chosen.row)
+    profile = chosen.row.link
     probabilities, skipped = {}, []
     for channel in _channels(plan, channels):
         reason = why_not_exact(channel, profile)
@@ -102,7 +101,7 @@ def explain(
 def _channels(plan: Plan, names: Sequence[str]) -> Iterable[Channel]:
     known = {row.channel_name: row for row in plan.rows}
     for name in names or known:
-        yield row_channel(known[name]) if name in known else channel_from_spec(name)
+        yield known[name].channel if name in known else channel_from_spec(name)
 
 
 def write_explanation(found: Explanation, cache: CodecCache, out: Path) -> list[Path]:

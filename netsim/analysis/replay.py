@@ -9,12 +9,11 @@ from typing import Any
 
 from netsim.decoding.cache import CodecCache, StreamKey
 from netsim.errors import InputError, did_you_mean
-from netsim.protection.spec import protection_from_spec
 from netsim.runs.context import stream_key_of
 from netsim.runs.results import Run
 from netsim.scenario.document import Document
 from netsim.scenario.load import plan_document
-from netsim.scenario.plan import Plan, PlanRow, SchemeSpec
+from netsim.scenario.plan import Plan, PlanRow, Scheme
 
 __all__ = [
     "SchemeOnLink",
@@ -33,7 +32,7 @@ __all__ = [
 class SchemeOnLink:
     """A scheme at one operating point as one of the plan's rows sends it (the link's packet limit binds the codec)."""
 
-    scheme: SchemeSpec
+    scheme: Scheme
     row: PlanRow
 
     @property
@@ -131,7 +130,7 @@ def scheme_stream_key(plan: Plan, image: int, scheme: SchemeOnLink) -> StreamKey
 
 def rate_bpp(plan: Plan, cache: CodecCache, scheme: SchemeOnLink, images: Iterable[int]) -> float:
     """Mean rate of all that is sent for some pictures, parity included."""
-    protection = protection_from_spec(scheme.scheme.protection)
+    protection = scheme.scheme.protection
     rates = [protection.protect(cache.encode(scheme_stream_key(plan, image, scheme))).sent.bpp for image in images]
     return sum(rates) / len(rates)
 

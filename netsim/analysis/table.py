@@ -17,7 +17,7 @@ from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks, distributions
 from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.links.profile import LinkProfile
-from netsim.protection.spec import protection_from_spec
+from netsim.protection.base import Protection
 
 __all__ = ["PictureTable", "expected_db", "mask_probabilities", "picture_table", "reweighted", "slot_probabilities"]
 
@@ -64,21 +64,20 @@ class PictureTable:
 
 
 def usable_masks(
-    cache: CodecCache, stream_key: StreamKey, protection: object, timing: Timing = ALL_IN_TIME
+    cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME
 ) -> tuple[PictureTable, list[int]]:
     """The table of a picture without its qualities (all NaN), and which usable masks have a picture.
 
-    protection: as a scenario writes it. timing: packets that are late or dropped under every mask. Raises InputError
+    protection: what is added. timing: packets that are late or dropped under every mask. Raises InputError
     where more packets can be lost than have a table, and under retransmission.
     """
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
-    kind = protection_from_spec(protection)
-    if kind.arq is not None:
+    if protection.arq is not None:
         raise InputError(
-            f"{codec.label} under {kind.name} has no mask table",
+            f"{codec.label} under {protection.name} has no mask table",
             hint="with retransmission the time decides what arrives: the event engine samples it",
         )
-    protected = kind.protect(stream)
+    protected = protection.protect(stream)
     late, dropped = (np.array(packets, dtype=np.int64) for packets in (timing.late, timing.dropped))
     at_risk = np.setdiff1d(np.flatnonzero(~protected.sent.protected), dropped)
     if len(at_risk) > ALL_MASKS_PACKETS:
@@ -103,11 +102,11 @@ def usable_masks(
 
 
 def picture_table(
-    cache: CodecCache, stream_key: StreamKey, protection: object, timing: Timing = ALL_IN_TIME
+    cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME
 ) -> PictureTable:
     """The mask table of a picture; what the store does not remember is decoded now.
 
-    protection: as a scenario writes it. timing: packets that are late or dropped under every mask. Raises InputError
+    protection: what is added. timing: packets that are late or dropped under every mask. Raises InputError
     where more packets can be lost than have a table, and under retransmission.
     """
     table, decodable = usable_masks(cache, stream_key, protection, timing)

@@ -14,8 +14,6 @@ from netsim.engines.exact import why_not_exact
 from netsim.engines.schedule import transmission_schedule
 from netsim.errors import InputError
 from netsim.links.packets import PacketBurst
-from netsim.protection.spec import protection_from_spec
-from netsim.runs.context import row_link
 from netsim.scenario.plan import Plan
 
 __all__ = ["ALL_IN_TIME", "Timing", "image_timings"]
@@ -43,11 +41,11 @@ def image_timings(plan: Plan, cache: CodecCache, point: SchemeOnLink) -> list[li
     Raises:
         InputError: If lateness is random (jitter and a deadline), or a packet is above the link's limit.
     """
-    link, images = row_link(point.row), len(plan.image_names)
+    link, images = point.row.link, len(plan.image_names)
     reason = why_not_exact(bernoulli(0.0), link)
     if reason:
         raise InputError(f"{point.label} has no mask table: {reason}", hint="the event and array engines sample it")
-    protection = protection_from_spec(point.scheme.protection)
+    protection = point.scheme.protection
     offers = []
     for image in range(images):
         sent = protection.protect(cache.encode(scheme_stream_key(plan, image, point))).sent

@@ -26,8 +26,6 @@ from netsim.engines.outcomes import stack_outcomes
 from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, UNSENT, PacketBurst
 from netsim.links.profile import LinkProfile
-from netsim.protection.spec import protection_from_spec
-from netsim.runs.context import row_link
 from netsim.scenario.plan import Plan
 from netsim.streams import Streams
 
@@ -64,7 +62,7 @@ class PointSampler:
         self.plan, self.cache, self.point, self.images = plan, cache, point, images
         self.codes = [scheme_stream_key(plan, image, point) for image in images]
         self.streams = [cache.encode(code) for code in self.codes]
-        protection = protection_from_spec(point.scheme.protection)
+        protection = point.scheme.protection
         self.arq = protection.arq
         self.protected = [protection.protect(stream) for stream in self.streams]
         sent = [one.sent for one in self.protected]
@@ -156,10 +154,10 @@ def round_trip_numbers(
     chosen = [image_number(plan, name) for name in images] or list(range(len(plan.image_names)))
     schemes = schemes_of(plan, link)
     points = [point for several in schemes.values() for point in several]
-    if all(protection_from_spec(point.scheme.protection).arq is None for point in points):
+    if all(point.scheme.protection.arq is None for point in points):
         hint = "protection: [none, {arq: {retries: 2}}, {reed-solomon: 30%}]"
         raise InputError("no scheme of the run retransmits: the round trip changes nothing", hint=hint)
-    profile = row_link(points[0].row)
+    profile = points[0].row.link
     rates, trips = round_trip_grid(profile)
     slots = max(plan.slots, len(chosen))
     trials = -(-SLOTS // slots)

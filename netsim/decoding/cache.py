@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, OperatingPoint, Stream, codec_class, codec_identity, create_codec
-from netsim.decoding.budget import SENT_BPP, encode_within
 from netsim.decoding.store import Store
 from netsim.digests import digest
 from netsim.errors import InputError
 from netsim.metrics.further import measured
 from netsim.metrics.identity import metric_identity
-from netsim.protection.spec import protection_from_spec, protection_identity
+from netsim.protection.base import Protection
+from netsim.protection.rate_budget import encode_within
 
 __all__ = ["CodecCache", "StreamKey", "mask_text", "masks_from_text"]
 
@@ -29,10 +28,16 @@ _BATCH_PIXELS = 1 << 25  # of them together, at most
 
 @dataclass(frozen=True)
 class StreamKey:
-    """Which picture, stream_key how: the address of a stream. image: an item of an image set (name, sha256, pixels()).
+    """The address of a stream: which image, coded how.
 
-    under: the protection, as JSON of what a scenario writes, where the operating point counts what it adds
-    (``SENT_BPP``); else empty.
+    Attributes:
+        image: An item of an image set (name, sha256, pixels()).
+        codec: The codec's name.
+        settings: All its settings.
+        point: Its operating point.
+        packet_limit_bytes: Largest payload of a packet; None: no limit.
+        protection_identity: Of the protection whose redundancy the operating point counts (``SENT_BPP``); else empty.
+        protection: That protection.
     """
 
     image: Any
@@ -40,7 +45,8 @@ class StreamKey:
     settings: tuple[tuple[str, Any], ...]
     point: OperatingPoint
     packet_limit_bytes: int | None
-    under: str = ""
+    protection_identity: str = ""
+    protection: Protection | None = field(default=None, compare=False)
 
 
 @lru_cache(maxsize=64)
@@ -86,7 +92,7 @@ class CodecCache:
         """
         codec = self.codec(stream_key)
         point = (stream_key.point.key, stream_key.point.value)
-        under = [stream_key.under, *protection_identity(json.loads(stream_key.under))] if stream_key.under else []
+        counted = [stream_key.protection_identity] if stream_key.protection_identity else []
         return digest(
             stream_key.image.sha256,
             codec.name,
@@ -94,7 +100,7 @@ class CodecCache:
             codec_identity(codec),
             point,
             stream_key.packet_limit_bytes,
-            *under,
+            *counted,
         )
 
     def encode(self, stream_key: StreamKey) -> Stream:
@@ -113,10 +119,9 @@ class CodecCache:
 
     def _encode(self, stream_key: StreamKey) -> Stream:
         codec, pixels, limit = self.codec(stream_key), stream_key.image.pixels(), stream_key.packet_limit_bytes
-        if stream_key.point.key != SENT_BPP:
+        if stream_key.protection is None:
             return codec.encode(pixels, stream_key.point, limit)
-        protection = protection_from_spec(json.loads(stream_key.under))
-        return encode_within(codec, pixels, stream_key.point.value, protection, limit)
+        return encode_within(codec, pixels, stream_key.point.value, stream_key.protection, limit)
 
     def missing(self, stream_key: StreamKey, masks: Sequence[str], metrics: Sequence[str]) -> list[str]:
         """Those of ``masks`` (usable masks as text) for which some metric is not remembered yet."""

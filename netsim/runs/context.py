@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from netsim.channels.base import Channel
-from netsim.channels.spec import channel_from_spec
-from netsim.codec import OperatingPoint
-from netsim.decoding.budget import SENT_BPP
 from netsim.decoding.cache import CodecCache, StreamKey
 from netsim.decoding.store import Store
 from netsim.digests import path_sha256
 from netsim.errors import InputError
-from netsim.links.profile import LinkProfile, link_from_spec
-from netsim.protection.spec import protection_from_spec
+from netsim.protection.rate_budget import SENT_BPP
 from netsim.scenario.inputs import inputs_of
-from netsim.scenario.plan import Plan, PlanRow, SchemeSpec
+from netsim.scenario.plan import Plan, PlanRow, Scheme
 
-__all__ = ["RunContext", "check_inputs", "codec_cache", "row_channel", "row_link", "stream_key_of"]
+__all__ = ["RunContext", "check_inputs", "codec_cache", "stream_key_of"]
 
 
 @dataclass(frozen=True)
@@ -72,25 +66,25 @@ def _sha256(path: str) -> str | None:
         return None
 
 
-def row_channel(row: PlanRow) -> Channel:
-    """The row's channel."""
-    channel: Channel = channel_from_spec(row.channel)
-    return channel
+def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> StreamKey:
+    """Which stream a slot of a row sends. The link's packet limit, less what protection adds, binds the codec.
 
+    Args:
+        plan: The plan.
+        row: The row.
+        image: Number of the image.
+        scheme: One of the row's schemes.
 
-def row_link(row: PlanRow) -> LinkProfile:
-    """The row's link."""
-    return link_from_spec(row.link)
-
-
-def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: SchemeSpec) -> StreamKey:
-    """Which stream a slot of this row sends; the link's packet limit, less what protection adds, binds the codec."""
-    limit = row_link(row).packet_limit_bytes
+    Raises:
+        InputError: The link has no room for a payload.
+    """
+    limit = row.link.packet_limit_bytes
     if limit is not None:
-        limit -= protection_from_spec(scheme.protection).overhead_bytes
+        limit -= scheme.protection.overhead_bytes
         if limit < 1:
             raise InputError(f"link {row.link_name} leaves no room for a payload under {scheme.protection_name}")
-    codec, point = scheme.codec, OperatingPoint(scheme.point_key, scheme.point_value)
     item: Any = plan.images.items[image]
-    under = json.dumps(scheme.protection, sort_keys=True) if point.key == SENT_BPP else ""
-    return StreamKey(item, codec.name, codec.settings, point, limit, under)
+    key = StreamKey(item, scheme.codec.name, scheme.codec.settings, scheme.point, limit)
+    if scheme.point.key != SENT_BPP:
+        return key
+    return replace(key, protection_identity=scheme.protection_identity, protection=scheme.protection)

@@ -9,9 +9,8 @@ import numpy as np
 
 from netsim.channels.markov import MarkovChannel
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
-from netsim.protection.spec import protection_from_spec
-from netsim.runs.context import RunContext, codec_cache, row_channel, row_link, stream_key_of
-from netsim.scenario.engine import Condition, why_not
+from netsim.runs.context import RunContext, codec_cache, stream_key_of
+from netsim.scenario.engine import why_not
 from netsim.scenario.plan import Plan, PlanRow
 
 __all__ = ["resolve_engines"]
@@ -43,21 +42,21 @@ def _expected(decodes: list[int]) -> str:
 
 
 def _groups(rows: Iterable[PlanRow]) -> Iterable[list[PlanRow]]:
-    found: dict[str, list[PlanRow]] = {}
+    found: dict[object, list[PlanRow]] = {}
     for row in rows:
-        found.setdefault(repr((row.schemes, row.link, row.control)), []).append(row)
+        found.setdefault((row.schemes, row.link, row.control), []).append(row)
     return found.values()
 
 
 def _choose(job: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
     """(engine, why, decodes expected for the first picture)."""
     row = rows[0]
-    conditions = [_condition(job, one) for one in rows]
-    reason = next(filter(None, (why_not("exact", one) for one in conditions)), "")
+    to_precision = job.plan.precision_db is not None
+    reason = next(filter(None, (why_not("exact", one, to_precision) for one in rows)), "")
     exact, sampled = (0, 0) if reason else _decodes(job, rows)
     if row.engine != "auto":
         return row.engine, "as asked", exact if row.engine == "exact" else sampled
-    feeds_back = next(filter(None, (why_not("array", one) for one in conditions)), "")
+    feeds_back = next(filter(None, (why_not("array", one, to_precision) for one in rows)), "")
     if feeds_back:
         return "event", feeds_back, 0
     if reason:
@@ -70,18 +69,12 @@ def _choose(job: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
     return "array", f"{exact:,} masks are possible, fewer will be met", sampled
 
 
-def _condition(job: RunContext, row: PlanRow) -> Condition:
-    protections = tuple(protection_from_spec(scheme.protection) for scheme in row.schemes)
-    precise = job.plan.precision_db is not None
-    return Condition(row_channel(row), row_link(row), protections, row.control is not None, precise)
-
-
 def _decodes(job: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
     """Decodes of the first picture over all channels: (exact engine, expected when sampling); 0 where unknown."""
     row, cache = rows[0], codec_cache(job.store_path)
     stream_key = stream_key_of(job.plan, row, 0, row.schemes[0])
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
-    protected = protection_from_spec(row.schemes[0].protection).protect(stream)
+    protected = row.schemes[0].protection.protect(stream)
     at_risk = np.flatnonzero(~protected.sent.protected)
     if codec.all_needed and (protected.count_decides or len(at_risk) <= ALL_MASKS_PACKETS):
         return 1, 1
@@ -95,9 +88,8 @@ def _decodes(job: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
     draws = trials * max(1, job.plan.slots // len(job.plan.image_names))
     possible, never = np.zeros(len(masks), dtype=bool), np.ones(len(masks))
     for one in rows:
-        channel = row_channel(one)
-        assert isinstance(channel, MarkovChannel)
-        probability = np.bincount(which.reshape(-1), channel.mask_probabilities(len(at_risk)), len(masks))
+        assert isinstance(one.channel, MarkovChannel)
+        probability = np.bincount(which.reshape(-1), one.channel.mask_probabilities(len(at_risk)), len(masks))
         possible |= probability > 0
         never *= (1 - probability.clip(0, 1)) ** draws
     decodable = masks.any(axis=1)

@@ -92,8 +92,7 @@ def _notes(plan: Plan) -> list[str]:
     """Where a channel of the plan does not do what its paper says."""
     from netsim.channels.describe import disagreements
 
-    specs = {row.channel_name: row.channel for row in plan.rows}
-    return [f"{name}: {sentence}" for name, spec in specs.items() for sentence in disagreements(spec)]
+    return [f"{name}: {sentence}" for name, spec in plan.written.channels.items() for sentence in disagreements(spec)]
 
 
 def _pictures(plan: Plan) -> list[StreamKey]:

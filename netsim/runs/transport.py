@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from netsim.codec import Codec, Stream
-from netsim.control.spec import controller_from_spec
 from netsim.engines.array import simulate_trials
 from netsim.engines.event import simulate_trial
 from netsim.engines.exact import distributions
@@ -23,10 +22,9 @@ from netsim.errors import InputError
 from netsim.links.packets import Arq, PacketBurst, Report
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
-from netsim.protection.spec import protection_from_spec
 from netsim.runs.atomic import write_atomically
 from netsim.runs.collapse import Arrays, Sender, collapse
-from netsim.runs.context import RunContext, check_inputs, codec_cache, row_channel, row_link, stream_key_of
+from netsim.runs.context import RunContext, check_inputs, codec_cache, stream_key_of
 from netsim.scenario.plan import Plan, PlanRow
 from netsim.streams import Streams
 
@@ -107,10 +105,9 @@ def _senders(job: RunContext, row: PlanRow) -> Senders:
         for tag, scheme in enumerate(row.schemes):
             stream_key = stream_key_of(job.plan, row, image, scheme)
             stream, codec = cache.encode(stream_key), cache.codec(stream_key)
-            protection = protection_from_spec(scheme.protection)
-            protected = protection.protect(stream)
+            protected = scheme.protection.protect(stream)
             _check_recovery(protected)
-            found[image, tag] = _sender(codec, stream, protected, row_link(row), tag, protection.arq)
+            found[image, tag] = _sender(codec, stream, protected, row.link, tag, scheme.protection.arq)
     return found
 
 
@@ -149,13 +146,11 @@ def _randomness(plan: Plan, row: PlanRow) -> tuple[Streams, Streams]:
 
 
 def _event(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
-    channel, link = row_channel(row), row_link(row)
+    channel, link = row.channel, row.link
     losses, jitter = _randomness(plan, row)
 
     def receptions(trial: int) -> list[SlotOutcome]:
-        controller = None
-        if row.control is not None:
-            controller = controller_from_spec(row.control, [protection_from_spec(s.protection) for s in row.schemes])
+        controller = None if row.control is None else row.control.for_trial()
 
         def offer(slot: int, reports: Sequence[Report]) -> PacketBurst:
             tag = 0 if controller is None else controller.choose(slot, reports)
@@ -172,24 +167,24 @@ def _array(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
     def offer(slot: int) -> PacketBurst:
         return _offer(plan, senders, slot)
 
-    return simulate_trials(plan.slots, offer, row_channel(row), row_link(row), losses, jitter, key.first, key.last)
+    return simulate_trials(plan.slots, offer, row.channel, row.link, losses, jitter, key.first, key.last)
 
 
 def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
-    images, channel = len(plan.image_names), row_channel(row)
+    images, channel = len(plan.image_names), row.channel
 
     def offer(slot: int) -> PacketBurst:
         return _offer(plan, senders, slot)
 
     alike = getattr(channel, "start", "") == "stationary" and channel.step_s is None and plan.slots % images == 0
-    alike = alike and _rounds_alike(transmission_schedule(plan.slots, offer, row_link(row)), images)
+    alike = alike and _rounds_alike(transmission_schedule(plan.slots, offer, row.link), images)
     slots = images if alike else plan.slots  # further rounds would say the same again
 
     def by_count(slot: int) -> bool:
         sender = senders[slot % images, 0]
         return sender.codec.all_needed and sender.protected.count_decides
 
-    return distributions(slots, offer, channel, row_link(row), plan.coverage, by_count)
+    return distributions(slots, offer, channel, row.link, plan.coverage, by_count)
 
 
 def _rounds_alike(slots: Sequence[SlotSchedule], images: int) -> bool:
@@ -212,7 +207,7 @@ def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Ite
     scheme = row.schemes[0]  # schemes are sampled independently of each other: nothing pairs their replicates
     sent = (scheme.codec.name, scheme.codec.settings_text, scheme.operating_point, scheme.protection_name)
     strata = Streams(plan.seed, "strata", row.channel_name, *sent)
-    return simulate_strata(plan.slots, offer, row_channel(row), row_link(row), strata, plan.trials, usable)
+    return simulate_strata(plan.slots, offer, row.channel, row.link, strata, plan.trials, usable)
 
 
 _ENGINES: Any = {"event": _event, "array": _array, "exact": _exact, "stratified": _stratified}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,23 @@ class Document:
             except (KeyError, IndexError, AttributeError, TypeError):
                 break
         return f"{self.name}:{line + 1}:{column + 1}  {key_path_text(path)}".rstrip()
+
+    @contextmanager
+    def standing_at(self, path: KeyPath) -> Iterator[None]:
+        """Errors raised inside get the place of ``path`` and of the key below it that they name."""
+        try:
+            yield
+        except InputError as error:
+            if error.where:
+                raise
+            raise error.at(self.where((*path, *error.key))) from None
+
+    def holds_several(self, key: str, value: Any, path: KeyPath) -> bool:
+        """Whether a key has a list of values. Raises InputError where the list is empty."""
+        if isinstance(value, list) and not value:
+            hint = f"one value or several; or no `{key}`"
+            raise InputError(f"{key} is an empty list", where=self.where(path), hint=hint)
+        return isinstance(value, list)
 
     def with_overrides(self, assignments: Sequence[str]) -> Document:
         """A copy with ``key.path=value`` assignments applied (``--set``); values are read as YAML."""

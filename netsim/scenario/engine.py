@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from netsim.channels.base import Channel
 from netsim.engines.exact import why_not_exact
 from netsim.errors import InputError
-from netsim.links.profile import LinkProfile
-from netsim.protection.base import Protection
+from netsim.scenario.plan import PlanRow
 from netsim.scenario.schema import ENGINES
 
-__all__ = ["Condition", "check_engine", "why_not"]
+__all__ = ["check_engine", "why_not"]
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What of a plan row decides which engines can answer it.
-
-    controlled: a controller chooses from slot to slot. to_precision: sampled until a stated precision is reached.
-    """
-
-    channel: Channel
-    link: LinkProfile
-    protections: tuple[Protection, ...]
-    controlled: bool = False
-    to_precision: bool = False
-
-
-def why_not(engine: str, condition: Condition) -> str:
-    """Why an engine can't answer a condition.
+def why_not(engine: str, row: PlanRow, to_precision: bool = False) -> str:
+    """Why an engine can't answer a row.
 
     Args:
         engine: One of ``ENGINES``. ``auto`` takes an engine that can, and ``event`` can answer everything.
-        condition: What is asked.
+        row: What is asked.
+        to_precision: Whether trials are added until a stated precision is reached.
 
     Returns:
         A clause; empty if the engine can answer.
     """
     if engine in ("auto", "event"):
         return ""
-    if condition.controlled:
+    if row.control is not None:
         return "a controller chooses from what was received, and its reports take time"
-    again = [one.name for one in condition.protections if one.arq is not None]
+    again = [scheme.protection_name for scheme in row.schemes if scheme.protection.arq is not None]
     if again:
         return f"under {again[0]} what is sent again depends on what was lost, and takes time"
     if engine == "array":
         return ""
-    if engine == "stratified" and condition.to_precision:
+    if engine == "stratified" and to_precision:
         return "it takes a fixed number of draws (`trials`) and does not sample on to a `precision`"
-    return why_not_exact(condition.channel, condition.link)
+    return why_not_exact(row.channel, row.link)
 
 
-def check_engine(engine: str, condition: Condition) -> None:
-    """Raise InputError if an engine can't answer a condition; the hint names those that can."""
-    reason = why_not(engine, condition)
+def check_engine(engine: str, row: PlanRow, to_precision: bool = False) -> None:
+    """Raise InputError if an engine can't answer a row; the hint names those that can."""
+    reason = why_not(engine, row, to_precision)
     if reason:
-        able = [name for name in ENGINES if not why_not(name, condition)]
+        able = [name for name in ENGINES if not why_not(name, row, to_precision)]
         raise InputError(f"engine {engine} has no answer: {reason}", hint=f"engine: {' or '.join(able)}")

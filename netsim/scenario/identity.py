@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from netsim.errors import InputError
 from netsim.scenario.document import Document, KeyPath
-from netsim.scenario.plan import PlanRow, SchemeSpec
+from netsim.scenario.plan import PlanRow, Scheme
 
 __all__ = ["Placed", "curve_identity", "refuse_twins", "scheme_identity", "with_unique_labels"]
 
@@ -25,15 +25,15 @@ class Placed:
     called: str
 
 
-def curve_identity(scheme: SchemeSpec) -> str:
+def curve_identity(scheme: Scheme) -> str:
     """Everything that decides what a scheme sends and shows, but for the operating point."""
     codec = scheme.codec
     return json.dumps([codec.name, codec.settings, scheme.protection_name], sort_keys=True, default=str)
 
 
-def scheme_identity(scheme: SchemeSpec) -> str:
+def scheme_identity(scheme: Scheme) -> str:
     """Everything that decides what a scheme sends and shows."""
-    return json.dumps([curve_identity(scheme), scheme.point_key, scheme.point_value])
+    return json.dumps([curve_identity(scheme), scheme.point.key, scheme.point.value])
 
 
 def refuse_twins(document: Document, entries: Iterable[Placed], way_out: str = "leave one out") -> None:
@@ -70,22 +70,21 @@ def with_unique_labels(rows: Sequence[PlanRow]) -> tuple[PlanRow, ...]:
 
 
 def _row_identity(row: PlanRow) -> str:
-    return json.dumps([[curve_identity(one) for one in row.schemes], row.control], sort_keys=True, default=str)
+    control = row.control.identity if row.control is not None else ""
+    return json.dumps([[curve_identity(one) for one in row.schemes], control])
 
 
 Traits = dict[str, str]
 
 
-def _traits(scheme: SchemeSpec) -> Traits:
+def _traits(scheme: Scheme) -> Traits:
     return {key: str(value) for key, value in scheme.asked or scheme.codec.settings}
 
 
 def _row_traits(row: PlanRow) -> Traits:
     """What a controlled row's label may add: its choices where these differ, and the controller's settings."""
     choices = " | ".join(scheme.label for scheme in row.schemes)
-    settings = next(iter(row.control.values())) if isinstance(row.control, dict) else None
-    told = {"choices": f"({choices})"}
-    return told | ({key: str(value) for key, value in settings.items()} if isinstance(settings, dict) else {})
+    return {"choices": f"({choices})"} | dict(row.control.settings if row.control is not None else ())
 
 
 def _distinctions(curves: dict[str, tuple[str, Traits]], taken: Iterable[str] = ()) -> dict[str, str]:

@@ -73,8 +73,7 @@ def inputs_of(plan: Plan) -> Inputs:
         files |= {str(path.resolve()): _sha256(path) for path in codec.input_files.values()}
     for metric in plan.metrics:
         plugins[f"metric {metric}"] = metric_identity(metric)
-    of_rows = [spec for row in plan.rows for spec in (row.channel, row.link, row.control)]
-    specs = [*of_rows, *(scheme.protection for row in plan.rows for scheme in row.schemes)]
+    specs = plan.written.all()
     for path in sorted({path for spec in specs for path in _files_in(spec)}):
         files[str(path.resolve())] = _sha256(path)
     words = {word for spec in specs for word in _words(spec)}

@@ -5,37 +5,33 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from netsim.channels.spec import channel_from_spec, expand_range
-from netsim.codec import Codec, codec_class, create_codec
 from netsim.control.spec import controller_from_spec
-from netsim.decoding.budget import SENT_BPP
 from netsim.errors import InputError, did_you_mean, shortened
 from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
 from netsim.metrics.further import check_metric_name
 from netsim.paths import check_text, user_path
-from netsim.protection.spec import protection_from_spec
 from netsim.published import check_published
 from netsim.registry import load_plugin
 from netsim.scenario.document import Document, KeyPath
-from netsim.scenario.engine import Condition, check_engine
+from netsim.scenario.engine import check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
-from netsim.scenario.plan import CodecSpec, Plan, PlanRow, SchemeSpec
-from netsim.scenario.schema import ENGINES, LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
+from netsim.scenario.plan import Control, Plan, PlanRow, Scheme, Written
+from netsim.scenario.schema import LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
+from netsim.scenario.schemes import PlacedScheme, read_schemes
 from netsim.shipped import find_scenario
-from netsim.text import number_text
 
 __all__ = ["load_plan", "plan_document"]
 
 _TRIALS, _TRIALS_LIMIT = 100, 100_000
-_POINT_LIMIT = 1e9  # far above every operating point; NaN is not below it
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -56,39 +52,44 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     """Check a parsed scenario and write out its grid. base_dir: relative paths in it start here."""
     model = _checked(document)
     name = model.name or default_name
-    with _standing_at(document, ("name",)):
+    with document.standing_at(("name",)):
         _check_name(name)
-    placed = _channel_specs(document, model.channels)
-    channels = [(i, _read_channel(document, i, spec, base_dir)) for i, spec in placed]
-    _refuse_namesakes(document, [(("channels", i), name) for i, (_, name) in channels], "channel")
-    links = list(_read_links(document, model.link))
-    schemes = _read_schemes(document, model)
-    rows = _rows(document, model, schemes, [channel for _, channel in channels], links)
+    channels = _read_channels(document, model.channels, base_dir)
+    links = _read_links(document, model.link)
+    groups = read_schemes(document, model)
+    choices = _choices(document, model.control, groups)
+    rows = _rows(document, model, choices, channels, links)
+    written = Written(
+        channels={channel.value.name: channel.written for channel in channels},
+        links={link.value.name: link.written for link in links},
+        protections=_distinct(placed.written for group in groups for placed in group),
+        controls=_distinct(choice.written for choice in choices if choice.control is not None),
+    )
     _refuse_namesakes(document, [(("metrics", i), metric) for i, metric in enumerate(model.metrics)], "metric", "")
     for i, metric in enumerate(model.metrics):
-        with _standing_at(document, ("metrics", i)):
+        with document.standing_at(("metrics", i)):
             check_metric_name(metric)
             load_plugin("metric", metric)
-    with _standing_at(document, ("published",)):
+    with document.standing_at(("published",)):
         check_published(model.published)
-    with _standing_at(document, ("precision",)):
+    with document.standing_at(("precision",)):
         precision_db = _precision_db(model.precision)
-    with _standing_at(document, ("images",)):
+    with document.standing_at(("images",)):
         images: ImageSet = images_from_spec(model.images, base_dir)
         for item in images.items:
             check_text("image", item.name)
         hashes = tuple(item.sha256 for item in images.items)
     for i, metric in enumerate(model.metrics):
-        with _standing_at(document, ("metrics", i)):
+        with document.standing_at(("metrics", i)):
             _check_image_sizes(metric, images)
     trials = model.trials or (_TRIALS if precision_db is None else _TRIALS_LIMIT)
     slots = model.slots or len(images.items)
     if precision_db is None:
-        with _standing_at(document, ("slots",) if model.slots else ("trials",)):
+        with document.standing_at(("slots",) if model.slots else ("trials",)):
             _check_log_rows(sum(row.engine != "exact" for row in rows), trials, slots)
     resolved = model.model_dump() | {
         "name": name,
-        "channels": [spec for _, (spec, _) in channels],
+        "channels": list(written.channels.values()),
         "images": images.spec,
     }
     return Plan(
@@ -106,6 +107,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         precision_db=precision_db,
         failure_db=model.failure_db,
         resolved=resolved,
+        written=written,
     )
 
 
@@ -130,17 +132,6 @@ def _check_log_rows(rows: int, trials: int, slots: int) -> None:
     if rows * trials * slots > LOG_ROWS_LIMIT:
         message = f"{rows:,} rows × {trials:,} trials × {slots:,} slots are {rows * trials * slots:,} rows of the log"
         raise InputError(message, hint=f"at most {LOG_ROWS_LIMIT:,}; several runs may share the trials")
-
-
-@contextmanager
-def _standing_at(document: Document, path: KeyPath) -> Any:
-    """Errors raised inside get the file, line and column of ``path`` and the key that they name below it."""
-    try:
-        yield
-    except InputError as error:
-        if error.where:
-            raise
-        raise error.at(document.where((*path, *error.key))) from None
 
 
 def _checked(document: Document) -> ScenarioModel:
@@ -189,19 +180,27 @@ def _precision_db(value: str | float | None) -> float | None:
     return number
 
 
-def _channel_specs(document: Document, specs: list[Any]) -> Iterable[tuple[int, Any]]:
+@dataclass(frozen=True)
+class _Named:
+    """A channel or a link: its place, what the scenario writes, and the value."""
+
+    path: KeyPath
+    written: Any
+    value: Any
+
+
+def _read_channels(document: Document, specs: list[Any], base_dir: Path) -> list[_Named]:
+    found = []
     for i, spec in enumerate(specs):
-        with _standing_at(document, ("channels", i)):
-            expanded = expand_range(spec) if isinstance(spec, str) else [spec]
-        yield from ((i, one) for one in expanded)
-
-
-def _read_channel(document: Document, i: int, spec: Any, base_dir: Path) -> tuple[Any, str]:
-    with _standing_at(document, ("channels", i)):
-        spec = _absolute_traces(spec, base_dir)
-        name = channel_from_spec(spec, base_dir).name
-        check_text("channel", name)
-        return spec, name
+        path: KeyPath = ("channels", i)
+        with document.standing_at(path):
+            for one in expand_range(spec) if isinstance(spec, str) else [spec]:
+                written = _absolute_traces(one, base_dir)
+                channel = channel_from_spec(written, base_dir)
+                check_text("channel", channel.name)
+                found.append(_Named(path, written, channel))
+    _refuse_namesakes(document, [(one.path, one.value.name) for one in found], "channel")
+    return found
 
 
 def _absolute_traces(spec: Any, base_dir: Path) -> Any:
@@ -213,17 +212,17 @@ def _absolute_traces(spec: Any, base_dir: Path) -> Any:
     return spec
 
 
-def _read_links(document: Document, spec: Any) -> Iterable[tuple[Any, str]]:
-    several = _is_list("link", spec, document, ("link",))
+def _read_links(document: Document, spec: Any) -> list[_Named]:
+    several = document.holds_several("link", spec, ("link",))
     found = []
     for i, one in enumerate(spec if several else [spec]):
         path: KeyPath = ("link", i) if several else ("link",)
-        with _standing_at(document, path):
+        with document.standing_at(path):
             link = link_from_spec(one)
             check_text("link", link.name)
-            found.append((path, one, link.name))
-    _refuse_namesakes(document, [(path, name) for path, _, name in found], "link")
-    return [(one, name) for _, one, name in found]
+            found.append(_Named(path, one, link))
+    _refuse_namesakes(document, [(one.path, one.value.name) for one in found], "link")
+    return found
 
 
 def _refuse_namesakes(
@@ -236,251 +235,70 @@ def _refuse_namesakes(
     refuse_twins(document, entries, f"leave one out{way_out}")
 
 
-_PlacedScheme = tuple[SchemeSpec, tuple[KeyPath, ...]]
+@dataclass(frozen=True)
+class _Choice:
+    """What is sent in a row: schemes to choose among, and the controller; a single scheme where nothing is controlled.
 
-
-def _read_schemes(document: Document, model: ScenarioModel) -> list[list[_PlacedScheme]]:
-    """Per codec entry and operating point: its schemes, one per protection, each with the places that name it."""
-    groups = []
-    list(_read_protections(document, model.protection, ("protection",)))  # an error counts where no codec uses it
-    for i, entry in enumerate(model.codecs):
-        path: KeyPath = ("codecs", i)
-        with _standing_at(document, path):
-            name, parameters = _named(entry)
-        inner: KeyPath = (*path, name) if isinstance(entry, Mapping) else path
-        protection = model.protection
-        at: KeyPath = ("protection",)
-        if "protection" in parameters:
-            protection, at = parameters.pop("protection"), (*inner, "protection")
-        with _standing_at(document, path):
-            kind = codec_class(name)
-        with _standing_at(document, (*inner, "engine")):
-            engine = _engine(parameters.pop("engine", None))
-        with _standing_at(document, inner):
-            choices = _settings_to_choose(parameters)
-            points = _points_of_choices(kind, parameters, choices)
-            create_codec(name, parameters)
-        if all("protection" in choice for choice in choices) and at != ("protection",):
-            hint = "leave it out, or a choice's own"
-            raise InputError("each choice has a protection of its own", where=document.where(at), hint=hint)
-        shared = list(_read_protections(document, protection, at))
-        for at_point in range(len(points[0])):
-            group: list[_PlacedScheme] = []
-            for number, choice in enumerate(choices):
-                here: KeyPath = (*inner, "choices", number) if choice else inner
-                own = "protection" in choice
-                known = (
-                    list(_read_protections(document, choice["protection"], (*here, "protection"))) if own else shared
-                )
-                if own and isinstance(choice["protection"], list):
-                    message, place = "a choice is one way to send", document.where((*here, "protection"))
-                    raise InputError(message, where=place, hint="a choice for each protection")
-                value_key, value = points[number][at_point]
-                settings = {key: of for key, of in choice.items() if key not in ("protection", value_key)}
-                chosen = {**parameters, **settings}
-                for of_protection, (spec, read) in enumerate(known):
-                    with _standing_at(document, here):
-                        asked, codec = (
-                            create_codec(name, settings)
-                            for settings in (chosen, _with_data_packets(kind, chosen, read))
-                        )
-                        check_text("codec", codec.label)
-                    scheme = SchemeSpec(_codec_spec(codec), value_key, value, spec, read.name, engine, _settings(asked))
-                    places = (path, (*inner, "choices", number), (*inner, value_key, at_point), (*at, of_protection))
-                    group.append((scheme, places))
-            groups.append(group)
-    return groups
-
-
-def _settings_to_choose(parameters: dict[str, Any]) -> list[Mapping[str, Any]]:
-    """Takes a codec entry's `choices` out of its parameters: settings in which the ways to send differ."""
-    choices = parameters.pop("choices", [{}])
-    if not isinstance(choices, list) or not choices or not all(isinstance(one, Mapping) for one in choices):
-        raise InputError(f"choices {choices!r}", hint="a list of settings: choices: [{mode: LC}, {mode: ISC}]")
-    return choices
-
-
-def _named(entry: Any) -> tuple[str, dict[str, Any]]:
-    if isinstance(entry, str):
-        return entry, {}
-    if isinstance(entry, Mapping) and len(entry) == 1:
-        name, parameters = next(iter(entry.items()))
-        if parameters is None or isinstance(parameters, Mapping):
-            return name, dict(parameters or {})
-    raise InputError(f"`{entry!r}` is no codec", hint="a name with its settings: `- vvc: {qp: 37}`")
-
-
-_Points = list[tuple[str, float]]
-
-
-def _points_of_choices(
-    codec: type[Codec], parameters: dict[str, Any], choices: Sequence[Mapping[str, Any]]
-) -> list[_Points]:
-    """The operating points of each choice: the entry's, or its own; equally many for all, since they go together.
-
-    Takes the entry's own out of its parameters.
+    entry: the place of the codec's entry.
     """
-    keys = _point_keys(codec)
-    own = [[key for key in keys if key in choice] for choice in choices]
-    if not any(own):
-        return [_operating_points(codec, parameters)] * len(choices)
-    for key in keys:
-        if key in parameters:
-            message = f"codec {codec.name} has `{key}`, and so have its choices"
-            raise InputError(message, hint="one operating point for all choices, or one in each", key=(key,))
-    found: list[_Points] = []
-    for number, choice in enumerate(choices):
-        try:
-            found.append(_operating_points(codec, dict(choice)))
-        except InputError as error:
-            raise InputError(error.message, hint=error.hint, key=("choices", number, *error.key)) from None
-        if len(found[number]) != len(found[0]):
-            counts = f"{len(found[0])} and {len(found[number])} operating points"
-            hint = "the first of each are one group, then the second, …: equally many in each"
-            raise InputError(f"choices have {counts}", hint=hint, key=("choices", number))
-    return found
 
-
-def _point_keys(codec: type[Codec]) -> dict[str, type]:
-    """Keys that may set the rate: the codec's own, and with ``bpp`` also that of all that is sent."""
-    further = {SENT_BPP: float} if "bpp" in codec.operating_point_keys else {}
-    return {**codec.operating_point_keys, **further}
-
-
-def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points:
-    """Takes the operating point's key out of a codec's parameters and writes out its values."""
-    point_keys = _point_keys(codec)
-    keys = [key for key in point_keys if key in parameters]
-    if len(keys) != 1:
-        known = " or ".join(f"`{key}`" for key in point_keys)
-        what = f"both {' and '.join(keys)}" if keys else "no operating point"
-        raise InputError(f"codec {codec.name} has {what}", hint=f"give {known}: one value or a list")
-    key = keys[0]
-    value = parameters.pop(key)
-    values = value if isinstance(value, list) else [value]
-    kind = point_keys[key]
-    for i, one in enumerate(values):
-        at: KeyPath = (key, i) if isinstance(value, list) else (key,)
-        number = isinstance(one, int | float) and not isinstance(one, bool)
-        finite = number and abs(one) < _POINT_LIMIT
-        if not finite or (kind is int and one != int(one)):
-            word = "a whole number" if kind is int else "a number"
-            raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
-        _check_limits(codec, key, one, at)
-        if one < 0 or (key in ("bpp", SENT_BPP) and one == 0):
-            raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
-    if not values:
-        raise InputError(f"{key} is an empty list", key=(key,))
-    return [(key, float(one)) for one in values]
-
-
-def _check_limits(codec: type[Codec], key: str, value: float, at: KeyPath) -> None:
-    low, high = codec.point_limits.get(key, (0, _MOST_BPP if key in ("bpp", SENT_BPP) else _POINT_LIMIT))
-    if value > high or (value < low and value >= 0):
-        message = f"codec {codec.name} has no {key} {number_text(value)}"
-        raise InputError(message, hint=f"{key} is from {low:g} to {high:g}", key=at)
-
-
-_MOST_BPP = 24.0  # an RGB image as it is
-
-
-def _engine(asked: Any) -> str:
-    """A codec's own engine; empty: the scenario's."""
-    if asked is not None and asked not in ENGINES:
-        raise InputError(f"no engine `{asked}`", hint=did_you_mean(str(asked), ENGINES))
-    return asked or ""
-
-
-def _read_protections(document: Document, spec: Any, at: KeyPath) -> Iterable[tuple[Any, Any]]:
-    several = _is_list("protection", spec, document, at)
-    for i, one in enumerate(spec if several else [spec]):
-        with _standing_at(document, (*at, i) if several else at):
-            yield one, protection_from_spec(one)
-
-
-def _is_list(key: str, spec: Any, document: Document, at: KeyPath) -> bool:
-    """Whether a key has several values. Raises InputError where it has none."""
-    if isinstance(spec, list) and not spec:
-        hint = f"one value or several; or no `{key}`"
-        raise InputError(f"{key} is an empty list", where=document.where(at), hint=hint)
-    return isinstance(spec, list)
-
-
-def _with_data_packets(codec: type[Codec], parameters: dict[str, Any], protection: Any) -> dict[str, Any]:
-    """`packets` counts what is sent: under FEC the codec makes fewer data packets."""
-    if "packets" not in codec.Settings.model_fields:
-        return parameters
-    packets = parameters.get("packets", codec.Settings.model_fields["packets"].default)
-    return {**parameters, "packets": protection.data_packets(packets)}
-
-
-def _codec_spec(codec: Codec) -> CodecSpec:
-    settings = _settings(codec)
-    return CodecSpec(codec.name, settings, codec.label, str(dict(settings).get("mode", "")))
-
-
-def _settings(codec: Codec) -> tuple[tuple[str, Any], ...]:
-    """All settings as plain values that can be hashed."""
-    return tuple((key, _hashable(value)) for key, value in codec.settings.model_dump(mode="json").items())
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+    schemes: tuple[Scheme, ...]
+    entry: KeyPath
+    control: Control | None = None
+    written: Any = None
 
 
 def _rows(
-    document: Document,
-    model: ScenarioModel,
-    schemes: list[list[_PlacedScheme]],
-    channels: list[tuple[Any, str]],
-    links: list[tuple[Any, str]],
+    document: Document, model: ScenarioModel, choices: list[_Choice], channels: list[_Named], links: list[_Named]
 ) -> tuple[PlanRow, ...]:
-    choices = list(_choices(document, model.control, schemes))
-    conditions = [(c, li, choice) for c in channels for li in links for choice in choices]
-    chains = {channel_name: channel_from_spec(channel) for channel, channel_name in channels}
-    rows = []
-    for i, ((channel, channel_name), (link, link_name), (choice, control, control_name, entry)) in enumerate(
-        conditions
-    ):
-        engine = choice[0].engine or model.engine
-        protections = tuple(protection_from_spec(scheme.protection) for scheme in choice)
-        condition = Condition(
-            chains[channel_name], link_from_spec(link), protections, control is not None, model.precision is not None
-        )
-        with _standing_at(document, (*entry, choice[0].codec.name, "engine") if choice[0].engine else ("engine",)):
-            check_engine(engine, condition)
-        rows.append(PlanRow(i, choice, channel, channel_name, link, link_name, engine, control, control_name))
+    rows: list[PlanRow] = []
+    for channel, link, choice in product(channels, links, choices):
+        first = choice.schemes[0]
+        engine = first.engine or model.engine
+        row = PlanRow(len(rows), choice.schemes, channel.value, link.value, engine, choice.control)
+        with document.standing_at((*choice.entry, first.codec.name, "engine") if first.engine else ("engine",)):
+            check_engine(engine, row, to_precision=model.precision is not None)
+        rows.append(row)
     return with_unique_labels(rows)
 
 
-_Choice = tuple[tuple[SchemeSpec, ...], Any, str, KeyPath]
+def _choices(document: Document, control: Any, groups: list[list[PlacedScheme]]) -> list[_Choice]:
+    """What is sent, over all groups and controllers.
 
-
-def _choices(document: Document, control: Any, groups: list[list[_PlacedScheme]]) -> Iterable[_Choice]:
-    """(schemes to choose among, control, its name, the codec's entry): single schemes where nothing is controlled.
-
-    Raises InputError where one choice stands twice: what it delivers would be counted twice.
+    Raises:
+        InputError: One choice is listed twice: what it delivers would count twice.
     """
     found: list[_Choice] = []
     entries: list[Placed] = []
-    several = _is_list("control", control, document, ("control",))
+    several = document.holds_several("control", control, ("control",))
     for i, spec in enumerate(control if several else [control]):
         at: KeyPath = ("control", i) if several else ("control",)
         if spec is None or spec == "none":
-            for scheme, places in (placed for group in groups for placed in group):
+            for placed in (placed for group in groups for placed in group):
+                scheme = placed.scheme
                 called = f"scheme `{scheme.label}` at {scheme.operating_point}"
-                entries.append(Placed(scheme_identity(scheme), (*places, at), called))
-                found.append(((scheme,), None, "", places[0]))
+                entries.append(Placed(scheme_identity(scheme), (*placed.places, at), called))
+                found.append(_Choice((scheme,), placed.places[0]))
             continue
         for group in groups:
-            schemes = tuple(scheme for scheme, _ in group)
-            with _standing_at(document, at):
-                controller = controller_from_spec(spec, [protection_from_spec(s.protection) for s in schemes])
-            settings = repr(controller) if is_dataclass(controller) else json.dumps(spec, sort_keys=True, default=str)
-            identity = json.dumps([[scheme_identity(one) for one in schemes], settings])
-            entry, _, point, _ = group[0][1]
+            schemes = tuple(placed.scheme for placed in group)
+            with document.standing_at(at):
+                controller = controller_from_spec(spec, [scheme.protection for scheme in schemes])
+            text = json.dumps(spec, sort_keys=True, default=str)
+            identity = repr(controller) if is_dataclass(controller) else text
+            entry, _, point, _ = group[0].places
             called = f"control `{controller.name}` of {schemes[0].label} at {schemes[0].operating_point}"
-            entries.append(Placed(identity, (entry, point, at), called))
-            found.append((schemes, spec, controller.name, entry))
+            twin = json.dumps([[scheme_identity(scheme) for scheme in schemes], identity])
+            entries.append(Placed(twin, (entry, point, at), called))
+            found.append(_Choice(schemes, entry, Control(controller, text, _control_settings(spec)), spec))
     refuse_twins(document, entries)
     return found
+
+
+def _control_settings(spec: Any) -> tuple[tuple[str, str], ...]:
+    settings = next(iter(spec.values())) if isinstance(spec, Mapping) else None
+    return tuple((key, str(value)) for key, value in settings.items()) if isinstance(settings, Mapping) else ()
+
+
+def _distinct(written: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple({json.dumps(one, sort_keys=True, default=str): one for one in written}.values())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netsim.links.profile import LinkProfile, link_from_spec
+from netsim.links.profile import LinkProfile
 from netsim.protection.base import Protection
 from netsim.protection.reed_solomon import ReedSolomon
-from netsim.protection.spec import protection_from_spec
 from netsim.scenario.plan import Plan, PlanRow
 from netsim.text import number_text
 
@@ -19,15 +18,16 @@ def plan_notes(plan: Plan) -> list[str]:
     """One sentence for each number that does not do what a reader may expect; each once, in the plan's order."""
     notes: dict[str, None] = {}
     for row in plan.rows:
-        notes |= dict.fromkeys([*_link_notes(row), *_packet_notes(row)])
+        notes |= dict.fromkeys([*_link_notes(row, plan.written.links.get(row.link_name)), *_packet_notes(row)])
     return [*notes, *_sampling_notes(plan)]
 
 
-def _link_notes(row: PlanRow) -> Iterator[str]:
-    link = link_from_spec(row.link)
-    given = next(iter(row.link.values())) if isinstance(row.link, Mapping) else None
+def _link_notes(row: PlanRow, written: Any) -> Iterator[str]:
+    """written: the link as the scenario has it."""
+    link = row.link
+    given = next(iter(written.values())) if isinstance(written, Mapping) else None
     given = given if isinstance(given, Mapping) else {}
-    protections = [protection_from_spec(scheme.protection) for scheme in row.schemes]
+    protections = [scheme.protection for scheme in row.schemes]
     if "rate_bps" in given:
         yield from _rate_note(link, protections)
     answered = row.control is not None or any(one.arq is not None for one in protections)
@@ -49,7 +49,7 @@ def _rate_note(link: LinkProfile, protections: list[Protection]) -> Iterator[str
 
 def _packet_notes(row: PlanRow) -> Iterator[str]:
     for scheme in row.schemes:
-        protection = protection_from_spec(scheme.protection)
+        protection = scheme.protection
         asked, codec = dict(scheme.asked).get("packets"), dict(scheme.codec.settings).get("packets")
         if isinstance(protection, ReedSolomon) and isinstance(asked, int) and isinstance(codec, int):
             sent = sum(map(sum, protection.block_sizes(codec)))

@@ -1,17 +1,23 @@
-"""The plan: a scenario's grid written out as rows. Pure data, can be printed, counted and split over machines."""
+"""The plan: a scenario's grid written out as rows of values. It can be printed, counted and sent to other processes."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from netsim.channels.base import Channel
+from netsim.codec import OperatingPoint
+from netsim.control.base import Controller
 from netsim.digests import digest
+from netsim.links.profile import LinkProfile
+from netsim.protection.base import Protection
 from netsim.scenario.inputs import Inputs, inputs_of, without_folders
 from netsim.text import number_text
 
-__all__ = ["CodecSpec", "Plan", "PlanRow", "SchemeSpec"]
+__all__ = ["CodecSpec", "Control", "Plan", "PlanRow", "Scheme", "Written"]
 
 _NOT_OF_THE_LOG = ("images", "published")  # a folder may move; curves are only drawn
 
@@ -32,31 +38,41 @@ class CodecSpec:
 
 
 @dataclass(frozen=True)
-class SchemeSpec:
-    """A codec at one operating point under one protection: what a sender sends for a picture.
+class Scheme:
+    """A codec at one operating point under one protection: what a sender sends for an image.
 
-    engine: which one answers it, if the codec's entry says so. asked: the codec's settings as written, where the
-    protection changes them. distinction: what the label needs besides to be told from the plan's other labels.
+    Attributes:
+        codec: The codec and all its settings.
+        point: Its operating point.
+        protection: What is added to its packets.
+        protection_identity: What tells this protection from others: the scenario's text, and the code of a plug-in.
+        engine: The engine that its entry asks for; empty: the scenario's.
+        asked: The codec's settings as written, where the protection changes them.
+        distinction: Added to the label where another curve of the plan has the same one.
     """
 
     codec: CodecSpec
-    point_key: str
-    point_value: float
-    protection: Any
-    protection_name: str
+    point: OperatingPoint
+    protection: Protection = field(compare=False)
+    protection_identity: str = ""
     engine: str = ""
     asked: tuple[tuple[str, Any], ...] = ()
     distinction: str = ""
 
     @property
+    def protection_name(self) -> str:
+        return self.protection.name
+
+    @property
     def operating_point(self) -> str:
-        return f"{self.point_key}={number_text(self.point_value)}"
+        return f"{self.point.key}={number_text(self.point.value)}"
 
     @property
     def label(self) -> str:
         """The curve that this scheme is a point of.
 
-        >>> SchemeSpec(CodecSpec("vvc", (), "vvc"), "qp", 37, {"reed-solomon": "30%"}, "reed-solomon 30%").label
+        >>> from netsim.protection.reed_solomon import ReedSolomon
+        >>> Scheme(CodecSpec("vvc", (), "vvc"), OperatingPoint("qp", 37), ReedSolomon(share="0.3")).label
         'vvc + 30% FEC'
         """
         codec = f"{self.codec.label} {self.distinction}".rstrip()
@@ -71,22 +87,57 @@ def _short(protection: str) -> str:
 
 
 @dataclass(frozen=True)
-class PlanRow:
-    """One condition: schemes that a controller chooses among (one where nothing is chosen), a channel, a link.
+class Control:
+    """A controller of the plan.
 
-    distinction: what a controlled row's label needs besides to be told from the plan's other labels.
+    Attributes:
+        controller: The controller.
+        identity: What tells it from others: the scenario's text.
+        settings: Its settings as written, for labels.
+    """
+
+    controller: Controller = field(compare=False)
+    identity: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.controller.name
+
+    def for_trial(self) -> Controller:
+        """A controller of its own for each trial: what one remembers must not reach another trial."""
+        return copy.deepcopy(self.controller)
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One condition of the grid.
+
+    Attributes:
+        index: Number of the row.
+        schemes: What a controller chooses among; one where nothing is controlled.
+        channel: What loses packets.
+        link: What takes time.
+        engine: Which engine answers the row.
+        control: The controller; None: nothing is chosen.
+        distinction: Added to a controlled row's label where another curve of the plan has the same one.
     """
 
     index: int
-    schemes: tuple[SchemeSpec, ...]
-    channel: Any
-    channel_name: str
-    link: Any
-    link_name: str
+    schemes: tuple[Scheme, ...]
+    channel: Channel = field(compare=False)
+    link: LinkProfile
     engine: str = "event"
-    control: Any = None
-    control_name: str = ""
+    control: Control | None = None
     distinction: str = ""
+
+    @property
+    def channel_name(self) -> str:
+        return self.channel.name
+
+    @property
+    def link_name(self) -> str:
+        return self.link.name
 
     @property
     def operating_point(self) -> str:
@@ -94,7 +145,7 @@ class PlanRow:
         points = [scheme.operating_point for scheme in self.schemes]
         if len(set(points)) == 1:
             return points[0]
-        alike = all(point.startswith(f"{self.schemes[0].point_key}=") for point in points)
+        alike = all(point.startswith(f"{self.schemes[0].point.key}=") for point in points)
         return "/".join([points[0], *(point.partition("=")[2] if alike else point for point in points[1:])])
 
     def settings_text(self, choice: int) -> str:
@@ -110,7 +161,28 @@ class PlanRow:
             return self.schemes[0].label
         first, *others = dict.fromkeys(scheme.codec.label for scheme in self.schemes)
         ways = [first, *(other.removeprefix(f"{self.schemes[0].codec.name} ") for other in others)]
-        return f"{'/'.join(ways)} + {self.control_name} {self.distinction}".rstrip()
+        return f"{'/'.join(ways)} + {self.control.name} {self.distinction}".rstrip()
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the scenario says of the plan's values, as plain data: for identities and notes, not for the run.
+
+    Attributes:
+        channels: By the channel's name.
+        links: By the link's name.
+        protections: Each once.
+        controls: Each once.
+    """
+
+    channels: Mapping[str, Any]
+    links: Mapping[str, Any]
+    protections: tuple[Any, ...] = ()
+    controls: tuple[Any, ...] = ()
+
+    def all(self) -> list[Any]:
+        """Everything, in one list."""
+        return [*self.channels.values(), *self.links.values(), *self.protections, *self.controls]
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,6 +203,7 @@ class Plan:
     precision_db: float | None
     failure_db: float
     resolved: Mapping[str, Any]
+    written: Written
 
     def __repr__(self) -> str:
         from netsim.scenario.show import plan_line

@@ -17,8 +17,7 @@ from netsim.codec import Codec, Stream
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
 from netsim.errors import InputError
 from netsim.protection.base import Protection
-from netsim.protection.spec import protection_from_spec
-from netsim.runs.context import row_channel, stream_key_of
+from netsim.runs.context import stream_key_of
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output
@@ -89,13 +88,13 @@ def failure_ratios(context: StudyContext) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     with context.cache() as cache:
         for row in plan.rows:
-            channel, scheme = row_channel(row), row.schemes[0]
+            channel, scheme = row.channel, row.schemes[0]
             if row.control is not None or not isinstance(channel, MarkovChannel):
                 raise InputError(f"{row.label} over {row.channel_name} has no failure ratio in closed form")
             key = row.label, row.operating_point, row.link_name
             if key not in known:
                 coded = stream_key_of(plan, row, 0, scheme)
-                stream, protection = cache.encode(coded), protection_from_spec(scheme.protection)
+                stream, protection = cache.encode(coded), scheme.protection
                 count, failing = failing_masks(cache.codec(coded), stream, protection)
                 sent = protection.protect(stream).sent
                 known[key] = sent.bpp, count, failing

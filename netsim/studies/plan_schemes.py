@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from netsim.decoding.cache import StreamKey
 from netsim.protection.base import Protection
-from netsim.protection.spec import protection_from_spec
 from netsim.runs.context import stream_key_of
 from netsim.scenario.plan import Plan
 
@@ -31,5 +30,5 @@ def plan_schemes(plan: Plan) -> list[PlanScheme]:
             key = (scheme.label, scheme.operating_point)
             if key not in found:
                 images = (stream_key_of(plan, row, image, scheme) for image in range(len(plan.image_names)))
-                found[key] = PlanScheme(*key, tuple(images), protection_from_spec(scheme.protection))
+                found[key] = PlanScheme(*key, tuple(images), scheme.protection)
     return list(found.values())

@@ -20,7 +20,7 @@ from netsim.decoding.store import Store
 from netsim.engines.exact import all_masks
 from netsim.errors import InputError
 from netsim.links.profile import link_from_spec
-from netsim.runs.context import row_link
+from netsim.protection.spec import protection_from_spec
 from tests.analysis.tables import additive, table_of, threshold
 
 
@@ -123,9 +123,9 @@ def test_too_many_packets_are_refused_and_so_is_retransmission(tmp_path: Path) -
             name = "a"
 
     with pytest.raises(InputError, match=r"17 packets.*2\^17"):
-        usable_masks(Shop(), Picture(), "none")  # type: ignore[arg-type]
+        usable_masks(Shop(), Picture(), protection_from_spec("none"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no mask table"):
-        usable_masks(Shop(), Picture(), {"arq": {"retries": 2}})  # type: ignore[arg-type]
+        usable_masks(Shop(), Picture(), protection_from_spec({"arq": {"retries": 2}}))  # type: ignore[arg-type]
 
 
 def test_reweighting_equals_the_exact_engine(small_run: netsim.Run) -> None:
@@ -142,7 +142,7 @@ def test_reweighting_equals_the_exact_engine(small_run: netsim.Run) -> None:
                 tables = [picture_table(cache, picture, point.scheme.protection) for picture in pictures]
                 means = reweighted(tables, channels, plan.failure_db).mean(axis=0)
                 alone = [
-                    np.mean([slot_probabilities(t, c, row_link(point.row)) @ t.quality_db(13.0) for t in tables])
+                    np.mean([slot_probabilities(t, c, point.row.link) @ t.quality_db(13.0) for t in tables])
                     for c in channels
                 ]
                 for channel, mean, one in zip(channels, means, alone, strict=True):

@@ -18,7 +18,6 @@ from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
 from netsim.errors import InputError
 from netsim.links.profile import link_from_spec
-from netsim.runs.context import row_link
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def samplers(run: netsim.Run, store: Store) -> dict[str, PointSampler]:
 
 def test_samples_follow_the_closed_form_and_count_what_is_sent_again(arq_run: netsim.Run, store: Store) -> None:
     loss_rate, pictures = 0.1, 1000
-    link = with_round_trip(row_link(replayed_plan(arq_run).rows[0]), 0.2)
+    link = with_round_trip(replayed_plan(arq_run).rows[0].link, 0.2)
     for label, one in samplers(arq_run, store).items():
         retries = 2 if "ARQ" in label else 0
         packets = len(one.offers[0].sizes_bytes)
@@ -70,7 +69,7 @@ def test_samples_follow_the_closed_form_and_count_what_is_sent_again(arq_run: ne
 
 
 def test_where_no_retry_can_come_in_time_arq_is_none(arq_run: netsim.Run, store: Store) -> None:
-    link = with_round_trip(row_link(replayed_plan(arq_run).rows[0]), 5.0)
+    link = with_round_trip(replayed_plan(arq_run).rows[0].link, 5.0)
     plain, again = (one.sample(bernoulli(0.2), link, 5, 20) for one in samplers(arq_run, store).values())
     assert plain == again
 

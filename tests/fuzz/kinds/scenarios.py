@@ -14,7 +14,6 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from netsim.channels.markov import MarkovChannel
-from netsim.channels.spec import channel_from_spec
 from netsim.scenario.document import Document
 from netsim.scenario.load import plan_document
 from netsim.scenario.show import plan_json
@@ -76,7 +75,7 @@ def attempt(rng: Random, folder: Path) -> object:
     plan = plan_document(document, base_dir=folder)
     assert plan.rows
     for row in plan.rows:
-        channel = channel_from_spec(row.channel, folder)
+        channel = row.channel
         assert not isinstance(channel, MarkovChannel) or 0 <= channel.loss_rate <= 1
     json.loads(plan_json(plan))
     json.dumps(plan.resolved, ensure_ascii=False).encode()

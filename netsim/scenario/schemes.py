@@ -1,0 +1,263 @@
+"""Reads the codec entries of a scenario: codecs, operating points, choices and protections become schemes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netsim.codec import Codec, OperatingPoint, codec_class, create_codec
+from netsim.errors import InputError, did_you_mean
+from netsim.paths import check_text
+from netsim.protection.base import Protection
+from netsim.protection.rate_budget import SENT_BPP
+from netsim.protection.spec import protection_from_spec, protection_identity
+from netsim.scenario.document import Document, KeyPath
+from netsim.scenario.plan import CodecSpec, Scheme
+from netsim.scenario.schema import ENGINES, ScenarioModel
+from netsim.text import number_text
+
+__all__ = ["PlacedScheme", "ReadProtection", "read_protections", "read_schemes"]
+
+_POINT_LIMIT = 1e9  # far above every operating point; NaN is not below it
+
+
+@dataclass(frozen=True)
+class ReadProtection:
+    """A protection as a value, and as the scenario writes it."""
+
+    value: Protection
+    written: Any
+
+    @property
+    def identity(self) -> str:
+        """What the scenario writes, and the code of a plug-in, as JSON."""
+        return json.dumps([self.written, *protection_identity(self.written)], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class PlacedScheme:
+    """A scheme, the places that name it (from the codec's entry to the finest), and its protection as written."""
+
+    scheme: Scheme
+    places: tuple[KeyPath, ...]
+    written: Any
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A codec's entry.
+
+    Attributes:
+        path: Its place in the scenario.
+        inner: The place of its settings.
+        codec: The codec's class.
+        parameters: Its settings, without protection, engine, choices and operating points.
+        engine: The engine that it asks for; empty: the scenario's.
+        protections: Those that hold for all its choices.
+        protections_at: Where they stand.
+    """
+
+    path: KeyPath
+    inner: KeyPath
+    codec: type[Codec]
+    parameters: dict[str, Any]
+    engine: str
+    protections: list[ReadProtection]
+    protections_at: KeyPath
+
+
+def read_schemes(document: Document, model: ScenarioModel) -> list[list[PlacedScheme]]:
+    """Schemes of all codec entries.
+
+    Returns:
+        A group per entry and operating point: a controller chooses inside a group. A group has a scheme per choice
+        and protection.
+
+    Raises:
+        InputError: A faulty entry; with file, line and column.
+    """
+    list(read_protections(document, model.protection, ("protection",)))  # an error counts where no codec uses it
+    return [group for number, entry in enumerate(model.codecs) for group in _groups(document, model, number, entry)]
+
+
+def _groups(document: Document, model: ScenarioModel, number: int, written: Any) -> Iterable[list[PlacedScheme]]:
+    path: KeyPath = ("codecs", number)
+    with document.standing_at(path):
+        name, parameters = _named(written)
+        kind = codec_class(name)
+    inner: KeyPath = (*path, name) if isinstance(written, Mapping) else path
+    at: KeyPath = ("protection",)
+    protection = model.protection
+    if "protection" in parameters:
+        protection, at = parameters.pop("protection"), (*inner, "protection")
+    with document.standing_at((*inner, "engine")):
+        engine = _engine(parameters.pop("engine", None))
+    with document.standing_at(inner):
+        choices = _settings_to_choose(parameters)
+        points = _points_of_choices(kind, parameters, choices)
+        create_codec(name, parameters)
+    if all("protection" in choice for choice in choices) and at != ("protection",):
+        hint = "leave it out, or a choice's own"
+        raise InputError("each choice has a protection of its own", where=document.where(at), hint=hint)
+    shared = list(read_protections(document, protection, at))
+    entry = _Entry(path, inner, kind, parameters, engine, shared, at)
+    for at_point in range(len(points[0])):
+        group: list[PlacedScheme] = []
+        for i, choice in enumerate(choices):
+            group += _schemes_of_choice(document, entry, i, choice, points[i][at_point], at_point)
+        yield group
+
+
+def _schemes_of_choice(
+    document: Document, entry: _Entry, number: int, choice: Mapping[str, Any], point: OperatingPoint, at_point: int
+) -> Iterable[PlacedScheme]:
+    """A scheme for each protection of a choice at an operating point."""
+    here: KeyPath = (*entry.inner, "choices", number) if choice else entry.inner
+    protections = entry.protections
+    if "protection" in choice:
+        protections = list(read_protections(document, choice["protection"], (*here, "protection")))
+        if isinstance(choice["protection"], list):
+            message, place = "a choice is one way to send", document.where((*here, "protection"))
+            raise InputError(message, where=place, hint="a choice for each protection")
+    settings = {key: of for key, of in choice.items() if key not in ("protection", point.key)}
+    chosen = {**entry.parameters, **settings}
+    for i, protection in enumerate(protections):
+        with document.standing_at(here):
+            asked = create_codec(entry.codec.name, chosen)
+            codec = create_codec(entry.codec.name, _with_data_packets(entry.codec, chosen, protection.value))
+            check_text("codec", codec.label)
+        spec = _codec_spec(codec)
+        scheme = Scheme(spec, point, protection.value, protection.identity, entry.engine, _settings(asked))
+        finer = ((*entry.inner, "choices", number), (*entry.inner, point.key, at_point), (*entry.protections_at, i))
+        yield PlacedScheme(scheme, (entry.path, *finer), protection.written)
+
+
+def _settings_to_choose(parameters: dict[str, Any]) -> list[Mapping[str, Any]]:
+    """Takes a codec entry's `choices` out of its parameters: settings in which the ways to send differ."""
+    choices = parameters.pop("choices", [{}])
+    if not isinstance(choices, list) or not choices or not all(isinstance(one, Mapping) for one in choices):
+        raise InputError(f"choices {choices!r}", hint="a list of settings: choices: [{mode: LC}, {mode: ISC}]")
+    return choices
+
+
+def _named(entry: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        name, parameters = next(iter(entry.items()))
+        if parameters is None or isinstance(parameters, Mapping):
+            return name, dict(parameters or {})
+    raise InputError(f"`{entry!r}` is no codec", hint="a name with its settings: `- vvc: {qp: 37}`")
+
+
+_Points = list[OperatingPoint]
+
+
+def _points_of_choices(
+    codec: type[Codec], parameters: dict[str, Any], choices: Sequence[Mapping[str, Any]]
+) -> list[_Points]:
+    """The operating points of each choice: the entry's, or its own; equally many for all, since they go together.
+
+    Takes the entry's own out of its parameters.
+    """
+    keys = _point_keys(codec)
+    own = [[key for key in keys if key in choice] for choice in choices]
+    if not any(own):
+        return [_operating_points(codec, parameters)] * len(choices)
+    for key in keys:
+        if key in parameters:
+            message = f"codec {codec.name} has `{key}`, and so have its choices"
+            raise InputError(message, hint="one operating point for all choices, or one in each", key=(key,))
+    found: list[_Points] = []
+    for number, choice in enumerate(choices):
+        try:
+            found.append(_operating_points(codec, dict(choice)))
+        except InputError as error:
+            raise InputError(error.message, hint=error.hint, key=("choices", number, *error.key)) from None
+        if len(found[number]) != len(found[0]):
+            counts = f"{len(found[0])} and {len(found[number])} operating points"
+            hint = "the first of each are one group, then the second, …: equally many in each"
+            raise InputError(f"choices have {counts}", hint=hint, key=("choices", number))
+    return found
+
+
+def _point_keys(codec: type[Codec]) -> dict[str, type]:
+    """Keys that may set the rate: the codec's own, and with ``bpp`` also that of all that is sent."""
+    further = {SENT_BPP: float} if "bpp" in codec.operating_point_keys else {}
+    return {**codec.operating_point_keys, **further}
+
+
+def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points:
+    """Takes the operating point's key out of a codec's parameters and writes out its values."""
+    point_keys = _point_keys(codec)
+    keys = [key for key in point_keys if key in parameters]
+    if len(keys) != 1:
+        known = " or ".join(f"`{key}`" for key in point_keys)
+        what = f"both {' and '.join(keys)}" if keys else "no operating point"
+        raise InputError(f"codec {codec.name} has {what}", hint=f"give {known}: one value or a list")
+    key = keys[0]
+    value = parameters.pop(key)
+    values = value if isinstance(value, list) else [value]
+    kind = point_keys[key]
+    for i, one in enumerate(values):
+        at: KeyPath = (key, i) if isinstance(value, list) else (key,)
+        number = isinstance(one, int | float) and not isinstance(one, bool)
+        finite = number and abs(one) < _POINT_LIMIT
+        if not finite or (kind is int and one != int(one)):
+            word = "a whole number" if kind is int else "a number"
+            raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
+        _check_limits(codec, key, one, at)
+        if one < 0 or (key in ("bpp", SENT_BPP) and one == 0):
+            raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
+    if not values:
+        raise InputError(f"{key} is an empty list", key=(key,))
+    return [OperatingPoint(key, float(one)) for one in values]
+
+
+def _check_limits(codec: type[Codec], key: str, value: float, at: KeyPath) -> None:
+    low, high = codec.point_limits.get(key, (0, _MOST_BPP if key in ("bpp", SENT_BPP) else _POINT_LIMIT))
+    if value > high or (value < low and value >= 0):
+        message = f"codec {codec.name} has no {key} {number_text(value)}"
+        raise InputError(message, hint=f"{key} is from {low:g} to {high:g}", key=at)
+
+
+_MOST_BPP = 24.0  # an RGB image as it is
+
+
+def _engine(asked: Any) -> str:
+    """A codec's own engine; empty: the scenario's."""
+    if asked is not None and asked not in ENGINES:
+        raise InputError(f"no engine `{asked}`", hint=did_you_mean(str(asked), ENGINES))
+    return asked or ""
+
+
+def read_protections(document: Document, written: Any, at: KeyPath) -> Iterable[ReadProtection]:
+    """The protections of a key ``protection``: one, or a list."""
+    several = document.holds_several("protection", written, at)
+    for i, one in enumerate(written if several else [written]):
+        with document.standing_at((*at, i) if several else at):
+            yield ReadProtection(protection_from_spec(one), one)
+
+
+def _with_data_packets(codec: type[Codec], parameters: dict[str, Any], protection: Protection) -> dict[str, Any]:
+    """`packets` counts what is sent: under FEC the codec makes fewer data packets."""
+    if "packets" not in codec.Settings.model_fields:
+        return parameters
+    packets = parameters.get("packets", codec.Settings.model_fields["packets"].default)
+    return {**parameters, "packets": protection.data_packets(packets)}
+
+
+def _codec_spec(codec: Codec) -> CodecSpec:
+    settings = _settings(codec)
+    return CodecSpec(codec.name, settings, codec.label, str(dict(settings).get("mode", "")))
+
+
+def _settings(codec: Codec) -> tuple[tuple[str, Any], ...]:
+    """All settings as plain values that can be hashed."""
+    return tuple((key, _hashable(value)) for key, value in codec.settings.model_dump(mode="json").items())
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
