@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from netcodecs.progressive.aggregation import MaskConditionalAggregation
+from netcodecs.progressive.concealment import ResidualConcealment
 from netcodecs.progressive.rearrangement import rearranged
 from netcodecs.transforms.fixed_point import SCALE_COUNT
 from netcodecs.transforms.gained import LATENT_CHANNELS, GainedTransforms, Kind, TransformKind
@@ -98,6 +99,8 @@ class Backbone(GainedTransforms):
         self.scr = scr
         self.hyper = hyperprior_of(self.kind.kind)
         self.aggregation = MaskConditionalAggregation(M) if mca else None
+        #: fills what is missing from the hyperprior's means; fitted, not trained
+        self.concealment: ResidualConcealment | None = None
         #: magnitudes of the latent's symbols at each scale, as counted at export; zeros: not counted
         self.register_buffer("symbol_counts", torch.zeros(SCALE_COUNT, _MAGNITUDES, dtype=torch.int64))
 

@@ -34,6 +34,7 @@ from netsim.errors import InputError
 if TYPE_CHECKING:  # torch is loaded with the first picture
     from torch import Tensor
 
+    from netcodecs.progressive.backbone import Backbone
     from netcodecs.progressive.transforms import Transforms
     from netcodecs.transforms.entropy_tables import Tables
 
@@ -179,10 +180,14 @@ class ChannelProgressive(Codec):
         backbone, method = load_weights(self._weights)
         if method.name != self.method:
             raise InputError(f"{self._weights.name} holds weights of {method.name}, not of {self.method}")
+        self._complete(backbone)
         check_device(self.settings.device)
         qualities = (0.0, len(backbone.lambdas) - 1.0) if len(backbone.lambdas) > 1 else ONE_QUALITY
         tables = latent_tables(backbone.symbol_counts.numpy())
         return _Networks(Transforms(backbone, self.settings.device), tables, qualities)
+
+    def _complete(self, backbone: Backbone) -> None:
+        """Adds to the network what its weights file does not hold; nothing, unless a subclass does."""
 
     def _check(self, operating_point: OperatingPoint) -> None:
         if operating_point.key not in self.operating_point_keys:
@@ -281,7 +286,9 @@ class ChannelProgressive(Codec):
             for span, symbols in arrived:
                 latent[span.region], here[span.region] = symbols + means[span.region], True
             self._fill(latent, arrived, means)
-        shown = self._networks.transforms.synthesise(latents, present, header.quality, header.height, header.width)
+        shown = self._networks.transforms.synthesise(
+            latents, present, header.quality, header.height, header.width, means
+        )
         return shown[which.reshape(-1)]
 
     def _fill(self, latent: NDArray[np.float32], arrived: Sequence[tuple[LatentSpan, Ints]], means: Floats) -> None:

@@ -1,17 +1,37 @@
-"""The methods of paper 1 by name: ``mbt-mean``, ``random``, ``progdtd``, ``scr-mca-u``, ``scr-mca-ge``."""
+"""The methods of paper 1 by name, and our own beside them, ``scr-mca-plus``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netcodecs.common.latent_spans import LatentSpan
 from netcodecs.progressive.codec import ChannelProgressive, ProgressiveSettings
+from netcodecs.progressive.methods import shipped_weights
+from netsim.codec import CodecSettings
+from netsim.digests import file_sha256
+from netsim.distribution import install_command
+from netsim.errors import InputError
 
-__all__ = ["MbtMean", "MbtMeanSettings", "ProgDtd", "Random", "ScrMcaGilbertElliott", "ScrMcaSettings", "ScrMcaUniform"]
+if TYPE_CHECKING:  # torch is loaded with the first image
+    from netcodecs.progressive.backbone import Backbone
+
+__all__ = [
+    "MbtMean",
+    "MbtMeanSettings",
+    "ProgDtd",
+    "Random",
+    "ScrMcaGilbertElliott",
+    "ScrMcaPlus",
+    "ScrMcaPlusSettings",
+    "ScrMcaSettings",
+    "ScrMcaUniform",
+]
 
 
 class MbtMeanSettings(ProgressiveSettings):
@@ -79,3 +99,48 @@ class ScrMcaGilbertElliott(ChannelProgressive):
     @property
     def method(self) -> str:
         return str(self._METHODS[self.settings.modules])
+
+
+class ScrMcaPlusSettings(ProgressiveSettings):
+    """As ``ProgressiveSettings``; ``weights`` are the baseline's.
+
+    Attributes:
+        concealment: A file of ``netcodecs.training.fit_concealment``; the one that ships if None.
+    """
+
+    concealment: Path | None = None
+
+
+class ScrMcaPlus(ChannelProgressive):
+    """Our own method beside paper 1's: the baseline's weights, SCR, and ``netcodecs.progressive.concealment``."""
+
+    name = "scr-mca-plus"
+    summary = "learned (rearranged channels; lost samples from the hyperprior's means and received neighbours)"
+    Settings = ScrMcaPlusSettings
+    settings: ScrMcaPlusSettings
+
+    def __init__(self, settings: CodecSettings | None = None) -> None:
+        super().__init__(settings)
+        if not self._concealment.is_file():
+            hint = f"{install_command('weights')}, or name a file with `concealment:`"
+            raise InputError(f"{self.name}: no concealment at {self._concealment}", hint=hint)
+
+    @property
+    def method(self) -> str:
+        return "mbt-mean"
+
+    @property
+    def _concealment(self) -> Path:
+        given = self.settings.concealment
+        return shipped_weights(self.name) if given is None else given.expanduser()
+
+    @cached_property
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {**super().fingerprint, "concealment": file_sha256(self._concealment)}
+
+    def _complete(self, backbone: Backbone) -> None:
+        from netcodecs.progressive.backbone import M
+        from netcodecs.progressive.concealment import load_concealment
+
+        backbone.scr = True
+        backbone.concealment = load_concealment(self._concealment, M)

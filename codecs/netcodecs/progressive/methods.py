@@ -15,8 +15,12 @@ __all__ = ["METHODS", "Method", "method_named", "shipped_weights"]
 class Method:
     """What a method adds to mbt2018-mean.
 
-    scr, mca: the modules of paper 1, §3.2 and §3.3. tail_drop: trained with double tail drop (ProgDTD).
-    losses: what channels it was trained to lose: none, "uniform" (paper 1, §4.1) or "gilbert-elliott" (§3.4).
+    Attributes:
+        name: Of the method.
+        scr: Spatial-channel rearrangement (paper 1, §3.2).
+        mca: Mask conditional aggregation (§3.3).
+        tail_drop: Trained with double tail drop (ProgDTD).
+        losses: Channels that it was trained to lose: none, "uniform" (§4.1) or "gilbert-elliott" (§3.4).
     """
 
     name: str

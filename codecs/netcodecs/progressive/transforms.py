@@ -123,15 +123,24 @@ class Transforms:
 
     @torch.no_grad()
     @one_thread()
-    def synthesise(self, latents: Latent, present: NDArray[np.bool_], quality: float, height: int, width: int) -> Image:
+    def synthesise(
+        self,
+        latents: Latent,
+        present: NDArray[np.bool_],
+        quality: float,
+        height: int,
+        width: int,
+        means: NDArray[np.float64] | None = None,
+    ) -> Image:
         """Images from received latents.
 
         Args:
             latents: (B, M, h, w), as they are coded; zero where missing.
-            present: bool, of the same shape: True = received; read with MCA only.
+            present: bool, of the same shape: True = received; read with MCA or concealment only.
             quality: Of the stream.
             height: Of the image, in pixels.
             width: Of the image, in pixels.
+            means: Of the latent as it is coded, (M, h, w); read with concealment only.
 
         Returns:
             uint8 (B, height, width, 3).
@@ -143,8 +152,11 @@ class Transforms:
             part = torch.from_numpy(latents[start : start + at_once]).to(self._device)
             part = backbone.arranged(part).contiguous(memory_format=torch.channels_last)
             mask = None
-            if self.mca:
+            if self.mca or backbone.concealment is not None:
                 mask = backbone.arranged(torch.from_numpy(present[start : start + at_once]).to(self._device))
+            if backbone.concealment is not None and mask is not None and means is not None:
+                expected = backbone.arranged(torch.from_numpy(means)[None].float().to(self._device))
+                part = backbone.concealment(part, mask.float(), expected)
             shown = backbone.synthesised(part, mask, inverse)[..., :height, :width].clamp(0, 1) * 255
             images[start : start + at_once] = shown.round().byte().permute(0, 2, 3, 1).cpu().numpy()
         return images

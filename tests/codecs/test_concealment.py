@@ -1,0 +1,114 @@
+"""Our own concealment: least squares as numpy finds it, the formula by hand, and the codec ``scr-mca-plus``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from netcodecs.progressive.backbone import Backbone
+from netcodecs.progressive.concealment import ResidualConcealment, load_concealment, save_concealment
+from netcodecs.progressive.family import MbtMean, ScrMcaPlus
+from netcodecs.progressive.weights import save_weights
+from netcodecs.training.fit_concealment import compare, fit_concealment, table
+from skimage import data
+from torch import Tensor
+
+from netsim.codec import Image, OperatingPoint
+from netsim.conformance import check_codec
+from netsim.errors import InputError
+from netsim.metrics.psnr import psnr_db
+
+IMAGE: Image = np.ascontiguousarray(data.coffee()[100:228, 200:328])
+POINT = OperatingPoint("quality", 2)
+
+
+def test_taps_are_numpys_least_squares() -> None:
+    """A field in which a sample follows its left neighbour, a fifth of it lost."""
+    rng = np.random.default_rng(0)
+    residual = rng.normal(size=(1, 2, 60, 60))
+    for column in range(1, 60):
+        residual[:, 0, :, column] += 0.8 * residual[:, 0, :, column - 1]
+    mask = (rng.random(residual.shape) > 0.2).astype(float)
+    made = ResidualConcealment(2)
+    made.fit([(torch.from_numpy(residual).float(), torch.from_numpy(mask).float())])
+    padded = np.pad(residual * mask, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    places = [(row, column) for row in range(3) for column in range(3) if (row, column) != (1, 1)]
+    for channel in range(2):
+        near = np.stack([padded[0, channel, r : r + 60, c : c + 60].ravel() for r, c in places], 1)
+        expected = np.linalg.lstsq(near, residual[0, channel].ravel(), rcond=None)[0]
+        found = made.taps[channel, 0].numpy()
+        assert found[1, 1] == 0
+        assert [found[r, c] for r, c in places] == pytest.approx(expected, abs=0.02)
+    assert made.taps[0, 0, 1, 0] > 0.3
+    assert made.taps[1].abs().max() < 0.1
+
+
+def test_a_missing_sample_is_the_mean_and_a_share_of_received_residuals() -> None:
+    made = ResidualConcealment(1)
+    made.taps[0, 0] = torch.tensor([[0.0, 0.5, 0.0], [0.25, 0.0, 0.125], [0.0, 0.0, 0.0]])
+    latent = torch.tensor([[[[0.0, 9.0, 0.0], [4.0, 99.0, 77.0]]]])
+    means = torch.tensor([[[[0.0, 5.0, 0.0], [2.0, 1.0, 3.0]]]])
+    mask = torch.tensor([[[[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]]])
+    shown = made(latent, mask, means)
+    assert shown[0, 0, 1, 1] == 1 + 0.5 * (9 - 5) + 0.25 * (4 - 2)  # the neighbour to the right is missing, too
+    assert torch.equal(shown[mask > 0], latent[mask > 0])
+
+
+@pytest.fixture(scope="module")
+def files(started: Backbone, crops: Tensor, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The baseline's weights, and a concealment fitted to them."""
+    folder = tmp_path_factory.mktemp("plus")
+    save_weights(folder / "mbt-mean.safetensors", started, "mbt-mean")
+    save_concealment(folder / "plus.safetensors", fit_concealment(started, crops), {})
+    return folder / "mbt-mean.safetensors", folder / "plus.safetensors"
+
+
+def plus(files: tuple[Path, Path]) -> ScrMcaPlus:
+    return ScrMcaPlus(ScrMcaPlus.Settings(weights=files[0], concealment=files[1]))
+
+
+def test_the_codec_keeps_the_contract(files: tuple[Path, Path]) -> None:
+    results = check_codec(plus(files), [IMAGE[:64, :70]], [POINT])
+    assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []
+
+
+def test_without_loss_the_image_is_the_baselines_and_with_loss_it_is_better(files: tuple[Path, Path]) -> None:
+    """Mean PSNR over ten losses of one packet, against zeros and against means."""
+    quality: dict[str, np.ndarray] = {}
+    codecs = {"plus": plus(files)} | {
+        lost: MbtMean(MbtMean.Settings(weights=files[0], lost=lost)) for lost in ("zero", "mean")
+    }
+    for name, codec in codecs.items():
+        stream = codec.encode(IMAGE, POINT, 120)
+        droppable = np.flatnonzero(~stream.protected)[:10]
+        masks = np.ones((1 + len(droppable), len(stream)), bool)
+        masks[np.arange(1, len(masks)), droppable] = False
+        quality[name] = psnr_db(IMAGE, codec.decode(stream, masks))
+    assert quality["plus"][0] == pytest.approx(quality["zero"][0], abs=0.01)
+    lossy = {name: values[1:].mean() for name, values in quality.items()}
+    assert lossy["plus"] > lossy["mean"] > lossy["zero"]
+
+
+def test_the_comparison_has_both_methods_under_the_same_losses(files: tuple[Path, Path], crops: Tensor) -> None:
+    rows = compare(files[0], load_concealment(files[1], 192), crops[:4], [IMAGE, IMAGE[::-1]])
+    assert [row.lam for row in rows] == [0.0018, 0.0067]
+    for row in rows:
+        assert (row.whole > row.plus).all()
+        assert (row.whole > row.start).all()
+    assert table(rows).count("dB") == 6
+
+
+def test_another_concealment_is_another_codec_and_a_faulty_file_is_refused(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    codec = plus(files)
+    other = tmp_path / "other.safetensors"
+    save_concealment(other, ResidualConcealment(192), {})
+    assert plus((files[0], other)).fingerprint != codec.fingerprint
+    assert set(codec.input_files.values()) == set(files)
+    with pytest.raises(InputError, match="no concealment at"):
+        plus((files[0], tmp_path / "absent"))
+    with pytest.raises(InputError, match="holds no concealment of 192 channels"):
+        plus((files[0], files[0])).encode(IMAGE, POINT)
