@@ -14,8 +14,8 @@ from netcodecs.progressive import packets as progressive
 from netcodecs.progressive.backbone import M
 from netcodecs.progressive.packets import read_span, usable_packets, write_span
 from netcodecs.progressive.transforms import STRIDE
-from netcodecs.resicomp.packets import Head as ResiCompHead
-from netcodecs.resicomp.packets import read_head, write_head
+from netcodecs.resicomp.packets import ResiCompHeader, read_header
+from netcodecs.resicomp.packets import write_header as write_resicomp_header
 from netcodecs.transforms.entropy_tables import Tables, latent_tables
 from skimage import data
 
@@ -122,21 +122,21 @@ def test_what_was_encoded_is_decoded_with_far_symbols_too() -> None:
 
 
 def _resicomp_head(**changes: object) -> bytes:
-    return write_head(replace(ResiCompHead(48, 60, 1.0, slices=4, beta=2.2), **changes))  # type: ignore[arg-type]
+    return write_resicomp_header(replace(ResiCompHeader(48, 60, 1.0, slices=4, beta=2.2), **changes))  # type: ignore[arg-type]
 
 
 def test_resicomps_head_claims_an_image_or_is_refused() -> None:
-    assert read_head(_resicomp_head(), 5).slices == 4
+    assert read_header(_resicomp_head(), 5).slices == 4
     with pytest.raises(InputError, match="too large"):
         _resicomp_head(height=65_535, width=65_535)
     for height, width in ((65_535, 65_535), (5793, 5793)):
         numbers = [height, width, 1024, 4, 88]
         body = b"".join(bytes([n >> 14 & 127 | 128, n >> 7 & 127 | 128, n & 127]) for n in numbers)
-        with pytest.raises(InputError, match=f"a picture of {width}x{height}"):
-            read_head(body + bytes(4), 5)
+        with pytest.raises(InputError, match=f"an image of {width}x{height}"):
+            read_header(body + bytes(4), 5)
     with pytest.raises(InputError, match="is no head"):
-        read_head(b"\xff" * 5000 + b"\x01" + _resicomp_head(), 5)
+        read_header(b"\xff" * 5000 + b"\x01" + _resicomp_head(), 5)
     with pytest.raises(InputError, match="4 slices of 1 tokens"):
-        read_head(_resicomp_head(height=16, width=16), 5)
+        read_header(_resicomp_head(height=16, width=16), 5)
     with pytest.raises(InputError, match="with beta 1e"):
-        read_head(_resicomp_head(beta=1e6), 5)
+        read_header(_resicomp_head(beta=1e6), 5)

@@ -77,10 +77,10 @@ def test_every_repeat_encodes_anew_and_checks_nothing(
 def test_a_timed_decoder_has_decoded_nothing_before() -> None:
     """ResiComp keeps the slices that it decoded: a fresh instance has none of them."""
     codec = create_codec("resicomp", {"mode": "LC", "slices": 2})
-    codec._found.keep(b"slice", np.zeros(1, np.int64), 9)  # type: ignore[attr-defined]
+    codec._slice_cache.put(b"slice", np.zeros(1, np.int64), 9)  # type: ignore[attr-defined]
     other = codec.for_timing()
     assert other is not codec
-    assert other._found.get(b"slice") is None  # type: ignore[attr-defined]
+    assert other._slice_cache.get(b"slice") is None  # type: ignore[attr-defined]
     assert other.networks is codec.networks  # type: ignore[attr-defined]
 
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 
-__all__ = ["CRC_BYTES", "is_intact", "seal_key", "sealed", "unsealed"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CRC_BYTES", "intact_payloads", "is_intact", "seal_key", "sealed", "unsealed"]
 
 _CRC = struct.Struct(">I")
 CRC_BYTES = _CRC.size
@@ -47,3 +51,23 @@ def is_intact(payload: bytes, seed: int = 0) -> bool:
 def seal_key(first_payload: bytes) -> int:
     """What the first packet's checksum adds to the seeds of the others."""
     return int(_CRC.unpack(first_payload[-CRC_BYTES:])[0])
+
+
+def intact_payloads(payloads: Sequence[bytes]) -> NDArray[np.bool_]:
+    """Which packets of a stream are as they were sealed.
+
+    Args:
+        payloads: All packets of the stream.
+
+    Returns:
+        bool (n,); all False if packet 0 is damaged, since the other checksums depend on it.
+
+    >>> first = sealed(b"header")
+    >>> second = sealed(b"coded", seal_key(first) + 1)
+    >>> intact_payloads([first, second, second]).tolist(), intact_payloads([second, second]).tolist()
+    ([True, True, False], [False, False])
+    """
+    if not payloads or not is_intact(payloads[0]):
+        return np.zeros(len(payloads), dtype=bool)
+    key = seal_key(payloads[0])
+    return np.array([True, *(is_intact(payload, key + place) for place, payload in enumerate(payloads[1:], 1))])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcodecs.common.limits import MAX_PIXELS
-from netcodecs.common.seal import CRC_BYTES, is_intact, seal_key, sealed, unsealed
+from netcodecs.common.seal import CRC_BYTES, intact_payloads, seal_key, sealed, unsealed
 from netsim.errors import InputError
 
 __all__ = ["QUALITY_STEP", "StreamHeader", "read_header", "verify_checksums", "write_header"]
@@ -89,14 +89,12 @@ def verify_checksums(payloads: Sequence[bytes]) -> tuple[int, NDArray[np.bool_]]
         The number of header packets, 0 if the header is damaged or incomplete; and bool (n,), True = intact: all False
         if the header is damaged.
     """
-    none = 0, np.zeros(len(payloads), bool)
-    if not payloads or len(payloads[0]) < _FIELDS.size + CRC_BYTES or not is_intact(payloads[0]):
+    none, intact = (0, np.zeros(len(payloads), bool)), intact_payloads(payloads)
+    if not intact.any() or len(payloads[0]) < _FIELDS.size + CRC_BYTES:
         return none
     height, width, _, headers = _FIELDS.unpack_from(payloads[0])
     if not (_has_size(height, width) and 0 < headers <= len(payloads)):
         return none
-    key = seal_key(payloads[0])
-    intact = np.array([True, *(is_intact(payload, key + i) for i, payload in enumerate(payloads[1:], 1))])
     return (headers, intact) if intact[:headers].all() else none
 
 

@@ -40,7 +40,7 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp"}
 
 def token_bits(codec: ResiComp, images: Iterable[Image], quality: float) -> Floats:
     """Mean bits of a token of which all others are known to a share of ``SHARES``, (10,): the first in QLDS order."""
-    from netcodecs.resicomp.coding import coded_bits
+    from netcodecs.resicomp.range_coding import coded_bits
 
     networks = codec.networks
     sums, tokens = np.zeros(len(SHARES)), np.zeros(len(SHARES))

@@ -1,4 +1,4 @@
-"""ResiComp as a codec: tokens in slices, each a packet that decodes from its own bytes and its contexts' alone."""
+"""ResiComp as a codec: each slice is a packet that decodes from its own bytes and those of its contexts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import hashlib
 import math
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -20,25 +19,26 @@ from pydantic import Field, field_serializer
 from netcodecs.common.rate import refuse_bpp
 from netcodecs.common.shipped import shipped_weights
 from netcodecs.needs import LEARNED, need_packages
-from netcodecs.resicomp.coder import Coder, Layout, in_steps, layout_of, rounds
 from netcodecs.resicomp.modes import context_matrix, usable
 from netcodecs.resicomp.packets import (
     BETA_STEP,
     QUALITY_STEP,
-    Head,
-    read_head,
+    ResiCompHeader,
+    read_header,
     read_slice,
-    sound,
-    write_head,
+    verify_checksums,
+    write_header,
     write_slice,
 )
+from netcodecs.resicomp.rate_control import SliceEncoder, SliceLayout, layout_of, nearest_quality, predicted_slices
+from netcodecs.resicomp.slice_cache import SliceCache
 from netcodecs.resicomp.slices import slice_sizes
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
 from netsim.distribution import install_command
 from netsim.errors import InputError
 
-if TYPE_CHECKING:  # torch is loaded with the first picture
+if TYPE_CHECKING:  # torch is loaded with the first image
     from netcodecs.resicomp.densities import TokenDensities
     from netcodecs.resicomp.networks import Networks
 
@@ -53,16 +53,22 @@ SLICES = 10
 BETA = 2.2  # the authors' release, for every mode
 MOST_SLICES = 4096
 _ROWS = re.compile(r"[01]+(/[01]+)*")
-_STREAMS = 4  # whose slices are remembered
+_CACHED_STREAMS = 4
 _PACKET_BYTES = 5  # checksum, and what the range coder adds
 
 
 class ResiCompSettings(CodecSettings):
-    """mode: LC, TwoLoop, MDC-2…5, LMDC, SLC, ISC, or an own context matrix: rows of 0 and 1, also as a text
-    (``000/100/110``). slices: how many, each a packet; 10 if None, or as many as an own matrix has rows.
-    beta: exponent of Eq. 10, a multiple of .05; the mode's own if None. conceal: what stands for lost tokens: the
-    Transformer's guess (``plc``), the mixtures' ``mean``, or ``zero``. weights: those that ship if None.
-    device: where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
+    """Settings of ResiComp.
+
+    Attributes:
+        mode: ``LC``, ``TwoLoop``, ``MDC-2`` … ``MDC-5``, ``LMDC``, ``SLC``, ``ISC``, or a context matrix: rows of 0 and
+            1, also as a text (``000/100/110``).
+        slices: Number of slices, each a packet; 10 if None, or the number of rows of a matrix.
+        beta: Exponent of Eq. 10, a multiple of .05; the mode's own if None.
+        conceal: What replaces lost tokens: the estimate of the Transformer's second head (``plc``), the ``mean`` of the
+            mixtures, or ``zero``.
+        weights: A file of ``netcodecs.training.export``; the one that ships if None.
+        device: Where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
     """
 
     mode: Any = "LC"
@@ -74,13 +80,13 @@ class ResiCompSettings(CodecSettings):
 
     @field_serializer("mode")
     def _one_word(self, mode: Any) -> str:
-        """Settings are plain values in logs and keys: an own matrix becomes a text."""
+        """Settings are plain values in logs and keys: a matrix becomes a text."""
         return mode if isinstance(mode, str) else "/".join("".join(str(int(entry)) for entry in row) for row in mode)
 
 
 @lru_cache(maxsize=2)
 def _loaded(path: Path, sha256: str, device: str) -> Networks:
-    """One for all modes. sha256: the file's, so that another file of that name is another network."""
+    """The networks of a weights file, shared by all modes. sha256: of the file, part of the key."""
     from netcodecs.resicomp.networks import Networks
     from netcodecs.resicomp.weights import load_weights
 
@@ -94,39 +100,16 @@ def _betas() -> Mapping[str, float]:
 
 
 def usual_beta(mode: Any) -> float:
-    """Exponent of Eq. 10 at which the mode's packets are alike, where it was found (``betas.csv``); else 2.2."""
+    """Exponent of Eq. 10 at which the mode's packets are alike (``betas.csv``); 2.2 for modes that are not listed."""
     return _betas().get(mode, BETA) if isinstance(mode, str) else BETA
 
 
-class _Found:
-    """Slices that were decoded, each by its own bytes and its contexts': the last few streams' worth."""
-
-    def __init__(self) -> None:
-        self._symbols: OrderedDict[bytes, Ints] = OrderedDict()
-
-    @staticmethod
-    def keys(payloads: Sequence[bytes], contexts: BoolArray, wanted: BoolArray) -> dict[int, bytes]:
-        """Of each wanted slice all that its symbols depend on, as a digest: head, own bytes, its contexts'."""
-        head, *slices = (hashlib.sha256(payload).digest() for payload in payloads)
-        found = {}
-        for number in map(int, np.flatnonzero(wanted)):
-            parts = [head, slices[number], *(slices[n] for n in np.flatnonzero(contexts[number]))]
-            found[number] = hashlib.sha256(b"".join(parts)).digest()
-        return found
-
-    def get(self, key: bytes) -> Ints | None:
-        if key in self._symbols:
-            self._symbols.move_to_end(key)
-        return self._symbols.get(key)
-
-    def keep(self, key: bytes, symbols: Ints, most: int) -> None:
-        self._symbols[key] = symbols
-        while len(self._symbols) > most:
-            self._symbols.popitem(last=False)
-
-
 class ResiComp(Codec):
-    """ResiComp (Wang et al. 2025): context modes over a dual-functional masked Transformer."""
+    """ResiComp (Wang et al. 2025): context modes over a dual-functional masked Transformer.
+
+    Raises:
+        InputError: A mode or a beta that can't be, or no weights.
+    """
 
     name = "resicomp"
     summary = "learned (ResiComp): slices with context modes, lost tokens concealed by the same Transformer"
@@ -140,9 +123,9 @@ class ResiComp(Codec):
     def __init__(self, settings: CodecSettings | None = None) -> None:
         super().__init__(settings)
         need_packages(self.name, (*LEARNED, "constriction"))
-        self._found = _Found()
+        self._slice_cache = SliceCache()
         try:
-            context_matrix(self._mode, self._slices)  # refuses a mode that is none
+            context_matrix(self._mode, self._slices)  # refuses an unknown mode
         except InputError as error:
             raise InputError(error.message, hint=error.hint, key=("mode", *error.key)) from None
         steps = self._beta / BETA_STEP
@@ -156,7 +139,7 @@ class ResiComp(Codec):
 
     @cached_property
     def _mode(self) -> Any:
-        """A name, or rows: those of a text too."""
+        """A name, or the rows of a matrix; a text such as ``000/100/110`` gives rows."""
         mode = self.settings.mode
         if not isinstance(mode, str):
             return mode
@@ -172,9 +155,9 @@ class ResiComp(Codec):
     def _beta(self) -> float:
         return usual_beta(self._mode) if self.settings.beta is None else self.settings.beta
 
-    def _head(self, height: int, width: int, quality: float) -> Head:
+    def _header(self, height: int, width: int, quality: float) -> ResiCompHeader:
         mode = self._mode if isinstance(self._mode, str) else tuple(tuple(map(int, row)) for row in self._mode)
-        return Head(height, width, quality, self._slices, self._beta, mode)
+        return ResiCompHeader(height, width, quality, self._slices, self._beta, mode)
 
     @property
     def _weights(self) -> Path:
@@ -183,7 +166,7 @@ class ResiComp(Codec):
 
     @property
     def label(self) -> str:
-        """As every codec's; an own matrix goes by a short digest."""
+        """As every codec's; a matrix is shown as a short digest."""
         if isinstance(self._mode, str):
             return super().label
         rows = str(self.settings.mode)
@@ -232,29 +215,29 @@ class ResiComp(Codec):
         """See ``Codec.encode``. Operating points: ``quality`` 0…4 (λ .0005, .0018, .0035, .0067, .013, log-linear
         between), or ``bpp`` of all that is sent: the nearest that the weights' range of rates holds.
 
-        One packet a slice: if one is larger than the limit, InputError says how many slices would do.
+        Each slice is one packet. If a slice is larger than the limit, the InputError says how many slices would do.
         """
         self._check(operating_point)
         height, width = image.shape[:2]
-        head = self._head(height, width, 0.0)
-        coder = Coder(self.networks, layout_of(head), self.networks.analyse(image))
+        header = self._header(height, width, 0.0)
+        encoder = SliceEncoder(self.networks, layout_of(header), self.networks.analyse(image))
         if operating_point.key == "quality":
-            coded = coder.coded(in_steps(operating_point.value, *self.networks.qualities))
+            coded = encoder.encode(nearest_quality(operating_point.value, *self.networks.qualities))
         else:
-            coded = coder.near(operating_point.value * height * width / 8 - len(write_head(head)))
-        start = write_head(self._head(height, width, coded.quality))
-        payloads = [start, *(write_slice(code, start, place) for place, code in enumerate(coded.codes, 1))]
+            coded = encoder.encode_near(operating_point.value * height * width / 8 - len(write_header(header)))
+        first = write_header(self._header(height, width, coded.quality))
+        payloads = [first, *(write_slice(code, first, place) for place, code in enumerate(coded.codes, 1))]
         if packet_limit_bytes is not None and max(map(len, payloads)) > packet_limit_bytes:
-            raise self._too_small(packet_limit_bytes, payloads, coder.token_bits(coded.quality))
-        packets = (Packet(start, protected=True), *map(Packet, payloads[1:]))
+            raise self._limit_error(packet_limit_bytes, payloads, encoder.token_bits(coded.quality))
+        packets = (Packet(first, protected=True), *map(Packet, payloads[1:]))
         made_by = {"tool": "netcodecs resicomp", **self.fingerprint, "quality": coded.quality}
         return Stream(packets, (height, width), operating_point, made_by)
 
-    def _too_small(self, limit: int, payloads: Sequence[bytes], token_bits: Floats) -> InputError:
-        """What is wrong with a packet limit, and with how many slices it would be met, by the bits of each token."""
+    def _limit_error(self, limit: int, payloads: Sequence[bytes], token_bits: Floats) -> InputError:
+        """The error for a packet limit that the payloads exceed; its hint is a number of slices that would do."""
         message = f"resicomp: packets of {limit} bytes are too small for "
         if len(payloads[0]) > limit:
-            return InputError(message + f"the protected head of {len(payloads[0])}")
+            return InputError(message + f"the protected header of {len(payloads[0])}")
         largest = max(map(len, payloads[1:]))
         message += f"{self._slices} slices, whose largest has {largest}"
         if not isinstance(self._mode, str):
@@ -269,14 +252,17 @@ class ResiComp(Codec):
         return InputError(message, hint="not even a slice for each token would do: lower the rate")
 
     def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
-        """Undamaged slices whose contexts are usable too (Algorithm 3), if the head is there; it, if a slice is."""
+        """Intact slices whose contexts are usable (Algorithm 3), provided the header arrived.
+
+        The header is usable iff some slice is.
+        """
         payloads = [packet.payload for packet in stream.packets]
         made = np.zeros_like(received)
-        intact = sound(payloads)
+        intact = verify_checksums(payloads)
         if not intact.any():
             return made
         try:
-            contexts = read_head(payloads[0], len(payloads)).contexts
+            contexts = read_header(payloads[0], len(payloads)).contexts
         except InputError:
             return made
         here = received & intact
@@ -285,25 +271,27 @@ class ResiComp(Codec):
         return made
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
-        """See ``Codec.decode``. Each slice is decoded once, whatever the number of masks; a damaged one counts as
-        lost. Raises InputError if the protected head is damaged or missing, or a mask has no usable slice."""
+        """See ``Codec.decode``. Each slice is decoded once for any number of masks; a damaged one counts as lost.
+
+        Raises InputError if the header is damaged or missing, or a mask has no usable slice.
+        """
         used, which = np.unique(self.usable(stream, masks), axis=0, return_inverse=True)
         if not used.any(axis=1).all():
-            raise InputError("resicomp: the protected head is damaged or missing, or no slice is usable")
+            raise InputError("resicomp: the protected header is damaged or missing, or no slice is usable")
         payloads = [packet.payload for packet in stream.packets]
-        head = read_head(payloads[0], len(payloads))
+        header = read_header(payloads[0], len(payloads))
         low, high = self.networks.qualities
-        if not low - QUALITY_STEP <= head.quality <= high + QUALITY_STEP:
-            raise InputError(f"resicomp: damaged payload (quality {head.quality:g} of {low:.4g} to {high:.4g})")
-        layout = layout_of(head)
-        symbols = self._decoded(head, layout, payloads, used[:, 1:].any(axis=0))
-        known, size = layout.known(used[:, 1:]), (head.height, head.width)
-        return self.networks.images(symbols, known, head.quality, size, self.settings.conceal)[which.reshape(-1)]
+        if not low - QUALITY_STEP <= header.quality <= high + QUALITY_STEP:
+            raise InputError(f"resicomp: damaged payload (quality {header.quality:g} of {low:.4g} to {high:.4g})")
+        layout = layout_of(header)
+        symbols = self._decoded(header, layout, payloads, used[:, 1:].any(axis=0))
+        known, size = layout.known(used[:, 1:]), (header.height, header.width)
+        return self.networks.images(symbols, known, header.quality, size, self.settings.conceal)[which.reshape(-1)]
 
     def token_packets(self, stream: Stream) -> Ints:
-        """Which packet each token of the latent is in, int64 (h/16, w/16)."""
+        """The packet of each token of the latent, int64 (h/16, w/16)."""
         payloads = [packet.payload for packet in stream.packets]
-        return layout_of(read_head(payloads[0], len(payloads))).slices + 1
+        return layout_of(read_header(payloads[0], len(payloads))).slices + 1
 
     def latent_errors(self, stream: Stream, masks: BoolArray) -> Floats:
         """Mean squared error of each token after concealment, in quantisation steps (ResiComp, Fig. 19, row 2).
@@ -319,11 +307,11 @@ class ResiComp(Codec):
             float64 [m, rows, columns].
         """
         payloads = [packet.payload for packet in stream.packets]
-        head = read_head(payloads[0], len(payloads))
-        layout = layout_of(head)
-        symbols = self._decoded(head, layout, payloads, np.ones(len(payloads) - 1, dtype=bool))
+        header = read_header(payloads[0], len(payloads))
+        layout = layout_of(header)
+        symbols = self._decoded(header, layout, payloads, np.ones(len(payloads) - 1, dtype=bool))
         known = layout.known(self.usable(stream, masks)[:, 1:])
-        return self.networks.latent_errors(symbols, known, head.quality, self.settings.conceal)
+        return self.networks.latent_errors(symbols, known, header.quality, self.settings.conceal)
 
     @property
     def contexts(self) -> BoolArray:
@@ -339,31 +327,33 @@ class ResiComp(Codec):
         from netcodecs.resicomp.densities import token_densities
 
         payloads = [packet.payload for packet in stream.packets]
-        head = read_head(payloads[0], len(payloads))
-        layout = layout_of(head)
+        header = read_header(payloads[0], len(payloads))
+        layout = layout_of(header)
         if not 0 <= contexts < len(layout.cells):
             raise InputError(f"resicomp: {contexts} context slices of {len(layout.cells)} slices")
-        symbols = self._decoded(head, layout, payloads, np.ones(len(payloads) - 1, dtype=bool))
-        return token_densities(self.networks, layout, symbols, head.quality, contexts)
+        symbols = self._decoded(header, layout, payloads, np.ones(len(payloads) - 1, dtype=bool))
+        return token_densities(self.networks, layout, symbols, header.quality, contexts)
 
-    def _decoded(self, head: Head, layout: Layout, payloads: Sequence[bytes], wanted: BoolArray) -> Ints:
-        """Symbols of the wanted slices in their places, int64 (h, w, C); what was found before is not decoded again."""
-        from netcodecs.resicomp.coding import decode
+    def _decoded(
+        self, header: ResiCompHeader, layout: SliceLayout, payloads: Sequence[bytes], wanted: BoolArray
+    ) -> Ints:
+        """Symbols of the wanted slices in their places, int64 (h, w, C); slices in the cache are not decoded again."""
+        from netcodecs.resicomp.range_coding import decode
 
         symbols = self.networks.no_symbols(layout.slices.shape)
         flat = symbols.reshape(-1, symbols.shape[2])
-        keys = _Found.keys(payloads, layout.contexts, wanted)
+        keys = SliceCache.keys(payloads, layout.contexts, wanted)
         missing = wanted.copy()
         for number, key in keys.items():
-            known = self._found.get(key)
+            known = self._slice_cache.get(key)
             if known is not None:
                 flat[layout.cells[number]], missing[number] = known, False
-        for number, mixtures in rounds(self.networks, layout, symbols, head.quality, missing):
+        for number, mixtures in predicted_slices(self.networks, layout, symbols, header.quality, missing):
             try:
                 numbers = decode(read_slice(payloads[number + 1]), mixtures)
             except ValueError:
                 raise InputError(f"resicomp: slice {number + 1} can't be decoded") from None
             tokens = numbers.reshape(len(layout.cells[number]), -1)
             flat[layout.cells[number]] = tokens
-            self._found.keep(keys[number], tokens, _STREAMS * len(wanted))
+            self._slice_cache.put(keys[number], tokens, _CACHED_STREAMS * len(wanted))
         return symbols

@@ -1,9 +1,9 @@
 """Context modes: which slices each slice is predicted from (ResiComp, §IV-C, Figs. 6 and 7).
 
-A mode is a boolean matrix [L, L]: entry (i, j) is true where slice i has slice j among its contexts. It is strictly
-lower triangular (*recoverability*: slices are decoded in order) and transitively closed (*contextual inheritance*:
-contexts of a context are contexts too, since they have to be there anyway). Slices are counted from 0 in code, and
-from 1, as in the paper, where a user reads of them.
+A mode is a boolean matrix (L, L): entry (i, j) is True where slice j is a context of slice i. It is strictly lower
+triangular (*recoverability*: slices are decoded in order) and transitively closed (*contextual inheritance*: the
+contexts of a context are contexts, since they must be decoded anyway). Slices are counted from 0 in code and from 1 in
+messages, as in the paper.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from netsim.errors import InputError, did_you_mean
 
 __all__ = [
     "MODES",
-    "Round",
+    "DecodingPass",
     "context_matrix",
-    "decoding_rounds",
+    "decoding_passes",
     "effective_masks",
     "own_contexts",
     "usable",
@@ -49,21 +49,32 @@ _TRUTH = {0: False, 1: True}  # False == 0 and True == 1: YAML's own words are k
 
 
 @dataclass(frozen=True)
-class Round:
-    """One pass of the Transformer: slices with the same contexts, predicted together. Slices are counted from 0."""
+class DecodingPass:
+    """One pass of the Transformer: slices with the same contexts, predicted together.
+
+    Attributes:
+        contexts: Slices that the pass reads, counted from 0.
+        slices: Slices that it predicts.
+    """
 
     contexts: tuple[int, ...]
     slices: tuple[int, ...]
 
 
 def context_matrix(mode: str | Sequence[Any], slices: int) -> BoolArray:
-    """The matrix of a mode for any number of slices: bool [L, L].
+    """The context matrix of a mode (Fig. 7).
 
-    mode: LC (layered: all slices before), ISC (intra-slice: none), MDC-n (n ≥ 2 descriptions: i ≡ j mod n), LMDC
-    (layered multiple description: j even), SLC (scalable layered: j = 0), TwoLoop (j even, or i odd and ≥ 3), always
-    with j < i, counted from 0 (Fig. 7); or rows of 0 and 1, which are checked.
+    Args:
+        mode: ``LC`` (layered: all slices before), ``ISC`` (intra-slice: none), ``MDC-n`` (n ≥ 2 descriptions: i ≡ j mod
+            n), ``LMDC`` (layered multiple description: j even), ``SLC`` (scalable layered: j = 0), ``TwoLoop`` (j even,
+            or i odd and ≥ 3), always with j < i, counted from 0; or the rows of a matrix of 0 and 1.
+        slices: L.
 
-    Raises InputError for an unknown mode, no slices, or rows that are no context matrix of L slices.
+    Returns:
+        bool (L, L).
+
+    Raises:
+        InputError: An unknown mode, no slices, or rows that are no context matrix of L slices.
 
     >>> context_matrix("MDC-2", 4).astype(int)
     array([[0, 0, 0, 0],
@@ -72,7 +83,7 @@ def context_matrix(mode: str | Sequence[Any], slices: int) -> BoolArray:
            [0, 1, 0, 0]])
     """
     if slices < 1:
-        raise InputError(f"{slices} slices", hint="a picture has one slice or more")
+        raise InputError(f"{slices} slices", hint="an image has one slice or more")
     if not isinstance(mode, str):
         return own_contexts(mode, slices)
     i, j = np.indices((slices, slices))
@@ -88,12 +99,18 @@ def context_matrix(mode: str | Sequence[Any], slices: int) -> BoolArray:
 
 
 def own_contexts(rows: Any, slices: int | None = None) -> BoolArray:
-    """A user's own matrix, checked: bool [L, L].
+    """Checks a context matrix that a user wrote.
 
-    rows: L lists of L entries, each 0 or 1 (or false and true); row i says from which slices slice i is predicted.
-    slices: the L it must have; None: as many as there are rows.
-    Raises InputError that names the offending pair, with the entry's 0-based ``key``: not square, an entry that is
-    neither 0 nor 1, a slice that has itself or a later one as context, a context's context that is none.
+    Args:
+        rows: L lists of L entries, each 0 or 1 (or false and true); row i says from which slices slice i is predicted.
+        slices: Required L; None: the number of rows.
+
+    Returns:
+        bool (L, L).
+
+    Raises:
+        InputError: The matrix is not square, an entry is neither 0 nor 1, a slice has itself or a later slice as
+            context, or a context of a context is missing. The message names the pair; ``key`` is its 0-based place.
 
     >>> own_contexts([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
     Traceback (most recent call last):
@@ -151,8 +168,12 @@ def _square(rows: Any, slices: int | None) -> BoolArray:
 def usable(contexts: BoolArray, received: BoolArray) -> BoolArray:
     """Which slices can be decoded: those that arrived together with all their contexts (Algorithm 3).
 
-    contexts: bool [L, L], a context matrix; since it is transitively closed, one look at the contexts is enough.
-    received: bool [..., L]. Returns bool [..., L].
+    Args:
+        contexts: bool (L, L), a context matrix; as it is transitively closed, direct contexts are all contexts.
+        received: bool (..., L).
+
+    Returns:
+        bool (..., L).
 
     >>> usable(context_matrix("LC", 4), np.array([[True, True, False, True], [False, True, True, True]])).astype(int)
     array([[1, 1, 0, 0],
@@ -164,10 +185,13 @@ def usable(contexts: BoolArray, received: BoolArray) -> BoolArray:
 
 
 def effective_masks(contexts: BoolArray) -> int:
-    """How many different pictures the losses of a stream can lead to: distinct usable masks of the 2^L, none included.
+    """Number of distinct usable masks among the 2^L, the empty one included.
 
-    Exact and quick for every mode and length: slice by slice, counting together all beginnings that leave the same
-    later slices decodable.
+    Exact for every mode and length: the recursion goes slice by slice and counts all beginnings together that leave the
+    same later slices decodable.
+
+    Args:
+        contexts: bool (L, L), a context matrix.
 
     >>> [effective_masks(context_matrix(mode, 10)) for mode in ("LC", "MDC-2", "ISC")]
     [11, 36, 1024]
@@ -186,9 +210,16 @@ def effective_masks(contexts: BoolArray) -> int:
 
 
 def usable_masks(contexts: BoolArray) -> BoolArray:
-    """All distinct usable masks: bool [effective_masks, L], the first without any slice, the last with all.
+    """All distinct usable masks.
 
-    Raises InputError for more than 2^20 of them.
+    Args:
+        contexts: bool (L, L), a context matrix.
+
+    Returns:
+        bool (effective_masks, L); the first is empty, the last is full.
+
+    Raises:
+        InputError: There are more than 2^20.
 
     >>> usable_masks(context_matrix("LC", 3)).astype(int).tolist()
     [[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]
@@ -204,18 +235,20 @@ def usable_masks(contexts: BoolArray) -> BoolArray:
     return masks
 
 
-def decoding_rounds(contexts: BoolArray, wanted: BoolArray | None = None) -> tuple[Round, ...]:
-    """Slices that share their contexts are predicted in one pass (§IV-C, Algorithm 3): the passes in order.
+def decoding_passes(contexts: BoolArray, wanted: BoolArray | None = None) -> tuple[DecodingPass, ...]:
+    """The passes that decode some slices, in order: slices that share their contexts are predicted in one pass.
 
-    wanted: bool [L], the slices to decode (usable ones, at a receiver); None: all. A pass that no wanted slice needs
-    is left out; every context of a pass is decoded in a pass before it. The pass without contexts, if any, comes
-    first: its prediction depends on nothing but the weights.
+    Every context of a pass is decoded in a pass before it (§IV-C, Algorithm 3).
 
-    >>> [one.slices for one in decoding_rounds(context_matrix("LMDC", 6))]
+    Args:
+        contexts: bool (L, L), a context matrix.
+        wanted: bool (L,), the slices to decode, usable ones; None: all. A pass that no wanted slice needs is left out.
+
+    >>> [one.slices for one in decoding_passes(context_matrix("LMDC", 6))]
     [(0,), (1, 2), (3, 4), (5,)]
     """
     found: dict[tuple[int, ...], list[int]] = {}
     for number, row in enumerate(contexts):  # by first slice: contexts of all slices of a pass come before it
         if wanted is None or wanted[number]:
             found.setdefault(tuple(map(int, np.flatnonzero(row))), []).append(number)
-    return tuple(Round(needed, tuple(slices)) for needed, slices in found.items())
+    return tuple(DecodingPass(needed, tuple(slices)) for needed, slices in found.items())

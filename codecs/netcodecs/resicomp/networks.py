@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from netcodecs.common.devices import IMAGES_AT_ONCE
-from netcodecs.resicomp.coding import LARGEST, Mixtures
-from netcodecs.resicomp.exact import ExactTransformer
+from netcodecs.resicomp.fixed_point import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
 from netcodecs.resicomp.model import ResiCompModel
+from netcodecs.resicomp.range_coding import LARGEST, Mixtures
 from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.threads import one_thread
 from netcodecs.transforms.gained import STRIDE, GainedTransforms

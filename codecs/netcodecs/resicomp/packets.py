@@ -1,7 +1,6 @@
-"""Packets of ResiComp: one protected head of a dozen bytes, then one packet for each slice.
+"""Packets of ResiComp: one protected header of a dozen bytes, then one packet for each slice.
 
-A slice's packet is its code and a CRC-32 that is seeded with the head's and with the packet's place, so that nothing
-reaches the entropy decoder but what its own encoder wrote.
+A slice's packet is its code and a checksum (``netcodecs.common.seal``).
 """
 
 from __future__ import annotations
@@ -14,12 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcodecs.common.limits import MAX_PIXELS
-from netcodecs.common.seal import CRC_BYTES, is_intact, seal_key, sealed, unsealed
+from netcodecs.common.seal import CRC_BYTES, intact_payloads, seal_key, sealed, unsealed
 from netcodecs.common.varint import integers, varint
 from netcodecs.resicomp.modes import MODES, context_matrix, own_contexts
 from netsim.errors import InputError
 
-__all__ = ["BETA_STEP", "QUALITY_STEP", "Head", "read_head", "read_slice", "sound", "write_head", "write_slice"]
+__all__ = [
+    "BETA_STEP",
+    "QUALITY_STEP",
+    "ResiCompHeader",
+    "read_header",
+    "read_slice",
+    "verify_checksums",
+    "write_header",
+    "write_slice",
+]
 
 BoolArray = NDArray[np.bool_]
 
@@ -33,8 +41,17 @@ _TOKEN = 16  # pixels of a token's side
 
 
 @dataclass(frozen=True)
-class Head:
-    """What a receiver must know first. mode: a name, or the rows of an own matrix. beta: Eq. 10's exponent."""
+class ResiCompHeader:
+    """What a receiver needs before it reads a slice.
+
+    Attributes:
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        quality: Operating point, a multiple of ``QUALITY_STEP``.
+        slices: How many there are, each a packet.
+        beta: Exponent of Eq. 10, a multiple of ``BETA_STEP``.
+        mode: Name of a context mode, or the rows of a context matrix.
+    """
 
     height: int
     width: int
@@ -45,48 +62,55 @@ class Head:
 
     @property
     def contexts(self) -> BoolArray:
-        """bool [L, L]"""
+        """The context matrix, bool (L, L)."""
         return context_matrix(self.mode, self.slices)
 
 
-def write_head(head: Head) -> bytes:
-    """Payload of packet 0. Quality and beta must be multiples of their steps.
+def write_header(header: ResiCompHeader) -> bytes:
+    """Payload of packet 0.
 
-    Raises InputError if the picture is too large.
+    Raises:
+        InputError: The image is too large.
 
-    >>> len(write_head(Head(512, 768, 2.0, slices=10, beta=2.2, mode="MDC-2")))
+    >>> len(write_header(ResiCompHeader(512, 768, 2.0, slices=10, beta=2.2, mode="MDC-2")))
     12
     """
-    if max(head.height, head.width) > _LARGEST_SIDE or head.height * head.width > MAX_PIXELS:
+    if max(header.height, header.width) > _LARGEST_SIDE or header.height * header.width > MAX_PIXELS:
         hint = f"at most {_LARGEST_SIDE} a side and {MAX_PIXELS:,} pixels"
-        raise InputError(f"a picture of {head.width}x{head.height} is too large", hint=hint)
-    named = MODES.index(head.mode) if head.mode in MODES else _OTHER_MDC if isinstance(head.mode, str) else _OWN
-    beta = round(head.beta / BETA_STEP)
+        raise InputError(f"an image of {header.width}x{header.height} pixels is too large", hint=hint)
+    mode = header.mode
+    named = MODES.index(mode) if mode in MODES else _OTHER_MDC if isinstance(mode, str) else _OWN
+    beta = round(header.beta / BETA_STEP)
     numbers = [
-        head.height,
-        head.width,
-        round(head.quality / QUALITY_STEP) + _QUALITIES * named,
-        head.slices,
+        header.height,
+        header.width,
+        round(header.quality / QUALITY_STEP) + _QUALITIES * named,
+        header.slices,
         beta << 1 if beta >= 0 else -beta << 1 | 1,
     ]
     body = b"".join(map(varint, numbers))
     if named == _OTHER_MDC:
-        body += varint(int(str(head.mode).removeprefix("MDC-")))
+        body += varint(int(str(mode).removeprefix("MDC-")))
     elif named == _OWN:
-        lower = np.tril_indices(head.slices, -1)
-        body += np.packbits(np.array(head.mode, dtype=bool)[lower]).tobytes()
+        lower = np.tril_indices(header.slices, -1)
+        body += np.packbits(np.array(mode, dtype=bool)[lower]).tobytes()
     return sealed(body)
 
 
-def read_head(payload: bytes, packets: int) -> Head:
-    """The head of a payload found sound before. packets: of the whole stream.
+def read_header(payload: bytes, packets: int) -> ResiCompHeader:
+    """The header in packet 0, whose checksum was verified.
 
-    Raises InputError if it is no head all the same, or one of another number of packets.
+    Args:
+        payload: Of packet 0.
+        packets: Of the whole stream.
+
+    Raises:
+        InputError: The payload is no header, or belongs to a stream of another number of packets.
     """
     numbers = integers(body := unsealed(payload))
     start = list(islice(numbers, 5))
     if len(start) < 5 or start[3] != packets - 1:
-        raise InputError(f"packet 0 is no head of ResiComp's for {packets - 1} slices")
+        raise InputError(f"packet 0 is no header of ResiComp for {packets - 1} slices")
     height, width, both, slices, beta = start
     named = both // _QUALITIES
     mode: str | tuple[tuple[int, ...], ...]
@@ -95,13 +119,14 @@ def read_head(payload: bytes, packets: int) -> Head:
     else:
         mode = _own_mode(body, slices) if named == _OWN else f"MDC-{next(numbers, 0)}"
     sign = -1 if beta & 1 else 1
-    head = Head(height, width, both % _QUALITIES * QUALITY_STEP, slices, sign * (beta >> 1) * BETA_STEP, mode)
+    quality = both % _QUALITIES * QUALITY_STEP
+    header = ResiCompHeader(height, width, quality, slices, sign * (beta >> 1) * BETA_STEP, mode)
     if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE and height * width <= MAX_PIXELS):
-        raise InputError(f"damaged payload: a picture of {width}x{height}", hint=f"at most {MAX_PIXELS:,} pixels")
+        raise InputError(f"damaged payload: an image of {width}x{height} pixels", hint=f"at most {MAX_PIXELS:,} pixels")
     tokens = -(-height // _TOKEN) * -(-width // _TOKEN)
-    if slices > tokens or abs(head.beta) > _LARGEST_BETA:
-        raise InputError(f"damaged payload: {slices} slices of {tokens} tokens with beta {head.beta:g}")
-    return head
+    if slices > tokens or abs(header.beta) > _LARGEST_BETA:
+        raise InputError(f"damaged payload: {slices} slices of {tokens} tokens with beta {header.beta:g}")
+    return header
 
 
 def _own_mode(body: bytes, slices: int) -> tuple[tuple[int, ...], ...]:
@@ -114,25 +139,29 @@ def _own_mode(body: bytes, slices: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(map(int, row)) for row in own_contexts(matrix).tolist())
 
 
-def write_slice(coded: bytes, head: bytes, place: int) -> bytes:
-    """Payload of a slice. head: packet 0's payload. place: position in the stream.
+def write_slice(code: bytes, first_payload: bytes, place: int) -> bytes:
+    """Payload of a slice.
 
-    >>> head = write_head(Head(16, 16, 1.0, slices=1, beta=2.2))
-    >>> payload = write_slice(b"coded", head, place=1)
-    >>> read_slice(payload), sound([head, payload]).tolist(), sound([head, payload[1:]]).tolist()
-    (b'coded', [True, True], [True, False])
+    Args:
+        code: Of the slice.
+        first_payload: Packet 0's payload.
+        place: Position of the packet in the stream.
+
+    >>> first = write_header(ResiCompHeader(16, 16, 1.0, slices=1, beta=2.2))
+    >>> payload = write_slice(b"coded", first, place=1)
+    >>> read_slice(payload), verify_checksums([first, payload]).tolist()
+    (b'coded', [True, True])
     """
-    return sealed(coded, seal_key(head) + place)
+    return sealed(code, seal_key(first_payload) + place)
 
 
 def read_slice(payload: bytes) -> bytes:
-    """The code of a slice's payload, found sound before."""
+    """The code in a slice's payload, whose checksum was verified."""
     return unsealed(payload)
 
 
-def sound(payloads: Sequence[bytes]) -> BoolArray:
-    """Which packets are as they were written, bool (n,); none if packet 0 is not."""
-    if not payloads or len(payloads[0]) <= CRC_BYTES or not is_intact(payloads[0]):
+def verify_checksums(payloads: Sequence[bytes]) -> BoolArray:
+    """Which packets are as they were written, bool (n,); none if packet 0 is damaged or empty."""
+    if not payloads or len(payloads[0]) <= CRC_BYTES:
         return np.zeros(len(payloads), dtype=bool)
-    key = seal_key(payloads[0])
-    return np.array([True, *(is_intact(payload, key + place) for place, payload in enumerate(payloads[1:], 1))])
+    return intact_payloads(payloads)

@@ -19,13 +19,21 @@ _DIGITS = 6  # of cumulative sizes: what remains is beyond what powers may diffe
 
 
 def slice_sizes(tokens: int, contexts: NDArray[np.bool_], beta: float) -> IntArray:
-    """Tokens in each slice: N_l = N · (1 + C_l/L)^β / Σ_i (1 + C_i/L)^β in whole tokens (Eq. 10). int64 [L].
+    """Tokens in each slice: N_l = N · (1 + C_l/L)^β / Σ_i (1 + C_i/L)^β (Eq. 10), in whole tokens.
 
-    tokens: N. contexts: bool [L, L], a context matrix; row l has C_l contexts. beta: at 0 all slices are alike;
-    the greater it is, the more tokens go to slices with many contexts, whose tokens cost fewest bits.
-    A slice ends where the sum of all sizes so far, rounded up, says; one that would be empty gets one token.
+    The cumulative sizes are rounded up. A slice that would be empty gets one token.
 
-    Raises InputError for more slices than tokens or an exponent that is no number from -100 to 100.
+    Args:
+        tokens: N.
+        contexts: bool (L, L), a context matrix; row l has C_l contexts.
+        beta: At 0 all slices are alike; the larger, the more tokens go to slices with many contexts, whose tokens cost
+            fewest bits.
+
+    Returns:
+        int64 (L,).
+
+    Raises:
+        InputError: There are more slices than tokens, or ``beta`` is not between -100 and 100.
 
     >>> slice_sizes(1536, np.tri(10, k=-1, dtype=bool), 2.2).tolist()
     [65, 80, 96, 115, 135, 157, 182, 207, 235, 264]
@@ -46,9 +54,18 @@ def slice_sizes(tokens: int, contexts: NDArray[np.bool_], beta: float) -> IntArr
 
 
 def slice_cells(height: int, width: int, sizes: IntArray) -> tuple[IntArray, ...]:
-    """Which cells of the token grid each slice holds: consecutive QLDS ranks. L times int64 [N_l], in rank order.
+    """The cells of the token grid in each slice: consecutive QLDS ranks.
 
-    Cells are numbered row by row. Raises ValueError if the sizes don't add up to the grid.
+    Args:
+        height: Of the grid.
+        width: Of the grid.
+        sizes: Of the slices, int64 (L,).
+
+    Returns:
+        For each slice int64 (N_l,): cells, numbered row by row, in rank order.
+
+    Raises:
+        ValueError: The sizes do not add up to the grid.
 
     >>> [cells.tolist() for cells in slice_cells(2, 3, np.array([2, 4]))]
     [[3, 2], [1, 5, 4, 0]]
@@ -59,9 +76,7 @@ def slice_cells(height: int, width: int, sizes: IntArray) -> tuple[IntArray, ...
 
 
 def slice_map(height: int, width: int, sizes: IntArray) -> IntArray:
-    """Slice (0-based) of every token: int64 [height, width].
-
-    Raises ValueError if the sizes don't add up to the grid.
+    """The slice of every token, counted from 0: int64 (height, width). Arguments and errors as :func:`slice_cells`.
 
     >>> slice_map(2, 3, np.array([2, 4]))
     array([[1, 1, 0],

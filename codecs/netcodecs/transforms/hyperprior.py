@@ -22,7 +22,7 @@ _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 
 
 def round_ste(values: Tensor) -> Tensor:
-    """AdaptiveSampling; the gradient passes straight through."""
+    """Rounds; the gradient passes straight through."""
     return values + (torch.round(values) - values).detach()
 
 

@@ -14,11 +14,18 @@ import pytest
 import torch
 from netcodecs.resicomp import betas
 from netcodecs.resicomp.codec import BETA, ResiComp, ResiCompSettings, usual_beta
-from netcodecs.resicomp.coder import RATE_TOLERANCE, Coder, layout_of, rounds
-from netcodecs.resicomp.coding import coded_bits, counted_bits
 from netcodecs.resicomp.mixture import log_likelihood
 from netcodecs.resicomp.modes import MODES, context_matrix
-from netcodecs.resicomp.packets import Head, read_head, read_slice, sound, write_head, write_slice
+from netcodecs.resicomp.packets import (
+    ResiCompHeader,
+    read_header,
+    read_slice,
+    verify_checksums,
+    write_header,
+    write_slice,
+)
+from netcodecs.resicomp.range_coding import coded_bits, counted_bits
+from netcodecs.resicomp.rate_control import RATE_TOLERANCE, SliceEncoder, layout_of, predicted_slices
 from netcodecs.resicomp.weights import load_weights
 
 from netsim import conformance
@@ -70,7 +77,7 @@ def test_slices_are_as_long_as_the_network_says(tiny: Path, codec: ResiComp, pic
     networks, network = codec.networks, load_weights(tiny).transformer.double()
     for mode in ("LC", "SLC"):
         stream = codec_of(tiny, mode=mode).encode(picture, QUALITY)
-        layout = layout_of(read_head(stream.packets[0].payload, len(stream)))
+        layout = layout_of(read_header(stream.packets[0].payload, len(stream)))
         symbols, rate = networks.symbols(networks.analyse(picture), 2.0), networks.rate(2.0)
         grown = np.pad(symbols / rate.steps, ((0, -symbols.shape[0] % 4), (0, -symbols.shape[1] % 4), (0, 0)))
         for number, cells in enumerate(layout.cells):
@@ -110,11 +117,11 @@ def test_every_symbol_agrees_whatever_the_threads_and_the_batch(
         expected = codec.networks.symbols(codec.networks.analyse(picture), 2.0)
         torch.set_num_threads(2)
         payloads = [p.payload for p in stream.packets]
-        head = read_head(payloads[0], len(payloads))
+        head = read_header(payloads[0], len(payloads))
         for wanted in (masks_of("11111")[0], masks_of("10100")[0]):  # the latter: other batches than the sender's
             layout = layout_of(head)
             usable = wanted & codec_of(tiny, mode=mode).usable(stream, np.concatenate([[True], wanted]))[1:]
-            receiver._found = type(receiver._found)()
+            receiver._slice_cache = type(receiver._slice_cache)()
             symbols = receiver._decoded(head, layout, payloads, usable)
             for number in np.flatnonzero(usable):
                 cells = np.unravel_index(layout.cells[number], layout.slices.shape)
@@ -127,7 +134,7 @@ def test_entropy_decoding_is_done_once(
     """However many masks, in one call or in several, whatever lies in place of lost packets."""
     receiver = codec_of(tiny, mode="MDC-2")
     decoded = []
-    import netcodecs.resicomp.coding as coding
+    import netcodecs.resicomp.range_coding as coding
 
     plain = coding.decode
     monkeypatch.setattr(coding, "decode", lambda *given: decoded.append(1) or plain(*given))
@@ -226,8 +233,8 @@ def test_a_rate_is_found_in_few_codings(
 ) -> None:
     """One where no slice has contexts; and the same stream whatever the threads."""
     codings = []
-    plain = Coder.coded
-    monkeypatch.setattr(Coder, "coded", lambda coder, quality: codings.append(quality) or plain(coder, quality))
+    plain = SliceEncoder.encode
+    monkeypatch.setattr(SliceEncoder, "encode", lambda coder, quality: codings.append(quality) or plain(coder, quality))
     for mode, most in (("MDC-2", 3), ("ISC", 1)):
         codec = codec_of(tiny, mode=mode)
         low, high = (codec.encode(picture, OperatingPoint("quality", q)).bpp for q in (0.6, 3))
@@ -305,9 +312,9 @@ def test_noise_under_a_true_checksum_is_a_picture_or_refused(codec: ResiComp, st
     for trial in range(1000):
         body = mutated(start[:-4], trial % 3, rng)
         payload = write_slice(body, bytes(4), 0)
-        assert sound([payload]).all() == bool(body)
+        assert verify_checksums([payload]).all() == bool(body)
         try:
-            heads += read_head(payload, len(stream)).contexts.shape == (5, 5)
+            heads += read_header(payload, len(stream)).contexts.shape == (5, 5)
         except InputError:
             continue
     assert 0 < heads < 1000
@@ -316,8 +323,8 @@ def test_noise_under_a_true_checksum_is_a_picture_or_refused(codec: ResiComp, st
 @pytest.mark.parametrize("mode", [*MODES, "MDC-6", "MDC-7", ((0, 0, 0), (1, 0, 0), (0, 0, 0))])
 def test_heads_come_back(mode: object) -> None:
     for beta, quality in ((2.2, 2.25), (0.0, 0.0), (-1.35, 4.0)):
-        head = Head(1080, 1920, quality, 3, beta, mode)  # type: ignore[arg-type]
-        back = read_head(write_head(head), 4)
+        head = ResiCompHeader(1080, 1920, quality, 3, beta, mode)  # type: ignore[arg-type]
+        back = read_header(write_header(head), 4)
         assert replace(back, beta=beta) == head
         assert back.beta == pytest.approx(beta)
         assert np.array_equal(back.contexts, context_matrix(mode, 3))  # type: ignore[arg-type]
@@ -345,7 +352,7 @@ def test_betas_make_packets_alike(
 
 def layout_sizes(mode: str, beta: float, bits: np.ndarray) -> np.ndarray:
     """Bits of each packet of a Kodak picture, token by token."""
-    head = Head(512, 768, 2.0, 10, beta, mode)
+    head = ResiCompHeader(512, 768, 2.0, 10, beta, mode)
     layout = layout_of(head)
     shares = [layout.known(row).mean() for row in layout.contexts]
     return np.array([len(c) * np.interp(s, betas.SHARES, bits) for c, s in zip(layout.cells, shares, strict=True)])
@@ -353,12 +360,12 @@ def layout_sizes(mode: str, beta: float, bits: np.ndarray) -> np.ndarray:
 
 def test_slices_with_the_same_contexts_take_one_pass(codec: ResiComp, picture: Image) -> None:
     networks = codec.networks
-    layout = layout_of(Head(64, 70, 2.0, 5, 2.2, "SLC"))
+    layout = layout_of(ResiCompHeader(64, 70, 2.0, 5, 2.2, "SLC"))
     symbols = networks.symbols(networks.analyse(picture), 2.0)
-    together = dict(rounds(networks, layout, symbols, 2.0))
+    together = dict(predicted_slices(networks, layout, symbols, 2.0))
     for number in (2, 4):
         wanted = np.arange(5) == number
-        alone = dict(rounds(networks, layout, symbols, 2.0, wanted))
+        alone = dict(predicted_slices(networks, layout, symbols, 2.0, wanted))
         assert np.array_equal(alone[number].means, together[number].means)
         assert np.array_equal(alone[number].scales, together[number].scales)
 

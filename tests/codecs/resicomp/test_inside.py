@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from netcodecs.resicomp.codec import ResiComp, ResiCompSettings
-from netcodecs.resicomp.coder import layout_of
+from netcodecs.resicomp.rate_control import layout_of
 from netcodecs.resicomp.densities import probabilities
-from netcodecs.resicomp.packets import read_head
+from netcodecs.resicomp.packets import read_header
 
 from netsim.codec import Image, OperatingPoint
 
@@ -56,7 +56,7 @@ def test_all_context_gives_the_bits_that_the_layered_mode_takes(
     payload_bits = 8 * len(stream.packets[4].payload)
     assert found.bits.sum() == pytest.approx(payload_bits, abs=80)  # a checksum, and what the range coder adds
     payloads = [packet.payload for packet in stream.packets]
-    cells = layout_of(read_head(payloads[0], len(payloads))).cells[-1]
+    cells = layout_of(read_header(payloads[0], len(payloads))).cells[-1]
     symbols = codec.networks.symbols(codec.networks.analyse(picture), 2.0)
     assert found.actual == symbols.reshape(-1, symbols.shape[2])[cells[0], found.channel]
     assert len(found.bits) == len(cells)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from netcodecs.resicomp.modes import (
     MODES,
     context_matrix,
-    decoding_rounds,
+    decoding_passes,
     effective_masks,
     own_contexts,
     usable,
@@ -156,20 +156,20 @@ def test_rounds_decode_every_usable_slice_after_its_contexts(contexts, random):
     received = np.array([random.random() < 0.7 for _ in contexts])
     wanted = usable(contexts, received)
     decoded: set[int] = set()
-    for one in decoding_rounds(contexts, wanted):
+    for one in decoding_passes(contexts, wanted):
         assert decoded.issuperset(one.contexts)
         for number in one.slices:
             assert np.flatnonzero(contexts[number]).tolist() == list(one.contexts)
         assert decoded.isdisjoint(one.slices)
         decoded.update(one.slices)
     assert sorted(decoded) == np.flatnonzero(wanted).tolist()
-    told = [one.contexts for one in decoding_rounds(contexts)]
+    told = [one.contexts for one in decoding_passes(contexts)]
     assert len(told) == len(set(told)) == len(np.unique(contexts, axis=0))
     assert told[0] == ()
 
 
 def test_passes_of_the_modes():
-    passes = {mode: len(decoding_rounds(context_matrix(mode, 10))) for mode in MODES}
+    passes = {mode: len(decoding_passes(context_matrix(mode, 10))) for mode in MODES}
     assert passes == {
         "LC": 10,  # one each
         "TwoLoop": 9,
@@ -181,9 +181,9 @@ def test_passes_of_the_modes():
         "SLC": 2,
         "ISC": 1,
     }
-    after_loss = decoding_rounds(context_matrix("SLC", 5), np.array([True, False, True, False, True]))
+    after_loss = decoding_passes(context_matrix("SLC", 5), np.array([True, False, True, False, True]))
     assert [(one.contexts, one.slices) for one in after_loss] == [((), (0,)), ((0,), (2, 4))]
-    assert decoding_rounds(context_matrix("SLC", 5), np.zeros(5, dtype=bool)) == ()
+    assert decoding_passes(context_matrix("SLC", 5), np.zeros(5, dtype=bool)) == ()
 
 
 @pytest.mark.parametrize(

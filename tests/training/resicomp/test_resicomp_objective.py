@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from netcodecs.resicomp.codec import ResiComp
-from netcodecs.resicomp.coder import layout_of
 from netcodecs.resicomp.model import ResiCompModel
-from netcodecs.resicomp.packets import read_head
+from netcodecs.resicomp.packets import read_header
+from netcodecs.resicomp.rate_control import layout_of
 from netcodecs.resicomp.weights import load_weights, save_weights
 from netcodecs.training.core.crops import RandomCrops
 from netcodecs.training.core.optimisers import Optimisers
@@ -42,7 +42,7 @@ def test_losses_are_those_of_the_codec(model: ResiCompModel, photos: Images, tmp
     codec = create_codec("resicomp", {"mode": "ISC", "slices": 4, "weights": path})
     assert isinstance(codec, ResiComp)
     stream = codec.encode(image, OperatingPoint("quality", 2.5))
-    layout = layout_of(read_head(stream.packets[0].payload, len(stream)))
+    layout = layout_of(read_header(stream.packets[0].payload, len(stream)))
     mask = np.array([True, True, False, True, False])
     shown = codec.decode(stream, np.array([np.ones(5, bool), mask]))
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from netcodecs.resicomp import tables
-from netcodecs.resicomp.exact import ExactTransformer, _Linear, _normed, to_grid
+from netcodecs.resicomp import fixed_point_tables as tables
+from netcodecs.resicomp.fixed_point import ExactTransformer, _Linear, _normed, to_grid
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.networks import Networks
 from netcodecs.resicomp.transformer import DualTransformer, Size

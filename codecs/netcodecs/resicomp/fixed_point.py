@@ -1,11 +1,11 @@
 """The density half of the Transformer in fixed point: the same distributions to the last bit, everywhere.
 
-A receiver must find the very probabilities that the sender coded with: on any machine, number of threads or device.
-Floating-point sums differ with the order of adding, so here none is rounded: weights and activations are multiples
-of 2⁻¹⁶ and bounded such that each sum fits into float64's 53 bits (after Ballé, Johnston & Minnen, "Integer networks
-for data compression with latent-variable models", ICLR 2019, whose networks are trained for it; here a trained one is
-rounded). What else is done is either one IEEE operation per element (division, square root), which is the same
-everywhere, or read from a table made of integers (``tables``).
+A receiver needs exactly the probabilities that the sender coded with, on any machine, device and number of threads.
+Floating-point sums depend on the order of adding. Here no sum is rounded: weights and activations are multiples of 2⁻¹⁶
+and bounded such that each sum fits into float64's 53 bits (after Ballé, Johnston & Minnen, "Integer networks for data
+compression with latent-variable models", ICLR 2019, whose networks are trained for it; here a trained one is rounded).
+All other operations are single IEEE operations per element (division, square root), which are the same everywhere, or
+read a table made of integers (``netcodecs.resicomp.fixed_point_tables``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from netcodecs.resicomp import tables
+from netcodecs.resicomp import fixed_point_tables as tables
 from netcodecs.resicomp.neighbours import neighbour_statistics
 from netcodecs.resicomp.transformer import Block, DualTransformer
 from netcodecs.resicomp.windows import window_partition
@@ -31,13 +31,17 @@ _GRID_BITS = 16
 _SUM_BITS = 53 - 2 * _GRID_BITS - 1  # in front of the point, of a sum of products
 _ROWS_AT_ONCE = 128
 _SCORES_AT_ONCE = 2048  # of a head
-_NORM_BITS = 12  # behind the point, of what a norm squares: leaves room for large features
+_NORM_BITS = 12  # fraction bits of what a norm squares: leaves room for large features
 
 
 def to_grid(values: Tensor, bits: int = _GRID_BITS) -> Tensor:
-    """AdaptiveSampling to multiples of 2^-bits, in place, half to even; |values| < 2^(51-bits).
+    """Rounds to multiples of 2^-bits, in place, half to even.
 
-    By adding and taking away a number whose last bit is worth 2^-bits: two passes through memory and no division.
+    Adds and subtracts a number whose last bit is worth 2^-bits: two passes through memory and no division.
+
+    Args:
+        values: float64, |values| < 2^(51-bits).
+        bits: Fraction bits of the grid.
 
     >>> to_grid(torch.tensor([0.3, -0.75], dtype=torch.float64), 1)
     tensor([ 0.5000, -1.0000], dtype=torch.float64)
@@ -51,14 +55,20 @@ def _floored(bound: float) -> float:
 
 
 def _by_rows(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """A function of each row, for some rows after the others: what is in between stays in the processor's cache."""
+    """A function of each row, some rows at a time: intermediate values stay in the processor's cache."""
     if values.device.type != "cpu":
         return function(values)
     return torch.cat([function(part) for part in values.split(_ROWS_AT_ONCE)])
 
 
 class _Linear:
-    """A linear layer on the grid. scale, shift: of a norm in front of it, which fold in."""
+    """A linear layer on the grid.
+
+    Args:
+        layer: The trained layer.
+        norm: A layer norm in front of it, whose scale and shift are folded in.
+        rows: Factor of each output.
+    """
 
     def __init__(self, layer: nn.Linear, norm: nn.LayerNorm | None = None, rows: Tensor | None = None) -> None:
         weight, bias = layer.weight.detach().cpu().double(), layer.bias.detach().cpu().double()
@@ -89,7 +99,12 @@ def _layer(layers: nn.Sequential, place: int) -> nn.Linear:
 
 
 class ExactTransformer:
-    """What codes: from known tokens to mixtures. One picture at a time."""
+    """From known tokens to mixtures, one image at a time.
+
+    Args:
+        network: The trained Transformer.
+        device: Where it runs.
+    """
 
     def __init__(self, network: DualTransformer, device: str | torch.device = "cpu") -> None:
         self.size, self._device = network.size, torch.device(device)
@@ -106,10 +121,16 @@ class ExactTransformer:
     def densities(
         self, tokens: Floats, known: NDArray[np.bool_], log_rate: float, cells: NDArray[np.int64]
     ) -> tuple[Floats, Floats, Floats]:
-        """Weights, means and scales of the mixtures at some cells, float64 (mixtures, cells, C) each.
+        """Weights, means and scales of the mixtures at some cells.
 
-        tokens: float64 (H, W, C), in units of the channels' spread; anything where not known. known: bool (H, W).
-        log_rate: ln(λ / .0035). cells: numbers, row by row, of the tokens that are asked for.
+        Args:
+            tokens: float64 (H, W, C), in units of the channels' spread; anything where not known.
+            known: bool (H, W).
+            log_rate: ln(λ / .0035).
+            cells: Numbers, row by row, of the tokens to predict, int64 (n,).
+
+        Returns:
+            Three arrays float64 (mixtures, n, C).
         """
         height, width, channels = tokens.shape
         given = to_grid(torch.from_numpy(tokens).to(self._device).reshape(-1, channels).clone())
@@ -122,7 +143,7 @@ class ExactTransformer:
         features += self._rate(rate)
         for block in self._blocks[:-1]:
             features = block(features, height, width, self._functions)
-        wanted = torch.from_numpy(cells).to(self._device)  # others end here: nobody listens to them after the last
+        wanted = torch.from_numpy(cells).to(self._device)  # only these are needed after the last attention
         features = self._blocks[-1](features, height, width, self._functions, wanted)
         made = _by_rows(self._head, features).permute(1, 2, 0, 3).contiguous().cpu().numpy()
         return made[0], made[1], made[2]
@@ -138,19 +159,19 @@ class ExactTransformer:
 
 
 def tables_bits() -> int:
-    """Bits behind the point of an argument that is looked up."""
+    """Fraction bits of the arguments of the tables."""
     return tables.POINTS.bit_length() - 1
 
 
 class _Functions:
-    """The curved functions, from their tables."""
+    """GELU, softplus and softmax from their tables."""
 
     def __init__(self, device: torch.device) -> None:
         made = (tables.falling(), tables.gelu_rest(), tables.softplus_rest())
         self._falling, self._gelu, self._softplus = (torch.from_numpy(t.copy()).to(device) for t in made)
 
     def _looked_up(self, table: Tensor, arguments: Tensor) -> Tensor:
-        """table[arguments · POINTS], arguments ≥ 0; what lies beyond gets the last entry."""
+        """table[arguments · POINTS] for arguments ≥ 0; larger arguments get the last entry."""
         places = (arguments * tables.POINTS).clamp_(max=len(table) - 1).round_().to(torch.int32)
         return table.index_select(0, places.reshape(-1)).view(places.shape)
 
@@ -168,8 +189,8 @@ class _Functions:
 
 
 def _normed(features: Tensor) -> Tensor:
-    """A LayerNorm without its weights, of rows on the grid: (n, width), on the grid."""
-    width = features.shape[-1]  # one multiplication: by a number, CUDA divides in another way than processors do
+    """Layer norm without scale and shift, of rows on the grid: (n, width), on the grid."""
+    width = features.shape[-1]  # multiplied: CUDA divides by a constant in another way than processors
     mean = to_grid(features.sum(-1, keepdim=True).mul_(1 / width))
     off = features - mean
     bound = math.floor(math.sqrt(2.0 ** (52 - 2 * _NORM_BITS) / width))  # the squares' sum keeps to 53 bits
@@ -179,7 +200,7 @@ def _normed(features: Tensor) -> Tensor:
 
 
 class _Block:
-    """As the network's: attention inside windows, then an MLP, each beside the identity."""
+    """A Swin block: attention inside windows, then an MLP, each added to its input."""
 
     def __init__(self, block: Block, device: torch.device) -> None:
         self.heads, self.window, self.shifted = block.heads, block.window, block.shifted
@@ -187,7 +208,7 @@ class _Block:
         layer = block.queries_keys_values
         width = layer.in_features
         scores = torch.ones(3 * width, dtype=torch.float64)
-        scores[:width] = 1 / math.sqrt(width // self.heads)  # rounded alike everywhere, which a power is not
+        scores[:width] = 1 / math.sqrt(width // self.heads)  # a square root rounds alike everywhere, a power does not
         self._queries_keys_values = _Linear(layer, block.before_attention, scores).to(device)
         self._out = _Linear(block.out).to(device)
         self._wide = _Linear(_layer(block.mlp, 0), block.before_mlp).to(device)
@@ -205,13 +226,13 @@ class _Block:
         if wanted is not None:
             features, rows = features[wanted], rows[wanted]
         features = features + _by_rows(self._out, mixed[rows])
-        return features + _by_rows(lambda some: self._think(some, functions), features)
+        return features + _by_rows(lambda some: self._transformed(some, functions), features)
 
-    def _think(self, features: Tensor, functions: _Functions) -> Tensor:
+    def _transformed(self, features: Tensor, functions: _Functions) -> Tensor:
         return self._narrow(functions.gelu(self._wide(_normed(features), tables_bits())))
 
     def _attended(self, features: Tensor, height: int, width: int, functions: _Functions) -> tuple[Tensor, Tensor]:
-        """Which token each row is of, and the rows: attention's output before its last layer, (n, width)."""
+        """The token of each row, and the rows: attention's output before its last layer, (n, width)."""
         partition = window_partition(height, width, self.window, shifted=self.shifted)
         numbers = torch.arange(height * width).view(1, height, width, 1)
         places = partition.split(numbers).reshape(-1).to(self._device)

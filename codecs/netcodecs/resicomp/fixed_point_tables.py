@@ -1,8 +1,8 @@
-"""Tables of the functions that lead to a probability, made from whole numbers: equal on every machine, to the last bit.
+"""Tables of the functions that lead to a probability, computed with integers: equal on every machine, to the last bit.
 
-exp, Φ, GELU and softplus differ in their last bits from one mathematical library to the next, and one such bit can
-turn a rounding and destroy a packet. Python's integers don't differ: series and integrals are summed in fixed point
-with 96 bits behind the point, and only the result is rounded to a float.
+exp, Φ, GELU and softplus differ in their last bits between mathematical libraries, and one such bit can change a
+rounding and destroy a packet. Python's integers are the same everywhere: series and integrals are summed in fixed point
+with 96 fraction bits, and only the result is rounded to a float.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 POINTS = 2048  # entries per unit of the argument, in all tables
 SOFTMAX_END = 16  # e^-16 is less than half a step of the table
-GELU_END, SOFTPLUS_END, TAIL_END = 6, 12, 12  # beyond, what is tabled is as good as zero
+GELU_END, SOFTPLUS_END, TAIL_END = 6, 12, 12  # beyond these arguments the tabled values vanish
 
 _BITS = 96
 _ONE = 1 << _BITS
@@ -37,7 +37,7 @@ _STEPS = 2 * POINTS  # Simpson's rule needs the middle between two entries
 
 
 def _exp_of_minus(numerator: int, denominator: int) -> int:
-    """e^(-numerator/denominator), ``_BITS`` bits behind the point; for small arguments."""
+    """e^(-numerator/denominator) with ``_BITS`` fraction bits, by its series; for small arguments."""
     total, term, order = 0, _ONE, 0
     while term:
         total += term if order % 2 == 0 else -term
@@ -114,9 +114,14 @@ def softplus_rest() -> Floats:
 
 @lru_cache(maxsize=4)
 def tail(points: int, end: int) -> Floats:
-    """Φ(n / points) for n = -end·points … end·points: multiples of 2⁻⁵², so that the far tail is there too.
+    """Φ(n / points) for n = -end·points … end·points. The lower tail keeps its relative precision.
 
-    Raises ValueError unless ``points`` divides POINTS and ``end`` lies inside TAIL_END.
+    Args:
+        points: Entries per unit, a divisor of POINTS.
+        end: Largest argument, below TAIL_END.
+
+    Raises:
+        ValueError: There is no such table.
 
     >>> table = tail(1024, 8)
     >>> float(table[8 * 1024]), bool(table[0] < 1e-15)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from netcodecs.resicomp.coding import LARGEST, Mixtures, coded_bits, decode, encode
 from netcodecs.resicomp.mixture import LEAST_SCALE, log_likelihood
+from netcodecs.resicomp.range_coding import LARGEST, Mixtures, coded_bits, decode, encode
 
 
 def mixtures_of(count: int, seed: int, loudness: float = 3.0) -> Mixtures:
