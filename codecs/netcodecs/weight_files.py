@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from netsim.distribution import install_command
 from netsim.errors import InputError
 
-__all__ = ["digest", "fill", "read_weights", "restored", "shrunk", "write_weights"]
+__all__ = ["digest", "fill", "in_float16", "read_weights", "restored", "shrunk", "tensors_below", "write_weights"]
 
 _FACTS = "netcodecs"
 _SMALL = 4096  # tensors with fewer elements stay float32: they cost nothing
@@ -69,6 +69,20 @@ def restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
         elif not name.endswith(_SCALE):
             made[name] = tensor.float() if tensor.is_floating_point() else tensor
     return made
+
+
+def in_float16(name: str) -> bool:
+    """For ``shrunk(in_int8=…)``: no tensor in int8."""
+    return False
+
+
+def tensors_below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors whose names begin with a prefix, by the rest of their names.
+
+    >>> sorted(tensors_below("average/", {"average/g_a.weight": torch.ones(1), "rate": torch.ones(1)}))
+    ['g_a.weight']
+    """
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -106,7 +106,7 @@ def test_a_wrong_command_is_a_sentence(arguments: str, words: str, capsys: pytes
         ("--rate 0", "Invalid value for '--rate'"),
         ("--rate nan", "--rate"),
         ("--rate inf", "--rate inf"),
-        ("--device warp", "--device warp: torch finds none here"),
+        ("--device warp", "--device warp, but torch finds none here"),
         ("--large", "--large without --start lapped"),
         ("--start nowhere.safetensors", "no weights at nowhere.safetensors"),
         ("--start photos/a.png", "a.png is not a safetensors file"),

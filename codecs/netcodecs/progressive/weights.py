@@ -12,7 +12,7 @@ from torch import Tensor
 from netcodecs.common.checkpoint_files import TORCH_SUFFIXES, read_checkpoint
 from netcodecs.progressive.backbone import MBT_WIDTHS, Backbone, M, N, TransformKind
 from netcodecs.progressive.methods import Method, method_named, shipped_weights
-from netcodecs.weight_files import digest, fill, read_weights, restored, shrunk, write_weights
+from netcodecs.weight_files import digest, fill, in_float16, read_weights, restored, shrunk, write_weights
 from netsim.errors import InputError
 
 __all__ = ["dependents_kept", "load_backbone", "load_weights", "save_weights"]
@@ -49,9 +49,9 @@ def save_weights(
         "widths": kind.widths,
         "lambdas": backbone.lambdas,
     }
-    in_int8: Callable[[str], bool] = _tolerates_int8 if kind.kind == "residual" else _nothing
+    in_int8: Callable[[str], bool] = _tolerates_int8 if kind.kind == "residual" else in_float16
     if exactly:
-        in_int8 = _nothing
+        in_int8 = in_float16
     elif base is not None:
         known = _own_tensors(base)[0]
         shared = {n for n, t in tensors.items() if n in known and known[n].shape == t.shape and t.is_floating_point()}
@@ -67,10 +67,6 @@ def _tolerates_int8(name: str) -> bool:
     In the others, which pass large values of few channels on, int8 costs .2 dB and 1 % of the rate.
     """
     return not name.startswith("aggregation.") and any(part in name for part in _IN_INT8)
-
-
-def _nothing(name: str) -> bool:
-    return False
 
 
 def _own_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,9 +1,9 @@
 """β per context mode at which packets are alike: ``python -m netcodecs.resicomp.betas --images FOLDER``.
 
-The paper tunes β for each mode until packet sizes are alike (§IV-C). Coding every mode at every β would take days; what
-a slice's bits depend on is how many tokens it has and what share of all it is predicted from. So bits of a token are
-measured once, at ten shares, on pictures, with the distributions that code; packet sizes of any mode and β follow from
-Eq. 10. ``--code`` then codes each mode at what was found, and says how far apart real packets are.
+The paper tunes β for each mode until packet sizes are alike (§IV-C). Coding every mode at every β would take days. The
+bits of a slice depend on its number of tokens and on the share of all tokens that it is predicted from. So the bits of
+a token are measured once, on images, at ten shares and with the distributions that code; the packet sizes of any mode
+and β follow from Eq. 10. ``--code`` then codes each mode at its β and prints the spread of real packets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 
 from netcodecs.resicomp.codec import SLICES, ResiComp, ResiCompSettings
 from netcodecs.resicomp.modes import MODES, context_matrix
@@ -26,6 +25,7 @@ from netcodecs.resicomp.packets import BETA_STEP
 from netcodecs.resicomp.slices import slice_sizes
 from netsim.codec import OperatingPoint
 from netsim.errors import InputError
+from netsim.image_file import read_image_file
 
 __all__ = ["best_beta", "main", "spread", "token_bits"]
 
@@ -39,7 +39,13 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp"}
 
 
 def token_bits(codec: ResiComp, images: Iterable[Image], quality: float) -> Floats:
-    """Mean bits of a token of which all others are known to a share of ``SHARES``, (10,): the first in QLDS order."""
+    """Mean bits of a token when a share of all tokens is known, (10,): one entry for each of ``SHARES``.
+
+    Args:
+        codec: Whose networks predict.
+        images: uint8 (H, W, 3) each.
+        quality: Operating point.
+    """
     from netcodecs.resicomp.range_coding import coded_bits
 
     networks = codec.networks
@@ -68,9 +74,13 @@ def spread(sizes: Floats) -> float:
 
 
 def best_beta(mode: str, slices: int, tokens: int, bits: Floats) -> tuple[float, float]:
-    """β of the smallest spread of packet sizes, the smaller of equals, and that spread.
+    """β of the smallest spread of packet sizes (of equal spreads the smaller β), and that spread.
 
-    bits: of a token, known a share of ``SHARES`` of the others.
+    Args:
+        mode: Context mode.
+        slices: Number of slices.
+        tokens: Number of tokens.
+        bits: Of a token at each of ``SHARES``, (10,).
 
     >>> best_beta("ISC", 10, 1536, np.full(10, 8.0))[0]
     0.0
@@ -91,7 +101,7 @@ def _images(folder: Path, limit: int | None) -> list[Image]:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES) if folder.is_dir() else []
     if not paths:
         raise InputError(f"no images in {folder}", hint="a folder with PNG or JPEG files")
-    return [np.asarray(PillowImage.open(path).convert("RGB")) for path in paths[:limit]]
+    return [read_image_file(path) for path in paths[:limit]]
 
 
 def _coded(weights: Path | None, mode: str, slices: int, beta: float, images: Sequence[Image], quality: float) -> str:

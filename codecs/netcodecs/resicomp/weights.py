@@ -10,7 +10,7 @@ from typing import Any
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.transformer import Size
 from netcodecs.transforms.gained import GainedTransforms, TransformKind
-from netcodecs.weight_files import fill, read_weights, restored, shrunk, write_weights
+from netcodecs.weight_files import fill, in_float16, read_weights, restored, shrunk, tensors_below, write_weights
 from netsim.errors import InputError
 
 __all__ = ["holds_resicomp", "load_transforms", "load_weights", "save_weights"]
@@ -40,7 +40,7 @@ def save_weights(
         "separate": model.second is not None,
     }
     write_weights(
-        path, shrunk(model.state_dict(), in_int8=_nothing if exactly else _tolerates_int8), dict(facts or {}) | own
+        path, shrunk(model.state_dict(), in_int8=in_float16 if exactly else _tolerates_int8), dict(facts or {}) | own
     )
 
 
@@ -50,10 +50,6 @@ def _tolerates_int8(name: str) -> bool:
     The transforms' other layers pass large values of few channels on: in int8 they cost .2 dB.
     """
     return not name.startswith(_TRANSFORMS) or ".expand." in name or ".project." in name
-
-
-def _nothing(name: str) -> bool:
-    return False
 
 
 def load_weights(path: Path) -> ResiCompModel:
@@ -88,7 +84,7 @@ def load_transforms(path: Path) -> GainedTransforms:
     """
     tensors, facts = read_weights(path)
     if facts.get("codec") == _CODEC:
-        tensors = {n.removeprefix(_TRANSFORMS): t for n, t in tensors.items() if n.startswith(_TRANSFORMS)}
+        tensors = tensors_below(_TRANSFORMS, tensors)
     if "kind" not in facts:
         raise InputError(f"{path.name} holds no transforms with gains", hint="name weights of mbt-mean or resicomp")
     if others := sorted({n.split(".")[0] for n in tensors} & {"aggregation"}):

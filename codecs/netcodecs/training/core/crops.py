@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from netsim.errors import InputError
+from netsim.image_file import read_image_file
 
 __all__ = ["RandomCrops", "centre_crop", "load_folder"]
 
@@ -27,7 +27,7 @@ def load_folder(folder: Path, *, at_least: int, limit: int | None = None) -> lis
         limit: How many to take, spread evenly over the folder.
 
     Raises:
-        InputError: If there is no folder, no image large enough in it, or one that can't be read.
+        InputError: There is no folder, no image large enough in it, or a file that ``netsim`` can't read as an image.
     """
     if not folder.is_dir():
         raise InputError(f"no folder of images at {folder}")
@@ -36,12 +36,9 @@ def load_folder(folder: Path, *, at_least: int, limit: int | None = None) -> lis
         paths = [paths[i * len(paths) // limit] for i in range(limit)]
     images = []
     for path in paths:
-        try:
-            with Image.open(path) as file:
-                if min(file.size) >= at_least:
-                    images.append(np.array(file.convert("RGB")))
-        except OSError as error:
-            raise InputError(f"{path} can't be read as an image", hint=str(error)) from None
+        image = read_image_file(path)
+        if min(image.shape[:2]) >= at_least:
+            images.append(image)
     if not images:
         raise InputError(f"no image of at least {at_least}×{at_least} in {folder}", hint="name another folder")
     return images

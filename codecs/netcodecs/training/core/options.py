@@ -9,7 +9,7 @@ import typer
 
 from netsim.errors import InputError
 
-__all__ = ["check_device", "check_folders", "standalone"]
+__all__ = ["check_folders", "standalone"]
 
 
 def check_folders(images: Sequence[Path], validation: Path) -> None:
@@ -20,19 +20,6 @@ def check_folders(images: Sequence[Path], validation: Path) -> None:
             raise InputError(
                 f"{validation} would be trained on, too", hint="give --validation a folder of other images"
             )
-
-
-def check_device(name: str) -> None:
-    """Raises InputError if torch finds no such device."""
-    import torch
-
-    try:
-        if torch.device(name).type in ("cpu", "cuda"):
-            torch.empty(1, device=name)
-            return
-    except (RuntimeError, AssertionError):  # no such name; torch without CUDA asserts
-        pass
-    raise InputError(f"--device {name}: torch finds none here", hint="cpu, or a CUDA device that torch sees")
 
 
 def standalone(app: typer.Typer, name: str, arguments: Sequence[str]) -> int:

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from netcodecs.common.devices import check_device
 from netcodecs.progressive.backbone import Backbone, TransformKind
 from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import load_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, load_folder
-from netcodecs.training.core.options import check_device
 from netcodecs.training.core.ranks import Ranks
 from netcodecs.training.core.run import TrainingConfig, TrainingRun
 from netcodecs.training.init.lapped import initialise_lapped
@@ -23,6 +23,7 @@ from netcodecs.training.init.ordering import order_channels
 from netcodecs.training.progressive.channel_masks import received_by
 from netcodecs.training.progressive.objective import ProgressiveObjective
 from netcodecs.transforms.residual import LARGE
+from netcodecs.weight_files import tensors_below
 from netsim.errors import InputError
 
 __all__ = ["LAPPED", "Session", "averaged_network", "count_symbols", "initial_network"]
@@ -62,7 +63,7 @@ class Session:
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
-        check_device(device)
+        check_device(device, "--device")
         self._method, self._start, self._batch, self._crop = method, start, batch, crop
         self._device, self._seed = device, seed
         self._images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
@@ -149,7 +150,7 @@ def averaged_network(checkpoint: Path) -> Backbone:
     tensors, facts = load_tensors(checkpoint)
     method, kind = method_named(facts["trains"]), TransformKind(facts["kind"], tuple(facts["widths"]))
     network = Backbone(kind, scr=method.scr, mca=method.mca, lambdas=tuple(facts["lambdas"]))
-    average = {n.removeprefix("average/"): t for n, t in tensors.items() if n.startswith("average/")}
+    average = tensors_below("average/", tensors)
     network.load_state_dict(network.state_dict() | average)
     return network.eval()
 

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from netcodecs.common.devices import check_device
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.transformer import COMPACT, PAPER, Size
 from netcodecs.resicomp.weights import holds_resicomp, load_transforms, load_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, load_folder
-from netcodecs.training.core.options import check_device
 from netcodecs.training.core.ranks import Ranks
 from netcodecs.training.core.run import TrainingConfig, TrainingRun
 from netcodecs.training.resicomp.objective import ResiCompObjective
 from netcodecs.transforms.gained import STRIDE, TransformKind
+from netcodecs.weight_files import tensors_below
 from netsim.errors import InputError, did_you_mean
 
 __all__ = ["SIZES", "Session", "averaged_model", "initial_model", "measure_spread"]
@@ -62,7 +63,7 @@ class Session:
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
-        check_device(device)
+        check_device(device, "--device")
         torch.manual_seed(seed)
         if size not in SIZES:
             raise InputError(f"no size `{size}`", hint=did_you_mean(size, SIZES))
@@ -135,6 +136,6 @@ def averaged_model(checkpoint: Path) -> ResiCompModel:
     tensors, facts = load_tensors(checkpoint)
     kind = TransformKind(facts["kind"], tuple(facts["widths"]))
     model = ResiCompModel(kind, Size(**facts["size"]), tuple(facts["lambdas"]), separate=facts["separate"])
-    average = {n.removeprefix("average/"): t for n, t in tensors.items() if n.startswith("average/")}
+    average = tensors_below("average/", tensors)
     model.load_state_dict(model.state_dict() | average)
     return model.eval()
