@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.resicomp.rate_control import SliceLayout
-from netcodecs.resicomp.range_coding import Mixtures, coded_bits
 from netcodecs.resicomp.networks import Networks
+from netcodecs.resicomp.range_coding import Mixtures, coded_bits
+from netcodecs.resicomp.rate_control import SliceLayout
 
 __all__ = ["TokenDensities", "probabilities", "token_densities"]
 
@@ -49,7 +49,9 @@ def probabilities(mixtures: Mixtures, symbols: Ints) -> Floats:
     return np.asarray(np.maximum(above[:-1] - above[1:], 0.0))
 
 
-def token_densities(networks: Networks, layout: SliceLayout, symbols: Ints, quality: float, contexts: int) -> TokenDensities:
+def token_densities(
+    networks: Networks, layout: SliceLayout, symbols: Ints, quality: float, contexts: int
+) -> TokenDensities:
     """Predict the last slice from the first ones, whatever the stream's own context mode.
 
     Args:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from netcodecs.resicomp.codec import ResiComp, ResiCompSettings
-from netcodecs.resicomp.rate_control import layout_of
 from netcodecs.resicomp.densities import probabilities
 from netcodecs.resicomp.packets import read_header
+from netcodecs.resicomp.rate_control import layout_of
 
 from netsim.codec import Image, OperatingPoint
 
