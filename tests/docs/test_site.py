@@ -82,6 +82,7 @@ def test_the_site_builds_strictly_and_loads_nothing_from_outside(tmp_path: Path)
         text = path.read_text(encoding="utf-8")
         loaded = re.findall(r"<(?:script|img|iframe|source|video)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\s>]*", text)
         loaded += re.findall(r"<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^\s>]*", text)
+        loaded += re.findall(r"(?:import|fetch)\b[^;]{0,80}[\"'](?:https?:)?//[^\"']*", text)
         assert loaded == [], path
     for path in (tmp_path / "site").rglob("*.css"):
         text = path.read_text(encoding="utf-8")
