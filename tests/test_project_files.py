@@ -83,7 +83,7 @@ def test_links_to_files_of_the_repository_lead_somewhere(name: str) -> None:
 
 def test_contributing_names_commands_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^    make (\w+)", text, flags=re.MULTILINE))
+    targets = set(re.findall(r"^make (\w+)", text, flags=re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert targets == {"check", "test"}
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
