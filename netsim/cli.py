@@ -14,6 +14,7 @@ import typer
 
 from netsim.commands import channels as channels_module
 from netsim.commands import data as data_module
+from netsim.commands import trace as trace_module
 from netsim.commands.codecs import check_codec_command, codecs_command
 from netsim.commands.compare import compare
 from netsim.commands.explain import explain
@@ -143,6 +144,7 @@ app.command(
 )(train)
 app.add_typer(channels_module.app, name="channels")
 app.add_typer(data_module.app, name="data")
+app.add_typer(trace_module.app, name="trace")
 
 
 def _overrides(assignments: list[str] | None, seed: int | None, engine: str | None) -> list[str]:

@@ -20,7 +20,7 @@ from netsim.channels.presets import VARIANTS, preset, preset_names, preset_varia
 from netsim.channels.spec import channel_from_spec, expand_range
 from netsim.channels.switching import SwitchingChannel
 from netsim.channels.trace import TraceChannel, trace_channel
-from netsim.channels.trace_file import read_trace
+from netsim.channels.traces import TraceOptions, read_trace
 from netsim.registry import plugin_names
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "MarkovChannel",
     "SwitchingChannel",
     "TraceChannel",
+    "TraceOptions",
     "bernoulli",
     "burst",
     "channel_from_spec",

@@ -15,6 +15,7 @@ from netsim.channels.matrices import check_probability
 from netsim.channels.presets import VARIANTS, preset, preset_names, printed_fault, split_variant
 from netsim.channels.switching import SwitchingChannel
 from netsim.channels.trace import trace_channel
+from netsim.channels.traces import TraceOptions
 from netsim.errors import InputError, did_you_mean
 from netsim.numbers import read_number
 from netsim.paths import user_path
@@ -186,7 +187,9 @@ def _trace(spec: Mapping[str, Any], folder: Path) -> Channel:
     text = _text(spec, "trace")
     link = str(spec["link"]) if spec.get("link") is not None else None
     try:
-        return trace_channel(user_path(text, folder), link, name=_text(spec, "name", ""), step_s=_step_s(spec))
+        options = TraceOptions.from_mapping({key: spec[key] for key in TraceOptions.names() if key in spec})
+        path = user_path(text, folder)
+        return trace_channel(path, link, name=_text(spec, "name", ""), step_s=_step_s(spec), options=options)
     except InputError as error:
         raise InputError(error.message, where=error.where, hint=error.hint, key=error.key or ("trace",)) from None
 
@@ -216,7 +219,7 @@ FORMS = (
     _Form(("p", "r", "h", "k"), _gilbert_elliott, ("start",), _LOSS_KEYS),
     _Form(("p_good", "p_bad", "p_intermediate", "p_bad_to_good"), _three_state, ("start",)),
     _Form(("rows", "loss"), _matrices, ("states", "start")),
-    _Form(("trace",), _trace, ("link",)),
+    _Form(("trace",), _trace, ("link", *TraceOptions.names())),
     _Form(("switch",), _switch, ("probabilities",)),
 )
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.channels.statistics import MASK_PACKETS_LIMIT
-from netsim.channels.trace_file import read_trace
-from netsim.errors import InputError, did_you_mean
+from netsim.channels.traces import TraceOptions, read_trace
+from netsim.errors import InputError
 
 __all__ = ["TraceChannel", "trace_channel"]
 
@@ -117,16 +117,29 @@ class TraceChannel(Channel):
         return np.asarray(counts / self._ends[-1])
 
 
-def trace_channel(path: Path, link: str | None = None, *, name: str = "", step_s: float | None = None) -> TraceChannel:
+def trace_channel(
+    path: Path,
+    link: str | None = None,
+    *,
+    name: str = "",
+    step_s: float | None = None,
+    options: TraceOptions | None = None,
+) -> TraceChannel:
     """A trace channel from a file: one link of it (all its recordings), or all links.
 
-    Raises InputError for what read_trace refuses, and for an unknown link.
+    Args:
+        path: The file.
+        link: A label of its recordings; None: all.
+        name: Of the channel; empty: ``trace FILE LINK``.
+        step_s: Seconds per record; None: the trace advances one record per packet.
+        options: What the file does not say about itself.
+
+    Returns:
+        The channel.
+
+    Raises:
+        InputError: What ``read_trace`` refuses, and an unknown link.
     """
-    series = read_trace(path)
-    labels = list(dict.fromkeys(label for label, _ in series))
-    if link is not None and link not in labels:
-        few = did_you_mean(link, labels) if len(labels) <= 20 else f"it has {len(labels)}: {', '.join(labels[:5])}, …"
-        raise InputError(f"trace {path} has no link `{link}`", hint=few, key=("link",))
-    chosen = [records for label, records in series if link in (None, label)]
+    trace = read_trace(path, options).select(link)
     label = name or " ".join(["trace", Path(path).stem, *([link] if link else [])])
-    return TraceChannel(label, chosen, step_s)
+    return TraceChannel(label, [one.received for one in trace.recordings], step_s)

@@ -26,13 +26,13 @@ def test_both_polarities_read_the_same(tmp_path: Path) -> None:
     (tmp_path / "lost.txt").write_text("# mine; 1 = lost\n0010\n")
     (tmp_path / "received.txt").write_text("# mine\n# 1=received\n1101\n")
     for name in ("lost", "received"):
-        ((label, series),) = read_trace(tmp_path / f"{name}.txt")
-        assert label == "1"
-        assert series.tolist() == [True, True, False, True]
+        (one,) = read_trace(tmp_path / f"{name}.txt").recordings
+        assert one.label == "1"
+        assert one.received.tolist() == [True, True, False, True]
 
 
 def test_links_and_their_recordings(links: Path) -> None:
-    assert [label for label, _ in read_trace(links)] == ["a-b", "b-a", "a-b"]
+    assert [one.label for one in read_trace(links).recordings] == ["a-b", "b-a", "a-b"]
     assert len(trace_channel(links).series) == 3
     channel = trace_channel(links, "a-b")
     assert channel.name == "trace links a-b"
@@ -43,7 +43,7 @@ def test_links_and_their_recordings(links: Path) -> None:
 def test_lines_without_label_are_one_series_until_a_break(tmp_path: Path) -> None:
     path = tmp_path / "wrapped.txt"
     path.write_text("# 1=lost\n00\n11\n\n01\n# another\n10\n")
-    assert [(label, (~s).astype(int).tolist()) for label, s in read_trace(path)] == [
+    assert [(one.label, (~one.received).astype(int).tolist()) for one in read_trace(path).recordings] == [
         ("1", [0, 0, 1, 1]),
         ("2", [0, 1]),
         ("3", [1, 0]),
@@ -57,8 +57,8 @@ def test_lines_without_label_are_one_series_until_a_break(tmp_path: Path) -> Non
         ("# loss trace\n0101\n", "does not say whether 1 means lost or received"),
         ("# 1=lost\n# 1=received\n01\n", "states both polarities"),
         ("# 1=lost\n\n", "holds no packets"),
-        ("# 1=lost\n0102\n", "`0102` is no series"),
-        ("# 1=lost\nlink 01 10\n", "`link 01 10` is no series"),
+        ("# 1=lost\n0102\n", "`0102` is not a series"),
+        ("# 1=lost\nlink 01 10\n", "`link 01 10` is not a series"),
     ],
 )
 def test_unclear_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -76,7 +76,7 @@ def test_missing_files_and_links_are_refused(links: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"no\.txt: No such file"):
         read_trace(tmp_path / "no.txt")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="not a text file"):
+    with pytest.raises(InputError, match="of no known format"):
         read_trace(tmp_path / "binary")
     with pytest.raises(InputError, match="has no link `a-c`") as caught:
         trace_channel(links, "a-c")
@@ -191,8 +191,12 @@ def test_a_table_with_named_columns_is_one_series(tmp_path: Path, header: str, r
 
 def test_a_table_of_several_links_and_recordings(tmp_path: Path) -> None:
     rows = "a 0 1\nb 7 0\na 1 0\nb 8 0\n\na 0 1\n"
-    series = read_trace(write(tmp_path / "links.txt", f"# columns: link index received\n{rows}"))
-    assert [(label, s.astype(int).tolist()) for label, s in series] == [("a", [1, 0]), ("b", [0, 0]), ("a", [1])]
+    series = read_trace(write(tmp_path / "links.txt", f"# columns: link index received\n{rows}")).recordings
+    assert [(one.label, one.received.astype(int).tolist()) for one in series] == [
+        ("a", [1, 0]),
+        ("b", [0, 0]),
+        ("a", [1]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -204,9 +208,9 @@ def test_a_table_of_several_links_and_recordings(tmp_path: Path) -> None:
         ("# 1=lost\na 0\na 1\nb 0\n", ":2  `a 0` is a link of one record"),
         ("# 1=lost\n0 0010\n4 0110\n8 1\n", ":4  `8 1` is a link of one record"),
         ("# 1=lost\n0 0010\n4 0110\n8 10\n", ":2  the first column, 0, 4, …, counts the records"),
-        ("# 1=lost\n0,0\n1,1\n", ":2  `0,0` is no series"),
-        ("# 1=lost\n0 0 1500\n", ":2  `0 0 1500` is no series"),
-        ("seq,lost\n0,0\n", "does not say whether"),
+        ("# 1=lost\n0,0\n1,1\n", ":2  `0,0` is not a series"),
+        ("# 1=lost\n0 0 1500\n", ":2  `0 0 1500` is not a series"),
+        ("seq,lost\n0,0\n", "is a table that does not name its columns"),
     ],
 )
 def test_a_table_without_named_columns_is_refused_with_the_way_to_name_them(
@@ -224,7 +228,7 @@ def test_a_table_without_named_columns_is_refused_with_the_way_to_name_them(
         ("# columns: index\n0\n", "columns `index`"),
         ("# columns: lost received\n0 1\n", "columns `lost received`"),
         ("# columns: link link lost\na b 1\n", "columns `link link lost`"),
-        ("# columns: seq lost\n0 1\n", "a column `seq`"),
+        ("# columns: number lost\n0 1\n", "a column `number`"),
         ("# columns: lost\n# columns: received\n0\n", "names its columns twice"),
         ("# 1=received\n# columns: index lost\n0 1\n", "states both polarities"),
         ("# columns: index lost\n0 1\n1\n", ":3  `1` has 1 fields"),
@@ -244,8 +248,8 @@ def test_unclear_tables_are_refused(tmp_path: Path, text: str, message: str) -> 
 @pytest.mark.parametrize("header", ["# 1=lost", "#1 = Lost", "# 1=LOST, 0=Received", "# 0=received", "\ufeff# 1=lost"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_spellings_of_the_header_and_line_ends(tmp_path: Path, header: str, end: str) -> None:
-    ((_, series),) = read_trace(write(tmp_path / "lost.txt", end.join([header, "0010", ""])))
-    assert series.tolist() == [True, True, False, True]
+    (one,) = read_trace(write(tmp_path / "lost.txt", end.join([header, "0010", ""]))).recordings
+    assert one.received.tolist() == [True, True, False, True]
 
 
 def test_a_number_that_ends_in_one_states_no_polarity(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Channels from recorded losses: maximum likelihood, comparison of families, and how well a channel fits."""

@@ -1,0 +1,213 @@
+"""``netsim trace``: recorded losses read, described, converted, and channels fitted to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from netsim.channels.traces import Trace, TraceOptions
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="trace",
+    no_args_is_help=True,
+    help="Recorded losses: 0/1 text, tables, G.192 error patterns, captures of RTP or numbered UDP, ping, irtt; and "
+    "Mahimahi's link traces.\n\nExample: netsim trace describe lost.txt --one lost",
+)
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A trace.")]
+Format = Annotated[str, typer.Option("--format", help="How to read it [recognised by content].")]
+One = Annotated[str, typer.Option("--one", help="What a 1 means: lost or received.")]
+Columns = Annotated[
+    str,
+    typer.Option("--columns", help="Of a table: `seq time_s -` by position, `seq=packet` by the first row's names."),
+]
+CounterBits = Annotated[int | None, typer.Option("--counter-bits", help="Width of a number that starts again at 0.")]
+Sent = Annotated[str, typer.Option("--sent", metavar="FIRST..LAST", help="Numbers of the packets that were sent.")]
+Rtp = Annotated[bool, typer.Option("--rtp", help="The capture's UDP packets are RTP.")]
+UdpNumber = Annotated[
+    str, typer.Option("--udp-number", metavar="OFFSET:BYTES[:little]", help="Where UDP packets carry their number.")
+]
+Port = Annotated[int | None, typer.Option("--port", help="Only UDP packets to this port.")]
+Direction = Annotated[str, typer.Option("--direction", help="Of irtt: round-trip, up or down.")]
+Link = Annotated[str | None, typer.Option("--link", help="Only recordings with this label.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(epilog="Example:  netsim trace describe lost.txt --one lost")
+def describe(
+    file: FileArgument,
+    format: Format = "",
+    one: One = "",
+    columns: Columns = "",
+    counter_bits: CounterBits = None,
+    sent: Sent = "",
+    rtp: Rtp = False,
+    udp_number: UdpNumber = "",
+    port: Port = None,
+    direction: Direction = "",
+    link: Link = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a trace holds: packets, loss rate, bursts and gaps, correlation, losses among ten packets."""
+    from netsim.channels.fitting.observed import observe
+
+    if format == "mahimahi":
+        _describe_rate(file, as_json)
+        return
+    trace = _read(file, link, format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
+    seen = observe(recording.received for recording in trace.recordings)
+    facts: dict[str, Any] = {
+        "file": str(file),
+        "format": trace.format,
+        "links": len({recording.label for recording in trace.recordings}),
+        "recordings": seen.recordings,
+        "packets": seen.packets,
+        "interval_s": trace.recordings[0].interval_s,
+        "loss_rate": seen.loss_rate,
+        "mean_burst": seen.mean_burst,
+        "mean_gap": seen.mean_gap,
+        "autocorrelation": seen.autocorrelation.tolist(),
+        "loss_counts": [None if share != share else share for share in seen.loss_counts.tolist()],
+        "notes": list(trace.notes),
+    }
+    if as_json:
+        _print_json(facts)
+        return
+    typer.echo(f"{file}: {trace.format}, {_counts(trace)}")
+    interval = facts["interval_s"]
+    if interval is not None:
+        typer.echo(f"  {'interval':<12}{interval:.6g} s   (as `step_s`, the trace runs by the clock)")
+    typer.echo(f"  {'loss rate':<12}{100 * seen.loss_rate:.3f} %")
+    typer.echo(f"  {'mean burst':<12}{seen.mean_burst:.3f} packets")
+    typer.echo(f"  {'mean gap':<12}{seen.mean_gap:.3f} packets")
+    typer.echo(f"  {'correlation':<12}{'  '.join(f'{value:.3f}' for value in seen.autocorrelation[:10])}   (lags 1–10)")
+    counts = "  ".join(f"{lost}: {share:.3f}" for lost, share in enumerate(seen.loss_counts))
+    typer.echo(f"  {'lost of 10':<12}{counts}")
+    _echo_notes(trace.notes)
+    typer.echo(f"next  netsim trace fit {file}")
+
+
+@app.command(epilog="Example:  netsim trace convert lost.pcap lost.txt --rtp")
+def convert(
+    file: FileArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; an existing one is never replaced.")],
+    to: Annotated[str, typer.Option("--to", help="Format to write [by OUT's ending].")] = "",
+    byte_order: Annotated[str, typer.Option("--byte-order", help="Of g192's words: little or big.")] = "little",
+    format: Format = "",
+    one: One = "",
+    columns: Columns = "",
+    counter_bits: CounterBits = None,
+    sent: Sent = "",
+    rtp: Rtp = False,
+    udp_number: UdpNumber = "",
+    port: Port = None,
+    direction: Direction = "",
+    link: Link = None,
+) -> None:
+    """Write a trace in another format: text, csv, g192, g192-byte, g192-compact, pcap, pcapng.
+
+    The last line on standard output is the file's path.
+    """
+    from netsim.channels.traces import WRITABLE, trace_bytes
+    from netsim.channels.traces.write import default_format
+    from netsim.errors import InputError
+    from netsim.paths import output_path
+
+    wanted = to or default_format(out)
+    if not wanted:
+        raise InputError(f"no format for {out}", hint=f"give --to: {', '.join(WRITABLE)}")
+    trace = _read(file, link, format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
+    content = trace_bytes(trace, wanted, byte_order)
+    try:
+        with output_path(str(out)).open("xb") as target:
+            target.write(content)
+    except FileExistsError:
+        raise InputError(f"`{out}` exists", hint="name another file") from None
+    except OSError as error:
+        raise InputError(f"can't write `{out}`: {error.strerror}") from None
+    typer.echo(f"{_counts(trace)}, as {wanted}", err=True)
+    typer.echo(out)
+
+
+def _read(
+    file: Path,
+    link: str | None,
+    format: str,
+    one: str,
+    columns: str,
+    counter_bits: int | None,
+    sent: str,
+    rtp: bool,
+    udp_number: str,
+    port: int | None,
+    direction: str,
+) -> Trace:
+    from netsim.channels.traces import TraceOptions, read_trace
+    from netsim.paths import user_path
+
+    options: TraceOptions = _flags(
+        lambda: TraceOptions(format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
+    )
+    return _flags(lambda: read_trace(user_path(str(file)), options).select(link))
+
+
+def _flags(make: Any) -> Any:
+    """Errors that name an option stand at its flag."""
+    from netsim.errors import InputError
+
+    try:
+        return make()
+    except InputError as error:
+        if error.where or not error.key:
+            raise
+        raise error.at(f"--{str(error.key[0]).replace('_', '-')}") from None
+
+
+def _describe_rate(file: Path, as_json: bool) -> None:
+    from netsim.channels.traces import read_rate_trace
+
+    trace = read_rate_trace(file)
+    rates = trace.rates_bps()
+    facts = {
+        "file": str(file),
+        "format": "mahimahi",
+        "opportunities": len(trace.times_ms),
+        "period_s": trace.period_ms / 1000,
+        "mean_rate_bps": trace.mean_rate_bps,
+        "least_rate_bps": float(rates.min()),
+        "greatest_rate_bps": float(rates.max()),
+    }
+    if as_json:
+        _print_json(facts)
+        return
+    typer.echo(f"{file}: mahimahi, {len(trace.times_ms):,} opportunities of 1,500 bytes in {facts['period_s']:g} s")
+    typer.echo(f"  {'mean rate':<12}{trace.mean_rate_bps / 1e6:.3f} Mbit/s")
+    typer.echo(f"  {'by second':<12}{rates.min() / 1e6:.3f} to {rates.max() / 1e6:.3f} Mbit/s")
+
+
+def _counts(trace: Trace) -> str:
+    from netsim.text import counted_noun
+
+    packets = counted_noun(sum(len(one.received) for one in trace.recordings), "packet")
+    if len(trace.recordings) == 1:
+        return packets
+    links = counted_noun(len({one.label for one in trace.recordings}), "link")
+    return f"{packets} in {counted_noun(len(trace.recordings), 'recording')} of {links}"
+
+
+def _echo_notes(notes: Any) -> None:
+    for note in notes[:10]:
+        typer.echo(f"i {note}")
+    if len(notes) > 10:
+        typer.echo(f"i and {len(notes) - 10:,} more notes (--json)")
+
+
+def _print_json(facts: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(facts, indent=2, allow_nan=False))
