@@ -9,7 +9,8 @@ language    what is done
 ``yaml``    planned as a scenario, also where it holds only some of the keys; with a title also written to a file;
             a file ``recipe.yaml`` is read as a recipe
 ``toml``    parsed
-``text``    nothing: output, formulas, examples of files that are no scenario
+``console`` commands after ``$ ``, in one process each; each must print what stands below it
+``text``    nothing: output, formulas, examples of files that are no scenario; with a title written to a file
 =========== ==================================================================================================
 
 Comments of HTML in front of a block are for this test: ``<!-- not run: REASON -->``, ``<!-- slow -->`` (run by
@@ -21,6 +22,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -32,13 +34,16 @@ from types import ModuleType
 
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 import netsim
+from netsim.cli import app
+from netsim.errors import InputError
 from netsim.scenario.schema import ScenarioModel
 from netsim.studies.recipe import find_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-LANGUAGES = ("python", "pycon", "bash", "yaml", "toml", "text")
+LANGUAGES = ("python", "pycon", "bash", "console", "yaml", "toml", "text")
 _NEEDED = {"codecs": [{"jpeg": {"quality": 30}}], "channels": ["EP4"]}
 _COMMENT = re.compile(r"<!-- (not run|slow|setup)(?:: (.*?))? -->", re.DOTALL)
 
@@ -153,8 +158,19 @@ class Reader:
     def _toml(self, block: Block) -> None:
         tomllib.loads(block.text)
 
+    def _console(self, block: Block) -> None:
+        for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+            command, _, expected = part.partition("\n")
+            name, *arguments = shlex.split(command)
+            assert name == "netsim", f"{self.page.name}:{block.line}: `{name}`"
+            result = CliRunner().invoke(app, arguments)
+            shown = str(result.exception) if isinstance(result.exception, InputError) else result.output
+            same = [line.rstrip() for line in shown.splitlines()] == [line.rstrip() for line in expected.splitlines()]
+            assert same, f"{self.page.name}:{block.line}: {command}\n{shown}"
+
     def _text(self, block: Block) -> None:
-        pass
+        if block.title:
+            Path(block.title).write_text(block.text, encoding="utf-8")
 
 
 def _one_core() -> None:

@@ -60,6 +60,7 @@ FAULTS = {
     "python": "1 / 0",
     "pycon": ">>> 1 + 1\n3\n",
     "bash": "netsim run no_such_scenario",
+    "console": "$ netsim --help\nsomething else\n",
     "yaml": "codecs: [{jpg: {quality: 30}}]",
     "toml": "a = = 1",
 }
