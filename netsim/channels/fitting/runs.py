@@ -98,12 +98,10 @@ class LossRuns:
         middle = len(received) // 2
         return (LossRuns.of([received[:middle]]), LossRuns.of([received[middle:]])) if middle else None
 
-    def beginning(self, packets: int) -> LossRuns:
-        """The first recordings with some ``packets`` packets; at least the first runs of the first one."""
-        if self.packets <= packets:
+    def beginning(self, rows: int) -> LossRuns:
+        """The first ``rows`` runs."""
+        if len(self.symbols) <= rows:
             return self
-        ends = np.cumsum(self.run_lengths)
-        rows = max(1, int(np.searchsorted(ends, packets)))
-        starts = np.unique(np.append(self.starts[self.starts < rows], rows))
+        starts = np.append(self.starts[self.starts < rows], rows)
         distinct, which = np.unique(self.run_lengths[:rows], return_inverse=True)
         return LossRuns(self.symbols[:rows], which.astype(np.int64), starts, distinct.astype(np.int64))
