@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,8 @@ class Channel(ABC):
     step_s: float | None = None
     written: Any = None
     """What a scenario calls it; None: nothing that a scenario can say."""
+    source: Mapping[str, Any] = MappingProxyType({})
+    """Where its numbers come from, if it was fitted: file, family, likelihood, …"""
 
     def __repr__(self) -> str:
         """``<Channel EP4: loss 13.8 %, mean burst 1.69, 3 states>``."""

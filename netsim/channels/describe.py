@@ -137,6 +137,7 @@ def _statistics(channel: Channel | None, error: str | None = None) -> dict[str, 
         "states": list(chain.states) if chain else None,
         "rows": chain.transition.tolist() if chain else None,
         "loss": chain.loss.tolist() if chain else None,
+        "source": dict(channel.source) if channel is not None else {},
     }
 
 

@@ -18,7 +18,7 @@ from netsim.channels.base import Channel
 from netsim.channels.matrices import ROW_SUM_TOLERANCE, check_probability, checked_loss, checked_transition, cuts
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["MarkovChannel", "bernoulli", "burst", "gilbert_elliott", "lossy_states", "three_state"]
+__all__ = ["MarkovChannel", "bernoulli", "burst", "burst_and_gap", "gilbert_elliott", "lossy_states", "three_state"]
 
 Vector = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -327,6 +327,61 @@ def burst(
     to_bad, to_good = min(to_bad, 1.0), 1 / mean_burst
     label = name or f"loss {_percent(loss_rate)} burst {mean_burst:.4g}"
     return MarkovChannel(label, [[1 - to_bad, to_bad], [to_good, 1 - to_good]], [0, 1], ("G", "B"), start, step_s)
+
+
+def burst_and_gap(
+    loss_rate: float,
+    mean_burst: float,
+    mean_gap: float,
+    *,
+    name: str = "",
+    start: str = "stationary",
+    step_s: float | None = None,
+) -> MarkovChannel:
+    """Gilbert's chain with this loss rate, whose bursts and loss-free gaps last so long in the mean.
+
+    Inside a burst each packet is lost with probability h = ε (b + g) / b, for a loss rate ε, mean burst b and mean gap
+    g; P(B→G) = 1/b and P(G→B) = 1/g. With h = 1 it is ``burst``; below, ``mean_burst`` of the channel, the mean run of
+    losses, is shorter than b, because a burst then holds received packets, too.
+
+    Args:
+        loss_rate: Share of packets lost in the long run.
+        mean_burst: Mean length of a burst, in packets.
+        mean_gap: Mean length of a gap, in packets.
+        name: The channel's; empty: made of the numbers.
+        start: State before the first packet.
+        step_s: Seconds per step; None: a step per packet.
+
+    Returns:
+        The channel.
+
+    Raises:
+        InputError: A mean below 1, or a loss rate that bursts and gaps of these lengths can't reach.
+
+    Source: E. Gilbert, "Capacity of a burst-noise channel", Bell Syst. Tech. J. 39 (1960).
+
+    >>> channel = burst_and_gap(0.1, 5, 20)
+    >>> round(channel.loss_rate, 12), channel.loss.tolist(), channel.name
+    (0.1, [0.0, 0.5], 'loss 10 % burst 5 gap 20')
+    """
+    check_probability("loss_rate", loss_rate)
+    for key, value in (("mean_burst", mean_burst), ("mean_gap", mean_gap)):
+        if not 1 <= value < float("inf"):
+            noun = key.removeprefix("mean_")
+            raise InputError(f"{key} {value:g} is below 1", hint=f"a {noun} lasts at least one packet", key=(key,))
+    inside = loss_rate * (mean_burst + mean_gap) / mean_burst
+    if inside > 1 + ROW_SUM_TOLERANCE:
+        most = mean_burst / (mean_burst + mean_gap)
+        raise InputError(
+            f"loss_rate {loss_rate:g} with mean_burst {mean_burst:g} and mean_gap {mean_gap:g} needs a loss of "
+            f"{inside:.4g} inside bursts, above 1",
+            hint=f"bursts of {mean_burst:g} and gaps of {mean_gap:g} packets lose at most {most:.4g}: a lower "
+            "loss_rate, longer bursts, or shorter gaps",
+            key=("loss_rate",),
+        )
+    p, r = 1 / mean_gap, 1 / mean_burst
+    label = name or f"loss {_percent(loss_rate)} burst {mean_burst:.4g} gap {mean_gap:.4g}"
+    return MarkovChannel(label, [[1 - p, p], [r, 1 - r]], [0.0, min(1.0, inside)], ("G", "B"), start, step_s)
 
 
 def _percent(value: float) -> str:

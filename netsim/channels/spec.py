@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from netsim.channels.base import Channel
-from netsim.channels.markov import MarkovChannel, bernoulli, burst, lossy_states, three_state
+from netsim.channels.markov import MarkovChannel, bernoulli, burst, burst_and_gap, lossy_states, three_state
 from netsim.channels.matrices import check_probability
+from netsim.channels.netem import is_netem, netem_channel
 from netsim.channels.presets import VARIANTS, preset, preset_names, printed_fault, split_variant
 from netsim.channels.switching import SwitchingChannel
 from netsim.channels.trace import trace_channel
@@ -62,7 +63,7 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
     """
     folder = Path() if base_dir is None else base_dir
     if isinstance(spec, str):
-        return _from_name(spec)
+        return netem_channel(spec) if is_netem(spec) else _from_name(spec)
     if not isinstance(spec, Mapping):
         raise InputError(f"{spec!r} is no channel", hint=_forms_hint())
     form = _form_of(spec)
@@ -128,6 +129,11 @@ def _preset(spec: Mapping[str, Any], folder: Path) -> Channel:
 
 def _loss(spec: Mapping[str, Any], folder: Path) -> Channel:
     rate, name = _number(spec, "loss_rate"), _text(spec, "name", "")
+    if "mean_gap" in spec:
+        if "mean_burst" not in spec:
+            hint = "give `mean_burst`, too; or leave `mean_gap` out"
+            raise InputError("a channel with `mean_gap` lacks `mean_burst`", hint=hint, key=("mean_gap",))
+        return burst_and_gap(rate, _number(spec, "mean_burst"), _number(spec, "mean_gap"), name=name, **_chain(spec))
     if "mean_burst" in spec:
         return burst(rate, _number(spec, "mean_burst"), name=name, **_chain(spec))
     return bernoulli(rate, name=name, **_chain(spec))
@@ -180,7 +186,15 @@ def _matrices(spec: Mapping[str, Any], folder: Path) -> Channel:
         hint = "\n".join(line for line in (error.hint, more) if line)
         raise InputError(error.message, hint=hint, key=error.key) from None
     channel.name = channel.name or "chain " + "-".join(channel.states)
+    channel.source = _mapping(spec, "source")
     return channel
+
+
+def _netem(spec: Mapping[str, Any], folder: Path) -> Channel:
+    try:
+        return netem_channel(_text(spec, "netem"), name=_text(spec, "name", ""), **_chain(spec))
+    except InputError as error:
+        raise InputError(error.message, hint=error.hint, key=error.key or ("netem",)) from None
 
 
 def _trace(spec: Mapping[str, Any], folder: Path) -> Channel:
@@ -215,10 +229,11 @@ _LOSS_KEYS = {"h": ("1-h", "loss_bad"), "k": ("1-k", "loss_good")}  # the former
 
 FORMS = (
     _Form(("preset",), _preset, ("variant", "start")),
-    _Form(("loss_rate",), _loss, ("mean_burst", "start")),
+    _Form(("loss_rate",), _loss, ("mean_burst", "mean_gap", "start")),
+    _Form(("netem",), _netem, ("start",)),
     _Form(("p", "r", "h", "k"), _gilbert_elliott, ("start",), _LOSS_KEYS),
     _Form(("p_good", "p_bad", "p_intermediate", "p_bad_to_good"), _three_state, ("start",)),
-    _Form(("rows", "loss"), _matrices, ("states", "start")),
+    _Form(("rows", "loss"), _matrices, ("states", "start", "source")),
     _Form(("trace",), _trace, ("link", *TraceOptions.names())),
     _Form(("switch",), _switch, ("probabilities",)),
 )
@@ -301,6 +316,13 @@ def _list(spec: Mapping[str, Any], key: str) -> Sequence[Any]:
     value = spec[key]
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise InputError(f"{key} is {value!r}", hint="a list", key=(key,))
+    return value
+
+
+def _mapping(spec: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = spec.get(key, {})
+    if not isinstance(value, Mapping):
+        raise InputError(f"{key} is {value!r}", hint="a mapping", key=(key,))
     return value
 
 

@@ -56,8 +56,12 @@ def show(
     from netsim.channels.describe import describe
     from netsim.channels.spec import channel_from_spec
     from netsim.errors import InputError
+    from netsim.scenario.saved_channels import read_channel
 
-    facts = describe(_parsed(name), variant, packets)
+    spec = _parsed(name)
+    if variant is None:
+        spec, _ = read_channel(spec) if not _is_preset(spec) else (spec, None)
+    facts = describe(spec, variant, packets)
     if as_json:
         _print_json(facts)
     elif facts["valid"]:
@@ -67,15 +71,30 @@ def show(
         raise InputError(str(facts["error"]))
 
 
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A preset, a saved channel, or a channel as in a scenario.")],
+    to: Annotated[str, typer.Option("--to", help="netem, ns3 or ns-py.")],
+) -> None:
+    """Print the line that makes another simulator lose packets by the same law; where none does, say why.
+
+    Example: netsim channels export EP4 --to netem
+    """
+    from netsim.channels.export import export_channel
+    from netsim.scenario.saved_channels import read_channel
+
+    typer.echo(export_channel(read_channel(_parsed(name))[1], to))
+
+
 def check_channel_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, a plug-in, or a channel as in a scenario.")],
     as_json: AsJson = False,
 ) -> None:
     """Try out whether a channel keeps its contract; exit code 1 if it does not."""
     from netsim.channels.conformance import check_channel
-    from netsim.channels.spec import channel_from_spec
+    from netsim.scenario.saved_channels import read_channel
 
-    results = check_channel(channel_from_spec(_parsed(name)))
+    results = check_channel(read_channel(_parsed(name))[1])
     failed = sum(not result.passed for result in results)
     if as_json:
         checks = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results]
@@ -92,6 +111,12 @@ def check_channel_command(
         console.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps its contract")
     if failed:
         raise typer.Exit(1)
+
+
+def _is_preset(spec: Any) -> bool:
+    from netsim.channels.presets import preset_names, split_variant
+
+    return isinstance(spec, str) and split_variant(spec)[0] in preset_names()
 
 
 def _parsed(text: str) -> Any:
@@ -183,6 +208,8 @@ def _print_details(console: Console, facts: dict[str, Any]) -> None:
     for mark, key in (("!", "disagreements"), ("i", "notes")):
         for sentence in facts[key]:
             console.print(f"{mark} {sentence}")
+    for key, value in facts["source"].items():
+        console.print(f"  {key:<12}{', '.join(value) if isinstance(value, list) else value}", soft_wrap=True)
     if facts["rows"]:
         rows = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         rows.add_column("from")

@@ -134,6 +134,66 @@ def convert(
     typer.echo(out)
 
 
+@app.command(epilog="Example:  netsim trace fit lost.txt --save roof-lab --figure card.png")
+def fit(
+    file: FileArgument,
+    family: Annotated[
+        list[str] | None, typer.Option("--family", help="Only this family; repeatable: gilbert, hmm-4, … [all].")
+    ] = None,
+    states: Annotated[int, typer.Option("--states", help="Most states of a hidden Markov model.")] = 3,
+    save: Annotated[str | None, typer.Option("--save", metavar="NAME", help="Save the best channel by name.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Scenario's folder to save in [the user's configuration].")
+    ] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Draw the card into this .png or .svg.")] = None,
+    starts: Annotated[int, typer.Option("--starts", min=1, max=1000, help="Random starts per family.")] = 8,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of starts and simulations.")] = 0,
+    format: Format = "",
+    one: One = "",
+    columns: Columns = "",
+    counter_bits: CounterBits = None,
+    sent: Sent = "",
+    rtp: Rtp = False,
+    udp_number: UdpNumber = "",
+    port: Port = None,
+    direction: Direction = "",
+    link: Link = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit channels to a trace, compare them, and show how well the best one fits.
+
+    Families: bernoulli, gilbert, gilbert-elliott, three-state, hmm-3 … hmm-N. The best has the least BIC.
+    """
+    from netsim.channels.fitting.card import goodness_card
+    from netsim.channels.fitting.fit import compare_families
+    from netsim.scenario.saved_channels import channel_file
+
+    target = channel_file(save, folder) if save is not None else None
+    _refuse_existing(target)
+    trace = _read(file, link, format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
+    recordings = [recording.received for recording in trace.recordings]
+    fits = _flags(
+        lambda: compare_families(
+            recordings, family, states=states, seed=seed, starts=starts, on_fit=lambda fit: _progress(fit.family.name)
+        )
+    )
+    best = fits[0]
+    card = goodness_card(best.channel, recordings, seed)
+    written = _save(target, save or "", best, trace, file, seed) if target is not None else None
+    if figure is not None:
+        _draw(figure, card, f"{file.name}: {best.family.name}")
+    if as_json:
+        _print_json(_fit_facts(file, trace, fits, card, written))
+        return
+    typer.echo(f"{file}: {trace.format}, {_counts(trace)}")
+    _print_fits(fits)
+    _print_card(card, best)
+    _echo_notes([*trace.notes, *_fit_notes(fits)])
+    if written is not None:
+        typer.echo(f"saved  {written}")
+        typer.echo(f"next  netsim channels show {save}", err=True)
+
+
 def _read(
     file: Path,
     link: str | None,
@@ -166,6 +226,141 @@ def _flags(make: Any) -> Any:
         if error.where or not error.key:
             raise
         raise error.at(f"--{str(error.key[0]).replace('_', '-')}") from None
+
+
+def _progress(name: str) -> None:
+    import sys
+
+    if sys.stderr.isatty():
+        typer.echo(f"fitted {name}", err=True)
+
+
+def _refuse_existing(path: Path | None) -> None:
+    from netsim.errors import InputError
+
+    if path is not None and path.exists():
+        raise InputError(f"`{path}` exists", hint="save under another name, or delete the file")
+
+
+def _save(path: Path, name: str, best: Any, trace: Trace, file: Path, seed: int) -> Path:
+    """Write a fitted channel with where it comes from."""
+    import netsim
+    from netsim.digests import file_sha256
+    from netsim.runs.atomic import make_folder, write_atomically
+    from netsim.scenario.saved_channels import channel_text
+
+    channel = best.channel
+    source = {
+        "file": file.name,
+        "sha256": file_sha256(file),
+        "format": trace.format,
+        "links": sorted({one.label for one in trace.recordings})[:20],
+        "recordings": len(trace.recordings),
+        "packets": best.packets,
+        "family": best.family.name,
+        "log_likelihood": best.log_likelihood,
+        "bic": best.bic,
+        "seed": seed,
+        "netsim": netsim.__version__,
+    }
+    facts = {
+        "states": list(channel.states),
+        "rows": channel.transition.tolist(),
+        "loss": channel.loss.tolist(),
+        "source": source,
+    }
+    head = f"# Fitted by `netsim trace fit`. A scenario says `channels: [{name}]`.\n"
+    make_folder(path.parent)
+    write_atomically(path, lambda to: to.write((head + channel_text(facts)).encode()))
+    return path
+
+
+def _draw(path: Path, card: Any, title: str) -> None:
+    from netsim.errors import InputError
+    from netsim.figures.fit_card import draw_card
+    from netsim.figures.style import figure_bytes
+    from netsim.paths import output_path
+    from netsim.runs.atomic import write_atomically
+
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("png", "svg"):
+        raise InputError(f"can't draw into `{path.name}`", hint="a name that ends in .png or .svg")
+    content = figure_bytes(draw_card(card, title), kind)
+    write_atomically(output_path(str(path)), lambda to: to.write(content))
+
+
+def _fit_facts(file: Path, trace: Trace, fits: Any, card: Any, written: Path | None) -> dict[str, Any]:
+    def finite(value: float | None) -> float | None:
+        return value if value is not None and abs(value) < float("inf") else None
+
+    return {
+        "file": str(file),
+        "format": trace.format,
+        "recordings": len(trace.recordings),
+        "packets": fits[0].packets,
+        "fits": [
+            {
+                "family": one.family.name,
+                "parameters": one.family.free,
+                "log_likelihood": finite(one.log_likelihood),
+                "bic": finite(one.bic),
+                "held_out_bits": finite(one.held_out_bits),
+                "converged": one.converged,
+                "loss_rate": one.channel.loss_rate,
+                "mean_burst": finite(one.channel.mean_burst),
+                "states": list(one.channel.states),
+                "rows": one.channel.transition.tolist(),
+                "loss": one.channel.loss.tolist(),
+            }
+            for one in fits
+        ],
+        "card": [
+            {
+                "statistic": line.name,
+                **{key: getattr(line, key) for key in ("recorded", "fitted", "low", "high", "inside")},
+            }
+            for line in card.lines()
+        ],
+        "notes": [*trace.notes, *_fit_notes(fits)],
+        "saved": None if written is None else str(written),
+    }
+
+
+def _fit_notes(fits: Any) -> list[str]:
+    notes = [
+        f"{one.family.name}: stopped before it converged; more steps may find more" for one in fits if not one.converged
+    ]
+    held = [one for one in fits if one.held_out_bits is not None]
+    if held:
+        ahead = max(held, key=lambda one: one.held_out_bits)
+        if ahead is not fits[0] and ahead.held_out_bits > fits[0].held_out_bits + 1e-4:
+            notes.append(f"{ahead.family.name} predicts held-out packets better than {fits[0].family.name}")
+    return notes
+
+
+def _print_fits(fits: Any) -> None:
+    typer.echo(
+        f"{'family':<17}{'parameters':>10}{'BIC − best':>13}{'held out, bits/packet':>23}{'loss':>11}{'burst':>8}"
+    )
+    for one in fits:
+        held = "–" if one.held_out_bits is None else f"{one.held_out_bits:.5f}"
+        typer.echo(
+            f"{one.family.name:<17}{one.family.free:>10}{one.bic - fits[0].bic:>13,.1f}{held:>23}"
+            f"{100 * one.channel.loss_rate:>9.3f} %{one.channel.mean_burst:>8.3f}"
+        )
+
+
+def _print_card(card: Any, best: Any) -> None:
+    typer.echo("")
+    typer.echo(f"{best.family.name:<26}{'recorded':>12}{'fitted':>12}   95 % band")
+    lines = [line for line in card.lines() if max(line.recorded, line.fitted) >= 5e-6 or "correlation" in line.name]
+    for line in lines:
+        mark = "" if line.inside else "   !"
+        typer.echo(
+            f"  {line.name:<24}{line.recorded:>12.5g}{line.fitted:>12.5g}   {line.low:.5g} to {line.high:.5g}{mark}"
+        )
+    outside = sum(not line.inside for line in lines)
+    typer.echo(f"{outside} of {len(lines)} outside (!); some 5 % are where the channel is right")
 
 
 def _describe_rate(file: Path, as_json: bool) -> None:

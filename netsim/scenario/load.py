@@ -12,19 +12,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from netsim.channels.spec import channel_from_spec, expand_range
+from netsim.channels.spec import expand_range
 from netsim.control.spec import controller_from_spec
 from netsim.errors import InputError, did_you_mean, shortened
 from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec
 from netsim.metrics.further import check_metric_name
-from netsim.paths import check_text, user_path
+from netsim.paths import check_text
 from netsim.published import check_published
 from netsim.registry import load_plugin
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import Control, Plan, PlanRow, Scheme, Written
+from netsim.scenario.saved_channels import read_channel
 from netsim.scenario.schema import LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
 from netsim.scenario.schemes import PlacedScheme, read_schemes
 from netsim.shipped import find_scenario
@@ -195,21 +196,11 @@ def _read_channels(document: Document, specs: list[Any], base_dir: Path) -> list
         path: KeyPath = ("channels", i)
         with document.standing_at(path):
             for one in expand_range(spec) if isinstance(spec, str) else [spec]:
-                written = _absolute_traces(one, base_dir)
-                channel = channel_from_spec(written, base_dir)
+                written, channel = read_channel(one, base_dir)
                 check_text("channel", channel.name)
                 found.append(_Named(path, written, channel))
     _refuse_namesakes(document, [(one.path, one.value.name) for one in found], "channel")
     return found
-
-
-def _absolute_traces(spec: Any, base_dir: Path) -> Any:
-    """A worker reads a trace from elsewhere than the scenario's folder."""
-    if isinstance(spec, Mapping) and isinstance(spec.get("trace"), str):
-        return {**spec, "trace": str(user_path(spec["trace"], base_dir).resolve())}
-    if isinstance(spec, Mapping) and isinstance(spec.get("switch"), list):
-        return {**spec, "switch": [_absolute_traces(one, base_dir) for one in spec["switch"]]}
-    return spec
 
 
 def _read_links(document: Document, spec: Any) -> list[_Named]:
