@@ -209,7 +209,7 @@ def _print_details(console: Console, facts: dict[str, Any]) -> None:
         for sentence in facts[key]:
             console.print(f"{mark} {sentence}")
     for key, value in facts["source"].items():
-        console.print(f"  {key:<12}{', '.join(value) if isinstance(value, list) else value}", soft_wrap=True)
+        console.print(f"  {key:<16}{', '.join(value) if isinstance(value, list) else value}", soft_wrap=True)
     if facts["rows"]:
         rows = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         rows.add_column("from")

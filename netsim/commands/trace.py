@@ -188,7 +188,7 @@ def fit(
     typer.echo(f"{file}: {trace.format}, {_counts(trace)}")
     _print_fits(fits)
     _print_card(card, best)
-    _echo_notes([*trace.notes, *_fit_notes(fits)])
+    _echo_notes([*trace.notes, *_fit_notes(fits, card)])
     if written is not None:
         typer.echo(f"saved  {written}")
         typer.echo(f"next  netsim channels show {save}", err=True)
@@ -321,12 +321,12 @@ def _fit_facts(file: Path, trace: Trace, fits: Any, card: Any, written: Path | N
             }
             for line in card.lines()
         ],
-        "notes": [*trace.notes, *_fit_notes(fits)],
+        "notes": [*trace.notes, *_fit_notes(fits, card)],
         "saved": None if written is None else str(written),
     }
 
 
-def _fit_notes(fits: Any) -> list[str]:
+def _fit_notes(fits: Any, card: Any) -> list[str]:
     notes = [
         f"{one.family.name}: stopped before it converged; more steps may find more" for one in fits if not one.converged
     ]
@@ -335,6 +335,8 @@ def _fit_notes(fits: Any) -> list[str]:
         ahead = max(held, key=lambda one: one.held_out_bits)
         if ahead is not fits[0] and ahead.held_out_bits > fits[0].held_out_bits + 1e-4:
             notes.append(f"{ahead.family.name} predicts held-out packets better than {fits[0].family.name}")
+    if not card.lines()[0].inside:
+        notes.append("the loss rate is outside its band: more --states, or one --link, where links differ in kind")
     return notes
 
 

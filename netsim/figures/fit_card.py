@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from netsim.channels.fitting.card import COVERAGE, Card
 from netsim.channels.fitting.observed import WINDOW
-from netsim.figures.style import looks, styled
+from netsim.figures.style import legend, looks, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,6 +28,7 @@ def draw_card(card: Card, title: str = "") -> Figure:
         The figure. Marks are the recordings, lines the channel, bands where simulations of the channel lie.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     panels = figure.subplots(2, 2).ravel()
@@ -42,7 +42,13 @@ def draw_card(card: Card, title: str = "") -> Figure:
     _series(panels[3], card, "loss_counts", 0)
     panels[3].set(xlabel=f"lost of {WINDOW} packets", ylabel="share of windows", yscale="log")
     panels[3].set_xticks(range(0, WINDOW + 1, 2))
-    panels[0].legend()
+    for axes in panels:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_formatter(NullFormatter())
+    panels[2].set_xticks([1, 5, 10, 15, 20])
+    legend(figure, panels[0])
     figure.suptitle(title or card.channel.name, fontsize=9.5, fontweight="bold", x=0.01, ha="left")
     return figure
 
@@ -72,9 +78,3 @@ def _draw(axes: Any, card: Card, places: Any, recorded: Any, mean: Any, low: Any
     )
     axes.plot(places, mean, color=fitted.colour, label=f"channel: {card.channel.name}")
     axes.plot(places, recorded, marks.marker, color=marks.colour, markersize=3, linestyle="none", label="recorded")
-
-
-def card_table(card: Card) -> pd.DataFrame:
-    """The card's numbers: a row per statistic."""
-    rows = [[line.name, line.recorded, line.fitted, line.low, line.high, line.inside] for line in card.lines()]
-    return pd.DataFrame(rows, columns=["statistic", "recorded", "fitted", "low", "high", "inside"])

@@ -140,7 +140,11 @@ def test_recordings_without_variety_are_fitted(series: list[bool]) -> None:
     assert fits[0].channel.loss_rate == pytest.approx(1 - np.mean(series), abs=0.01)
 
 
-SAMPLED = ["uniform-10", "EP3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ge-15", "EP2", "EP4", "EP6"))]
+SAMPLED = [
+    "uniform-10",
+    "EP3",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("ge-15", "EP2", "EP4", "EP6")),
+]
 
 
 @pytest.mark.parametrize("name", SAMPLED)

@@ -308,7 +308,7 @@ def maximise(
     runs: LossRuns,
     parameters: Parameters,
     *,
-    tolerance: float = 1e-3,
+    tolerance: float = 0.01,
     cycles: int = 200,
     on_step: Callable[[float], None] | None = None,
 ) -> Progress:
