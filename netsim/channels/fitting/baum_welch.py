@@ -309,7 +309,7 @@ def maximise(
     parameters: Parameters,
     *,
     tolerance: float = 0.01,
-    cycles: int = 200,
+    cycles: int = 100,
     on_step: Callable[[float], None] | None = None,
 ) -> Progress:
     """Raise the likelihood of recordings until little is left to gain.

@@ -82,13 +82,23 @@ def fit_family(
         tried = [*given, *islice(family.starts(runs, rng), starts)]
         short = runs.beginning(_TRIAL_RUNS)
         found = [maximise(short, start, tolerance=0.1, cycles=_TRIAL_CYCLES) for start in tried]
-        ranked = sorted(range(len(tried)), key=lambda i: -found[i].log_likelihood)[:_KEPT]
-        candidates = [found[i].parameters for i in ranked]
+        ranked = sorted(found, key=lambda one: -one.log_likelihood)[:_KEPT]
+        candidates = [ranked[0].parameters]
+        candidates += [one.parameters for one in ranked[1:] if not _alike(one.parameters, candidates[0])]
         if given and short is not runs:  # the best of smaller families, which knows all recordings
             candidates.append(max(given, key=lambda one: log_likelihood(runs, one)))
     ways = [maximise(runs, one) for one in candidates]
     best = max(ways, key=lambda one: one.log_likelihood)
     return Fit(family, best.parameters, best.log_likelihood, runs.packets, best.converged, best.history)
+
+
+def _alike(one: Parameters, other: Parameters) -> bool:
+    """Whether two channels lose nearly alike, whatever the order of their states."""
+    first, second = (MarkovChannel("", each.transition, each.loss) for each in (one, other))
+    counts, others = first.loss_count_probabilities(10), second.loss_count_probabilities(10)
+    if not np.allclose(counts, others, rtol=0.05, atol=1e-3):
+        return False
+    return all(abs(first.autocorrelation(lag) - second.autocorrelation(lag)) < 0.01 for lag in (1, 2, 5, 20))
 
 
 def compare_families(
