@@ -196,14 +196,3 @@ def test_a_run_compares_explains_and_reports_as_the_commands_do(finished: netsim
     with pytest.raises(InputError) as caught:
         finished.compare("jpg", "webp")
     assert "did you mean `jpeg`?" in caught.value.hint
-
-
-def test_the_readme_shows_python_that_runs() -> None:
-    import re
-
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(import netsim\n.*?)```", readme, re.DOTALL)
-    scope: dict[str, object] = {}
-    exec(example, scope)
-    assert len(scope["figure"].axes) == 1
-    assert (scope["run"].path / "report.html").is_file()
