@@ -1,4 +1,4 @@
-"""``netsim reproduce``: one table or figure of a paper, ours beside theirs."""
+"""``netsim reproduce``: a paper's tables and figures, ours beside theirs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = ["reproduce_command"]
 def reproduce_command(
     name: Annotated[str | None, typer.Argument(metavar="PAPER/ARTEFACT", help="Leave out to list them.")] = None,
     full: Annotated[bool, typer.Option("--full/--quick", help="The paper's size, or minutes on two cores.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All recipes, and one page: reproduction.md.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="A folder of images, in place of the recipe's.")
@@ -21,18 +22,27 @@ def reproduce_command(
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one a core].")] = None,
 ) -> None:
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""
+    from netsim.errors import InputError
     from netsim.runs.executor import default_workers
     from netsim.runs.progress import ConsoleReporter
     from netsim.studies.recipe import find_recipe, recipe_names
     from netsim.studies.reproduce import reproduce
+    from netsim.studies.reproduction import Failed, reproduce_all
 
+    overrides = [] if images is None else [f"images={json.dumps({'folder': str(images.resolve())})}"]
+    processes = workers or default_workers()
+    if everything:
+        if name is not None:
+            raise InputError(f"--all and `{name}`", where="--all", hint="one of them")
+        page, outcomes = reproduce_all(recipe_names(), full, out, processes, ConsoleReporter(), overrides)
+        typer.echo(str(page))
+        failed = [one.recipe.name for one in outcomes if isinstance(one, Failed)]
+        if failed:
+            raise InputError(f"recipes that did not run: {', '.join(failed)}", hint=f"`{page}` says why")
+        return
     if name is None:
         for known in recipe_names():
             typer.echo(f"{known:32} {find_recipe(known).title}")
         return
-    overrides = [] if images is None else [f"images={json.dumps({'folder': str(images.resolve())})}"]
-    found = reproduce(
-        find_recipe(name), full, out, workers or default_workers(), ConsoleReporter(), overrides=overrides
-    )
-    for path in found.files:
+    for path in reproduce(find_recipe(name), full, out, processes, ConsoleReporter(), overrides=overrides).files:
         typer.echo(str(path))
