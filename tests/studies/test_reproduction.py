@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -44,7 +43,8 @@ def test_an_artefact_without_printed_numbers_says_so(small: MakeRecipe) -> None:
     table = Comparison(recipe)
     for number in range(50):
         table.add(f"packet {number}", "A", "bytes", certain(number))
-    page = reproduction_markdown([Reproduced(recipe, "samples", table.frame(), pd.DataFrame(), (), ())], full=True)
+    frame = table.frame()
+    page = reproduction_markdown([Reproduced(recipe, "samples", frame, orders(recipe, frame, None), (), ())], full=True)
     assert "The paper prints no numbers for it." in page
     assert "10 further rows in `comparison.csv`." in page
     assert "prints no order" in page
