@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netsim.figures.style import INK, legend, looks, save, styled
+from netsim.figures.style import INK, figure_size, legend, looks, save, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ def draw(comparison: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    figure = Figure(figsize=figure_size(7.2, 3.4), layout="constrained")
     panels = figure.subplots(1, len(_LABELS))
     variants = list(dict.fromkeys(comparison["scheme"]))
     styles = looks(variants)

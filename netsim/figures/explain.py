@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.figures.style import GRID, INK, MUTED, looks, styled
+from netsim.figures.style import GRID, INK, MUTED, figure_size, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def draw(
     rows = -(-len(channels) // _ACROSS)
     shown = shown_counts(int(counts["lost"].max()))
     heights = [0.5 + 1.55 * rows, 2.5, 3.1]
-    figure = Figure(figsize=(7.4, sum(heights)), layout="constrained")
+    figure = Figure(figsize=figure_size(7.4, sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(3, 1, height_ratios=heights)
     bars, curve, gallery = parts
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")

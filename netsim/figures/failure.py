@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netsim.figures.select import NEAR_BPP, interval_note, nearest_point, with_condition
-from netsim.figures.style import BAND, MUTED, legend, looks, own_panel, styled
+from netsim.figures.style import BAND, MUTED, figure_size, legend, looks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     style = looks(numbers["scheme"])
     width = min(12.0, max(4.8, 1.6 + 0.11 * len(conditions) * (len(style) + 2)))
     given = own_panel("failure", ax, 1)
-    figure = given[0] if given else Figure(figsize=(width, 4.0), layout="constrained")
+    figure = given[0] if given else Figure(figsize=figure_size(width, 4.0), layout="constrained")
     axes = given[1] if given else figure.subplots()
     axis = _scale(shown)
     for i in range(1, len(conditions), 2):
@@ -67,7 +67,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
         exact[(mine["engine"] == "exact").to_numpy()] = np.nan  # there the dot is the exact ratio already
         axes.plot(x, exact, "_", color=look.colour, markersize=9, markeredgewidth=1.3, clip_on=False, zorder=2)
     axis.apply(axes)
-    axes.set_ylabel("failure ratio (share of slots without a picture)")
+    axes.set_ylabel("failure ratio")
     axes.grid(visible=False, axis="x")
     axes.set_xticks(range(len(conditions)), conditions)
     axes.set_xlim(-0.5, len(conditions) - 0.5)
@@ -78,7 +78,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
 
 def _note(numbers: pd.DataFrame) -> str:
     sampled = numbers[numbers["engine"] != "exact"]
-    notes = [interval_note(numbers)]
+    notes = ["Share of slots without an image.", interval_note(numbers)]
     if 0 < len(sampled) < len(numbers):
         notes.append("Schemes without a bar in any channel: exact.")
     if sampled["exact"].notna().any():

@@ -37,10 +37,13 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = {
     "radar": Kind(
-        "radar", "Mean PSNR over a range of rates, relative to the best scheme", False, ("low_bpp", "high_bpp")
+        "radar",
+        "Mean PSNR over a range of rates, relative to the best scheme",
+        False,
+        ("low_bpp", "high_bpp", "highlight"),
     ),
     "failure": Kind("failure_ratio", "Share of slots without a picture", False, ("near_bpp",)),
-    "rd": Kind("rd", "Rate–distortion per channel", False, ("bars", "published")),
+    "rd": Kind("rd", "Rate–distortion per channel", False, ("bars", "published", "highlight")),
     "timeline": Kind("timeline", "PSNR from slot to slot in one trial", True, ("trial", "slots", "near_bpp")),
 }
 
@@ -137,7 +140,11 @@ _RETURNS = "a figure returns its numbers and its drawing: (pandas.DataFrame, mat
 
 
 def _rd_options(
-    log: pd.DataFrame, summary: pd.DataFrame, bars: str = "interval", published: Sequence[str] = ()
+    log: pd.DataFrame,
+    summary: pd.DataFrame,
+    bars: str = "interval",
+    published: Sequence[str] = (),
+    highlight: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """What the rd figure draws besides the summary.
 
@@ -146,13 +153,14 @@ def _rd_options(
         summary: Of that log.
         bars: What they show, the 95 % ``interval`` or the ``range`` over the loss traces.
         published: Names of published curves, drawn in every panel.
+        highlight: Schemes that are drawn in colour; None: the best five.
     """
     from netsim.analysis.traces import trace_spread
     from netsim.published import published_curves
 
     if bars not in ("interval", "range"):
         raise InputError(f"bars `{bars}`", where="--bars", hint=did_you_mean(bars, ("interval", "range")))
-    made: dict[str, Any] = {}
+    made: dict[str, Any] = {} if highlight is None else {"highlight": highlight}
     if bars == "range":
         made["spread"] = trace_spread(log, float(summary["failure_db"].iloc[0]))
     if published:

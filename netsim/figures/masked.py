@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.figures.panels import show_image
-from netsim.figures.style import GRID, MUTED, legend, looks, styled
+from netsim.figures.style import GRID, MUTED, CurveEnd, figure_size, legend, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,20 +26,21 @@ def draw_curve(numbers: pd.DataFrame) -> Figure:
     """Mean PSNR against the share lost. numbers: from ``netsim.studies.masked.masked_summary``."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.8, 4.3), layout="constrained")
+    figure = Figure(figsize=figure_size(5.8, 4.3), layout="constrained")
     axes = figure.subplots()
     several = numbers.groupby("scheme")["operating_point"].nunique().max() > 1
     names = numbers["scheme"] + ((" " + numbers["operating_point"]) if several else "")
+    ends = []
     for name, look in looks(names).items():
         mine = numbers[names == name].sort_values("lost")
         share, psnr, low, high = (mine[key].to_numpy(float) for key in ("lost", "psnr_db", "psnr_low", "psnr_high"))
         axes.vlines(100 * share, low, high, color=look.colour, linewidth=1.0)
         axes.plot(100 * share, psnr, label=f"{name} ({mine['bpp'].mean():.2f} bit/pixel)", **look.line)
+        ends.append(CurveEnd(str(name), look.colour, 100 * share[-1], psnr[-1]))
     axes.set_xlabel("packets lost (%)")
     axes.set_ylabel("mean PSNR (dB)")
-    legend(
-        figure, axes, "Which packets: drawn at random, the same for all schemes. Bars: 95 % interval over the draws."
-    )
+    note = "Which packets: drawn at random, the same for all schemes. Bars: 95 % interval over the draws."
+    legend(figure, axes, note, ends=ends)
     return figure
 
 
@@ -64,7 +65,7 @@ def draw_examples(original: NDArray[np.uint8], examples: Sequence[Any]) -> Figur
     size = height, width = original.shape[0], original.shape[1]
     tall = (_WIDTH - 0.4) / len(columns) * height / width + _CAPTION
     near = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    figure = Figure(figsize=(_WIDTH, tall * rows), layout=near)
+    figure = Figure(figsize=figure_size(_WIDTH, tall * rows), layout=near)
     panels = figure.subplots(rows, len(columns), squeeze=False)
     for panel, lost in zip(panels[0], masked, strict=False):
         show_image(panel, _tiles(lost), size, "nearest")

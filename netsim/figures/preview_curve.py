@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netsim.figures.style import figure_size, legend, looks, styled
+from netsim.figures.style import CurveEnd, figure_size, legend, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,5 +27,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
         axes.plot(mine["bpp"], mine["psnr_db"], label=name, **(look.line | {"markersize": 3.4}))
     axes.set_xlabel("received so far (bit/pixel)")
     axes.set_ylabel("mean PSNR (dB)")
-    legend(figure, axes, "Packets in order, nothing lost; a marker after each packet.")
+    ends = [
+        CurveEnd(str(name), look.colour, *numbers.loc[names == name, ["bpp", "psnr_db"]].iloc[-1].astype(float))
+        for name, look in looks(names).items()
+    ]
+    legend(figure, axes, "Packets in order, nothing lost; a marker after each packet.", ends=ends)
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.figures.panels import show_image
-from netsim.figures.style import Look, legend, looks, styled
+from netsim.figures.style import Look, figure_size, legend, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def draw_images(numbers: pd.DataFrame, images: Mapping[tuple[str, int], NDArray[
     height, width = next(image for image in images.values() if image is not None).shape[:2]
     tall = (_WIDTH - _LABEL) / columns * height / width + _CAPTION
     near = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.01)
-    figure = Figure(figsize=(_WIDTH, tall * len(schemes)), layout=near)
+    figure = Figure(figsize=figure_size(_WIDTH, tall * len(schemes)), layout=near)
     panels = figure.subplots(len(schemes), columns, squeeze=False)
     for line, scheme in zip(panels, schemes, strict=True):
         mine = shown[shown["scheme"] == scheme].sort_values("packet").to_dict("records")
@@ -68,7 +68,7 @@ def draw_curve(numbers: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = Figure(figsize=figure_size(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     for scheme, look in looks(numbers["scheme"]).items():
         mine = numbers[numbers["scheme"] == scheme]

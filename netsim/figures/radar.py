@@ -7,14 +7,16 @@ scheme's value in the same channel.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.integrate import trapezoid
 
 from netsim.errors import InputError
+from netsim.figures.highlight import grey_note, highlighted, looks_of
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import MUTED, Look, legend, looks, own_panel, styled
+from netsim.figures.style import MUTED, Look, figure_size, legend, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,10 +102,16 @@ def left_out(numbers: pd.DataFrame) -> list[str]:
     return [f"{name} ({row.from_bpp:.3g}–{row.to_bpp:.3g})" for name, row in left.iterrows()]
 
 
-def numbers(summary: pd.DataFrame, low_bpp: float | None = None, high_bpp: float | None = None) -> pd.DataFrame:
+def numbers(
+    summary: pd.DataFrame,
+    low_bpp: float | None = None,
+    high_bpp: float | None = None,
+    highlight: Sequence[str] | None = None,
+) -> pd.DataFrame:
     """One row per condition and scheme: the mean over the range in dB and relative to the condition's best.
 
-    low_bpp, high_bpp: the range; an end that is None is that of ``common_range``.
+    low_bpp, high_bpp: the range; an end that is None is that of ``common_range``. highlight: schemes that are drawn in
+    colour (column ``highlighted``); None: the best five.
 
     ``kind`` and from_bpp, to_bpp say what of the range the curve covers; a curve outside it (kind ``none``) keeps
     its row, without values. Raises InputError if no curve meets the range.
@@ -132,7 +140,8 @@ def numbers(summary: pd.DataFrame, low_bpp: float | None = None, high_bpp: float
     found["best_db"] = best
     for name, column in (("relative", "psnr_db"), ("relative_low", "psnr_low"), ("relative_high", "psnr_high")):
         found[name] = found[column] / best
-    return found
+    bold = highlighted(found.rename(columns={"relative": "value"}).dropna(subset=["value"]), highlight)
+    return found.assign(highlighted=found["scheme"].isin(bold))
 
 
 def _row(mean: RangeMean, points: int, low_bpp: float, high_bpp: float) -> dict[str, Any]:
@@ -155,17 +164,20 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     from matplotlib.figure import Figure
 
     conditions = list(dict.fromkeys(numbers["condition"]))
-    style = looks(numbers["scheme"])
-    labels = {scheme: scheme + mark for scheme, mark in marks(numbers).items()}
+    bold = list(dict.fromkeys(numbers.loc[numbers["highlighted"], "scheme"]))
+    style = looks_of(list(numbers["scheme"]), bold)
+    marked = marks(numbers)
+    labels = {scheme: scheme + marked[scheme] for scheme in style if scheme in marked}
     given = own_panel("radar", ax, 1, "" if len(conditions) < _SPOKES else "polar")
     if given:
         figure = given[0]
         (_dots if len(conditions) < _SPOKES else _polygons)(given[1], numbers, conditions, style, labels)
     elif len(conditions) < _SPOKES:
-        figure = Figure(figsize=(max(4.6, 1.5 + 0.16 * len(conditions) * (len(labels) + 2)), 4.0), layout="constrained")
+        width = max(4.6, 1.5 + 0.16 * len(conditions) * (len(labels) + 2))
+        figure = Figure(figsize=figure_size(width, 4.0), layout="constrained")
         _dots(figure.subplots(), numbers, conditions, style, labels)
     else:
-        figure = Figure(figsize=(6.2, 6.2), layout="constrained")
+        figure = Figure(figsize=figure_size(6.2, 6.2), layout="constrained")
         _polygons(figure.add_subplot(projection="polar"), numbers, conditions, style, labels)
     axes = given[1] if given else figure.axes[0]
     legend(figure, axes, _note(numbers, relative=len(conditions) >= _SPOKES), ax)
@@ -181,7 +193,14 @@ def _polygons(
     closed = np.append(np.arange(len(conditions)), 0)
     for scheme in labels:
         mine = numbers[numbers["scheme"] == scheme].set_index("condition").reindex(conditions)
-        axes.plot(angles[closed], mine["relative"].to_numpy()[closed], label=labels[scheme], **style[scheme].line)
+        axes.plot(
+            angles[closed],
+            mine["relative"].to_numpy()[closed],
+            label=_label(labels[scheme], style[scheme]),
+            **style[scheme].line,
+        )
+        if not style[scheme].marker:
+            continue
         axes.vlines(angles, mine["relative_low"], mine["relative_high"], color=style[scheme].colour, linewidth=1.0)
     rings = _rings(numbers)
     highest = max(1.0, float(numbers["relative_high"].max()))
@@ -207,6 +226,11 @@ def _polygons(
         axes.text(angle, edge, f"{name}\nbest {best[name]:.1f} dB", fontsize=8.5, linespacing=1.35, **named)
 
 
+def _label(name: str, look: Look) -> str:
+    """Of the legend; grey curves have none."""
+    return name if look.marker else "_nolegend_"
+
+
 def _rings(numbers: pd.DataFrame) -> list[float]:
     """Radii of the grid, the centre first: about five rings, from below the worst value up to 1."""
     worst = float(np.nanmin(numbers[["relative", "relative_low"]].to_numpy(dtype=float)))
@@ -227,11 +251,13 @@ def _dots(
         psnr, low, high = (mine[name].to_numpy(dtype=float) for name in ("psnr_db", "psnr_low", "psnr_high"))
         spread = np.stack([psnr - low, high - psnr])
         named = style[scheme].line | {"linestyle": "none"}
-        axes.errorbar(x, psnr, spread, label=labels[scheme], capsize=2, elinewidth=1, **named)
+        named = named if style[scheme].marker else named | {"marker": "o", "markersize": 3.5}
+        label = _label(labels[scheme], style[scheme])
+        axes.errorbar(x, psnr, spread, label=label, capsize=2, elinewidth=1, **named)
     axes.set_xticks(range(len(conditions)), conditions)
     axes.set_xlim(-0.5, len(conditions) - 0.5)
     axes.grid(visible=False, axis="x")
-    axes.set_ylabel("mean PSNR over the range (dB)")
+    axes.set_ylabel("mean PSNR (dB)")
 
 
 def marks(numbers: pd.DataFrame) -> dict[str, str]:
@@ -256,5 +282,8 @@ def _note(numbers: pd.DataFrame, relative: bool) -> str:
     notes += [text for mark, text in MARK_TEXTS.items() if mark in seen]
     if (numbers["kind"] == "point").any() and "‡" not in seen:
         notes.append("Each scheme has one operating point there, taken as it is.")
+    shown = list(marks(numbers))
+    bold = set(numbers.loc[numbers["highlighted"], "scheme"])
+    notes += [grey] if (grey := grey_note(shown, [name for name in shown if name in bold])) else []
     named = left_out(numbers)
     return " ".join(notes + (["Left out, as outside the range: " + ", ".join(named) + "."] if named else []))

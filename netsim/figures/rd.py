@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.figures.highlight import grey_note, highlighted, looks_of
+from netsim.figures.radar import common_range, mean_over_range
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import Look, legend, looks, own_panel, styled
+from netsim.figures.style import CurveEnd, Look, figure_size, legend, looks, own_panel, page_width, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,15 +28,21 @@ _COLUMNS += ["psnr_db", "psnr_low", "psnr_high", "failure_ratio", "failure_db"]
 
 
 def numbers(
-    summary: pd.DataFrame, spread: pd.DataFrame | None = None, published: pd.DataFrame | None = None
+    summary: pd.DataFrame,
+    spread: pd.DataFrame | None = None,
+    published: pd.DataFrame | None = None,
+    highlight: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """The curves: one row per point, by condition and scheme in the summary's order, then by rate.
 
     spread: from ``netsim.analysis.traces.trace_spread``; adds traces, psnr_least_db and psnr_most_db, and the bars show
     this range in place of the interval. published: others' curves to draw beside (columns channel, scheme,
-    operating_point, bpp, psnr_db); of those whose channel is drawn here. Adds the column published.
+    operating_point, bpp, psnr_db); of those whose channel is drawn here. Adds the column published. highlight: schemes
+    that are drawn in colour (column ``highlighted``); None: the best five, by their mean over the rates that all share.
     """
     frame = with_condition(summary)[_COLUMNS]
+    bold = highlighted(_levels(frame), highlight)
+    frame = frame.assign(highlighted=frame["scheme"].isin(bold))
     if spread is not None:
         frame = frame.merge(spread[[*_KEY, *_RANGE]], on=_KEY, how="left")
     frame = _with_published(frame, published)
@@ -45,6 +54,19 @@ def numbers(
         .drop(columns="place")
         .reset_index(drop=True)
     )
+
+
+def _levels(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns condition, scheme, value: mean PSNR over the rates that all curves of a condition share."""
+    import pandas as pd
+
+    rows = []
+    for condition, here in frame.groupby("condition", sort=False):
+        low, high = common_range(here)
+        for scheme, curve in here.groupby("scheme", sort=False):
+            points = curve[["bpp", "psnr_db", "psnr_db", "psnr_db"]].to_numpy(float)
+            rows.append([condition, scheme, mean_over_range(points, low, high).psnr_db])
+    return pd.DataFrame(rows, columns=["condition", "scheme", "value"]).dropna()
 
 
 def _with_published(frame: pd.DataFrame, published: pd.DataFrame | None) -> pd.DataFrame:
@@ -68,16 +90,18 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
 
     conditions = list(dict.fromkeys(numbers["condition"]))
     columns = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(len(conditions), 4)
+    columns = min(columns, 2) if (page_width() or math.inf) < 4 else columns
     rows = math.ceil(len(conditions) / columns)
     size = (5.6, 4.3) if len(conditions) == 1 else ((3.0 if columns < 4 else 2.6) * columns + 0.6, 2.35 * rows + 0.9)
     given = own_panel("rd", ax, len(conditions))
-    figure = given[0] if given else Figure(figsize=size, layout="constrained")
+    figure = given[0] if given else Figure(figsize=figure_size(*size), layout="constrained")
     shared: Any = {"sharex": True, "sharey": True, "squeeze": False}
     panels: Any = np.array([[given[1]]]) if given else figure.subplots(rows, columns, **shared)
     theirs = numbers["published"] if "published" in numbers else np.zeros(len(numbers), dtype=bool)
     numbers, published = numbers[~theirs], numbers[theirs]
     thin = looks([*numbers["scheme"], *published["scheme"]])
-    style = looks(numbers["scheme"])
+    bold = list(dict.fromkeys(numbers.loc[numbers["highlighted"].astype(bool), "scheme"]))
+    style = looks_of(list(numbers["scheme"]), bold)
     ranged = "traces" in numbers
     drawn = ["bpp", "psnr_db", *_RANGE[1:]] if ranged else _DRAWN
     shifts = _shifts(numbers, len(style)) if ranged else [0.0] * len(style)
@@ -88,8 +112,9 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
             curve = here[here["scheme"] == scheme]
             rate, psnr, low, high = (curve[name].to_numpy(dtype=float) for name in drawn)
             spread = np.maximum(np.stack([psnr - low, high - psnr]), 0)  # two ways of summing may differ by 1e-15
-            panel.errorbar(rate + aside, psnr, spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=1.8)
-            panel.plot(rate + aside, psnr, label=scheme, **look.line)
+            if look.marker:
+                panel.errorbar(rate + aside, psnr, spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=1.8)
+            panel.plot(rate + aside, psnr, label=scheme if look.marker else "_nolegend_", **look.line)
         _draw_published(panel, published[published["condition"] == condition], numbers, thin)
     for scheme in dict.fromkeys(published["scheme"]):  # named once, whatever panels they are in
         look = thin[scheme]
@@ -108,8 +133,17 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     if len(published):
         bars += f" Thin lines: {_origin(published)}."
     counted = f"A slot without a picture counts as {failure_db:g} dB."
-    legend(figure, panels[0, 0], f"Rate: all that was sent. {bars} {counted}", ax)
+    note = f"Rate: all that was sent. {bars} {counted} {grey_note(list(numbers['scheme']), bold)}".rstrip()
+    ends = None if len(conditions) > 1 or len(published) else _ends(numbers, style)
+    legend(figure, panels[0, 0], note, ax, ends)
     return figure
+
+
+def _ends(numbers: pd.DataFrame, style: dict[str, Look]) -> list[CurveEnd]:
+    """Where each highlighted curve of the one panel ends."""
+    last = numbers.sort_values("bpp").groupby("scheme", sort=False).last()
+    shown = [name for name, look in style.items() if look.marker]
+    return [CurveEnd(name, style[name].colour, *last.loc[name, ["bpp", "psnr_db"]].astype(float)) for name in shown]
 
 
 def _origin(published: pd.DataFrame) -> str:

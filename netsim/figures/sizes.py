@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
-from netsim.figures.style import INK, styled
+from netsim.figures.style import INK, figure_size, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
     bars: list[tuple[Any, pd.DataFrame]] = list(numbers.groupby(["scheme", "operating_point"], sort=False))
     several = numbers.groupby("scheme")["operating_point"].nunique().max() > 1
-    figure = Figure(figsize=(9.0, 0.42 * len(bars) + 1.1), layout="constrained")
+    figure = Figure(figsize=figure_size(9.0, 0.42 * len(bars) + 1.1), layout="constrained")
     axes = figure.subplots()
     for line, (_, packets) in enumerate(bars):
         _bar(axes, line, packets)
@@ -42,7 +43,8 @@ def draw(numbers: pd.DataFrame) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     inside = "bytes" if numbers["tokens"].isna().all() else "tokens"
-    axes.set_xlabel(f"rate (bit/pixel); in each packet: its {inside}; black: protected packets")
+    label = f"rate (bit/pixel); in each packet: its {inside}; black: protected packets"
+    axes.set_xlabel("\n".join(textwrap.wrap(label, int(13 * figure.get_size_inches()[0]))))
     return figure
 
 

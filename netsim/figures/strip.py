@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.figures.panels import show_image
-from netsim.figures.style import INK, MUTED, figure_size, styled
+from netsim.figures.style import INK, MUTED, page_width, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,12 +33,14 @@ def draw(original: NDArray[np.uint8], images: Sequence[Any], about: str) -> Figu
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     count = len(images) + 1
-    rows = math.ceil(count / _IN_A_ROW)
+    page = page_width()
+    rows = math.ceil(count / (_IN_A_ROW if page is None or page > _IN_A_ROW else 2))
     columns = math.ceil(count / rows)
     height, width = original.shape[:2]
-    tall = _PANEL * height / width + _CAPTION
+    panel_in = _PANEL if page is None else page / columns
+    tall = panel_in * height / width + _CAPTION
     near = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
-    figure = Figure(figsize=figure_size(_PANEL * columns, tall * rows + 0.04), layout=near)
+    figure = Figure(figsize=(panel_in * columns, tall * rows + 0.04), layout=near)
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     show_image(panels[0], original, (height, width))
     panels[0].set_xlabel(f"sent\n{about}", fontsize=8)

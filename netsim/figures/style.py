@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -20,21 +21,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAND",
+    "COLUMNS_IN",
+    "GREY",
     "GRID",
     "INK",
     "MUTED",
+    "CurveEnd",
     "Look",
     "csv_bytes",
     "figure_bytes",
     "figure_size",
+    "label_curves",
     "legend",
     "looks",
+    "on_paper",
     "own_panel",
+    "page_width",
     "save",
+    "save_for_paper",
     "styled",
 ]
 
-INK, MUTED, GRID, BAND = "#1a1a1a", "#5f5f5f", "#d9d9d9", "#f3f3f3"
+INK, MUTED, GREY, GRID, BAND = "#1a1a1a", "#5f5f5f", "#bdbdbd", "#d9d9d9", "#f3f3f3"
 
 # Okabe and Ito, "Color Universal Design", 2008, without the yellow that a white page swallows
 _COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -75,9 +83,19 @@ _RC: dict[str, Any] = {
     "text.parse_math": False,  # a user's `$` is a dollar sign
     "svg.hashsalt": "netsim",
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,
     "path.simplify": False,
 }
 
+
+COLUMNS_IN = {1: 3.5, 2: 7.16}
+"""Width of one and of two columns of a paper, in inches."""
+
+_PAPER_POINTS = 8.0
+_PAPER_RC: dict[str, Any] = dict.fromkeys(
+    ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
+    _PAPER_POINTS,
+) | {"lines.linewidth": 1.1, "lines.markersize": 4, "legend.handlelength": 2.4}
 
 _column_width: ContextVar[float | None] = ContextVar("column_width", default=None)
 
@@ -91,7 +109,9 @@ class Look(NamedTuple):
 
     @property
     def line(self) -> dict[str, Any]:
-        """Keyword arguments of a line with markers."""
+        """Keyword arguments of a line with markers; thin and behind the others without a marker."""
+        if not self.marker:
+            return {"color": self.colour, "linestyle": self.dashes, "linewidth": 0.9, "zorder": 1.5}
         return {
             "color": self.colour,
             "linestyle": self.dashes,
@@ -102,10 +122,28 @@ class Look(NamedTuple):
         }
 
 
+@contextmanager
+def on_paper(columns: int) -> Iterator[None]:
+    """Figures drawn inside are as wide as one or two columns of a paper, with all text in 8 points."""
+    token = _column_width.set(COLUMNS_IN[columns])
+    try:
+        yield
+    finally:
+        _column_width.reset(token)
+
+
 def figure_size(width: float, height: float) -> tuple[float, float]:
-    """Size of a figure in inches: as asked, or on paper (``on_paper``) as wide as the column, in proportion."""
+    """Size of a figure in inches: as asked, or on paper (``on_paper``) as wide as the column.
+
+    Text does not shrink with the column, so the height shrinks by half as much as the width; ``legend`` adds its own.
+    """
     column = _column_width.get()
-    return (width, height) if column is None else (column, height * column / width)
+    return (width, height) if column is None else (column, height * min(1.0, 0.5 + 0.5 * column / width))
+
+
+def page_width() -> float | None:
+    """Width of the column that is drawn for, in inches; None: any."""
+    return _column_width.get()
 
 
 def looks(schemes: Iterable[str]) -> dict[str, Look]:
@@ -127,9 +165,14 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     @wraps(draw)
     def inside(*arguments: Any, **named: Any) -> Figure:
         import matplotlib
+        from matplotlib.text import Text
 
-        with matplotlib.rc_context(_fresh(_RC)):
-            return draw(*arguments, **named)
+        with matplotlib.rc_context(_fresh(_RC) | (_PAPER_RC if page_width() is not None else {})):
+            figure = draw(*arguments, **named)
+            if page_width() is not None:
+                for text in figure.findobj(Text):
+                    text.set_fontsize(_PAPER_POINTS)
+            return figure
 
     return inside
 
@@ -168,28 +211,107 @@ def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> 
     return root, ax
 
 
-def legend(figure: Figure, axes: Axes, note: str = "", ax: Axes | None = None) -> None:
+def legend(
+    figure: Figure, axes: Axes, note: str = "", ax: Axes | None = None, ends: Sequence[CurveEnd] | None = None
+) -> None:
     """One legend for the whole figure, under it, in as few rows as the width allows; over it a note in small print.
 
     In axes that a caller gave (``ax``) the legend stands inside them, without the note.
+
+    ends: where each curve ends, if all end at the right: where labels fit there, they stand at the curves, and the note
+    stands alone.
     """
     if ax is not None:
         axes.legend()
         return
     handles, labels = axes.get_legend_handles_labels()
     width = float(figure.get_size_inches()[0])
+    wrapped = "\n".join(textwrap.wrap(note, int((17.5 if page_width() is None else 15.5) * width)))
+    if ends is not None and len(ends) == len(labels) and label_curves(figure, axes, ends, wrapped):
+        return
     widest = max((len(label) for label in labels), default=1) * 0.068 + 0.6
     columns = max(1, min(len(labels), int(width / widest)))
     columns = -(-len(labels) // -(-len(labels) // columns))  # rows of like length
-    title = "\n".join(textwrap.wrap(note, int(17.5 * width)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=title, title_fontsize=7.5)
+    if page_width() is not None:
+        rows = -(-len(labels) // columns) + wrapped.count("\n") + 1
+        figure.set_size_inches(width, float(figure.get_size_inches()[1]) + _PAPER_POINTS * 1.5 / 72 * rows)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=wrapped, title_fontsize=7.5)
+
+
+class CurveEnd(NamedTuple):
+    """A curve's name, colour and last point, in data coordinates."""
+
+    label: str
+    colour: str
+    x: float
+    y: float
+
+
+_MOST_LABELS, _LONGEST_LABEL = 6, 26
+_FARTHEST = 1.6  # heights of a label that it may be moved from its curve
+
+
+def label_curves(figure: Figure, axes: Axes, ends: Sequence[CurveEnd], note: str) -> bool:
+    """Write each curve's name at its end, and the note under the figure.
+
+    Returns:
+        False, and nothing is drawn, where the names do not fit: too many, too long, or ends too near to each other.
+    """
+    from matplotlib.transforms import blended_transform_factory
+
+    longest = max((len(end.label) for end in ends), default=0)
+    if not 0 < len(ends) <= _MOST_LABELS or longest > _LONGEST_LABEL:
+        return False
+    low, high = axes.get_xlim()
+    points = 8.0
+    share = (longest + 1) * 0.62 * points / 72 / (float(figure.get_size_inches()[0]) * 0.8)  # of the axes' width
+    if share > 0.4 or max(end.x for end in ends) - min(end.x for end in ends) > 0.25 * (high - low):
+        return False
+    height = points * 1.25 / 72 / (float(figure.get_size_inches()[1]) * 0.75)  # of the axes' height
+    bottom, top = axes.get_ylim()
+    wanted = [(end.y - bottom) / (top - bottom) for end in ends]
+    places = _spread(wanted, height)
+    if max(abs(a - b) for a, b in zip(wanted, places, strict=True)) > _FARTHEST * height:
+        return False
+    axes.set_xlim(low, low + (high - low) / (1 - share))
+    right = max(end.x for end in ends)
+    gap = 0.012 * (axes.get_xlim()[1] - low)
+    beside = blended_transform_factory(axes.transData, axes.transAxes)
+    for end, place in zip(ends, places, strict=True):
+        axes.text(right + gap, place, end.label, color=end.colour, fontsize=points, va="center", transform=beside)
+    if note:
+        figure.supxlabel(note, fontsize=7.5)
+    return True
+
+
+def _spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """The nearest places (least squares) in the same order with at least ``gap`` between neighbours.
+
+    >>> [round(place, 3) for place in _spread([0.5, 0.52, 0.9], 0.1)]
+    [0.46, 0.56, 0.9]
+    """
+    order = sorted(range(len(wanted)), key=wanted.__getitem__)
+    blocks: list[list[float]] = []  # sum of (wanted - rank · gap), members
+    for rank, index in enumerate(order):
+        blocks.append([wanted[index] - rank * gap, 1.0])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
+            total, members = blocks.pop()
+            blocks[-1][0] += total
+            blocks[-1][1] += members
+    means = [total / members for total, members in blocks for _ in range(int(members))]
+    places = [0.0] * len(wanted)
+    for rank, index in enumerate(order):
+        places[index] = means[rank] + rank * gap
+    return places
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """The figure as ``svg`` or ``png`` (200 dpi); no date, no random ids."""
+    """The figure as ``svg``, ``pdf`` or ``png`` (200 dpi); no date, no random ids."""
     import matplotlib
 
-    told: dict[str, Any] = {"Date": None, "Creator": "netsim"} if kind == "svg" else {"Software": "netsim"}
+    told: dict[str, Any] = {"Software": "netsim"}
+    if kind in ("svg", "pdf"):
+        told = {"Creator": "netsim", "Date" if kind == "svg" else "CreationDate": None}
     out = io.BytesIO()
     with matplotlib.rc_context(_fresh(_RC)):
         figure.savefig(out, format=kind, dpi=200, metadata=told)
@@ -212,4 +334,19 @@ def save(figure: Figure, numbers: pd.DataFrame, out_dir: Path, name: str) -> lis
     paths = [out_dir / f"{name}.{suffix}" for suffix in contents]
     for path, content in zip(paths, contents.values(), strict=True):
         write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
+    return paths
+
+
+def save_for_paper(draw: Callable[[], Figure], out_dir: Path, name: str) -> list[Path]:
+    """Write NAME-1col.pdf (3.5 in wide) and NAME-2col.pdf (7.16 in), all text in 8 points; returns their paths.
+
+    draw: Draws the figure anew for each width.
+    """
+    make_folder(out_dir)
+    paths = []
+    for columns in COLUMNS_IN:
+        with on_paper(columns):
+            content = figure_bytes(draw(), "pdf")
+        paths.append(out_dir / f"{name}-{columns}col.pdf")
+        write_atomically(paths[-1], lambda file, content=content: file.write(content))  # type: ignore[misc]
     return paths

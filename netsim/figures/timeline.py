@@ -9,7 +9,7 @@ import numpy as np
 from netsim.analysis.summary import slot_quality
 from netsim.errors import InputError
 from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
-from netsim.figures.style import MUTED, Look, legend, looks, own_panel, styled
+from netsim.figures.style import MUTED, Look, figure_size, legend, looks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     progressive = bool(numbers["packet"].notna().any())
     height = 3.6 if len(conditions) == 1 else 1.45 * len(conditions) + 1.1
     given = own_panel("timeline", ax, len(conditions))
-    figure = given[0] if given else Figure(figsize=(7.2, height), layout="constrained")
+    figure = given[0] if given else Figure(figsize=figure_size(7.2, height), layout="constrained")
     shared: Any = {"sharex": True, "sharey": True, "squeeze": False}
     panels: Any = [given[1]] if given else figure.subplots(len(conditions), 1, **shared)[:, 0]
     style = looks(numbers["scheme"])

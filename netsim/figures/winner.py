@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netsim.errors import InputError
-from netsim.figures.style import INK, MUTED, own_panel, styled
+from netsim.figures.style import INK, MUTED, figure_size, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST, ax: A
     schemes = list(dict.fromkeys(numbers["scheme"]))
     across, up, leads = _surface(cells, schemes, x, y)
     given = own_panel("winner", ax, 1)
-    figure = given[0] if given else Figure(figsize=(7.2, 5.9), layout="constrained")
+    figure = given[0] if given else Figure(figsize=figure_size(7.2, 5.9), layout="constrained")
     axes = given[1] if given else figure.subplots()
     handles = [
         _region(axes, across, up, lead, i, label) for i, (lead, label) in enumerate(_leads_named(leads, numbers))
