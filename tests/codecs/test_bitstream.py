@@ -153,7 +153,7 @@ def test_a_rate_out_of_reach_is_refused(name: str) -> None:
         ("hevc", OperatingPoint("qp", 30.5), "hevc: qp=30.5"),
         ("jpeg", OperatingPoint("qp", 30), "jpeg has no operating point `qp`"),
         ("webp", OperatingPoint("quality", -1), "webp: quality=-1"),
-        ("vvc", OperatingPoint("bpp", 0), "bpp 0 is no rate"),
+        ("vvc", OperatingPoint("bpp", 0), "bpp 0 is not a rate"),
     ],
 )
 def test_a_wrong_operating_point_is_refused(name: str, point: OperatingPoint, message: str) -> None:

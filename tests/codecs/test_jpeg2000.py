@@ -135,7 +135,7 @@ def test_a_limit_below_the_header_is_refused() -> None:
 
 @pytest.mark.parametrize("bpp", [0.0, -1.0, 25.0, float("nan")])
 def test_a_rate_that_is_none_is_refused(bpp: float) -> None:
-    with pytest.raises(InputError, match="is no rate"):
+    with pytest.raises(InputError, match="is not a rate"):
         coded("prefix")[0].encode(IMAGE, OperatingPoint("bpp", bpp))
 
 

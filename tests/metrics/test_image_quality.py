@@ -44,7 +44,7 @@ def test_ms_ssim_falls_with_noise_and_needs_161_pixels() -> None:
     assert values[0] == pytest.approx(1.0, abs=1e-6)
     assert values[0] > values[1] > values[2] > 0
     assert ms_ssim(reference, noisy[1][None])[0] == values[1]
-    with pytest.raises(InputError, match="170×160 picture is too small"):
+    with pytest.raises(InputError, match="170×160 pixels is too small"):
         ms_ssim(reference[:160], reference[None, :160])
     with pytest.raises(InputError, match="do not match"):
         ms_ssim(reference, reference[None].astype(np.float32))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
+from netcodecs.common.varint import varint
 from netsim.codec import MAX_PIXELS
 
 __all__ = [
@@ -38,7 +39,7 @@ EMPTY_PACKET = b"\x00"
 MAX_LAYERS = 100  # of OpenJPEG's encoder
 MAX_NUMBER = (1 << 64) - 1
 COMPONENTS = 3  # RGB, 8 bits each
-MAX_CHAINS = 100_000  # against headers that are damaged: far above any picture's
+MAX_CHAINS = 100_000  # against damaged headers: far above that of any image
 
 
 class CodestreamError(ValueError):
@@ -51,13 +52,7 @@ def pack_numbers(numbers: Iterable[int]) -> bytes:
     >>> pack_numbers([5, 300]).hex()
     '05822c'
     """
-    out = bytearray()
-    for number in numbers:
-        septets = [number & 0x7F]
-        while number := number >> 7:
-            septets.append(number & 0x7F | 0x80)
-        out += bytes(reversed(septets))
-    return bytes(out)
+    return b"".join(map(varint, numbers))
 
 
 def unpack_numbers(data: bytes, count: int, start: int = 0) -> tuple[list[int], int]:

@@ -1,4 +1,4 @@
-"""The ffmpeg that imageio-ffmpeg carries: RGB images to and from raw video and one-picture bitstreams.
+"""The ffmpeg that imageio-ffmpeg carries: RGB images to and from raw video and bitstreams of one image.
 
 Colour: BT.709, full range, 10 bit, Lanczos with accurate rounding, both ways. One thread everywhere: the VVC decoder
 is wrong under threads where a CTU spans the image's width, and an option behind ``-i`` does not reach a decoder.
@@ -19,9 +19,9 @@ from netsim.codec import MAX_PIXELS
 from netsim.errors import InputError
 
 __all__ = [
-    "decode_picture",
+    "decode_image",
     "decode_planes",
-    "encode_picture",
+    "encode_image",
     "ffmpeg_identity",
     "ffmpeg_path",
     "hash_of_planes",
@@ -36,7 +36,7 @@ ONE_THREAD = ("-threads", "1")  # of the codec whose input or output follows
 TO_YUV = "scale=out_color_matrix=bt709:out_range=pc:flags=lanczos+accurate_rnd,format={pixels}"
 TO_RGB = "scale=in_color_matrix=bt709:in_range=pc:flags=lanczos+accurate_rnd,format=rgb24"
 RAW_RGB = ("-f", "rawvideo", "-pix_fmt", "rgb24")
-CODED_BORDER = 256  # a decoder's frame is larger than the picture by its blocks
+CODED_BORDER = 256  # a decoder's frame is larger than the image by its blocks
 DECODE_TIMEOUT_S = 120
 
 
@@ -73,9 +73,21 @@ def _rgb(raw: bytes, width: int, height: int) -> Image:
     return np.frombuffer(raw, np.uint8).reshape(height, width, 3)
 
 
-def encode_picture(image: Image, pixels: str, encoder: Sequence[str], container: str) -> tuple[bytes, str]:
-    """(bitstream, command) of one picture. image: uint8 [H, W, 3]; pixels: ffmpeg's name of the coded format;
-    encoder: its arguments; container: ffmpeg's name of the raw bitstream. The command names no path."""
+def encode_image(image: Image, pixels: str, encoder: Sequence[str], container: str) -> tuple[bytes, str]:
+    """Codes one image.
+
+    Args:
+        image: uint8 [H, W, 3].
+        pixels: Coded pixel format, as ffmpeg calls it.
+        encoder: Arguments that choose and set up the encoder.
+        container: Raw bitstream, as ffmpeg calls it.
+
+    Returns:
+        The bitstream, and the command without paths.
+
+    Raises:
+        InputError: ffmpeg fails.
+    """
     height, width = image.shape[:2]
     to_yuv = ["-vf", TO_YUV.format(pixels=pixels)]
     coding = [*to_yuv, *encoder, "-frames:v", "1", *ONE_THREAD, "-f", container, "pipe:1"]
@@ -86,25 +98,25 @@ def encode_picture(image: Image, pixels: str, encoder: Sequence[str], container:
 
 
 def _decode(bitstream: bytes, container: str, pixels: int, output: Sequence[str]) -> bytes:
-    """pixels: the decoder refuses larger pictures, whatever a damaged bitstream claims."""
+    """pixels: the decoder refuses larger images, whatever a damaged bitstream claims."""
     source = [*ONE_THREAD, "-max_pixels", str(pixels), "-f", container, "-i", "pipe:0"]
     arguments = [*QUIET, *source, "-frames:v", "1", *output, "pipe:1"]
     return run_program([ffmpeg_path(), *arguments], data=bitstream, timeout_s=DECODE_TIMEOUT_S)
 
 
-def decode_picture(bitstream: bytes, container: str, width: int, height: int) -> Image:
-    """uint8 [height, width, 3] of a one-picture bitstream. Raises InputError if it doesn't decode to that size."""
+def decode_image(bitstream: bytes, container: str, width: int, height: int) -> Image:
+    """Image uint8 [height, width, 3] of a bitstream. Raises InputError if it does not decode to that size."""
     pixels = (width + CODED_BORDER) * (height + CODED_BORDER)
     return _rgb(_decode(bitstream, container, pixels, ["-vf", TO_RGB, *RAW_RGB]), width, height)
 
 
 def decode_planes(bitstream: bytes, container: str, pixels: str) -> bytes:
-    """Raw planes of a one-picture bitstream in the format in which it was coded (ffmpeg's name)."""
+    """Raw planes of the image in a bitstream. pixels: the coded format, as ffmpeg calls it."""
     return _decode(bitstream, container, MAX_PIXELS, ["-f", "rawvideo", "-pix_fmt", pixels])
 
 
 def planes_from_rgb(image: Image, pixels: str = "yuv444p10le") -> bytes:
-    """Raw planes of a picture, for encoders that read YUV files."""
+    """Raw planes of an image, for encoders that read YUV files."""
     height, width = image.shape[:2]
     output = ["-vf", TO_YUV.format(pixels=pixels), "-f", "rawvideo", "pipe:1"]
     arguments = [*QUIET, *_raw_input(width, height, "rgb24"), *output]
@@ -114,7 +126,7 @@ def planes_from_rgb(image: Image, pixels: str = "yuv444p10le") -> bytes:
 def _format_of(planes: bytes, width: int, height: int) -> str:
     by_size = {width * height * 6: "yuv444p10le", width * height * 3: "yuv420p10le"}
     if len(planes) not in by_size:
-        raise InputError(f"damaged payload: {len(planes)} bytes are no 10-bit {width}x{height} picture")
+        raise InputError(f"damaged payload: {len(planes)} bytes are no 10-bit {width}x{height} image")
     return by_size[len(planes)]
 
 

@@ -2,59 +2,48 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 
-from netcodecs.classical.ffmpeg import (
-    decode_picture,
-    decode_planes,
-    encode_picture,
-    ffmpeg_identity,
-    hash_of_planes,
-    rgb_from_planes,
-)
-from netcodecs.classical.picture_hash import checked_against, split_picture_hash
-from netcodecs.classical.programs import find_program, identity, run_program
-from netcodecs.classical.still_files import decode_still
-from netcodecs.common.bitstream import (
-    BitstreamCodec,
-    BitstreamSettings,
-    EncodedBitstream,
-    Scale,
-    checked_twice,
-    crop,
-    framed,
-    pad,
-    unframed,
-)
+from netcodecs.classical.bpg import bpg_decode, bpg_encode
+from netcodecs.classical.ffmpeg import encode_image, ffmpeg_identity
+from netcodecs.classical.padded import PaddedCodec
+from netcodecs.classical.picture_hash import split_picture_hash
+from netcodecs.classical.programs import find_program, identity
+from netcodecs.common.bitstream import BitstreamSettings, EncodedBitstream, Scale, framed
 from netsim.errors import InputError
 
 __all__ = ["Hevc", "HevcSettings"]
 
 Image = NDArray[np.uint8]
 
-CODED = 8  # HEVC's smallest coding block
-LEAST = 32  # libx265 refuses smaller pictures
-
 
 class HevcSettings(BitstreamSettings):
-    """preset: libx265's. encoder, decoder: bpgenc and bpgdec, both or neither."""
+    """Settings of HEVC.
+
+    Attributes:
+        packets: Near-equal packets that the bitstream is cut into; more where a packet limit asks for it.
+        preset: Of libx265.
+        encoder: bpgenc, in place of libx265; with ``decoder``.
+        decoder: bpgdec; with ``encoder``.
+    """
 
     preset: Literal["fast", "medium", "slow", "slower", "veryslow", "placebo"] = "veryslow"
     encoder: str | None = None
     decoder: str | None = None
 
 
-class Hevc(BitstreamCodec):
+class Hevc(PaddedCodec):
     """HEVC intra: one bitstream, all packets needed."""
 
     name = "hevc"
+    standard = "hevc"
+    least_side = 32  # libx265 refuses smaller images
+    pixel_format = "yuv444p10le"
     summary = "HEVC intra 4:4:4 (libx265 in place of BPG, or bpgenc when named): one bitstream, all packets needed"
     Settings = HevcSettings
     operating_point_keys: ClassVar[Mapping[str, type]] = {"qp": int, "bpp": float}
@@ -87,52 +76,19 @@ class Hevc(BitstreamCodec):
     def compress(self, image: Image, setting: int) -> EncodedBitstream:
         """See ``BitstreamCodec.compress``."""
         if self._encoder:
-            return _bpg_encode(self._encoder, image, setting)
+            return bpg_encode(self._encoder, image, setting)
         # without ipratio=1 QP 37 acts as 34; psy-* trade 1.2 dB for looks; info=0 leaves out 2 kB of encoder settings
         parameters = f"qp={setting}:keyint=1:ipratio=1:psy-rd=0:psy-rdoq=0:info=0:log-level=error:hash=1"
         encoder = ["-c:v", "libx265", "-preset", self.settings.preset, "-x265-params", parameters]
-        hashed, command = encode_picture(pad(image, CODED, LEAST), "yuv444p10le", encoder, "hevc")
+        hashed, command = encode_image(self.padded(image), self.pixel_format, encoder, "hevc")
         data, reconstruction = split_picture_hash(hashed, "hevc")
         return EncodedBitstream(framed(data, image), command, reconstruction)
 
+    @property
+    def decoder_name(self) -> str:
+        """See ``PaddedCodec.decoder_name``."""
+        return Path(self._decoder).name if self._decoder else super().decoder_name
+
     def decompress(self, data: bytes) -> Image:
-        """See ``BitstreamCodec.decompress``."""
-        if self._decoder:
-            return _bpg_decode(self._decoder, data)
-        bitstream, width, height = unframed(data)
-        return crop(decode_picture(bitstream, "hevc", _padded(width), _padded(height)), width, height)
-
-    def decompress_checked(self, coded: EncodedBitstream) -> Image:
-        """See ``BitstreamCodec.decompress_checked``."""
-        if self._decoder or coded.reconstruction is None:
-            return checked_twice(lambda: self.decompress(coded.data), Path(self._decoder or "ffmpeg").name)
-        bitstream, width, height = unframed(coded.data)
-        planes, columns, rows = decode_planes(bitstream, "hevc", "yuv444p10le"), _padded(width), _padded(height)
-        checked_against(coded.reconstruction, hash_of_planes(planes, columns, rows), "ffmpeg's HEVC decoder")
-        return crop(rgb_from_planes(planes, columns, rows), width, height)
-
-
-def _padded(side: int) -> int:
-    return max(LEAST, -(-side // CODED) * CODED)
-
-
-def _bpg_encode(encoder: str, image: Image, qp: int) -> EncodedBitstream:
-    options = ["-q", str(qp), "-f", "444", "-c", "ycbcr", "-b", "8", "-e", "x265"]
-    with tempfile.TemporaryDirectory(prefix="netsim-") as scratch:
-        source, coded = Path(scratch, "in.png"), Path(scratch, "out.bpg")
-        PillowImage.fromarray(image).save(source)
-        run_program([encoder, *options, "-o", str(coded), str(source)])
-        if not coded.is_file():
-            raise InputError(f"{Path(encoder).name} ended without an error but wrote no file")
-        data = coded.read_bytes()
-    return EncodedBitstream(data, " ".join([Path(encoder).name, *options, "-o", "out.bpg", "in.png"]))
-
-
-def _bpg_decode(decoder: str, data: bytes) -> Image:
-    with tempfile.TemporaryDirectory(prefix="netsim-") as scratch:
-        coded, picture = Path(scratch, "in.bpg"), Path(scratch, "out.png")
-        coded.write_bytes(data)
-        run_program([decoder, "-o", str(picture), str(coded)])
-        if not picture.is_file():
-            raise InputError(f"damaged payload: {Path(decoder).name} wrote no picture")
-        return decode_still(picture.read_bytes(), "PNG", Path(decoder).name)
+        """See ``BitstreamCodec.decompress``; a BPG file holds its own size."""
+        return bpg_decode(self._decoder, data) if self._decoder else super().decompress(data)

@@ -161,7 +161,7 @@ class Jpeg2000(Codec):
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
         """See ``Codec.decode``. Each distinct codestream is decoded once. Raises InputError for a damaged payload."""
         join = join_chains if self._resilient else join_layers
-        pictures: dict[bytes, Image] = {}
+        images: dict[bytes, Image] = {}
         codestreams = []
         if not len(stream):
             raise InputError("jpeg2000: a stream without packets")
@@ -172,11 +172,11 @@ class Jpeg2000(Codec):
             except CodestreamError as error:
                 raise InputError(f"jpeg2000: damaged payload ({error})") from None
             codestreams.append(codestream)
-            if codestream not in pictures:
-                pictures[codestream] = decode_still(codestream, "JPEG2000", self.name)
-        if len({picture.shape for picture in pictures.values()}) > 1:
+            if codestream not in images:
+                images[codestream] = decode_still(codestream, "JPEG2000", self.name)
+        if len({shown.shape for shown in images.values()}) > 1:
             raise InputError("jpeg2000: damaged payload (images of several sizes)")
-        return np.stack([pictures[codestream] for codestream in codestreams])
+        return np.stack([images[codestream] for codestream in codestreams])
 
 
 def _least_protected_bytes(payload: bytes) -> int:

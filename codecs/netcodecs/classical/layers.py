@@ -20,6 +20,7 @@ from netcodecs.classical.codestream import (
     read_protected,
     with_layers,
 )
+from netcodecs.common.prefix import received_prefix
 
 __all__ = ["cut_layers", "join_layers", "pieces_per_layer", "usable_layers"]
 
@@ -36,9 +37,12 @@ def pieces_per_layer(packets: int) -> int:
 
 
 def cut_layers(header: bytes, j2k_packets: Sequence[bytes], packets: int) -> list[bytes]:
-    """Payloads of a codestream: the protected one and ``packets`` droppable ones.
+    """Payloads of a codestream: the protected one, then the droppable ones.
 
-    packets must be a multiple of the codestream's enhancement layers (``pieces_per_layer`` of each).
+    Args:
+        header: Main header.
+        j2k_packets: In LRCP order.
+        packets: Number of droppable payloads, a multiple of the enhancement layers (``pieces_per_layer`` of each).
     """
     geometry = read_geometry(header)
     step = geometry.per_layer
@@ -68,15 +72,17 @@ def join_layers(payloads: Sequence[bytes | None]) -> bytes:
 
 
 def usable_layers(received: BoolArray) -> BoolArray:
-    """Packets of whole layers before the first lost packet. received: bool [..., n]; returns bool [..., n].
+    """Packets of whole layers before the first lost packet.
+
+    Args:
+        received: bool [..., n], of the whole stream, packet 0 included.
+
+    Returns:
+        bool [..., n].
 
     >>> usable_layers(np.array([True, True, False, True])).tolist()
     [True, True, False, False]
     """
-    prefix = np.logical_and.accumulate(received, axis=-1)
-    pieces = pieces_per_layer(received.shape[-1] - 1)
-    if pieces > 1:
-        whole = 1 + (received.shape[-1] - 1) // pieces * pieces
-        prefix[..., 1:whole] = np.repeat(prefix[..., pieces:whole:pieces], pieces, axis=-1)
-        prefix[..., whole:] = False
-    return prefix
+    packets = received.shape[-1]
+    pieces = pieces_per_layer(packets - 1)
+    return received_prefix(received, [1, *range(1 + pieces, packets + 1, pieces)])

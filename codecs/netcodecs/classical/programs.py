@@ -12,11 +12,20 @@ from pathlib import Path
 
 from netsim.errors import InputError
 
-__all__ = ["find_program", "identity", "run_program", "sha256_short"]
+__all__ = ["find_program", "identity", "run_program", "sha256_short", "written_bytes"]
 
 
 def find_program(name: str, codec: str, setting: str) -> str:
-    """Full path of a program that the user named (a path, or a name on PATH). Raises InputError if there is none."""
+    """Full path of a program that the user named.
+
+    Args:
+        name: A path, or a name on PATH.
+        codec: Whose setting it is, for the message.
+        setting: The setting, which becomes the error's ``key``.
+
+    Raises:
+        InputError: There is no such executable file.
+    """
     found = shutil.which(Path(name).expanduser())
     if found is None:
         hint = f"`{setting}` is the path of an executable file, or its name if it is on PATH"
@@ -25,7 +34,18 @@ def find_program(name: str, codec: str, setting: str) -> str:
 
 
 def run_program(arguments: Sequence[str], *, data: bytes = b"", timeout_s: float = 600) -> bytes:
-    """Standard output of a program fed with ``data``. Raises InputError (with its last words) if it fails.
+    """Runs a program without a shell.
+
+    Args:
+        arguments: Path of the program and its arguments.
+        data: Standard input.
+        timeout_s: Time limit.
+
+    Returns:
+        Standard output.
+
+    Raises:
+        InputError: The program fails, takes too long or can't be run; the hint is the end of its output.
 
     >>> run_program(["cat"], data=b"abc")
     b'abc'
@@ -41,6 +61,13 @@ def run_program(arguments: Sequence[str], *, data: bytes = b"", timeout_s: float
         words = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-3:]
         raise InputError(f"{name} failed with exit code {done.returncode}", hint="\n".join(words))
     return done.stdout
+
+
+def written_bytes(path: Path, program: str) -> bytes:
+    """Contents of a file that a program was to write. Raises InputError if it did not."""
+    if not path.is_file():
+        raise InputError(f"{Path(program).name} ended without an error but wrote no {path.name}")
+    return path.read_bytes()
 
 
 @cache

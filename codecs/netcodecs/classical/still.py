@@ -21,7 +21,7 @@ Image = NDArray[np.uint8]
 
 
 class _Still(BitstreamCodec):
-    """A format that Pillow writes; its own header holds the picture's size."""
+    """A format that Pillow writes; its own header holds the image's size."""
 
     operating_point_keys: ClassVar[Mapping[str, type]] = {"quality": int, "bpp": float}
     pillow_format: ClassVar[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,28 +9,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.classical.ffmpeg import (
-    decode_picture,
-    decode_planes,
-    encode_picture,
-    ffmpeg_identity,
-    hash_of_planes,
-    planes_from_rgb,
-    rgb_from_planes,
-)
-from netcodecs.classical.picture_hash import PlaneHashes, checked_against, split_picture_hash
-from netcodecs.classical.programs import find_program, identity, run_program, sha256_short
-from netcodecs.common.bitstream import (
-    BitstreamCodec,
-    BitstreamSettings,
-    EncodedBitstream,
-    Scale,
-    checked_twice,
-    crop,
-    framed,
-    pad,
-    unframed,
-)
+from netcodecs.classical.ffmpeg import encode_image, ffmpeg_identity, rgb_from_planes
+from netcodecs.classical.padded import PaddedCodec
+from netcodecs.classical.picture_hash import split_picture_hash
+from netcodecs.classical.programs import find_program, identity, sha256_short
+from netcodecs.classical.vtm import vtm_config, vtm_decode, vtm_encode
+from netcodecs.common.bitstream import BitstreamSettings, EncodedBitstream, Scale, framed
 from netcodecs.common.rate import nearest_setting
 from netsim.errors import InputError
 
@@ -39,18 +22,20 @@ __all__ = ["Vvc", "VvcSettings"]
 
 Image = NDArray[np.uint8]
 
-CODED = 8  # pictures are padded to multiples of the smallest coding block, so that no encoder pads by itself
 LEAST_VTM = 16
-LEAST_LIBVVENC = 64  # ffmpeg's libvvenc holds one byte a pixel, which headers alone may fill in smaller pictures
+LEAST_LIBVVENC = 64  # ffmpeg's libvvenc holds one byte a pixel, which headers alone may fill in smaller images
 QUICK_EXCESS = 1.05  # bytes of preset "faster" against "medium" at one QP: 1.044 to 1.049 for QP 26 to 37
-VTM_TIMEOUT_S = 3600
-VTM_CONFIG = "encoder_intra_vtm.cfg"
 
 
 class VvcSettings(BitstreamSettings):
-    """preset: libvvenc's. encoder, decoder: VTM's EncoderApp and DecoderApp, in place of ffmpeg's libvvenc and decoder.
+    """Settings of VVC.
 
-    config: VTM's intra configuration; by default ``encoder_intra_vtm.cfg`` beside the encoder or in ``../cfg``.
+    Attributes:
+        packets: Near-equal packets that the bitstream is cut into; more where a packet limit asks for it.
+        preset: Of libvvenc.
+        encoder: VTM's EncoderApp, in place of libvvenc.
+        decoder: VTM's DecoderApp, in place of ffmpeg's decoder.
+        config: VTM's intra configuration; by default ``encoder_intra_vtm.cfg`` beside the encoder or in ``../cfg``.
     """
 
     preset: Literal["faster", "fast", "medium", "slow", "slower"] = "medium"
@@ -59,10 +44,11 @@ class VvcSettings(BitstreamSettings):
     config: str | None = None
 
 
-class Vvc(BitstreamCodec):
+class Vvc(PaddedCodec):
     """VVC intra: one bitstream, all packets needed."""
 
     name = "vvc"
+    standard = "vvc"
     summary = "VVC intra (libvvenc 4:2:0, or VTM 4:4:4 when named): one bitstream, all packets needed"
     Settings = VvcSettings
     operating_point_keys: ClassVar[Mapping[str, type]] = {"qp": int, "bpp": float}
@@ -74,7 +60,7 @@ class Vvc(BitstreamCodec):
         self.settings = settings if settings is not None else VvcSettings()
         self._encoder = self._named("encoder")
         self._decoder = self._named("decoder")
-        self._config = _vtm_config(self._encoder, self.settings.config) if self._encoder else None
+        self._config = vtm_config(self._encoder, self.settings.config) if self._encoder else None
 
     def _named(self, setting: str) -> str | None:
         name = getattr(self.settings, setting)
@@ -99,25 +85,30 @@ class Vvc(BitstreamCodec):
             return self.scale.guess
         quick = Vvc(VvcSettings(preset="faster", packets=1))
         scale = self.scale
-        rate = lambda qp: 8 * len(quick.coded(image, qp).data) / (image.shape[0] * image.shape[1])  # noqa: E731
         try:
-            quick_bpp = QUICK_EXCESS * target_bpp
-            return nearest_setting(rate, quick_bpp, scale.low, scale.high, scale.guess, scale.per_octave)
+            return nearest_setting(
+                lambda qp: quick.bpp(image, qp),
+                QUICK_EXCESS * target_bpp,
+                scale.low,
+                scale.high,
+                scale.guess,
+                scale.per_octave,
+            )
         except InputError:
             return scale.high
 
     def compress(self, image: Image, setting: int) -> EncodedBitstream:
         """See ``BitstreamCodec.compress``."""
-        picture = pad(image, CODED, self._least)
+        padded = self.padded(image)
         if self._encoder:
-            data, command, reconstruction = _vtm_encode(self._encoder, self._config or "", picture, setting)
+            data, command, reconstruction = vtm_encode(self._encoder, self._config or "", padded, setting)
         else:
             preset = ["-c:v", "libvvenc", "-preset", self.settings.preset]
             # without IntraQPOffset=0 a still is coded at QP - 3
             parameters = "IntraQPOffset=0:SEIDecodedPictureHash=1"
             rate = ["-qp", str(setting), "-qpa", "0", "-vvenc-params", parameters]
             try:
-                hashed, command = encode_picture(picture, "yuv420p10le", [*preset, *rate], "vvc")
+                hashed, command = encode_image(padded, "yuv420p10le", [*preset, *rate], "vvc")
             except InputError as error:
                 message = f"vvc: libvvenc can't code {image.shape[1]}x{image.shape[0]} pixels at qp {setting}"
                 hint = f"ffmpeg gives it room for one byte a pixel: a higher qp needs less\n{error.hint}"
@@ -126,76 +117,26 @@ class Vvc(BitstreamCodec):
         return EncodedBitstream(framed(data, image), command, reconstruction)
 
     @property
-    def _least(self) -> int:
-        """Least side of a coded picture."""
+    def least_side(self) -> int:
+        """See ``PaddedCodec.least_side``."""
         return LEAST_VTM if self._encoder else LEAST_LIBVVENC
 
-    def _padded(self, side: int) -> int:
-        return max(self._least, -(-side // CODED) * CODED)
+    @property
+    def pixel_format(self) -> str:
+        """See ``PaddedCodec.pixel_format``."""
+        return "yuv444p10le" if self._encoder else "yuv420p10le"
 
-    def decompress(self, data: bytes) -> Image:
-        """See ``BitstreamCodec.decompress``."""
-        bitstream, width, height = unframed(data)
-        columns, rows = self._padded(width), self._padded(height)
+    @property
+    def decoder_name(self) -> str:
+        """See ``PaddedCodec.decoder_name``."""
+        return Path(self._decoder).name if self._decoder else super().decoder_name
+
+    def planes_of(self, bitstream: bytes) -> bytes:
+        """See ``PaddedCodec.planes_of``."""
+        return vtm_decode(self._decoder, bitstream) if self._decoder else super().planes_of(bitstream)
+
+    def image_of(self, bitstream: bytes, width: int, height: int) -> Image:
+        """See ``PaddedCodec.image_of``."""
         if self._decoder:
-            picture = rgb_from_planes(_vtm_decode(self._decoder, bitstream), columns, rows)
-        else:
-            picture = decode_picture(bitstream, "vvc", columns, rows)
-        return crop(picture, width, height)
-
-    def decompress_checked(self, coded: EncodedBitstream) -> Image:
-        """See ``BitstreamCodec.decompress_checked``."""
-        decoder = Path(self._decoder).name if self._decoder else "ffmpeg's VVC decoder"
-        if coded.reconstruction is None:
-            return checked_twice(lambda: self.decompress(coded.data), decoder)
-        bitstream, width, height = unframed(coded.data)
-        columns, rows = self._padded(width), self._padded(height)
-        if self._decoder:
-            planes = _vtm_decode(self._decoder, bitstream)
-        else:
-            planes = decode_planes(bitstream, "vvc", "yuv444p10le" if self._encoder else "yuv420p10le")
-        checked_against(coded.reconstruction, hash_of_planes(planes, columns, rows), decoder)
-        return crop(rgb_from_planes(planes, columns, rows), width, height)
-
-
-def _vtm_config(encoder: str, named: str | None) -> str:
-    folder = Path(encoder).parent
-    places = [Path(named).expanduser()] if named else [folder / VTM_CONFIG, folder.parent / "cfg" / VTM_CONFIG]
-    for place in places:
-        if place.is_file():
-            return str(place)
-    looked = ", ".join(map(str, places))
-    hint = f"`config` is the path of VTM's {VTM_CONFIG}"
-    raise InputError(f"codec vvc: no VTM configuration (looked at {looked})", hint=hint, key=("config",))
-
-
-def _vtm_encode(encoder: str, config: str, image: Image, qp: int) -> tuple[bytes, str, PlaneHashes | None]:
-    """Bitstream, command and, where the encoder wrote it, its reconstruction."""
-    height, width = image.shape[:2]
-    size = ["-wdt", str(width), "-hgt", str(height), "-f", "1", "-fr", "1", "-q", str(qp)]
-    depth = ["--InputChromaFormat=444", "--InputBitDepth=10", "--InternalBitDepth=10", "--OutputBitDepth=10"]
-    with tempfile.TemporaryDirectory(prefix="netsim-") as scratch:
-        planes, bitstream = Path(scratch, "in.yuv"), Path(scratch, "out.vvc")
-        planes.write_bytes(planes_from_rgb(image))
-        decoded = Path(scratch, "out.yuv")
-        files = ["-c", config, "-i", str(planes), "-b", str(bitstream), "-o", str(decoded)]
-        run_program([encoder, *files, *size, *depth], timeout_s=VTM_TIMEOUT_S)
-        data = _made(bitstream, encoder)
-        reconstruction = hash_of_planes(decoded.read_bytes(), width, height) if decoded.is_file() else None
-    names = ["-c", Path(config).name, "-i", "in.yuv", "-b", "out.vvc", "-o", "out.yuv"]
-    return data, " ".join([Path(encoder).name, *names, *size, *depth]), reconstruction
-
-
-def _vtm_decode(decoder: str, bitstream: bytes) -> bytes:
-    """The planes that VTM's decoder writes."""
-    with tempfile.TemporaryDirectory(prefix="netsim-") as scratch:
-        coded, planes = Path(scratch, "in.vvc"), Path(scratch, "out.yuv")
-        coded.write_bytes(bitstream)
-        run_program([decoder, "-b", str(coded), "-o", str(planes), "-d", "10"], timeout_s=VTM_TIMEOUT_S)
-        return _made(planes, decoder)
-
-
-def _made(path: Path, program: str) -> bytes:
-    if not path.is_file():
-        raise InputError(f"{Path(program).name} ended without an error but wrote no {path.name}")
-    return path.read_bytes()
+            return rgb_from_planes(vtm_decode(self._decoder, bitstream), width, height)
+        return super().image_of(bitstream, width, height)

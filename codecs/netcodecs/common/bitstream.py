@@ -40,14 +40,26 @@ REMEMBERED = 512  # bitstreams kept in the process, some kilobytes each
 
 
 class BitstreamSettings(CodecSettings):
-    """packets: how many near-equal packets the bitstream is cut into; more where a packet limit asks for it."""
+    """Settings of every codec of one bitstream.
+
+    Attributes:
+        packets: Near-equal packets that the bitstream is cut into; more where a packet limit asks for it.
+    """
 
     packets: int = Field(default=10, ge=1, le=100_000)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An encoder's integer setting: its key and range, where a search for a rate begins, steps that double the rate."""
+    """An encoder's integer setting.
+
+    Attributes:
+        key: Name of the operating point.
+        low: Least value.
+        high: Greatest value.
+        guess: Where a search for a rate begins.
+        per_octave: Steps that double the rate.
+    """
 
     key: str
     low: int
@@ -58,7 +70,13 @@ class Scale:
 
 @dataclass(frozen=True)
 class EncodedBitstream:
-    """A bitstream, the command that made it (without paths), and the encoder's own reconstruction if it gives one."""
+    """A bitstream.
+
+    Attributes:
+        data: All bytes, to be cut into packets.
+        command: What made it, without paths.
+        reconstruction: Hashes of the planes that the encoder reconstructed; None if it gives none.
+    """
 
     data: bytes
     command: str
@@ -77,7 +95,11 @@ _memory: OrderedDict[tuple[Any, ...], _Remembered] = OrderedDict()
 
 
 def cut(data: bytes, packets: int) -> list[bytes]:
-    """Near-equal pieces.
+    """Near-equal parts of a bitstream.
+
+    Args:
+        data: The bitstream.
+        packets: Number of parts.
 
     >>> cut(b"abcdefg", 3)
     [b'ab', b'cd', b'efg']
@@ -87,15 +109,23 @@ def cut(data: bytes, packets: int) -> list[bytes]:
 
 
 def framed(bitstream: bytes, image: Image) -> bytes:
-    """The bitstream behind the picture's width and height (2 bytes each), so that a padded picture can be cropped."""
+    """The bitstream behind the image's width and height (2 bytes each), so that a padded image can be cropped.
+
+    Raises:
+        InputError: A side is longer than 65535 pixels.
+    """
     height, width = image.shape[:2]
     if max(height, width) > 0xFFFF:
-        raise InputError(f"picture of {width}x{height} is too large", hint="at most 65535 in each direction")
+        raise InputError(f"an image of {width}x{height} pixels is too large", hint="at most 65535 in each direction")
     return struct.pack(">HH", width, height) + bitstream
 
 
 def unframed(data: bytes) -> tuple[bytes, int, int]:
-    """(bitstream, width, height). Raises InputError if there is no frame, or it holds no size of an image."""
+    """Bitstream, width and height of what :func:`framed` made.
+
+    Raises:
+        InputError: There is no frame, or it holds no size of an image.
+    """
     if len(data) < 4:
         raise InputError(f"damaged payload: {len(data)} bytes")
     width, height = struct.unpack_from(">HH", data)
@@ -106,7 +136,13 @@ def unframed(data: bytes) -> tuple[bytes, int, int]:
 
 
 def pad(image: Image, multiple: int, least: int) -> Image:
-    """The picture with its last row and column repeated until both sides are a multiple, and at least ``least``."""
+    """The image with its last row and column repeated.
+
+    Args:
+        image: uint8 [H, W, 3].
+        multiple: Both sides become multiples of it.
+        least: Both sides are at least as long.
+    """
     rows, columns = (max(least, -(-n // multiple) * multiple) - n for n in image.shape[:2])
     return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge") if rows or columns else image
 
@@ -153,11 +189,11 @@ class BitstreamCodec(Codec):
 
     @abstractmethod
     def compress(self, image: Image, setting: int) -> EncodedBitstream:
-        """Bitstream of one picture at one integer setting; the same bytes each time."""
+        """Bitstream of one image at one integer setting; the same bytes each time."""
 
     @abstractmethod
     def decompress(self, data: bytes) -> Image:
-        """The picture of a whole bitstream. Raises InputError if it is damaged."""
+        """The image of a whole bitstream. Raises InputError if it is damaged."""
 
     def decompress_checked(self, coded: EncodedBitstream) -> Image | None:
         """The image of a fresh bitstream, its decoder checked; None where a library of this process decodes.
@@ -253,8 +289,8 @@ class BitstreamCodec(Codec):
         if not masks.all():
             raise ValueError(f"{self.name} needs every packet")
         data = b"".join(packet.payload for packet in stream.packets)
-        picture, checked = self.decompress(data), stream.made_by.get(DECODED)
-        if checked is not None and image_sha256(picture) != checked:
+        image, checked = self.decompress(data), stream.made_by.get(DECODED)
+        if checked is not None and image_sha256(image) != checked:
             message = f"{self.name}: the decoded image is not the one that was checked when the stream was made"
             raise InputError(message, hint="a payload is damaged, or the decoder does not give one image every time")
-        return np.repeat(picture[np.newaxis], len(masks), axis=0)
+        return np.repeat(image[np.newaxis], len(masks), axis=0)

@@ -1,4 +1,4 @@
-"""Searches for the setting whose stream comes nearest to a target rate. Deterministic: no state, no clock."""
+"""Search for the setting whose stream is nearest to a target rate. Deterministic: no state, no clock."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ from netsim.errors import InputError
 
 __all__ = ["nearest_setting", "refuse_bpp"]
 
-TOO_FAR = 1.1  # a smallest stream this much above the target isn't the target
-SURE = 0.25  # of a usual step: if a setting is off by less, its neighbours are further off, and aren't tried
+TOO_FAR = 1.1  # times the target rate: a smallest stream above it is refused
+SURE = 0.25  # of a usual step: if a setting is nearer, its neighbours are further off and are not tried
 
 
 def refuse_bpp(target_bpp: float) -> None:
-    """Raises InputError unless 0 < target_bpp <= 24 (an RGB picture as it is)."""
+    """Raises InputError unless 0 < target_bpp <= 24 (an RGB image without compression)."""
     if not 0 < target_bpp <= 24:
         raise InputError(
-            f"bpp {target_bpp:g} is no rate", hint="bits per pixel of all that is sent: above 0, at most 24"
+            f"bpp {target_bpp:g} is not a rate", hint="bits per pixel of all that is sent: above 0, at most 24"
         )
 
 
 def nearest_setting(
     bpp_of: Callable[[int], float], target_bpp: float, low: int, high: int, guess: int, per_octave: float
 ) -> int:
-    """The integer setting in [low, high] whose bpp is nearest to the target.
+    """The integer setting in [low, high] whose bpp is nearest to the target, by false position.
 
-    bpp_of: rate of a setting, monotone (rising for per_octave > 0, falling for < 0); called few times, and
-    never twice for one setting. guess: where to begin. per_octave: steps that double the rate, roughly
-    (QP -6, quality +20), for the first jump; then false position between the brackets.
-    Raises InputError if even the smallest stream is more than 10 % above the target.
+    Args:
+        bpp_of: Rate of a setting, monotone (rising for ``per_octave`` > 0, falling for < 0); called once per setting.
+        target_bpp: Bits per pixel.
+        low: Least setting.
+        high: Greatest setting.
+        guess: Where to begin.
+        per_octave: Steps that double the rate, roughly (QP -6, quality +20), for the first jump.
+
+    Raises:
+        InputError: Even the smallest stream is more than 10 % above the target.
 
     >>> rate = lambda qp: 2 ** (-(qp - 37) / 6)
     >>> nearest_setting(rate, 0.5, 0, 63, guess=30, per_octave=-6)

@@ -31,7 +31,7 @@ from netsim.digests import file_sha256
 from netsim.distribution import install_command
 from netsim.errors import InputError
 
-if TYPE_CHECKING:  # torch is loaded with the first picture
+if TYPE_CHECKING:  # torch is loaded with the first image
     from torch import Tensor
 
     from netcodecs.progressive.backbone import Backbone
@@ -122,7 +122,7 @@ def _own_table(shape: tuple[int, ...]) -> Ints:
 class ChannelProgressive(Codec):
     """A method of paper 1 as a codec; subclasses name it. One set of weights for all rates between its outermost λ.
 
-    What SCR and MCA do to a packet or a picture follows from the weights: their file says which method they are of.
+    What SCR and MCA do to a packet or an image follows from the weights: their file says which method they are of.
     """
 
     Settings = ProgressiveSettings

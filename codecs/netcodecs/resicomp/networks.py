@@ -113,7 +113,7 @@ class Networks:
 
     def _without_context(self, quality: float) -> Mixtures:
         """Any token's distribution from nothing, of C numbers. Among mask tokens alone, attention has nothing to
-        tell apart: all tokens are alike, in a picture of any size, and the one in the corner of a window stands for
+        tell apart: all tokens are alike, in an image of any size, and the one in the corner of a window stands for
         them."""
         channels = len(self._spread)
         window = self._window, self._window

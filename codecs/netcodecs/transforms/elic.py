@@ -21,7 +21,7 @@ def _bottlenecks(width: int) -> list[nn.Module]:
 
 
 def elic_analysis(widths: tuple[int, int, int], channels: int) -> nn.Sequential:
-    """g_a: pictures (B, 3, H, W) → latents (B, channels, H/16, W/16).
+    """g_a: images (B, 3, H, W) → latents (B, channels, H/16, W/16).
 
     widths: channels after the first three convolutions.
     """
@@ -36,7 +36,7 @@ def elic_analysis(widths: tuple[int, int, int], channels: int) -> nn.Sequential:
 
 
 def elic_synthesis(widths: tuple[int, int, int], channels: int) -> nn.Sequential:
-    """g_s: latents (B, channels, h, w) → pictures (B, 3, 16·h, 16·w). As :func:`elic_analysis`, mirrored."""
+    """g_s: latents (B, channels, h, w) → images (B, 3, 16·h, 16·w). As :func:`elic_analysis`, mirrored."""
     first, second, third = widths
     deconv, attention = compressai.models.utils.deconv, compressai.layers.AttentionBlock
     return nn.Sequential(
