@@ -293,7 +293,7 @@ def test_ten_thousand_mutations_are_losses(codec: ResiComp, stream: Stream) -> N
         if trial % 500 < len(stream) and victim:
             assert np.array_equal(codec.decode(damaged, everything), codec.decode(stream, lost[victim]))
         elif trial % 500 == 0:
-            with pytest.raises(InputError, match="head is damaged or missing"):
+            with pytest.raises(InputError, match="header is damaged or missing"):
                 codec.decode(damaged, everything)
 
 
