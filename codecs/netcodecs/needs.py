@@ -13,7 +13,14 @@ LEARNED = ("torch", "compressai", "safetensors")
 
 
 def need_packages(codec: str, names: tuple[str, ...] = LEARNED) -> None:
-    """Raises InputError if one of the packages is not installed; imports none of them.
+    """Checks that packages are installed, without importing them.
+
+    Args:
+        codec: Whose packages they are, for the message.
+        names: Of the packages.
+
+    Raises:
+        InputError: One is not installed.
 
     >>> need_packages("mine", ("numpy", "no_such_package"))
     Traceback (most recent call last):

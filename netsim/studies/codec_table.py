@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from netsim.scenario.plan import Plan
 from netsim.statistics.intervals import Estimate, median_interval
@@ -28,12 +29,14 @@ __all__ = ["CodecTable", "CodecTableOptions"]
 
 class CodecTableOptions(StudyOptions):
     """channel: the one without loss. anchor: of BD-rates; a published curve is called ``NAME (published)``. stand_in:
-    the anchor on other images than the paper's. curves: a CSV of published curves."""
+    the anchor on other images than the paper's. curves: a CSV of published curves. published: names of
+    curves that netsim has."""
 
     channel: str
     anchor: str
     stand_in: str
     curves: str | None = None
+    published: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ class CodecTable(Study):
     def measure(self, context: StudyContext) -> _Measured:
         asked, plan = self.options, context.plan
         same = not not_the_papers(context.recipe, plan.images.name)
-        curves, anchor = published_curves(context.recipe, asked.curves), asked.anchor if same else asked.stand_in
+        curves = published_curves(context.recipe, asked.curves, asked.published, [asked.channel])
+        anchor = asked.anchor if same else asked.stand_in
         run = context.run()
         packets: dict[str, list[int]] = {}
         with context.cache() as cache:

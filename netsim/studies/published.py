@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netsim.errors import InputError
+from netsim.published import MARK
+from netsim.published import published_curves as shared_curves
 from netsim.studies.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -14,8 +17,6 @@ __all__ = ["CLAIM_COLUMNS", "COLUMNS", "MARK", "claims_table", "published_curves
 
 COLUMNS = ["condition", "scheme", "point", "quantity", "published"]
 CLAIM_COLUMNS = ["condition", "quantity", "better", "worse", "words"]
-MARK = " (published)"
-"""Stands behind the name of a published curve."""
 
 
 def published_table(recipe: Recipe, name: str | None = None) -> pd.DataFrame:
@@ -65,19 +66,23 @@ def _table(
     return frame[columns]
 
 
-def published_curves(recipe: Recipe, name: str | None) -> pd.DataFrame:
+def published_curves(
+    recipe: Recipe, name: str | None, shared: Sequence[str] = (), channels: Sequence[str] = ()
+) -> pd.DataFrame:
     """Published rate–distortion curves.
 
     Args:
         recipe: Its folder holds the file.
         name: A file written as the published numbers are: quantities ``bpp`` and ``psnr_db`` of each ``point``;
-            condition is the channel. None: no curves.
+            condition is the channel. None: no file.
+        shared: Names of curves that netsim has (``netsim.published``).
+        channels: Channels in which these stand.
 
     Returns:
         Columns channel, scheme (its name and ``MARK``), operating_point, bpp, psnr_db.
 
     Raises:
-        InputError: A point lacks one of the quantities.
+        InputError: A point lacks one of the quantities, or netsim has no such curve.
     """
     import pandas as pd
 
@@ -90,4 +95,6 @@ def published_curves(recipe: Recipe, name: str | None) -> pd.DataFrame:
         if missing:
             raise InputError(f"`{name}`: point {key[2]} of {key[1]} has no {missing.pop()}")
         rows.append([key[0], f"{key[1]}{MARK}", key[2], values["bpp"], values["psnr_db"]])
+    for point in shared_curves(shared).to_dict("records"):
+        rows += [[channel, *(point[column] for column in columns[1:])] for channel in channels]
     return pd.DataFrame(rows, columns=columns)

@@ -42,7 +42,10 @@ class BdRates(BaseModel):
 
 
 class RateDistortionOptions(StudyOptions):
-    """figure: what is drawn. bars: of an rd figure. difference: pairs in dB. curves: a CSV of published curves."""
+    """figure: what is drawn. bars: of an rd figure. difference: pairs in dB.
+
+    curves: a CSV of published curves. published: names of curves that netsim has.
+    """
 
     figure: Literal["radar", "rd", "timeline"] = "rd"
     bars: Literal["interval", "range"] = "interval"
@@ -51,6 +54,7 @@ class RateDistortionOptions(StudyOptions):
     difference: list[Pair] = Field(default_factory=list)
     bd_rate: BdRates | None = None
     curves: str | None = None
+    published: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,8 @@ class RateDistortion(Study):
 
     def measure(self, context: StudyContext) -> _Measured:
         asked, plan = self.options, context.plan
-        curves = published_curves(context.recipe, asked.curves)
+        channels = list(dict.fromkeys(row.channel_name for row in plan.rows))
+        curves = published_curves(context.recipe, asked.curves, asked.published, channels)
         same = not not_the_papers(context.recipe, plan.images.name)
         run = context.run()
         rates = apart = None

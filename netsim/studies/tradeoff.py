@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from netsim.figures import radar
 from netsim.statistics.intervals import Estimate
@@ -25,8 +26,8 @@ __all__ = ["Tradeoff", "TradeoffOptions", "tradeoff_numbers"]
 class TradeoffOptions(StudyOptions):
     """Efficiency: BD-rate against the anchor in one channel. Resilience: mean PSNR over some rates in the others.
 
-    curves: a CSV of published curves. ``published_anchor`` is one of them: the others get their efficiency against it,
-    and no resilience; on the paper's images it is ours' anchor too.
+    curves: a CSV of published curves. published: names of curves that netsim has. ``published_anchor`` is one of them:
+    the others get their efficiency against it, and no resilience; on the paper's images it is the anchor of ours too.
     """
 
     channel: str
@@ -34,6 +35,7 @@ class TradeoffOptions(StudyOptions):
     low_bpp: float = 0.3
     high_bpp: float = 0.4
     curves: str | None = None
+    published: list[str] = Field(default_factory=list)
     published_anchor: str | None = None
 
 
@@ -44,7 +46,8 @@ class Tradeoff(Study):
     Options = TradeoffOptions
 
     def measure(self, context: StudyContext) -> pd.DataFrame:
-        curves = published_curves(context.recipe, self.options.curves)
+        asked = self.options
+        curves = published_curves(context.recipe, asked.curves, asked.published, [asked.channel])
         same = not not_the_papers(context.recipe, context.plan.images.name)
         run = context.run()
         return tradeoff_numbers(run.log, run.summary, self.options, context.plan.failure_db, curves, same)

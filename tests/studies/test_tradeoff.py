@@ -100,6 +100,14 @@ def test_published_curves_are_read_point_by_point(small: MakeRecipe, tmp_path: P
         published_curves(recipe, keys["curves"])
 
 
+def test_curves_that_netsim_has_stand_in_the_channels_asked_for(small: MakeRecipe) -> None:
+    recipe = small(study={"rate_distortion": {"bd_rate": AGAINST}})
+    curves = published_curves(recipe, None, ["bpg", "vtm"], ["no loss", "EP4"])
+    assert curves.groupby("scheme")["channel"].nunique().to_dict() == {"BPG (published)": 2, "VTM (published)": 2}
+    with pytest.raises(InputError, match="no published points of `mlic`"):
+        published_curves(recipe, None, ["mlic"], ["no loss"])
+
+
 def test_bd_rates_against_published_curves() -> None:
     log = sampled_log(["vvc"], ["EP4"], (0.2, 0.28, 0.35, 0.5), trials=1, slots=4).assign(status="full")
     log["psnr_db"] = 20 + 6 * np.log2(log["bpp"])

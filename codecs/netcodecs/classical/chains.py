@@ -1,12 +1,11 @@
 """Packets for the ``resilient`` receiver: J2K packets regrouped so that a loss stays local.
 
-A JPEG 2000 decoder follows one chain per (resolution, component, precinct) through the layers; a chain ends
-at its first lost J2K packet. A packet that held a whole layer would end every chain. So the J2K packets of
-the enhancement layers are sent chain after chain (lowest resolution first) and cut into runs of near-equal
-size: a run holds whole chains, and only a chain larger than a packet is cut, along its layers, its later
-part then depending on the earlier one.
+A JPEG 2000 decoder follows one chain per (resolution, component, precinct) through the layers. A chain ends at its
+first lost J2K packet, so the loss of a whole layer would end every chain. The J2K packets of the enhancement layers are
+therefore sent chain after chain (lowest resolution first) and cut into runs of near-equal size. A run holds whole
+chains. Only a chain larger than a packet is cut, along its layers; its later part then depends on the earlier one.
 
-Packet 0 (protected): main header and base layer. Every other packet says which J2K packets it holds.
+Packet 0 (protected): main header and base layer. Every other packet names the J2K packets that it holds.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Run:
-    """Where a packet's J2K packets stand in chain order (chain · enhancement layers + layer - 1)."""
+    """Places of a packet's J2K packets in chain order (chain · enhancement layers + layer - 1)."""
 
     first: int
     count: int
@@ -126,7 +125,7 @@ def _read_run(payload: bytes) -> _Content:
 
 
 def _read_all(payloads: Sequence[bytes | None], geometry: Geometry) -> list[_Content | None]:
-    """What each droppable packet holds. None: it is lost, or damaged: unreadable, or not behind those before it."""
+    """Contents of each droppable packet; None where it is lost or damaged (unreadable, or out of order)."""
     found: list[_Content | None] = []
     end, total = 0, (geometry.layers - 1) * geometry.per_layer
     for payload in payloads:
@@ -143,10 +142,13 @@ def _read_all(payloads: Sequence[bytes | None], geometry: Geometry) -> list[_Con
 
 
 def join_chains(payloads: Sequence[bytes | None]) -> bytes:
-    """The codestream of what arrived (None = lost; packet 0 is there). A damaged packet counts as lost.
+    """The codestream of what arrived: each chain up to its first lost J2K packet, then empty packets.
 
-    Each chain goes on to its first lost J2K packet; from there on it is empty. Raises CodestreamError if packet 0 is
-    damaged.
+    Args:
+        payloads: None = lost; a damaged packet counts as lost.
+
+    Raises:
+        CodestreamError: Packet 0 is lost or damaged.
     """
     first = payloads[0]
     if first is None:
@@ -168,11 +170,20 @@ def join_chains(payloads: Sequence[bytes | None]) -> bytes:
 
 
 def usable_chains(payloads: Sequence[bytes], received: BoolArray) -> BoolArray:
-    """Packets of which something can be used. payloads: as sent; received: bool [..., n]; returns bool [..., n].
+    """Packets of which something can be used.
 
-    A packet in which a chain starts is of use by itself; one that only goes on with a chain needs the packets
-    since that chain's start. A chain that holds nothing any more counts for neither. A damaged packet counts as lost.
-    All need packet 0. Raises CodestreamError if that is damaged.
+    A packet in which a chain starts can be used alone. A packet that only continues a chain needs all packets since the
+    start of that chain. A chain without further data counts for neither. All packets need packet 0.
+
+    Args:
+        payloads: As sent; a damaged packet counts as lost.
+        received: bool [..., n].
+
+    Returns:
+        bool [..., n].
+
+    Raises:
+        CodestreamError: Packet 0 is damaged.
     """
     geometry = read_protected(payloads[0])[1]
     layers, contents = geometry.layers - 1, _read_all(payloads[1:], geometry)

@@ -47,7 +47,7 @@ class CodestreamError(ValueError):
 
 
 def pack_numbers(numbers: Iterable[int]) -> bytes:
-    """Numbers >= 0, seven bits a byte, high bit = more follows: PLT's own notation (A.7.3).
+    """Numbers >= 0, seven bits a byte, high bit = more follows: the notation of PLT (A.7.3).
 
     >>> pack_numbers([5, 300]).hex()
     '05822c'
@@ -56,7 +56,18 @@ def pack_numbers(numbers: Iterable[int]) -> bytes:
 
 
 def unpack_numbers(data: bytes, count: int, start: int = 0) -> tuple[list[int], int]:
-    """``count`` numbers from ``start`` on, and where the rest begins. Raises CodestreamError if data ends first.
+    """Reads numbers that :func:`pack_numbers` wrote.
+
+    Args:
+        data: Holds them.
+        count: How many to read.
+        start: Where the first begins.
+
+    Returns:
+        The numbers, and where the rest begins.
+
+    Raises:
+        CodestreamError: The data ends first, or a number is above ``MAX_NUMBER``.
 
     >>> unpack_numbers(bytes.fromhex("05822cff"), 2)
     ([5, 300], 3)
@@ -124,9 +135,13 @@ def _ceil_shift(value: int, shift: int) -> int:
 
 
 def read_geometry(header: bytes) -> Geometry:
-    """Packet counts from a main header (SOC and marker segments; equations B-14 to B-16, image offset 0).
+    """Packet counts of a codestream (equations B-14 to B-16, image offset 0).
 
-    Raises CodestreamError if the header is damaged, tiled, or not in LRCP order.
+    Args:
+        header: Main header: SOC and marker segments.
+
+    Raises:
+        CodestreamError: The header is damaged, has several tiles, or is not in LRCP order.
     """
     if header[:2] != struct.pack(">H", SOC):
         raise CodestreamError("no SOC marker at the start")
@@ -161,9 +176,10 @@ def read_geometry(header: bytes) -> Geometry:
 
 
 def read_protected(payload: bytes) -> tuple[bytes, Geometry, bytes]:
-    """(main header, its geometry, base layer) of a protected packet: the header's length stands in front.
+    """Main header, its geometry, and the base layer in a protected packet, which begins with the header's length.
 
-    Raises CodestreamError if it is damaged.
+    Raises:
+        CodestreamError: The packet is damaged.
     """
     (size,), at = unpack_numbers(payload, 1)
     header = payload[at : at + size]
@@ -182,9 +198,16 @@ def _packet_lengths(segments: list[tuple[int, bytes]], count: int) -> list[int]:
 
 
 def split_codestream(data: bytes) -> tuple[bytes, list[bytes]]:
-    """(main header with what a decoder needs, J2K packets in LRCP order) of a codestream written with PLT.
+    """Takes a codestream apart that was written with PLT.
 
-    Raises CodestreamError if lengths and bytes don't agree.
+    Args:
+        data: The codestream.
+
+    Returns:
+        The main header without what a decoder does not need, and the J2K packets in LRCP order.
+
+    Raises:
+        CodestreamError: Lengths and bytes do not agree.
     """
     main, sot = _segments(data, 2, SOT)
     header = struct.pack(">H", SOC) + b"".join(segment for marker, segment in main if marker in KEPT)

@@ -56,9 +56,13 @@ def cut_layers(header: bytes, j2k_packets: Sequence[bytes], packets: int) -> lis
 
 
 def join_layers(payloads: Sequence[bytes | None]) -> bytes:
-    """The codestream of all whole layers before the first lost packet (None = lost; packet 0 is there).
+    """The codestream of all whole layers before the first lost packet.
 
-    Raises CodestreamError if packet 0 is damaged.
+    Args:
+        payloads: None = lost.
+
+    Raises:
+        CodestreamError: Packet 0 is lost or damaged.
     """
     first = payloads[0]
     if first is None:

@@ -1,4 +1,4 @@
-"""Mask conditional aggregation (MCA): tells the decoder which channels are missing."""
+"""Mask conditional aggregation (MCA): g_s depends on which channels are missing."""
 
 from __future__ import annotations
 

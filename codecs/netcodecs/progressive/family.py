@@ -35,7 +35,11 @@ __all__ = [
 
 
 class MbtMeanSettings(ProgressiveSettings):
-    """lost: what stands in place of a lost channel: zero (the papers'), or the mean that the hyperprior expects."""
+    """As ``ProgressiveSettings``.
+
+    Attributes:
+        lost: What replaces a lost channel: ``zero`` (as in the papers), or the ``mean`` of the hyperprior.
+    """
 
     lost: Literal["zero", "mean"] = "zero"
 
@@ -78,11 +82,15 @@ class ScrMcaUniform(ChannelProgressive):
     """Paper 1's method, trained with uniform loss."""
 
     name = "scr-mca-u"
-    summary = "learned (rearranged channels, decoder told what was lost), trained with uniform loss"
+    summary = "learned (rearranged channels, the decoder reads the loss mask), trained with uniform loss"
 
 
 class ScrMcaSettings(ProgressiveSettings):
-    """modules: both of paper 1's modules, one alone, or neither (its ablation, Fig. 8)."""
+    """As ``ProgressiveSettings``.
+
+    Attributes:
+        modules: Both of paper 1's modules, one alone, or neither (its ablation, Fig. 8).
+    """
 
     modules: Literal["scr+mca", "scr", "mca", "none"] = "scr+mca"
 
@@ -91,7 +99,7 @@ class ScrMcaGilbertElliott(ChannelProgressive):
     """Paper 1's method, trained with Gilbert-Elliott loss."""
 
     name = "scr-mca-ge"
-    summary = "learned (rearranged channels, decoder told what was lost), trained with Gilbert–Elliott loss"
+    summary = "learned (rearranged channels, the decoder reads the loss mask), trained with Gilbert–Elliott loss"
     Settings = ScrMcaSettings
     settings: ScrMcaSettings
     _METHODS: ClassVar = {"scr+mca": "scr-mca-ge", "scr": "scr-ge", "mca": "mca-ge", "none": "progdtd-ge"}

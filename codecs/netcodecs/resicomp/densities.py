@@ -39,9 +39,14 @@ class TokenDensities:
 
 
 def probabilities(mixtures: Mixtures, symbols: Ints) -> Floats:
-    """P(number = symbol) of one mixture: float64 (len(symbols),).
+    """Probabilities of symbols under one mixture.
 
-    mixtures: of one number.
+    Args:
+        mixtures: Distribution of one integer.
+        symbols: Consecutive integers, int64 (k,).
+
+    Returns:
+        float64 (k,).
     """
     edges = np.append(symbols, symbols[-1] + 1) - 0.5
     which = np.zeros(len(edges), np.int64)

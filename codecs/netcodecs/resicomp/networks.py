@@ -87,8 +87,11 @@ class Networks:
         return latent[0].permute(1, 2, 0).double().contiguous().cpu().numpy()
 
     def _rate(self, quality: float) -> Rate:
-        """A receiver needs the sender's very ``steps``: gains are rounded to 2⁻²⁰, so that libraries whose exp differs
-        in its last bit give the same but once in some 2³² channels."""
+        """Constants of a quality.
+
+        A receiver needs exactly the sender's ``steps``. Gains are rounded to 2⁻²⁰, so that libraries whose exp differs
+        in its last bit give other gains in one of some 2³² channels only.
+        """
         lam = lambda_of(quality)
         gain, inverse = _gains(self._transforms, lam)
         gain = np.rint(gain * 2**_GAIN_BITS) / 2**_GAIN_BITS
@@ -103,18 +106,23 @@ class Networks:
         return np.zeros((*grid, len(self._spread)), np.int64)
 
     def densities(self, symbols: Ints, known: BoolArray, quality: float, cells: Ints) -> Mixtures:
-        """How the symbols of some cells are distributed, given those that are known; in order of (cell, channel).
+        """Distributions of the symbols of some cells given the known cells, in order of (cell, channel).
 
-        symbols: int64 (h, w, C), anything where not known. known: bool (h, w). cells: numbers, row by row.
+        Args:
+            symbols: int64 (h, w, C), anything where not known.
+            known: bool (h, w).
+            quality: Of the stream.
+            cells: Numbers of the cells, row by row, int64 (n,).
         """
         if not known.any():
             return self.blank(quality).at(np.tile(np.arange(symbols.shape[2]), len(cells)))
         return self._given(symbols, known, quality, cells)
 
     def _without_context(self, quality: float) -> Mixtures:
-        """Any token's distribution from nothing, of C numbers. Among mask tokens alone, attention has nothing to
-        tell apart: all tokens are alike, in an image of any size, and the one in the corner of a window stands for
-        them."""
+        """Distributions of any token without context, of C integers.
+
+        Among mask tokens alone all tokens are alike, in an image of any size: one token of a window stands for them.
+        """
         channels = len(self._spread)
         window = self._window, self._window
         nothing, corner = np.zeros(window, bool), np.zeros(1, np.int64)

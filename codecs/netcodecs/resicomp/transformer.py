@@ -127,8 +127,12 @@ class DualTransformer(nn.Module):
         return made
 
     def concealed(self, given: Given, known: Tensor) -> Tensor:
-        """Tokens where known, values elsewhere, (B, H, W, C). known: bool (B, H, W), also of many masks of one
-        image's tokens."""
+        """Tokens where known, values elsewhere, (B, H, W, C).
+
+        Args:
+            given: Of one image, or of as many as there are masks.
+            known: bool (B, H, W).
+        """
         filled = given.tokens.expand(*known.shape, -1).clone()
         filled[~known] = self.values(self._hidden(given, known)).to(filled.dtype)
         return filled

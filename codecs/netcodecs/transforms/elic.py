@@ -23,7 +23,9 @@ def _bottlenecks(width: int) -> list[nn.Module]:
 def elic_analysis(widths: tuple[int, int, int], channels: int) -> nn.Sequential:
     """g_a: images (B, 3, H, W) → latents (B, channels, H/16, W/16).
 
-    widths: channels after the first three convolutions.
+    Args:
+        widths: Channels after the first three convolutions.
+        channels: Of the latent.
     """
     first, second, third = widths
     conv, attention = compressai.models.utils.conv, compressai.layers.AttentionBlock

@@ -109,8 +109,10 @@ class ChannelCodec(LadderCodec):
         return received & intact & received[..., :headers].all(axis=-1, keepdims=True)
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
-        """See ``Codec.decode``. Each packet is decoded once, whatever the number of masks; a damaged one counts as
-        lost. Raises InputError if a header packet is damaged or missing."""
+        """See ``Codec.decode``. Each packet is decoded once for any number of masks; a damaged one counts as lost.
+
+        Raises InputError if a header packet is damaged or missing.
+        """
         payloads = [packet.payload for packet in stream.packets]
         headers, intact = verify_checksums(payloads)
         if not headers or not masks[:, :headers].all():

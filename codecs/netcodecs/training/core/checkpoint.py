@@ -32,7 +32,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts of a file written by :func:`save_tensors`.
 
-    Raises InputError if there is none, or something else.
+    Raises:
+        InputError: The file is missing, or is something else.
     """
     if not path.is_file():
         raise InputError(f"no checkpoint at {path}", hint="the folder of a training run holds one")

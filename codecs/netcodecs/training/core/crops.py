@@ -78,4 +78,4 @@ class RandomCrops:
 
 
 def _tensor(images: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(np.array(images, order="C")).permute(0, 3, 1, 2).float() / 255
