@@ -114,3 +114,15 @@ def test_another_concealment_is_another_codec_and_a_faulty_file_is_refused(
         plus((files[0], tmp_path / "absent"))
     with pytest.raises(InputError, match="holds no concealment of 192 channels"):
         plus((files[0], files[0])).encode(IMAGE, POINT)
+
+
+def test_the_concealment_that_ships_fits_the_weights_that_ship() -> None:
+    """Better than means alone on a photograph: a fit to other weights would not be."""
+    codec = ScrMcaPlus()
+    stream = codec.encode(IMAGE, POINT, 200)
+    droppable = np.flatnonzero(~stream.protected)
+    masks = np.ones((len(droppable), len(stream)), bool)
+    masks[np.arange(len(droppable)), droppable] = False
+    fitted = psnr_db(IMAGE, codec.decode(stream, masks)).mean()
+    codec._networks.transforms._backbone.concealment.taps.zero_()  # type: ignore[union-attr]
+    assert fitted > psnr_db(IMAGE, codec.decode(stream, masks)).mean()

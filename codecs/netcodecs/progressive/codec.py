@@ -1,4 +1,4 @@
-"""The channel-progressive codec: a learned latent in packets of whole channels, decoded from whichever arrived."""
+"""The channel-progressive codec: a learned latent in packets of whole channels, decoded from those that arrive."""
 
 from __future__ import annotations
 

@@ -20,7 +20,10 @@ from netcodecs.common.stream_header import read_header, verify_checksums
 __all__ = ["CHANNELS", "MAX_PACKET_BYTES", "read_span", "room_bits", "span_bytes", "usable_packets", "write_span"]
 
 CHANNELS = 192  # of the latent
-_ROWS_EACH, _PIXELS_EACH = 4, 64  # the latent has 4 rows for every 64 rows of pixels, begun ones included
+_ROWS_EACH, _PIXELS_EACH = (
+    4,
+    64,
+)  # the latent has 4 rows for every (begun) 64 rows of pixels
 MAX_PACKET_BYTES = 900  # commercial short burst data (paper 1, §4.1)
 _ROWS = struct.Struct(">HH")
 _CODER_BYTES = 6  # what rANS adds to the symbols' information: its state and the rounding to words, on average

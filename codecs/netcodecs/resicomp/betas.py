@@ -113,7 +113,7 @@ def _coded(weights: Path | None, mode: str, slices: int, beta: float, images: Se
 
 def main(
     images: Annotated[Path, typer.Option(help="Folder of images.")],
-    limit: Annotated[int | None, typer.Option(help="Only the first so many.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Number of images, from the first.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights of resicomp; those that ship if left out.")] = None,
     quality: float = 2.0,
     slices: int = SLICES,

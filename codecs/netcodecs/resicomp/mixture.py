@@ -8,7 +8,7 @@ from torch import Tensor
 __all__ = ["FLOOR", "LAPLACE_SCALE", "LEAST_SCALE", "log_likelihood", "mixture_mean"]
 
 FLOOR = 1e-5  # share of a wide Laplace distribution in every mixture, so that each symbol can be coded
-LEAST_SCALE = 0.05  # in quantisation steps: below it, a symbol is as good as certain
+LEAST_SCALE = 0.05  # in quantisation steps: below it, a symbol is nearly certain
 LAPLACE_SCALE = 8.0
 
 

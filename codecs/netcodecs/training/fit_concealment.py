@@ -158,7 +158,7 @@ def card(source: str, images: int, measured: str) -> str:
 
 Our own method beside paper 1's: the weights of `{source}` (which it reads from their own file), spatial-channel
 rearrangement, and a concealment that is fitted without training. A missing sample is the hyperprior's mean plus a share
-of each received neighbour's residual; the shares (nine taps per channel, 192 channels) are fitted by least squares. The
+of each received neighbour's residual; the shares (eight per channel, 192 channels) are fitted by least squares. The
 file holds these taps alone. This page is written by `python -m netcodecs.training.fit_concealment`.
 
 **Fit.** {_CROPS} crops of {_SIDE}² from {images} photos, all λ alike, 10 % of the channels lost (Gilbert–Elliott).

@@ -78,7 +78,7 @@ class Tables:
         """Symbols of a string, in the shape of ``indexes``.
 
         Raises:
-            InputError: The string has fewer bits than so many symbols have, or symbols that no image has.
+            InputError: The string has too few bits for that many symbols, or symbols that no image has.
         """
         if self._least_bits[indexes].sum() > 8 * len(coded):
             raise InputError(f"damaged payload: {len(coded)} bytes for {indexes.size} symbols")
@@ -88,7 +88,7 @@ class Tables:
 class StreamDecoder:
     """Decodes a string in parts, where the tables of later symbols depend on earlier symbols.
 
-    CompressAI's decoder reads on behind a string that ends too early. So zeros follow the string, more than any symbols
+    CompressAI's decoder reads past the end of a short string. So zeros are appended, more than any symbols
     can take: a byte behind them is never read.
 
     Args:

@@ -50,7 +50,7 @@ class _LastUpsampling(nn.Module):
         inputs, outputs = layer.weight.shape[:2]
         assert layer.bias is not None
         weight = torch.zeros(outputs, 2, 2, inputs, 3, 3, dtype=layer.weight.dtype)
-        for row in (0, 1):  # an even pixel hears taps 4, 2, 0 of the places before, at and behind it; an odd one 3, 1
+        for row in (0, 1):  # even pixels read taps 4, 2, 0 of three places, odd ones 3, 1
             for column in (0, 1):
                 taps = layer.weight.detach()[:, :, row::2, column::2].flip(2, 3).transpose(0, 1)
                 weight[:, row, column, :, row:, column:] = taps

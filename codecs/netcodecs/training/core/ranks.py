@@ -52,7 +52,7 @@ class Ranks:
 
     def agree(self, *values: float) -> tuple[float, ...]:
         """Rank 0's values, in every process."""
-        told = torch.tensor(values, dtype=torch.float64)
+        shown = torch.tensor(values, dtype=torch.float64)
         if self.count > 1:
-            distributed.broadcast(told, 0)
-        return tuple(told.tolist())
+            distributed.broadcast(shown, 0)
+        return tuple(shown.tolist())

@@ -131,7 +131,7 @@ class TrainingRun:
         """Trains to the end, or until somebody asks to stop; returns that signal's number, or 0."""
         torch.set_num_threads(1 if self.device == "cpu" else torch.get_num_threads())
         torch.set_flush_denormal(True)
-        saved, told, total, count = time.time(), time.time(), torch.zeros(len(self.objective.statistics)), 0
+        saved, printed, total, count = time.time(), time.time(), torch.zeros(len(self.objective.statistics)), 0
         if self.steps == 0:
             self._validate()
         with GracefulInterrupt() as interrupt:
@@ -146,9 +146,9 @@ class TrainingRun:
                 if save:
                     self.save()
                     saved = time.time()
-                if time.time() - told > _LINE_S and self.ranks.leads:
-                    self._tell(total / count, (time.time() - told) / count)
-                    told, total, count = time.time(), torch.zeros_like(total), 0
+                if time.time() - printed > _LINE_S and self.ranks.leads:
+                    self._print_line(total / count, (time.time() - printed) / count)
+                    printed, total, count = time.time(), torch.zeros_like(total), 0
                 if self.steps % self.config.validation_steps == 0 and self.steps < self.config.steps:
                     self._validate()
             if not interrupt.asked:
@@ -177,14 +177,14 @@ class TrainingRun:
         ema_update(self.average.values(), self.network.state_dict().values(), config.decay, self.steps)
         return statistics.detach().float().cpu()
 
-    def _tell(self, statistics: Tensor, step_s: float) -> None:
+    def _print_line(self, statistics: Tensor, step_s: float) -> None:
         left = duration((self.config.steps - self.steps) * step_s)
-        told = "  ".join(
+        values_text = "  ".join(
             f"{name} {value:.4g}" for name, value in zip(self.objective.statistics, statistics.tolist(), strict=True)
         )
         skipped = f"  {self.spikes.skipped} skipped" if self.spikes.skipped else ""
         print(
-            f"{datetime.now():%H:%M:%S}  step {self.steps:,}  {told}  {step_s:.2f} s/step{skipped}  {left} left",
+            f"{datetime.now():%H:%M:%S}  step {self.steps:,}  {values_text}  {step_s:.2f} s/step{skipped}  {left} left",
             flush=True,
         )
 
