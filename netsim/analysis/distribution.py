@@ -53,6 +53,9 @@ class _Slots:
         self.image, names = pd.factorize(group["image"])
         self.images = [str(name) for name in names]
         self.weight = group["weight"].to_numpy(dtype=np.float64)
+        self.share = self.weight  # never negative
+        if "design_weight" in group and group["design_weight"].notna().any():
+            self.share = group["design_weight"].to_numpy(dtype=np.float64)
         self.failed = (group["status"] == "failed").to_numpy()
         self.unresolved = (group["status"] == "unresolved").to_numpy()
         self.metrics = {"psnr_db": slot_quality(group, failure_db)}
@@ -69,12 +72,12 @@ class _Slots:
         if len(values):
             inside = inside / inside.sum()
             mean = float((values * inside).sum())
-            quantiles = weighted_quantiles(values, inside, QUANTILES)
+            quantiles = weighted_quantiles(values, self.share[known], QUANTILES)
         else:  # no slot showed a picture
             mean, quantiles = np.nan, np.full(len(QUANTILES), np.nan)
         return {
             "mean": mean,
-            "variance": float((inside * (values - mean) ** 2).sum()) if len(values) else np.nan,
+            "variance": max(float((inside * (values - mean) ** 2).sum()), 0.0) if len(values) else np.nan,
             **{f"q{round(100 * q):02d}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
             "failure_ratio": float(self.weight[mine & self.failed].sum() / total),
             "unresolved": float(self.weight[mine & self.unresolved].sum() / total),

@@ -13,7 +13,7 @@ from netsim.errors import InputError
 from netsim.metrics.further import Scale, further_metrics, scale_of, was_measured
 from netsim.statistics.bounded import bounded_mean
 from netsim.statistics.intervals import Estimate, batch_labels, quality_interval
-from netsim.statistics.stratified import stratified_quality
+from netsim.statistics.stratified import StratifiedSample, stratified_quality
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ NEEDED = [
 ]
 """Columns that a summary is made of; further metrics may stand beside them."""
 
-OPTIONAL = ["can_fail", "drawn"]
+OPTIONAL = ["can_fail", "drawn", "usable_mask", "design_weight"]
 """Columns that it takes into account where they are there."""
 
 
@@ -217,16 +217,11 @@ def _exact_quality(
 def _stratified_quality(
     part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, scales: Mapping[str, Scale]
 ) -> dict[str, float]:
-    if "drawn" not in part.columns:
-        message = "a log of the stratified engine without the column `drawn`"
-        raise InputError(message, hint="an earlier version wrote it, whose intervals were too narrow: run it again")
     failed = (part["status"] == "failed").to_numpy()
-    slot, replicate = _numbered(part, ["row", "seed", "slot"]), part["trial"].to_numpy(dtype=np.int64)
-    drawn = part["drawn"].to_numpy(dtype=np.float64, na_value=0).astype(np.int64)
-    usable = part["packets_usable"].to_numpy(dtype=np.float64)
+    samples = _stratified_samples(part, weights)
 
     def estimates(values: NDArray[np.float64], failed_value: float) -> tuple[Estimate, Estimate]:
-        return stratified_quality(values, failed, weights, slot, replicate, drawn, usable, failed_value)
+        return stratified_quality([(sample, values[rows]) for rows, sample in samples], failed_value)
 
     quality = slot_quality(part, failure_db)
     mean, ratio = estimates(quality, failure_db)
@@ -239,6 +234,27 @@ def _stratified_quality(
         if scale.failed is not None:
             found |= _named(name, _within(estimates(values, scale.failed)[0], scale))
         found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
+    return found
+
+
+def _stratified_samples(
+    part: pd.DataFrame, weights: NDArray[np.float64]
+) -> list[tuple[NDArray[np.int64], StratifiedSample]]:
+    """The stratified sample of each slot, with the numbers of its rows."""
+    for name in ("drawn", "usable_mask", "design_weight"):
+        if name not in part.columns:
+            message = f"a log of the stratified engine without the column `{name}`"
+            raise InputError(message, hint="an earlier version wrote it: run it again")
+    slot = _numbered(part, ["row", "seed", "slot"])
+    design, drawn = (part[name].to_numpy(dtype=np.float64, na_value=0) for name in ("design_weight", "drawn"))
+    replicate, masks = part["trial"].to_numpy(dtype=np.int64), part["usable_mask"].to_numpy()
+    order = np.argsort(slot, kind="stable")
+    found = []
+    for rows in np.split(order, np.flatnonzero(np.diff(slot[order])) + 1):
+        usable = np.array([[packet == "1" for packet in mask] for mask in masks[rows]], dtype=bool)
+        found.append(
+            (rows, StratifiedSample(weights[rows], design[rows], replicate[rows], usable, int(drawn[rows[0]])))
+        )
     return found
 
 

@@ -130,6 +130,18 @@ class ChainSlot:
         lost[:, self.at_risk] = ~received
         return lost
 
+    def received(self, masks: BoolArray) -> BoolArray:
+        """Which packets arrive in time under masks of the packets at risk: bool [m, n] → bool [m, all packets]."""
+        return np.asarray(~(self.lost(masks) | self.schedule.late | self.schedule.dropped))
+
+    def mask_probabilities(self, masks: BoolArray) -> Vector:
+        """Probability of each mask of the packets at risk: bool [m, n] → float64 [m]."""
+        loss = self.channel.loss
+        state = np.broadcast_to(self.start, (len(masks), len(self.start)))
+        for power, received in zip(self.powers, masks.T, strict=True):
+            state = (state @ power) * np.where(received[:, None], 1 - loss, loss)
+        return np.asarray(state.sum(axis=1))
+
     def outcomes(
         self, masks: BoolArray, trials: NDArray[np.int64], weight: Vector, residual_mass: float = 0.0
     ) -> SlotOutcomes:

@@ -71,6 +71,7 @@ class SlotOutcomes:
         sent_s, arrival_s: float64 [t, m], NaN where there was none.
         outcome: uint8 [t, m]; in the order of ``SlotOutcome``.
         attempts: Transmissions that a packet may have; above 1 only with ARQ.
+        design_weight: float64 [t], a stratified slot's weights without the surrogate; None in the other engines.
         drawn: How many masks a stratified slot's probabilities were estimated from; 0 where they are exact, and in the
             other engines.
     """
@@ -86,6 +87,7 @@ class SlotOutcomes:
     arrival_s: Floats
     outcome: NDArray[np.uint8]
     attempts: int = 1
+    design_weight: Floats | None = None
     drawn: int = 0
 
 

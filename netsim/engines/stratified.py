@@ -4,99 +4,138 @@ An outcome is a usable mask: the packets that the decoder can use. ``usable`` is
 probabilities of all outcomes are computed before any is decoded:
 
 - up to ``ALL_MASKS_PACKETS`` packets at risk: exactly, from all masks;
-- beyond: from ``DRAWN_MASKS`` independent draws of the chain.
+- beyond: from ``DRAWN_MASKS`` independent draws of each channel's chain, with each mask's own probability (the balance
+  heuristic: Veach and Guibas, "Optimally combining sampling techniques", SIGGRAPH 1995).
 
-Then a slot's ``draws`` decodings are allocated as sampling theory recommends (Särndal, Swensson, Wretman, "Model
-Assisted Survey Sampling", §3.6). Outcomes so likely that proportional sampling would take them anyway are taken with
-certainty, each with its own probability; failed outcomes need no decoding and are certain, too. The others are sampled
-in proportion to their probability, in independent replicates. A replicate draws once from each part of equal
-probability, with outcomes ordered by the number of usable packets, then by which: so each replicate contains light and
-heavy losses in their true shares. The replicates' weights are calibrated so that their mean number of usable packets
-is the true one.
+One sample of masks serves all channels of a scheme, so that each is decoded once for all of them. A slot's ``draws``
+decodings are allocated in proportion to a mask's size: its probability, averaged over the channels, times one more than
+the number of packets that it lacks, since quality is harder to predict where more is missing. Outcomes so large that
+proportional sampling would take them anyway are taken with certainty; failed outcomes need no decoding and are certain,
+too (Särndal, Swensson, Wretman, "Model Assisted Survey Sampling", §3.6). The others are sampled in independent
+replicates. A replicate draws once from each part of equal size, with outcomes ordered by the number of usable packets,
+then by which.
+
+The mean is a cross-fitted difference estimator (ibid., §6.3). For each replicate, a surrogate of the quality
+(``netsim.statistics.surrogate``) is fitted to all decoded outcomes outside the replicate; its expectation over all masks is known;
+the replicate estimates the expectation of the surrogate's error. The estimate is the average over replicates. It is
+unbiased for any surrogate, and linear in the qualities, so it is written as weights, which may be negative.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
-from netsim.engines.exact import ALL_MASKS_PACKETS, ChainSlot, chain_slots, slot_table
+from netsim.engines.exact import ALL_MASKS_PACKETS, ChainSlot, all_masks, chain_slots
 from netsim.engines.outcomes import SlotOutcomes
-from netsim.links.packets import DELIVERED, PacketBurst
+from netsim.links.packets import PacketBurst
 from netsim.links.profile import LinkProfile
+from netsim.statistics.surrogate import features, fold
 from netsim.streams import Streams
 
-__all__ = ["DRAWN_MASKS", "Selection", "drawn_masks", "select", "simulate_strata"]
+__all__ = ["DRAWN_MASKS", "Selection", "drawn_masks", "estimator_weights", "select", "simulate_strata"]
 
 BoolArray = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 Vector = NDArray[np.float64]
 Usable = Callable[[int, BoolArray], BoolArray]
 
 DRAWN_MASKS = 1 << 14
-"""Masks drawn to estimate the outcomes' probabilities where there are too many packets to take all masks."""
+"""Masks drawn per channel where there are too many packets to take all masks."""
 
 _LEAST_DECODINGS = 60  # with fewer, the sampled part is so skewed that no interval from it is valid
 _LEAST_DRAWS = 20  # of the outcomes that are not certain
-_REPLICATES = 20  # at most: the interval has one degree of freedom less in each slot
+_REPLICATES = 10  # the interval has one degree of freedom less in each slot
 
 
 def simulate_strata(
     slots: int,
     burst: Callable[[int], PacketBurst],
-    channel: Channel,
+    channels: Sequence[Channel],
+    which: int,
     link: LinkProfile,
     streams: Streams,
     draws: int,
     usable: Usable = lambda slot, received: received,
 ) -> Iterator[SlotOutcomes]:
-    """Weighted outcomes of each slot; about ``draws`` of them need decoding.
+    """Weighted outcomes of each slot over one of several channels; about ``draws`` of them need decoding.
 
-    A slot's weights sum to 1. ``trials`` is 0 for outcomes taken with their own probability and 1, 2, … for the
-    replicates; ``drawn`` is the number of masks that the probabilities were estimated from, 0 where they are exact.
+    The outcomes are the same for each of the channels, their weights differ. A slot's weights sum to 1. ``trials`` is 0
+    for outcomes taken with certainty and 1, 2, … for the replicates; ``drawn`` is the number of independent masks that
+    the probabilities were estimated from, 0 where they are exact.
 
     Args:
         slots: Slots of a trial; each is sampled independently of the others, from its own distribution.
         burst: What a slot sends.
-        channel: A Markov channel.
+        channels: Markov channels that share the decodings.
+        which: The channel whose weights are wanted.
         link: Its lateness and drops must not be random.
-        streams: Randomness of this scheme in this channel.
-        draws: Decodings a slot; fewer than 60 count as 60.
+        streams: Randomness of this scheme, the same for each of the channels.
+        draws: Decodings a slot, for all channels together; fewer than 60 count as 60.
         usable: Slot and received masks (bool [m, packets sent]) to usable masks (bool [m, k]); a mask without any
-            usable packet failed. Default: what is received is usable.
+            usable packet failed. Default: all received packets are usable.
 
     Raises:
-        InputError: The channel is no Markov chain or lateness is random.
+        InputError: A channel is no Markov chain or lateness is random.
     """
-    for slot in chain_slots(slots, burst, channel, link):
-        rng = streams.at(0, slot.schedule.slot)
-        if len(slot.at_risk) <= ALL_MASKS_PACKETS:
-            table, drawn = slot_table(slot, coverage=1.0), 0
-            masks, probability = table.masks, table.probability
-        else:
-            masks, drawn = drawn_masks(slot, DRAWN_MASKS, rng), DRAWN_MASKS
-            probability = np.full(drawn, 1 / drawn)
-        whole = slot.outcomes(masks, np.zeros(len(masks), np.int64), probability)
-        selection = select(usable(slot.schedule.slot, whole.outcome == DELIVERED), probability, draws, rng)
-        yield _only(whole, selection, drawn)
+    for slot in zip(*(chain_slots(slots, burst, channel, link) for channel in channels), strict=True):
+        number = slot[0].schedule.slot
+        rng = streams.at(0, number)
+        masks, probability, drawn = _masks(slot, rng)
+        of_masks = usable(number, slot[0].received(masks))
+        sample = select(of_masks, probability.mean(axis=0), draws, rng)
+        design = sample.design_weight(probability[which])
+        left = ~sample.certain & of_masks.any(axis=1)
+        mean = probability[which, left] @ features(of_masks[left])
+        weight = estimator_weights(of_masks[sample.index], sample.replicate, design, mean)
+        outcomes = slot[0].outcomes(masks[sample.index], sample.replicate, weight)
+        independent = round(float(1 / (probability[which] ** 2).sum())) if drawn else 0
+        yield replace(outcomes, design_weight=design, drawn=independent)
+
+
+def _masks(slot: Sequence[ChainSlot], rng: np.random.Generator) -> tuple[BoolArray, Vector, bool]:
+    """The masks of a slot's packets at risk, their probabilities over each channel, and whether they were drawn.
+
+    Returns:
+        bool [m, n]; float64 [channels, m], each row summing to 1; whether they were drawn.
+    """
+    drawn = len(slot[0].at_risk) > ALL_MASKS_PACKETS
+    if not drawn:
+        masks = all_masks(len(slot[0].at_risk))
+        probability = np.stack([one.mask_probabilities(masks) for one in slot])
+    else:
+        masks = np.concatenate([drawn_masks(one, DRAWN_MASKS, rng) for one in slot])
+        of_chain = np.stack([one.mask_probabilities(masks) for one in slot])
+        probability = of_chain / of_chain.mean(axis=0)
+        probability /= probability.sum(axis=1, keepdims=True)
+    possible = probability.any(axis=0)
+    return masks[possible], probability[:, possible], drawn
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The masks of a sample.
+    """The masks of a sample of r.
 
     Attributes:
         index: int64 [r], a mask's number.
-        weight: float64 [r], summing to 1.
-        replicate: int64 [r], 0 for masks taken with their own probability, else the replicate from 1.
+        replicate: int64 [r], 0 for masks taken with certainty, else the replicate from 1.
+        expansion: float64 [r], 1 for masks taken with certainty, else 1 / (how often a replicate draws the mask on
+            average × replicates).
+        certain: bool [m], which of all masks are taken with certainty.
     """
 
-    index: NDArray[np.int64]
-    weight: Vector
-    replicate: NDArray[np.int64]
+    index: Integers
+    replicate: Integers
+    expansion: Vector
+    certain: BoolArray
+
+    def design_weight(self, probability: Vector) -> Vector:
+        """Horvitz–Thompson weights under a distribution of the masks, float64 [m] → float64 [r]."""
+        return probability[self.index] * self.expansion
 
 
 def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Generator) -> Selection:
@@ -104,39 +143,53 @@ def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Ge
 
     Args:
         usable: bool [m, k], the usable packets of each mask.
-        probability: float64 [m], summing to 1.
+        probability: float64 [m], above 0, averaged over the channels.
         draws: Number of decodings; fewer than 60 count as 60.
         rng: Draws the replicates.
     """
     draws = max(draws, _LEAST_DECODINGS)
     outcomes, outcome = _distinct(usable)
-    likelihood = np.bincount(outcome, probability, len(outcomes))
     packets = outcomes.sum(axis=1)
+    size = probability * (1 + outcomes.shape[1] - packets)[outcome]
+    of_outcome = np.bincount(outcome, size, len(outcomes))
     shown = np.flatnonzero(packets > 0)
-    likeliest = shown[np.argsort(-likelihood[shown], kind="stable")]
+    largest = shown[np.argsort(-of_outcome[shown], kind="stable")]
     certain = packets == 0
-    certain[likeliest[: _certain(likelihood[likeliest], draws)]] = True
-    known = np.flatnonzero(certain[outcome])
-    left = np.flatnonzero(~certain[outcome])
-    if not len(left):
-        return Selection(known, probability[known], np.zeros(len(known), dtype=np.int64))
-    left = left[np.lexsort((left, outcome[left], packets[outcome[left]]))]
-    cumulative = np.cumsum(probability[left])
+    certain[largest[: _certain(of_outcome[largest], draws)]] = True
+    known, left = (np.flatnonzero(which) for which in (certain[outcome], ~certain[outcome]))
     budget = max(draws - int(np.count_nonzero(certain & (packets > 0))), _LEAST_DRAWS)
-    replicates = min(_REPLICATES, budget)
-    each = budget // replicates
-    place = (np.arange(each) + rng.random((replicates, each))) / each * cumulative[-1]
+    each = budget // _REPLICATES if len(left) else 0
+    left = left[np.lexsort((left, outcome[left], packets[outcome[left]]))]
+    cumulative = np.cumsum(size[left])
+    place = (np.arange(each) + rng.random((_REPLICATES, each))) / max(each, 1) * cumulative[-1:]
     drawn = left[np.minimum(np.searchsorted(cumulative, place.reshape(-1), side="right"), len(left) - 1)]
-    size = packets[outcome[left]]
-    share = _calibrated(
-        packets[outcome[drawn]].reshape(replicates, each).mean(axis=1),
-        float((probability[left] * size).sum()) / cumulative[-1],
-    )
     return Selection(
-        np.concatenate([known, drawn]),
-        np.concatenate([probability[known], np.repeat(cumulative[-1] * share / each, each)]),
-        np.concatenate([np.zeros(len(known), dtype=np.int64), np.repeat(np.arange(1, replicates + 1), each)]),
+        index=np.concatenate([known, drawn]),
+        replicate=np.concatenate([np.zeros(len(known), np.int64), np.repeat(np.arange(1, _REPLICATES + 1), each)]),
+        expansion=np.concatenate([np.ones(len(known)), cumulative[-1:] / (_REPLICATES * each * size[drawn])]),
+        certain=certain[outcome],
     )
+
+
+def estimator_weights(usable: BoolArray, replicate: Integers, design: Vector, mean: Vector) -> Vector:
+    """Weights of the cross-fitted difference estimator: the estimate is their sum with the qualities.
+
+    Args:
+        usable: bool [r, k], the usable packets of each row of the sample.
+        replicate: int64 [r], 0 for rows taken with certainty.
+        design: float64 [r], the rows' Horvitz–Thompson weights.
+        mean: float64 [p], the features of all masks that are neither certain nor failed, weighted by probability.
+
+    Returns:
+        float64 [r], with the sum of ``design``'s certain rows and ``mean``'s constant.
+    """
+    weight = design.copy()
+    replicates = int(replicate.max(initial=0))
+    for out in range(1, replicates + 1):
+        mine, fit = replicate == out, fold(usable, replicate, out)
+        missing = mean / replicates - design[mine] @ features(usable[mine])
+        weight[fit.rows] += missing @ fit.operator
+    return weight
 
 
 def _distinct(usable: BoolArray) -> tuple[BoolArray, NDArray[np.int64]]:
@@ -152,37 +205,19 @@ def _distinct(usable: BoolArray) -> tuple[BoolArray, NDArray[np.int64]]:
     return usable[first], which.reshape(-1)
 
 
-def _calibrated(usable: Vector, mean: float) -> Vector:
-    """Shares of the replicates, summing to 1, with which their mean number of usable packets is the known mean.
+def _certain(size: Vector, draws: int) -> int:
+    """Number of the largest outcomes that are taken with certainty; ``size`` falls.
 
-    Equal shares with a linear correction (Deville and Särndal, "Calibration estimators in survey sampling", 1992), as
-    much of it as leaves every share above a tenth of an equal one.
-
-    >>> _calibrated(np.array([4.0, 6.0]), 5.5)
-    array([0.25, 0.75])
-    """
-    off = usable - usable.mean()
-    squares = float((off**2).sum())
-    if squares == 0:
-        return np.full(len(usable), 1 / len(usable))
-    change = (mean - usable.mean()) * off * len(usable) / squares
-    worst = float(change.min())
-    return np.asarray((1 + change * min(1.0, -0.9 / worst if worst < 0 else 1.0)) / len(usable))
-
-
-def _certain(likelihood: Vector, draws: int) -> int:
-    """Number of the likeliest outcomes that are taken with certainty; ``likelihood`` falls.
-
-    An outcome is certain while its probability is at least the average that a remaining draw stands for.
+    An outcome is certain while its size is at least the average that a remaining draw stands for.
 
     >>> _certain(np.array([0.7, 0.2, 0.04, 0.03, 0.03]), 4), _certain(np.array([0.5, 0.5]), 2)
     (2, 2)
     """
-    if len(likelihood) <= draws:
-        return len(likelihood)
-    rest = likelihood[::-1].cumsum()[::-1]
+    if len(size) <= draws:
+        return len(size)
+    rest = size[::-1].cumsum()[::-1]
     for taken in range(draws):
-        if likelihood[taken] * (draws - taken) < rest[taken]:
+        if size[taken] * (draws - taken) < rest[taken]:
             return taken
     return draws
 
@@ -202,19 +237,3 @@ def _drawn(weights: Vector, uniforms: Vector) -> NDArray[np.int64]:
     cumulative = np.cumsum(weights, axis=1)
     index = (uniforms[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1)
     return np.asarray(np.minimum(index, weights.shape[1] - 1))
-
-
-def _only(whole: SlotOutcomes, selection: Selection, drawn: int) -> SlotOutcomes:
-    """The outcomes of the selected masks."""
-    index = selection.index
-    return replace(
-        whole,
-        trials=selection.replicate,
-        weight=selection.weight,
-        start_s=whole.start_s[index],
-        end_s=whole.end_s[index],
-        sent_s=whole.sent_s[index],
-        arrival_s=whole.arrival_s[index],
-        outcome=whole.outcome[index],
-        drawn=drawn,
-    )

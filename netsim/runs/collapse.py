@@ -93,6 +93,7 @@ def _outcome(sender: Sender, batch: SlotOutcomes, fate: Any, time_s: Any, packet
         "usable": usable.sum(axis=1, dtype=np.int32),
         "bytes": (settled * sizes).sum(axis=1),
         "weight": batch.weight,
+        "design_weight": np.full(len(fate), np.nan) if batch.design_weight is None else batch.design_weight,
         "can_fail": np.full(len(fate), sender.can_fail),
         "drawn": np.full(len(fate), batch.drawn, dtype=np.int32),
         "unresolved": np.zeros(len(fate), dtype=bool),
@@ -117,6 +118,7 @@ def _arrivals(sender: Sender, batch: SlotOutcomes) -> list[Arrays]:
             choice=batch.choice,
             trials=batch.trials[there],
             weight=batch.weight[there],
+            design_weight=None if batch.design_weight is None else batch.design_weight[there],
             residual_mass=batch.residual_mass,
             start_s=batch.start_s[there],
             end_s=now,
@@ -144,7 +146,8 @@ def _merged(rows: Arrays) -> Arrays:
     key = np.column_stack([rows["usable_mask"], *(rows[name] for name in _TELLING)])
     _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
     merged = {name: values[first] for name, values in rows.items()}
-    merged["weight"] = np.bincount(inverse.reshape(-1), weights=rows["weight"], minlength=len(first))
+    for name in ("weight", "design_weight"):
+        merged[name] = np.bincount(inverse.reshape(-1), weights=rows[name], minlength=len(first))
     return merged
 
 

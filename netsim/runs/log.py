@@ -29,7 +29,7 @@ _TYPES = {
     **{f"packets_{name}": _WHOLE for name in _INTEGERS},
     **dict.fromkeys(("seed", "bytes"), pa.int64()),
     "can_fail": pa.bool_(),
-    **dict.fromkeys(("start_s", "time_s", "bpp", "psnr_db", "weight"), pa.float64()),
+    **dict.fromkeys(("start_s", "time_s", "design_weight", "bpp", "psnr_db", "weight"), pa.float64()),
 }  # strings are the rest
 
 
@@ -87,7 +87,7 @@ def read_log(path: Path) -> pa.Table:
 def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, cache: CodecCache) -> pa.Table:
     total, case, tag = len(arrays["trial"]), arrays["case"], arrays["tag"]
     pixels = np.array([_pixels(plan, i) for i in range(len(plan.image_names))])
-    packet = arrays["packet"]
+    packet, sampled = arrays["packet"], ~np.isnan(arrays["design_weight"])
     qualities = case_qualities(plan, key, arrays, cache)
     columns: dict[str, Any] = {
         "run_id": _repeat(plan.run_id, total),
@@ -114,6 +114,8 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, cache: CodecC
         "weight": arrays["weight"],
         "can_fail": arrays["can_fail"],
         "drawn": pa.array(arrays["drawn"], mask=arrays["drawn"] == 0),
+        "usable_mask": pa.array(arrays["case_mask"][case], pa.string(), mask=~sampled),
+        "design_weight": pa.array(arrays["design_weight"], mask=~sampled),
     }
     columns |= {f"packets_{name}": arrays[name] for name in _INTEGERS}
     for metric in plan.metrics:

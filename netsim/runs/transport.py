@@ -204,10 +204,15 @@ def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Ite
         sender = senders[slot % len(plan.image_names), 0]
         return sender.codec.usable(sender.stream, sender.protected.recover(received))
 
-    scheme = row.schemes[0]  # schemes are sampled independently of each other: nothing pairs their replicates
+    # all channels of a scheme share one sample; schemes are sampled independently of each other
+    same = [one for one in plan.rows if (one.schemes, one.link, one.engine) == (row.schemes, row.link, row.engine)]
+    scheme = row.schemes[0]
     sent = (scheme.codec.name, scheme.codec.settings_text, scheme.operating_point, scheme.protection_name)
-    strata = Streams(plan.seed, "strata", row.channel_name, *sent)
-    return simulate_strata(plan.slots, offer, row.channel, row.link, strata, plan.trials, usable)
+    strata = Streams(plan.seed, "strata", *sent)
+    which = [one.index for one in same].index(row.index)
+    return simulate_strata(
+        plan.slots, offer, [one.channel for one in same], which, row.link, strata, plan.trials, usable
+    )
 
 
 _ENGINES: Any = {"event": _event, "array": _array, "exact": _exact, "stratified": _stratified}

@@ -3,49 +3,78 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netsim.statistics.intervals import Estimate, clopper_pearson, failure_drop, with_failures
+from netsim.statistics.surrogate import residuals
 
-__all__ = ["stratified_quality"]
+__all__ = ["StratifiedSample", "stratified_quality"]
 
+BoolArray = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def stratified_quality(
-    values: Floats,
-    failed: NDArray[np.bool_],
-    weights: Floats,
-    slot: Integers,
-    replicate: Integers,
-    drawn: Integers,
-    usable: Floats,
-    failed_value: float,
-) -> tuple[Estimate, Estimate]:
+@dataclass(frozen=True)
+class StratifiedSample:
+    """The outcomes of one slot.
+
+    Attributes:
+        weight: float64 [n], summing to 1; may be negative.
+        design_weight: float64 [n], Horvitz–Thompson weights.
+        replicate: int64 [n], 0 for outcomes taken with certainty.
+        usable: bool [n, k], the usable packets; an outcome without any failed.
+        drawn: How many masks the probabilities were estimated from; 0 where they are exact.
+    """
+
+    weight: Floats
+    design_weight: Floats
+    replicate: Integers
+    usable: BoolArray
+    drawn: int = 0
+
+    @property
+    def failed(self) -> BoolArray:
+        """bool [n], which outcomes failed."""
+        return np.asarray(~self.usable.any(axis=1))
+
+    def mean(self, values: Floats) -> float:
+        """The estimate of the slot's mean of float64 [n] values."""
+        return float(self.weight @ values)
+
+    def sampling_variance(self, values: Floats) -> tuple[float, int]:
+        """The variance of the mean that sampling causes, and its degrees of freedom.
+
+        Each of G replicates estimates the mean of what the surrogate gets wrong from its own residuals e_g, so the
+        variance is that of the mean of G independent numbers.
+        """
+        left = self.replicate > 0
+        if not left.any():
+            return 0.0, 0
+        residual = residuals(self.usable, values, self.replicate)
+        means = np.bincount(self.replicate[left] - 1, (self.design_weight * residual)[left]) * self.replicate.max()
+        return float(means.var(ddof=1) / len(means)), len(means) - 1
+
+    def masks_variance(self, values: Floats) -> float:
+        """The variance of the mean that estimated probabilities cause: that of ``drawn`` independent masks."""
+        if self.drawn < 2:
+            return 0.0
+        spread = float(self.design_weight @ (values - self.mean(values)) ** 2)
+        return max(spread, 0.0) / (self.drawn - 1)
+
+
+def stratified_quality(slots: list[tuple[StratifiedSample, Floats]], failed_value: float) -> tuple[Estimate, Estimate]:
     """Mean quality and failure ratio over slots, each with its 95 % interval.
 
-    Of each slot some outcomes stand with their own probability (replicate 0), the others in G independent replicates.
-    The weights of the replicates are calibrated to the known mean number of usable packets, so what is left to chance
-    are the residuals e_g of their means over a straight line in that number: a slot's variance is
-    Σ_g (W_g·e_g)²·G/(G-2), with a t quantile of Satterthwaite's degrees of freedom (Särndal, Swensson, Wretman, "Model
-    Assisted Survey Sampling", §6.6). Where the probabilities were estimated from R drawn masks, the
-    variance of an independent sample of R comes on top. What the failures' number adds, see
-    ``netsim.statistics.intervals.with_failures``.
-
-    The failure ratio is exact where the probabilities are. Elsewhere it has the Clopper–Pearson interval of an
-    effective sample, R masks in each slot.
+    The variances of the slots add, with a t quantile of Satterthwaite's degrees of freedom. How the failures' number
+    widens the interval: ``netsim.statistics.intervals.with_failures``. The failure ratio is exact where the probabilities
+    are. Elsewhere it has the Clopper–Pearson interval of an effective sample, ``drawn`` masks in each slot.
 
     Args:
-        values: float64 [n], quality of each outcome, failed ones counted as ``failed_value``.
-        failed: bool [n].
-        weights: float64 [n]; those of a slot sum to 1.
-        slot: int64 [n], number of the slot.
-        replicate: int64 [n].
-        drawn: int64 [n], R of the slot; 0 where the probabilities are exact.
-        usable: float64 [n], how many packets of each outcome are usable.
+        slots: Of each slot its outcomes and their quality, float64 [n], failed ones counted as ``failed_value``.
         failed_value: What a failed outcome counts as.
 
     Returns:
@@ -53,60 +82,27 @@ def stratified_quality(
     """
     from scipy.stats import t
 
-    numbers, at = np.unique(slot, return_inverse=True)
-    slots = len(numbers)
-    mean = float((weights * values).sum() / weights.sum())
-    share = float((weights * failed).sum() / weights.sum())
-    masks = np.zeros(slots)
-    masks[at] = drawn
-    of_rest, free = _replicates_variance(values, usable, weights, at, replicate, slots)
-    of_masks = _masks_variance(values, weights, at, masks)
-    of_failures = _masks_variance(failed.astype(np.float64), weights, at, masks)
-    ratio = _ratio(share, float(of_failures.sum()), masks)
+    mean = math.fsum(one.mean(values) for one, values in slots) / len(slots)
+    share = math.fsum(one.mean(one.failed.astype(np.float64)) for one, _ in slots) / len(slots)
     drop = failure_drop(mean, share, failed_value)
-    further = np.maximum(of_masks - drop**2 * of_failures, 0.0)
-    variance = float(of_rest.sum() + further.sum())
+    parts: list[tuple[float, int]] = []
+    of_failures = 0.0
+    for one, values in slots:
+        parts.append(one.sampling_variance(values))
+        mine = one.masks_variance(one.failed.astype(np.float64))
+        of_failures += mine
+        parts.append((max(one.masks_variance(values) - drop**2 * mine, 0.0), one.drawn - 1))
+    variance = sum(part for part, _ in parts) / len(slots) ** 2
+    ratio = _ratio(share, of_failures / len(slots) ** 2, sum(one.drawn for one, _ in slots))
     if variance == 0:
         return with_failures(mean, 0.0, ratio, failed_value), ratio
-    parts = [(of_rest[free > 0], free[free > 0]), (further[masks > 1], masks[masks > 1] - 1)]
-    degrees = variance**2 / sum(float((part**2 / of).sum()) for part, of in parts)
+    degrees = (variance * len(slots) ** 2) ** 2 / sum(part**2 / free for part, free in parts if free > 0)
     half = float(t.ppf(0.975, degrees)) * math.sqrt(variance)
     return with_failures(mean, half, ratio, failed_value), ratio
 
 
-def _replicates_variance(
-    values: Floats, usable: Floats, weights: Floats, at: Integers, replicate: Integers, slots: int
-) -> tuple[Floats, Floats]:
-    """Of each slot the variance that its sampled outcomes give the mean, and its degrees of freedom."""
-    sampled = replicate > 0
-    pairs, which = np.unique(np.column_stack([at[sampled], replicate[sampled]]), axis=0, return_inverse=True)
-    which, of = which.reshape(-1), pairs[:, 0].astype(np.int64)
-    mass = np.bincount(which, weights[sampled], len(pairs))
-    y, x = (np.bincount(which, (weights * one)[sampled], len(pairs)) / mass for one in (values, usable))
-    count = np.bincount(of, minlength=slots).astype(np.float64)
-
-    def centred(one: Floats) -> Floats:
-        return np.asarray(one - (np.bincount(of, one, slots) / np.maximum(count, 1))[of])
-
-    x, y = centred(x), centred(y)
-    squares = np.bincount(of, x * x, slots)
-    slope = np.bincount(of, x * y, slots) / np.where(squares > 0, squares, 1.0)
-    free = np.maximum(count - 1 - (squares > 0), 0)
-    residuals = np.bincount(of, (mass * (y - slope[of] * x)) ** 2, slots)
-    return residuals * count / np.maximum(free, 1) / slots**2, free
-
-
-def _masks_variance(values: Floats, weights: Floats, at: Integers, masks: Floats) -> Floats:
-    """Of each slot the variance that its estimated probabilities give the mean."""
-    slots = len(masks)
-    mass = np.bincount(at, weights, slots)
-    centre = np.bincount(at, weights * values, slots) / mass
-    spread = np.bincount(at, weights * (values - centre[at]) ** 2, slots) / mass
-    return np.where(masks > 1, spread / np.maximum(masks - 1, 1), 0.0) / slots**2
-
-
-def _ratio(share: float, variance: float, masks: Floats) -> Estimate:
-    if not masks.any():
+def _ratio(share: float, variance: float, drawn: int) -> Estimate:
+    if not drawn:
         return Estimate(share, share, share)
-    effective = share * (1 - share) / variance if variance > 0 else float(masks.sum())
+    effective = share * (1 - share) / variance if variance > 0 else float(drawn)
     return clopper_pearson(share, effective)

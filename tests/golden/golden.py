@@ -93,7 +93,7 @@ def _tolerance(name: str, file: str, column: str) -> tuple[float, float]:
     """(relative, absolute)."""
     if name in LEARNED and column.startswith(_QUALITY_COLUMNS):
         return _ROUNDING, _LEARNED_DB
-    return (_ROUNDING, 1e-12) if file == "summary" or column == "weight" else (0.0, 0.0)
+    return (_ROUNDING, 1e-12) if file == "summary" or column in ("weight", "design_weight") else (0.0, 0.0)
 
 
 def _equal(here: pd.Series, there: pd.Series, relative: float, absolute: float) -> np.ndarray:
@@ -104,4 +104,6 @@ def _equal(here: pd.Series, there: pd.Series, relative: float, absolute: float) 
 
 
 def _read(text: str) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], float_precision="round_trip")
+    text_columns = {"usable_mask": str}
+    file = io.StringIO(text)
+    return pd.read_csv(file, keep_default_na=False, na_values=[""], float_precision="round_trip", dtype=text_columns)

@@ -41,7 +41,7 @@ def outcomes_of(engine, link, slots, channel):
     each = {
         "array": lambda: simulate_trials(len(slots), sent.__getitem__, channel, link, LOSSES, JITTER, 4, 6),
         "exact": lambda: distributions(len(slots), sent.__getitem__, channel, link, 1.0, lambda slot: False),
-        "stratified": lambda: simulate_strata(len(slots), sent.__getitem__, channel, link, LOSSES, 2),
+        "stratified": lambda: simulate_strata(len(slots), sent.__getitem__, [channel], 0, link, LOSSES, 2),
     }
     return [(b.start_s[0], b.sent_s[0], b.arrival_s[0], b.outcome[0]) for b in each[engine]()]
 

@@ -114,7 +114,7 @@ def outcomes(engine, protection, packets, channel):
     if engine == "exact":
         (batch,) = distributions(1, lambda slot: offer, channel, IDEAL, 0.999, lambda slot: protected.count_decides)
     else:
-        (batch,) = simulate_strata(1, lambda slot: offer, channel, IDEAL, Streams(3, "strata"), 20_000)
+        (batch,) = simulate_strata(1, lambda slot: offer, [channel], 0, IDEAL, Streams(3, "strata"), 20_000)
     return batch.weight, protected.recover(batch.outcome == DELIVERED), batch.residual_mass
 
 

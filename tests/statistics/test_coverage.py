@@ -25,7 +25,8 @@ from netsim.engines.exact import all_masks
 from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.runs.adaptive_sampling import FIRST_TRIALS, greater_distance, trials_wanted
 from netsim.statistics.intervals import Estimate, difference_interval, quality_interval, variance_interval
-from netsim.statistics.stratified import stratified_quality
+from netsim.statistics.stratified import StratifiedSample, stratified_quality
+from netsim.statistics.surrogate import features
 from netsim.streams import Streams
 from tests.statistics.samples import FAILURE_DB, IDEAL, PACKETS, array_masks, exact_masks
 
@@ -177,32 +178,41 @@ def test_means_and_failure_ratios_of_the_event_engine() -> None:
     assert held([ratio for _, ratio in found], share) >= LEAST
 
 
-STRATIFIED = [("slc", "EP2", 10, 1), ("slc", "EP4", 40, 4), ("isc", "EP6", 200, 1)]
+STRATIFIED = [  # scheme, channels that share the sample, decodings, slots
+    ("slc", ("EP2",), 60, 1),
+    ("slc", ("EP4",), 60, 4),
+    ("isc", ("EP6",), 100, 1),
+    ("isc", ("EP2", "EP4", "EP6"), 60, 1),
+]
 
 
-@pytest.mark.parametrize(("scheme", "name", "draws", "slots"), STRATIFIED)
-def test_means_of_stratified_draws(scheme: str, name: str, draws: int, slots: int) -> None:
+def sample_of(
+    picture: Image, probabilities: NDArray[np.float64], which: int, draws: int, rng: np.random.Generator
+) -> tuple[StratifiedSample, NDArray[np.float64]]:
+    """A slot of the stratified engine and its qualities."""
+    chosen = stratified.select(picture.usable, probabilities.mean(axis=0), draws, rng)
+    design, left = chosen.design_weight(probabilities[which]), ~chosen.certain & ~picture.failed
+    mean = probabilities[which, left] @ features(picture.usable[left])
+    usable = picture.usable[chosen.index]
+    weight = stratified.estimator_weights(usable, chosen.replicate, design, mean)
+    return StratifiedSample(weight, design, chosen.replicate, usable), picture.quality_db[chosen.index]
+
+
+@pytest.mark.parametrize(("scheme", "names", "draws", "slots"), STRATIFIED)
+def test_means_of_stratified_draws(scheme: str, names: tuple[str, ...], draws: int, slots: int) -> None:
     """And failure ratios are exact."""
-    pictures, probability = [image(scheme, 5 + slot) for slot in range(slots)], law(name)
-    truth = float(np.mean([probability @ picture.quality_db for picture in pictures]))
-    means = []
-    for seed in range(SEEDS):
-        rng = np.random.default_rng([seed, 7])
-        chosen = [stratified.select(picture.usable, probability, draws, rng) for picture in pictures]
-        pairs = list(zip(pictures, chosen, strict=True))
-        mean, ratio = stratified_quality(
-            np.concatenate([picture.quality_db[one.index] for picture, one in pairs]),
-            np.concatenate([picture.failed[one.index] for picture, one in pairs]),
-            np.concatenate([one.weight for one in chosen]),
-            np.repeat(np.arange(slots), [len(one.index) for one in chosen]),
-            np.concatenate([one.replicate for one in chosen]),
-            np.zeros(sum(len(one.index) for one in chosen), dtype=np.int64),
-            np.concatenate([picture.usable[one.index].sum(axis=1).astype(float) for picture, one in pairs]),
-            FAILURE_DB,
-        )
-        means.append(mean)
-        assert ratio.low == ratio.high == pytest.approx(float(probability @ pictures[0].failed), abs=1e-12)
-    check(held(means, truth), "mean")
+    pictures, probabilities = [image(scheme, 5 + slot) for slot in range(slots)], np.stack([law(n) for n in names])
+    for which, probability in enumerate(probabilities):
+        truth = float(np.mean([probability @ picture.quality_db for picture in pictures]))
+        means = []
+        for seed in range(SEEDS):
+            rng = np.random.default_rng([seed, 7])
+            found = [sample_of(picture, probabilities, which, draws, rng) for picture in pictures]
+            mean, ratio = stratified_quality(found, FAILURE_DB)
+            means.append(mean)
+            share = float(probability @ pictures[0].failed)
+            assert ratio.low == ratio.high == pytest.approx(share, abs=1e-12)
+        check(held(means, truth), "mean")
 
 
 def test_means_and_failure_ratios_of_long_streams(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,14 +223,13 @@ def test_means_and_failure_ratios_of_long_streams(monkeypatch: pytest.MonkeyPatc
     means, ratios = [], []
     for seed in range(SEEDS):
         [batch] = stratified.simulate_strata(
-            1, lambda _: offer, channel(name), IDEAL, Streams(seed, "s"), 100, lambda _, r: r & r[:, :1]
+            1, lambda _: offer, [channel(name)], 0, IDEAL, Streams(seed, "s"), 100, lambda _, r: r & r[:, :1]
         )
         usable = (batch.outcome == DELIVERED) & (batch.outcome[:, :1] == DELIVERED)
-        failed = ~usable.any(axis=1)
-        values = np.where(failed, FAILURE_DB, 16 + usable @ gains)
-        drawn, zeros = np.full(len(values), batch.drawn), np.zeros(len(values), dtype=np.int64)
-        counts = usable.sum(axis=1).astype(float)
-        mean, ratio = stratified_quality(values, failed, batch.weight, zeros, batch.trials, drawn, counts, FAILURE_DB)
+        assert batch.design_weight is not None
+        sample = StratifiedSample(batch.weight, batch.design_weight, batch.trials, usable, batch.drawn)
+        values = np.where(sample.failed, FAILURE_DB, 16 + usable @ gains)
+        mean, ratio = stratified_quality([(sample, values)], FAILURE_DB)
         means.append(mean)
         ratios.append(ratio)
     masks = array_masks(channel(name), 400_000, 1, PacketBurst((100,) * packets, (False,) * packets))[:, 0]
