@@ -16,9 +16,10 @@ replicates. A replicate draws once from each part of equal size, with outcomes o
 then by which.
 
 The mean is a cross-fitted difference estimator (ibid., §6.3). For each replicate, a surrogate of the quality
-(``netsim.statistics.surrogate``) is fitted to all decoded outcomes outside the replicate; its expectation over all masks is known;
-the replicate estimates the expectation of the surrogate's error. The estimate is the average over replicates. It is
-unbiased for any surrogate, and linear in the qualities, so it is written as weights, which may be negative.
+(``netsim.statistics.surrogate``) is fitted to all decoded outcomes outside the replicate. Its expectation over all
+masks is known; the replicate estimates the expectation of the surrogate's error. The estimate is the average over
+replicates. It is unbiased for any surrogate, and linear in the qualities, so it is written as weights, which may be
+negative.
 """
 
 from __future__ import annotations

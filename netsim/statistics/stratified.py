@@ -48,8 +48,8 @@ class StratifiedSample:
     def sampling_variance(self, values: Floats) -> tuple[float, int]:
         """The variance of the mean that sampling causes, and its degrees of freedom.
 
-        Each of G replicates estimates the mean of what the surrogate gets wrong from its own residuals e_g, so the
-        variance is that of the mean of G independent numbers.
+        Each of the replicates estimates the mean error of the surrogate from its own residuals, so the variance is that
+        of a mean of independent numbers.
         """
         left = self.replicate > 0
         if not left.any():
@@ -69,9 +69,9 @@ class StratifiedSample:
 def stratified_quality(slots: list[tuple[StratifiedSample, Floats]], failed_value: float) -> tuple[Estimate, Estimate]:
     """Mean quality and failure ratio over slots, each with its 95 % interval.
 
-    The variances of the slots add, with a t quantile of Satterthwaite's degrees of freedom. How the failures' number
-    widens the interval: ``netsim.statistics.intervals.with_failures``. The failure ratio is exact where the probabilities
-    are. Elsewhere it has the Clopper–Pearson interval of an effective sample, ``drawn`` masks in each slot.
+    The variances of the slots add, with a t quantile of Satterthwaite's degrees of freedom; failures widen the interval
+    as in ``netsim.statistics.intervals.with_failures``. The failure ratio is exact where the probabilities are.
+    Elsewhere it has the Clopper–Pearson interval of an effective sample, ``drawn`` masks in each slot.
 
     Args:
         slots: Of each slot its outcomes and their quality, float64 [n], failed ones counted as ``failed_value``.
