@@ -222,7 +222,7 @@ def _switch(spec: Mapping[str, Any], folder: Path) -> Channel:
     if "probabilities" in spec:
         given = _list(spec, "probabilities")
         shares = [_number({"probabilities": value}, "probabilities") for value in given]
-    return SwitchingChannel(channels, shares, _text(spec, "name", ""))
+    return SwitchingChannel(channels, shares, _text(spec, "name", ""), spec.get("dwell_slots", 1))
 
 
 _LOSS_KEYS = {"h": ("1-h", "loss_bad"), "k": ("1-k", "loss_good")}  # the former as netem calls them
@@ -235,7 +235,7 @@ FORMS = (
     _Form(("p_good", "p_bad", "p_intermediate", "p_bad_to_good"), _three_state, ("start",)),
     _Form(("rows", "loss"), _matrices, ("states", "start", "source")),
     _Form(("trace",), _trace, ("link", *TraceOptions.names())),
-    _Form(("switch",), _switch, ("probabilities",)),
+    _Form(("switch",), _switch, ("probabilities", "dwell_slots")),
 )
 
 

@@ -1,4 +1,4 @@
-"""A channel that is another one from slot to slot, as in ResiComp's Fig. 20 (EP3 and EP5 in turn, at random)."""
+"""A channel that alternates at random between several, as in ResiComp's Fig. 20 (EP3 and EP5)."""
 
 from __future__ import annotations
 
@@ -12,24 +12,35 @@ from numpy.typing import NDArray
 from netsim.channels.base import Channel
 from netsim.channels.matrices import cuts
 from netsim.errors import InputError
+from netsim.validation import check_whole
 
 __all__ = ["SwitchingChannel"]
 
-State = tuple[int, tuple[Any, ...]]
+State = tuple[int, tuple[Any, ...], int]
 
 
 class SwitchingChannel(Channel):
-    """At the start of each slot one of several channels becomes the active one, independently of the last.
+    """Draws the active one of several channels every ``dwell_slots`` slots, independently of the last.
 
-    probabilities: of each channel, summing to 1; None: all alike. State: (index of the active channel, the
-    states of all). A channel that is not active stays in its state. Channels step alike: their ``step_s``
-    must be the same.
+    State between packets: index of the active channel, states of all, number of slots entered. A channel that is not
+    active stays in its state. All channels must have the same ``step_s``.
 
-    Raises InputError for no channels, different step_s, or probabilities that are no distribution.
+    Args:
+        channels: At least one.
+        probabilities: Of each channel, summing to 1; None: all alike.
+        name: Name in logs and figures; empty: made of the channels' names.
+        dwell_slots: Slots from one draw to the next.
+
+    Raises:
+        InputError: No channels, different ``step_s``, probabilities that are no distribution, or no dwell time.
     """
 
     def __init__(
-        self, channels: Sequence[Channel], probabilities: Sequence[float] | None = None, name: str = ""
+        self,
+        channels: Sequence[Channel],
+        probabilities: Sequence[float] | None = None,
+        name: str = "",
+        dwell_slots: int = 1,
     ) -> None:
         if not channels:
             raise InputError("a switch without channels", hint="list at least one", key=("switch",))
@@ -45,6 +56,8 @@ class SwitchingChannel(Channel):
                 hint="one per channel, none below 0, summing to 1",
                 key=("probabilities",),
             )
+        check_whole("dwell_slots", dwell_slots, least=1)
+        self.dwell_slots = dwell_slots
         self.channels = tuple(channels)
         self.probabilities = tuple(share)
         self.name = name or "switch " + "/".join(channel.name for channel in channels)
@@ -55,26 +68,28 @@ class SwitchingChannel(Channel):
         """An active channel and a start state for each, all from one uniform in [0, 1)."""
         first, *others = _spread(u, len(self.channels) + 1)
         states = tuple(c.initial_state(v) for c, v in zip(self.channels, others, strict=True))
-        return bisect_right(self._cuts, first), states
+        return bisect_right(self._cuts, first), states, 0
 
     def enter_slot(self, u: float, state: State) -> State:
-        """Draw the slot's channel."""
+        """Draw the slot's channel, if it is the first of ``dwell_slots``."""
         choice, inner = _spread(u, 2)
-        active, states = bisect_right(self._cuts, choice), state[1]
+        active, states, slots = state
+        if slots % self.dwell_slots == 0:
+            active = bisect_right(self._cuts, choice)
         entered = self.channels[active].enter_slot(inner, states[active])
-        return active, _replaced(states, active, entered)
+        return active, _replaced(states, active, entered), slots + 1
 
     def receive_one(self, u_step: float, u_loss: float, state: State, steps: int = 1) -> tuple[bool, State]:
         """One packet over the active channel."""
-        active, states = state
+        active, states, slots = state
         received, after = self.channels[active].receive_one(u_step, u_loss, states[active], steps)
-        return received, (active, _replaced(states, active, after))
+        return received, (active, _replaced(states, active, after), slots)
 
     def receive(self, uniforms: NDArray[np.float64], state: State, steps: Any = 1) -> tuple[NDArray[np.bool_], State]:
         """Packets in order, all within one slot. uniforms: float64 [n, 2]; steps: int or int [n]."""
-        active, states = state
+        active, states, slots = state
         received, after = self.channels[active].receive(uniforms, states[active], steps)
-        return received, (active, _replaced(states, active, after))
+        return received, (active, _replaced(states, active, after), slots)
 
 
 def _replaced(states: tuple[Any, ...], index: int, state: Any) -> tuple[Any, ...]:

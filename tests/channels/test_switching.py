@@ -10,6 +10,7 @@ from scipy import stats
 
 from netsim.channels import SwitchingChannel, bernoulli, preset
 from netsim.channels.base import Channel
+from netsim.channels.spec import channel_from_spec
 from netsim.errors import InputError
 
 ALARM = 1e-6
@@ -20,7 +21,7 @@ def test_the_active_channel_decides_and_the_others_stay() -> None:
     assert channel.name == "switch EP3/EP5"
     uniforms = np.random.default_rng(1).random((40, 2))
     for active in (0, 1):
-        received, (after, states) = channel.receive(uniforms, (active, (0, 1)))
+        received, (after, states, _) = channel.receive(uniforms, (active, (0, 1), 1))
         expected, state = channel.channels[active].receive(uniforms, (0, 1)[active])
         assert received.tolist() == expected.tolist()
         assert after == active
@@ -49,7 +50,7 @@ def test_each_slots_channel_is_drawn_with_its_probability() -> None:
         channel = SwitchingChannel([bernoulli(0), bernoulli(1)], None if shares[0] == 0.5 else shares)
         n = 20_000
         uniforms = np.random.default_rng(3).random(n).tolist()
-        second = sum(channel.enter_slot(u, (0, (0, 0)))[0] for u in uniforms)
+        second = sum(channel.enter_slot(u, (0, (0, 0), 0))[0] for u in uniforms)
         begun = sum(channel.initial_state(u)[0] for u in uniforms)
         limit = stats.norm.isf(ALARM / 2) * (n * shares[0] * shares[1]) ** 0.5
         assert abs(second - n * shares[1]) < limit
@@ -60,7 +61,7 @@ def test_start_states_are_independent_of_each_other_and_of_the_choice() -> None:
     channel = SwitchingChannel([preset("EP6", start="uniform")] * 2)
     drawn = [channel.initial_state(u) for u in np.random.default_rng(4).random(20_000).tolist()]
     table = np.zeros((2, 3, 3))
-    for active, (a, b) in drawn:
+    for active, (a, b), _ in drawn:
         table[active, a, b] += 1
     assert stats.chisquare(table.ravel()).pvalue > ALARM
 
@@ -68,8 +69,31 @@ def test_start_states_are_independent_of_each_other_and_of_the_choice() -> None:
 def test_a_channel_of_probability_zero_is_never_active() -> None:
     channel = SwitchingChannel([bernoulli(0), bernoulli(0.5), bernoulli(1)], [0, 1, 0])
     for u in (0.0, 0.5, 1 - 2**-53, *np.random.default_rng(5).random(200).tolist()):
-        assert channel.enter_slot(u, (0, (0, 0, 0)))[0] == 1
+        assert channel.enter_slot(u, (0, (0, 0, 0), 0))[0] == 1
         assert channel.initial_state(u)[0] == 1
+
+
+def test_the_active_channel_stays_for_the_dwell_time() -> None:
+    channel = SwitchingChannel([bernoulli(0), bernoulli(1)], dwell_slots=5)
+    rng = np.random.default_rng(8)
+    state, active = channel.initial_state(rng.random()), []
+    for _ in range(5_000):
+        state = channel.enter_slot(rng.random(), state)
+        active.append(state[0])
+        received, state = channel.receive(rng.random((3, 2)), state)
+        assert received.tolist() == [state[0] == 0] * 3
+    blocks = np.array(active).reshape(-1, 5)
+    assert (blocks == blocks[:, :1]).all()
+    changes = int((blocks[1:, 0] != blocks[:-1, 0]).sum())  # of 999 independent draws from two: Binomial(999, ½)
+    assert stats.binomtest(changes, len(blocks) - 1, 0.5).pvalue > ALARM
+
+
+@pytest.mark.parametrize("dwell_slots", [0, -1, 2.0, True, "3"])
+def test_a_dwell_time_is_a_whole_number_of_slots(dwell_slots: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        channel_from_spec({"switch": ["EP3", "EP5"], "dwell_slots": dwell_slots})
+    assert caught.value.key[-1] == "dwell_slots"
+    assert repr(dwell_slots) in str(caught.value)
 
 
 def test_switches_nest() -> None:
