@@ -302,7 +302,7 @@ def codec_entry(name: str, **settings: Any) -> dict[str, dict[str, Any]]:
     """
     kind = codec_class(name)
     points = [*kind.operating_point_keys, *(["sent_bpp"] if "bpp" in kind.operating_point_keys else [])]
-    known = [*kind.Settings.model_fields, *points, "protection", "engine", "choices"]
+    known = [*kind.Settings.model_fields, *points, "protection", "engine", "choices", "control"]
     for key in settings:
         if key not in known:
             raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known), key=(key,))

@@ -27,7 +27,7 @@ from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with
 from netsim.scenario.plan import Control, Plan, PlanRow, Scheme, Written
 from netsim.scenario.saved_channels import read_channel
 from netsim.scenario.schema import LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
-from netsim.scenario.schemes import PlacedScheme, read_schemes
+from netsim.scenario.schemes import SchemeGroup, read_schemes
 from netsim.shipped import find_scenario
 
 __all__ = ["load_plan", "plan_document"]
@@ -63,7 +63,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     written = Written(
         channels={channel.value.name: channel.written for channel in channels},
         links={link.value.name: link.written for link in links},
-        protections=_distinct(placed.written for group in groups for placed in group),
+        protections=_distinct(placed.written for group in groups for placed in group.schemes),
         controls=_distinct(choice.written for choice in choices if choice.control is not None),
     )
     _refuse_namesakes(document, [(("metrics", i), metric) for i, metric in enumerate(model.metrics)], "metric", "")
@@ -253,37 +253,50 @@ def _rows(
     return with_unique_labels(rows)
 
 
-def _choices(document: Document, control: Any, groups: list[list[PlacedScheme]]) -> list[_Choice]:
-    """What is sent, over all groups and controllers.
+def _choices(document: Document, control: Any, groups: list[SchemeGroup]) -> list[_Choice]:
+    """What is sent, over all groups and controllers: the scenario's, or a codec entry's own.
 
     Raises:
         InputError: One choice is listed twice: what it delivers would count twice.
     """
-    found: list[_Choice] = []
-    entries: list[Placed] = []
-    several = document.holds_several("control", control, ("control",))
-    for i, spec in enumerate(control if several else [control]):
-        at: KeyPath = ("control", i) if several else ("control",)
-        if spec is None or spec == "none":
-            for placed in (placed for group in groups for placed in group):
-                scheme = placed.scheme
-                called = f"scheme `{scheme.label}` at {scheme.operating_point}"
-                entries.append(Placed(scheme_identity(scheme), (*placed.places, at), called))
-                found.append(_Choice((scheme,), placed.places[0]))
-            continue
-        for group in groups:
-            schemes = tuple(placed.scheme for placed in group)
-            with document.standing_at(at):
-                controller = controller_from_spec(spec, [scheme.protection for scheme in schemes])
-            text = json.dumps(spec, sort_keys=True, default=str)
-            identity = repr(controller) if is_dataclass(controller) else text
-            entry, _, point, _ = group[0].places
-            called = f"control `{controller.name}` of {schemes[0].label} at {schemes[0].operating_point}"
-            twin = json.dumps([[scheme_identity(scheme) for scheme in schemes], identity])
-            entries.append(Placed(twin, (entry, point, at), called))
-            found.append(_Choice(schemes, entry, Control(controller, text, _control_settings(spec)), spec))
-    refuse_twins(document, entries)
-    return found
+    entries: list[tuple[Placed, _Choice]] = []
+    common = [group for group in groups if group.control_at is None]
+    for spec, at in _controls(document, control, ("control",)):
+        entries += [entry for group in common for entry in _choices_of_group(document, group, spec, at)]
+    for group in groups:
+        if group.control_at is not None:
+            for spec, at in _controls(document, group.control, group.control_at):
+                entries += _choices_of_group(document, group, spec, at)
+    refuse_twins(document, [placed for placed, _ in entries])
+    return [choice for _, choice in entries]
+
+
+def _controls(document: Document, control: Any, at: KeyPath) -> Iterable[tuple[Any, KeyPath]]:
+    several = document.holds_several("control", control, at)
+    return [(spec, (*at, i)) for i, spec in enumerate(control)] if several else [(control, at)]
+
+
+def _choices_of_group(
+    document: Document, group: SchemeGroup, spec: Any, at: KeyPath
+) -> Iterable[tuple[Placed, _Choice]]:
+    """Each scheme alone without a controller, else one choice among them all."""
+    if spec is None or spec == "none":
+        for placed in group.schemes:
+            scheme = placed.scheme
+            called = f"scheme `{scheme.label}` at {scheme.operating_point}"
+            twin = Placed(scheme_identity(scheme), (*placed.places, at), called)
+            yield twin, _Choice((scheme,), placed.places[0])
+        return
+    schemes = tuple(placed.scheme for placed in group.schemes)
+    with document.standing_at(at):
+        controller = controller_from_spec(spec, [scheme.protection for scheme in schemes])
+    text = json.dumps(spec, sort_keys=True, default=str)
+    entry, _, point, _ = group.schemes[0].places
+    called = f"control `{controller.name}` of {schemes[0].label} at {schemes[0].operating_point}"
+    settings = repr(controller) if is_dataclass(controller) else text
+    identity = json.dumps([[scheme_identity(scheme) for scheme in schemes], settings])
+    control = Control(controller, text, _control_settings(spec))
+    yield Placed(identity, (entry, point, at), called), _Choice(schemes, entry, control, spec)
 
 
 def _control_settings(spec: Any) -> tuple[tuple[str, str], ...]:

@@ -57,7 +57,8 @@ class ScenarioModel(BaseModel):
     control: Any = Field(
         default=None,
         description="A controller chooses among the protections, or an entry's `choices`, from slot to slot: "
-        "`{previous-interval: {interval_slots: 10, factor: 2}}`. A list compares several, `none` among them.",
+        "`{previous-interval: {interval_slots: 10, factor: 2}}`. A list compares several, `none` among them. A codec's "
+        "entry may have its own.",
     )
     engine: Engine = Field(default="auto", description="How receptions are found. `auto` decides for each scheme.")
     coverage: float = Field(

@@ -18,7 +18,7 @@ from netsim.scenario.plan import CodecSpec, Scheme
 from netsim.scenario.schema import ENGINES, ScenarioModel
 from netsim.text import number_text
 
-__all__ = ["PlacedScheme", "ReadProtection", "read_protections", "read_schemes"]
+__all__ = ["PlacedScheme", "ReadProtection", "SchemeGroup", "read_protections", "read_schemes"]
 
 _POINT_LIMIT = 1e9  # far above every operating point; NaN is not below it
 
@@ -46,6 +46,21 @@ class PlacedScheme:
 
 
 @dataclass(frozen=True)
+class SchemeGroup:
+    """Schemes among which a controller chooses: a codec's entry at one operating point.
+
+    Attributes:
+        schemes: One per choice and protection.
+        control: The entry's own ``control``, as written.
+        control_at: Its place; None: the scenario's holds.
+    """
+
+    schemes: list[PlacedScheme]
+    control: Any = None
+    control_at: KeyPath | None = None
+
+
+@dataclass(frozen=True)
 class _Entry:
     """A codec's entry.
 
@@ -68,12 +83,11 @@ class _Entry:
     protections_at: KeyPath
 
 
-def read_schemes(document: Document, model: ScenarioModel) -> list[list[PlacedScheme]]:
+def read_schemes(document: Document, model: ScenarioModel) -> list[SchemeGroup]:
     """Schemes of all codec entries.
 
     Returns:
-        A group per entry and operating point: a controller chooses inside a group. A group has a scheme per choice
-        and protection.
+        A group per entry and operating point.
 
     Raises:
         InputError: A faulty entry; with file, line and column.
@@ -82,7 +96,7 @@ def read_schemes(document: Document, model: ScenarioModel) -> list[list[PlacedSc
     return [group for number, entry in enumerate(model.codecs) for group in _groups(document, model, number, entry)]
 
 
-def _groups(document: Document, model: ScenarioModel, number: int, written: Any) -> Iterable[list[PlacedScheme]]:
+def _groups(document: Document, model: ScenarioModel, number: int, written: Any) -> Iterable[SchemeGroup]:
     path: KeyPath = ("codecs", number)
     with document.standing_at(path):
         name, parameters = _named(written)
@@ -92,6 +106,8 @@ def _groups(document: Document, model: ScenarioModel, number: int, written: Any)
     protection = model.protection
     if "protection" in parameters:
         protection, at = parameters.pop("protection"), (*inner, "protection")
+    control_at = (*inner, "control") if "control" in parameters else None
+    control = parameters.pop("control", None)
     with document.standing_at((*inner, "engine")):
         engine = _engine(parameters.pop("engine", None))
     with document.standing_at(inner):
@@ -107,7 +123,7 @@ def _groups(document: Document, model: ScenarioModel, number: int, written: Any)
         group: list[PlacedScheme] = []
         for i, choice in enumerate(choices):
             group += _schemes_of_choice(document, entry, i, choice, points[i][at_point], at_point)
-        yield group
+        yield SchemeGroup(group, control, control_at)
 
 
 def _schemes_of_choice(

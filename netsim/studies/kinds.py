@@ -15,6 +15,7 @@ from netsim.studies.study import Study
 __all__ = ["built_in_names", "study_class", "study_from_spec", "study_names"]
 
 _BUILT_IN = {
+    "adaptation": "netsim.studies.adaptation:Adaptation",
     "channels": "netsim.studies.channels:Channels",
     "codec_table": "netsim.studies.codec_table:CodecTable",
     "complexity": "netsim.studies.complexity:Complexity",
