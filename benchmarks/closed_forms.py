@@ -21,7 +21,7 @@ def mask_probabilities() -> list[Result]:
 
 
 def reweighting() -> list[Result]:
-    """Mean and variance of 24 pictures × 1,024 masks over six channels, the channels' probabilities included."""
+    """Mean and variance of 24 images × 1,024 masks over six channels, the channels' probabilities included."""
     qualities = np.random.default_rng(7).uniform(13, 40, (IMAGES, 1 << PACKETS))
     channels = [preset(name) for name in CHANNELS]
 

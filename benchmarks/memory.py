@@ -40,16 +40,16 @@ def _run(folder: Path, slots: int) -> dict[str, float]:
     from netsim.runs.pipeline import run_plan
     from netsim.runs.progress import Reporter
 
-    pictures = folder / "pictures"
-    pictures.mkdir()
+    images = folder / "images"
+    images.mkdir()
     ramp = np.arange(64, dtype=np.uint8)
     Image.fromarray(np.stack(np.broadcast_arrays(ramp, ramp[:, None], 128), axis=-1).astype(np.uint8)).save(
-        pictures / "ramp.png"
+        images / "ramp.png"
     )
     os.environ["NETSIM_STORE"] = str(folder / "store.sqlite")
     scenario = {
         "name": "long",
-        "images": str(pictures),
+        "images": str(images),
         "codecs": [{"jpeg": {"quality": 40}}],
         "protection": {"reed-solomon": "30%"},
         "channels": ["EP1", "EP2", "EP3", "EP4", "EP6"],

@@ -26,7 +26,7 @@ TIMED_TRIALS = 40
 
 
 def decode_sweep() -> list[Result]:
-    """Seconds for the mean PSNR of a picture over EP1–EP6, each to ±.05 dB (95 %) or better.
+    """Seconds for the mean PSNR of an image over EP1–EP6, each to ±.05 dB (95 %) or better.
 
     Ours: ``netsim.run`` with the exact engine and an empty store, from scenario to summary: zero width.
     Reference: trials × (seconds to draw a mask, decode it, measure it), the seconds measured on real trials of
@@ -36,7 +36,7 @@ def decode_sweep() -> list[Result]:
         ours_s, sigmas = _ours(Path(folder))
     trials = sum(max(2, math.ceil((1.96 * sigma / HALF_WIDTH_DB) ** 2)) for sigma in sigmas)
     reference_s = trials * _trial_s()
-    name = f"JPEG 2000 resilient over EP1–EP6, one picture, ±{HALF_WIDTH_DB} dB"
+    name = f"JPEG 2000 resilient over EP1–EP6, one image, ±{HALF_WIDTH_DB} dB"
     return [faster(name, 1 / ours_s, 1 / reference_s, 50, "sweeps/s")]
 
 
@@ -68,15 +68,15 @@ def _ours(folder: Path) -> tuple[float, list[float]]:
 
 
 def _trial_s() -> float:
-    """Seconds of one trial of the papers' loop: draw which packets arrive, decode them, measure the picture."""
+    """Seconds of one trial of the papers' loop: draw which packets arrive, decode them, measure the image."""
     item = images_from_spec({"samples": [IMAGE]}, Path.cwd()).items[0]
     codec = create_codec("jpeg2000", {"receiver": "resilient", "packets": PACKETS})
-    picture, channel, rng = item.pixels(), preset("EP4"), np.random.default_rng(7)
-    stream = codec.encode(picture, OperatingPoint("bpp", BPP))
+    image, channel, rng = item.pixels(), preset("EP4"), np.random.default_rng(7)
+    stream = codec.encode(image, OperatingPoint("bpp", BPP))
     times = []
     for _ in range(TIMED_TRIALS):
         start = time.perf_counter()
         received = np.append(True, channel.sample(PACKETS, rng)[0])  # the protected packet first
-        psnr_db(picture, codec.decode(stream, codec.usable(stream, received)[None]))
+        psnr_db(image, codec.decode(stream, codec.usable(stream, received)[None]))
         times.append(time.perf_counter() - start)
     return float(np.median(times))

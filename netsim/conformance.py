@@ -233,7 +233,7 @@ def usable_is_monotone(case: Case) -> str:
     return f"{len(case.masks)} masks, {int((~case.stream.protected).sum())} packets"
 
 
-def usable_decides_picture(case: Case) -> str:
+def usable_decides_image(case: Case) -> str:
     """Masks with equal usable packets decode to equal pictures."""
     groups: dict[bytes, list[int]] = {}
     for i in np.flatnonzero(case.usable.any(axis=1)):
@@ -335,7 +335,7 @@ CHECKS: dict[str, Callable[[Case], str]] = {
     "lost payloads unread": lost_payloads_unread,
     "usable is a subset": usable_is_subset,
     "usable is monotone": usable_is_monotone,
-    "usable decides the picture": usable_decides_picture,
+    "usable decides the image": usable_decides_image,
     "packet limit": packet_limit,
     "batch of one": batch_of_one,
     "bytes counted": bytes_counted,

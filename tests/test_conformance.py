@@ -224,7 +224,7 @@ def test_a_sound_codec_passes_every_check(images: list[Image]) -> None:
         (Peeking, "lost payloads unread"),
         (Inventing, "usable is a subset"),
         (OnlyAlone, "usable is monotone"),
-        (Careless, "usable decides the picture"),
+        (Careless, "usable decides the image"),
         (Limitless, "packet limit"),
         (BatchDependent, "batch of one"),
         (Smuggling, "bytes counted"),
