@@ -20,6 +20,7 @@ from netsim.commands.compare import compare
 from netsim.commands.explain import explain
 from netsim.commands.export import export
 from netsim.commands.init import init
+from netsim.commands.new import check_metric_command, new
 from netsim.commands.plot import plot
 from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
@@ -135,6 +136,8 @@ app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --qui
 app.command("verify", epilog="Example:  netsim verify runs/quickstart-1")(verify)
 app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)
 app.command("check-codec", epilog="Example:  netsim check-codec jpeg2000 --set receiver=resilient")(check_codec_command)
+app.command("check-metric", epilog="Example:  netsim check-metric psnr_db")(check_metric_command)
+app.command("new", epilog="Example:  netsim new codec my-codec")(new)
 app.command("check-channel", epilog="Example:  netsim check-channel EP4")(channels_module.check_channel_command)
 app.command(
     "train",

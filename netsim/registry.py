@@ -35,6 +35,7 @@ __all__ = [
     "KINDS",
     "Registration",
     "adopt",
+    "check_free_name",
     "entry_module",
     "load_plugin",
     "plugin_identity",
@@ -104,12 +105,18 @@ def register(kind: str, name: str = "") -> Callable[[Plugin], Plugin]:
         if not isinstance(called, str) or not called.strip() or called == "<lambda>":
             raise InputError(f"a {kind} without a name: {plugin!r}", hint=f'netsim.register("{kind}", "my-name")')
         _check_object(kind, called, plugin)
-        if called in _group(_group_name(kind)) or called in _reserved(kind):
-            raise InputError(f"there is a {kind} `{called}` already", hint="register it under another name")
+        check_free_name(kind, called)
         _registered[kind][called] = plugin
         return plugin
 
     return add
+
+
+def check_free_name(kind: str, name: str) -> None:
+    """Raises InputError where an installed or built-in plug-in of a kind has a name."""
+    _check_kind(kind)
+    if name in _group(_group_name(kind)) or name in _reserved(kind):
+        raise InputError(f"there is a {kind} `{name}` already", hint="choose another name")
 
 
 def _check_object(kind: str, name: str, plugin: Any) -> None:

@@ -13,13 +13,13 @@ __all__ = ["run_chain", "run_chain_varying"]
 
 
 @compiled
-def _two_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any) -> None:
+def _two_states(uniforms: Any, states: Any, cdf: Any, loss: Any, received: Any) -> None:
     """Without branches: what each state would do is worked out, in bit s for state s, and one is picked.
 
     Only the pick waits for the packet before, so the processor works on many packets at once.
     """
     trials, packets = received.shape
-    from_good, from_bad = cuts[0, 0], cuts[1, 0]
+    from_good, from_bad = cdf[0, 0], cdf[1, 0]
     loss_good, loss_bad = loss[0], loss[1]
     for t in range(trials):
         state = np.int64(states[t])
@@ -33,10 +33,10 @@ def _two_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any)
 
 
 @compiled
-def _three_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: Any) -> None:
+def _three_states(uniforms: Any, states: Any, cdf: Any, loss: Any, received: Any) -> None:
     """The same with two bits for each state, and the state doubled so that it is the shift."""
     trials, packets = received.shape
-    g0, g1, b0, b1, i0, i1 = cuts[0, 0], cuts[0, 1], cuts[1, 0], cuts[1, 1], cuts[2, 0], cuts[2, 1]
+    g0, g1, b0, b1, i0, i1 = cdf[0, 0], cdf[0, 1], cdf[1, 0], cdf[1, 1], cdf[2, 0], cdf[2, 1]
     loss_0, loss_1, loss_2 = loss[0], loss[1], loss[2]
     for t in range(trials):
         shift = np.int64(states[t]) * 2
@@ -56,7 +56,7 @@ def _three_states(uniforms: Any, states: Any, cuts: Any, loss: Any, received: An
 def run_chain(
     uniforms: NDArray[np.float64],  # [t, n, 2]
     states: NDArray[np.int64],  # [t], changed to the states after the last packet
-    cuts: NDArray[np.float64],  # [S, S - 1] cumulative rows
+    cdf: NDArray[np.float64],  # [S, S - 1] cumulative rows
     loss: NDArray[np.float64],  # [S]
     received: NDArray[np.bool_],  # [t, n], written
 ) -> None:
@@ -64,10 +64,10 @@ def run_chain(
     trials, packets = received.shape
     size = len(loss)
     if size == 2:
-        _two_states(uniforms, states, cuts, loss, received)
+        _two_states(uniforms, states, cdf, loss, received)
         return
     if size == 3:
-        _three_states(uniforms, states, cuts, loss, received)
+        _three_states(uniforms, states, cdf, loss, received)
         return
     for t in range(trials):
         state = states[t]
@@ -75,7 +75,7 @@ def run_chain(
             u = uniforms[t, i, 0]
             after = 0
             for j in range(size - 1):
-                after += u >= cuts[state, j]
+                after += u >= cdf[state, j]
             state = after
             received[t, i] = uniforms[t, i, 1] >= loss[state]
         states[t] = state
@@ -85,8 +85,8 @@ def run_chain(
 def run_chain_varying(
     uniforms: NDArray[np.float64],  # [t, n, 2]
     states: NDArray[np.int64],  # [t], changed
-    which: NDArray[np.int64],  # [t, n], row of ``cuts`` for each packet
-    cuts: NDArray[np.float64],  # [K, S, S - 1] cumulative rows of each power of the matrix
+    which: NDArray[np.int64],  # [t, n], row of ``cdf`` for each packet
+    cdf: NDArray[np.float64],  # [K, S, S - 1] cumulative rows of each power of the matrix
     loss: NDArray[np.float64],  # [S]
     received: NDArray[np.bool_],  # [t, n], written
 ) -> None:
@@ -98,8 +98,8 @@ def run_chain_varying(
             u = uniforms[t, i, 0]
             k = which[t, i]
             after = 0
-            for j in range(cuts.shape[2]):
-                after += u >= cuts[k, state, j]
+            for j in range(cdf.shape[2]):
+                after += u >= cdf[k, state, j]
             state = after
             received[t, i] = uniforms[t, i, 1] >= loss[state]
         states[t] = state

@@ -22,7 +22,7 @@ from netsim.channels.presets import (
 from netsim.channels.spec import channel_from_spec
 from netsim.errors import InputError
 
-__all__ = ["LAGS", "describe", "describe_all", "disagreements"]
+__all__ = ["LAGS", "describe", "describe_all", "discrepancies"]
 
 LAGS = range(1, 11)
 
@@ -41,27 +41,29 @@ def describe(
     packets: window length L of the loss counts.
 
     Keys: name, variant, valid, loss_rate, mean_burst, autocorrelation (lags 1…10), published (the paper's
-    loss_rate and mean_burst, or None), disagreements and notes (sentences), error (None if valid), states,
+    loss_rate and mean_burst, or None), discrepancies and notes (sentences), error (None if valid), states,
     rows, loss, packets, loss_count_probabilities (L + 1 numbers, index = packets lost), independent
     (mean_burst and loss_count_probabilities of independent loss at the same rate).
 
-    A printed variant that is no chain is described with ``valid`` False and its error. Raises InputError
+    A printed variant that is not a chain is described with ``valid`` False and its error. Raises InputError
     for an unknown name, variant or key, and for packets < 1.
 
     >>> one = describe("EP3", "printed")
     >>> one["valid"], one["error"]
-    (False, 'EP3 as printed is no chain: rows[1] (state B) sums to 1.6 (0.8 + 0.8 + 0.0)')
+    (False, 'EP3 as printed is not a chain: rows[1] (state B) sums to 1.6 (0.8 + 0.8 + 0.0)')
     """
     if packets < 1:
         raise InputError(f"{packets} packets", hint="a window holds at least one packet")
     name, short_variant = split_variant(spec) if isinstance(spec, str) else ("", None)
     if name not in preset_names():
         if variant is not None:
-            raise InputError(f"`{spec}` is no preset, so it has no variant `{variant}`", hint="presets have variants")
+            raise InputError(
+                f"`{spec}` is not a preset, so it has no variant `{variant}`", hint="presets have variants"
+            )
         channel = channel_from_spec(spec, base_dir)
         facts = {"name": channel.name, "variant": None, "published": None}
         return (
-            facts | _statistics(channel) | {"disagreements": [], "notes": _notes(channel)} | _counts(channel, packets)
+            facts | _statistics(channel) | {"discrepancies": [], "notes": _notes(channel)} | _counts(channel, packets)
         )
     if variant is not None and short_variant not in (None, variant):
         raise InputError(f"`{spec}` with variant {variant}", hint="say the variant once")
@@ -75,19 +77,19 @@ def describe_all() -> list[dict[str, Any]]:
     return [_describe_preset(name, variant) for name in preset_names() for variant in preset_variants(name)]
 
 
-def disagreements(spec: str | Mapping[str, Any]) -> list[str]:
+def discrepancies(spec: str | Mapping[str, Any]) -> list[str]:
     """Where a channel as a scenario says it does not do what its paper prints; empty for all that no paper prints.
 
     Raises InputError for an unknown preset or variant.
 
-    >>> disagreements("EP5-released")
+    >>> discrepancies("EP5-released")
     ['loses 20.0 % where the paper says 21.4 %', 'bursts last 2.50 packets where the paper says 10.00']
-    >>> disagreements({"loss_rate": 0.1})
+    >>> discrepancies({"loss_rate": 0.1})
     []
     """
     if isinstance(spec, Mapping):
         if "switch" in spec:
-            return [f"{part}: {sentence}" for part in spec["switch"] for sentence in disagreements(part)]
+            return [f"{part}: {sentence}" for part in spec["switch"] for sentence in discrepancies(part)]
         if "preset" not in spec:
             return []
         name, short_variant = split_variant(str(spec["preset"]))
@@ -97,7 +99,7 @@ def disagreements(spec: str | Mapping[str, Any]) -> list[str]:
         variant = short or VARIANTS[0]
         if name not in preset_names():  # a plug-in
             return []
-    found: list[str] = _describe_preset(name, variant)["disagreements"]
+    found: list[str] = _describe_preset(name, variant)["discrepancies"]
     return found
 
 
@@ -113,12 +115,12 @@ def _describe_preset(name: str, variant: str) -> dict[str, Any]:
     except InputError as error:
         if variant != "printed":  # an unknown variant, say
             raise
-        return facts | _statistics(None, error.message) | {"disagreements": [error.message], "notes": []}
+        return facts | _statistics(None, error.message) | {"discrepancies": [error.message], "notes": []}
     return (
         facts
         | _statistics(channel)
         | {
-            "disagreements": _disagreements(channel, printed),
+            "discrepancies": _discrepancies(channel, printed),
             "notes": [*_remarks(name, variant), *_notes(channel)],
         }
     )
@@ -157,7 +159,7 @@ def _counts(channel: Channel | None, packets: int) -> dict[str, Any]:
     }
 
 
-def _disagreements(channel: MarkovChannel, printed: Mapping[str, float]) -> list[str]:
+def _discrepancies(channel: MarkovChannel, printed: Mapping[str, float]) -> list[str]:
     found = []
     rate, burst = printed["loss_rate"], printed.get("mean_burst")
     if not _agrees(channel.loss_rate, rate, LOSS_RATE_ROUNDING):

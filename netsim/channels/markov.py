@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from netsim.channels import statistics
 from netsim.channels.base import Channel
-from netsim.channels.matrices import ROW_SUM_TOLERANCE, check_probability, checked_loss, checked_transition, cuts
+from netsim.channels.matrices import ROW_SUM_TOLERANCE, cdf, check_probability, checked_loss, checked_transition
 from netsim.errors import InputError, did_you_mean
 
 __all__ = ["MarkovChannel", "bernoulli", "burst", "burst_and_gap", "gilbert_elliott", "lossy_states", "three_state"]
@@ -58,14 +58,16 @@ class MarkovChannel(Channel):
         self.transition, self.states = checked_transition(transition, states)
         self.loss = checked_loss(loss, self.states)
         if step_s is not None and not 0 < step_s < float("inf"):
-            raise InputError(f"step_s {step_s} is no time step", hint="seconds per step, above zero", key=("step_s",))
+            raise InputError(
+                f"step_s {step_s} is not a time step", hint="seconds per step, above zero", key=("step_s",)
+            )
         self.step_s = step_s
         self.start = start
         self.start_distribution = self._distribution(start)
         self._loss = self.loss.tolist()
-        self._start_cuts = cuts(self.start_distribution)
-        self._cuts = [cuts(row) for row in self.transition]
-        self._powers: dict[int, list[list[float]]] = {1: self._cuts}
+        self._start_cdf = cdf(self.start_distribution)
+        self._cdfs = [cdf(row) for row in self.transition]
+        self._powers: dict[int, list[list[float]]] = {1: self._cdfs}
 
     def _distribution(self, start: str) -> Vector:
         if start == "uniform":
@@ -81,15 +83,15 @@ class MarkovChannel(Channel):
 
     def initial_state(self, u: float) -> int:
         """State before the first packet, from one uniform in [0, 1)."""
-        return bisect_right(self._start_cuts, u)
+        return bisect_right(self._start_cdf, u)
 
     def initial_states(self, uniforms: Vector) -> IntArray:
         """``initial_state`` of each of many trials: float64 [t] → int64 [t]."""
-        return np.searchsorted(np.array(self._start_cuts), uniforms, side="right").astype(np.int64)
+        return np.searchsorted(np.array(self._start_cdf), uniforms, side="right").astype(np.int64)
 
     def receive_one(self, u_step: float, u_loss: float, state: int, steps: int = 1) -> tuple[bool, int]:
         """One packet: ``steps`` steps of the chain with one uniform, then the draw. 0 steps: the state stays."""
-        rows = self._cuts if steps == 1 else self._cuts_after(steps)
+        rows = self._cdfs if steps == 1 else self._cdfs_after(steps)
         state = bisect_right(rows[state], u_step)
         return u_loss >= self._loss[state], state
 
@@ -117,12 +119,12 @@ class MarkovChannel(Channel):
         elif isinstance(steps, int):
             from netsim.channels.compiled import run_chain
 
-            run_chain(uniforms, states, np.array(self._cuts_after(steps)), self.loss, received)
+            run_chain(uniforms, states, np.array(self._cdfs_after(steps)), self.loss, received)
         else:
             from netsim.channels.compiled import run_chain_varying
 
             numbers, which = np.unique(np.asarray(steps), return_inverse=True)
-            tables = np.array([self._cuts_after(int(number)) for number in numbers])
+            tables = np.array([self._cdfs_after(int(number)) for number in numbers])
             which = np.broadcast_to(which.reshape(np.shape(steps)), received.shape)
             run_chain_varying(uniforms, states, which, tables, self.loss, received)
         return received, states
@@ -135,9 +137,9 @@ class MarkovChannel(Channel):
                 received[t, i], state = self.receive_one(u_step, u_loss, state, every[t][i])
             states[t] = state
 
-    def _cuts_after(self, steps: int) -> list[list[float]]:
+    def _cdfs_after(self, steps: int) -> list[list[float]]:
         if steps not in self._powers:
-            self._powers[steps] = [cuts(row) for row in self._power(steps)]
+            self._powers[steps] = [cdf(row) for row in self._power(steps)]
         return self._powers[steps]
 
     def _power(self, steps: int) -> Vector:
@@ -146,7 +148,7 @@ class MarkovChannel(Channel):
         power = np.linalg.matrix_power(self.transition, steps)
         return np.asarray(power / power.sum(axis=1, keepdims=True))
 
-    def every(self, steps: int) -> MarkovChannel:
+    def decimated(self, steps: int) -> MarkovChannel:
         """The channel that packets see which lie ``steps`` steps apart; its closed forms hold for them."""
         return MarkovChannel(self.name, self._power(steps), self.loss, self.states, self.start, self.step_s)
 
@@ -195,7 +197,7 @@ class MarkovChannel(Channel):
         vector = np.asarray(start, dtype=np.float64)
         if vector.shape != (len(self.states),) or (vector < 0).any() or abs(vector.sum() - 1) > ROW_SUM_TOLERANCE:
             raise InputError(
-                f"start {vector.tolist()} is no distribution over {', '.join(self.states)}",
+                f"start {vector.tolist()} is not a distribution over {', '.join(self.states)}",
                 hint="one probability per state, summing to 1",
                 key=("start",),
             )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from netsim.errors import InputError
 
-__all__ = ["ROW_SUM_TOLERANCE", "check_probability", "checked_loss", "checked_transition", "cuts"]
+__all__ = ["ROW_SUM_TOLERANCE", "cdf", "check_probability", "checked_loss", "checked_transition"]
 
 Vector = NDArray[np.float64]
 
@@ -91,11 +91,11 @@ def _as_array(values: ArrayLike, key: str) -> Vector:
 def check_probability(key: str, value: float) -> None:
     """Raises InputError with key (key,) unless 0 <= value <= 1."""
     if not 0 <= value <= 1:
-        raise InputError(f"{key} {value:g} is no probability", hint="between 0 and 1", key=(key,))
+        raise InputError(f"{key} {value:g} is not a probability", hint="between 0 and 1", key=(key,))
 
 
-def cuts(row: Vector) -> list[float]:
-    """Cumulative probabilities without the last, so that the next state is ``bisect_right(cuts, u)``.
+def cdf(row: Vector) -> list[float]:
+    """Cumulative probabilities without the last, so that the next state is ``bisect_right(cdf, u)``.
 
     From the last possible state on they are exactly one: rounding never opens a way into an impossible one.
     """

@@ -87,7 +87,7 @@ def preset(
     """A preset channel.
 
     label: the channel's name; by default the preset's, with the variant unless it is ``corrected``.
-    Raises InputError for an unknown preset, variant or start, and for a printed variant that is no chain.
+    Raises InputError for an unknown preset, variant or start, and for a printed variant that is not a chain.
 
     >>> preset("EP3").name, round(preset("EP3").loss_rate, 6), round(preset("EP3").mean_burst, 6)
     ('EP3', 0.065, 5.0)
@@ -125,7 +125,7 @@ def _error_pattern(name: str, variant: str, label: str, start: str, step_s: floa
         if error.key[:1] != ("rows",):
             raise
         hint = f"{error.hint}\n{_way_out(name)}"
-        raise InputError(f"{name} as printed is no chain: {error.message}", hint=hint, key=("variant",)) from None
+        raise InputError(f"{name} as printed is not a chain: {error.message}", hint=hint, key=("variant",)) from None
 
 
 def _way_out(name: str) -> str:

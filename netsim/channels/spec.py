@@ -65,7 +65,7 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
     if isinstance(spec, str):
         return netem_channel(spec) if is_netem(spec) else _from_name(spec)
     if not isinstance(spec, Mapping):
-        raise InputError(f"{spec!r} is no channel", hint=_forms_hint())
+        raise InputError(f"{spec!r} is not a valid channel", hint=_forms_hint())
     form = _form_of(spec)
     if form is None:
         return _from_plugin(spec)
@@ -103,10 +103,10 @@ def expand_range(text: str) -> list[str]:
     ends = [re.fullmatch(r"(\D*)(\d+)(\D*)", part.strip()) for part in text.split("..")]
     hint = "a range is written as EP1..EP6"
     if len(ends) != 2 or ends[0] is None or ends[1] is None:
-        raise InputError(f"`{text}` is no range", hint=hint)
+        raise InputError(f"`{text}` is not a range", hint=hint)
     (head, first, tail), (last_head, last, last_tail) = ends[0].groups(), ends[1].groups()
     if (head, tail) != (last_head, last_tail) or int(first) > int(last):
-        raise InputError(f"`{text}` is no range", hint=hint)
+        raise InputError(f"`{text}` is not a range", hint=hint)
     return [f"{head}{number}{tail}" for number in range(int(first), int(last) + 1)]
 
 
@@ -268,7 +268,7 @@ def _from_plugin(spec: Mapping[str, Any]) -> Channel:
     if len(names) != 1 or names[0] not in plugin_names("channel"):
         known = sorted({key for form in FORMS for key in form.keys} | {*plugin_names("channel")})
         odd = str(names[0]) if names else ""
-        message = f"a channel has no key `{odd}`" if names else f"{dict(spec)!r} is no channel"
+        message = f"a channel has no key `{odd}`" if names else f"{dict(spec)!r} is not a valid channel"
         raise InputError(message, hint=did_you_mean(odd, known) if names else _forms_hint(), key=tuple(names[:1]))
     (name,) = names
     parameters = spec[name] or {}
@@ -296,7 +296,9 @@ def _step_s(spec: Mapping[str, Any]) -> float | None:
         return None
     step_s = _number(spec, "step_s")
     if not 0 < step_s < float("inf"):
-        raise InputError(f"step_s {spec['step_s']} is no time step", hint="seconds per step, above 0", key=("step_s",))
+        raise InputError(
+            f"step_s {spec['step_s']} is not a time step", hint="seconds per step, above 0", key=("step_s",)
+        )
     return step_s
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
-from netsim.channels.matrices import cuts
+from netsim.channels.matrices import cdf
 from netsim.errors import InputError
 from netsim.validation import check_whole
 
@@ -62,20 +62,20 @@ class SwitchingChannel(Channel):
         self.probabilities = tuple(share)
         self.name = name or "switch " + "/".join(channel.name for channel in channels)
         self.step_s = channels[0].step_s
-        self._cuts = cuts(np.array(share))
+        self._cdf = cdf(np.array(share))
 
     def initial_state(self, u: float) -> State:
         """An active channel and a start state for each, all from one uniform in [0, 1)."""
         first, *others = _spread(u, len(self.channels) + 1)
         states = tuple(c.initial_state(v) for c, v in zip(self.channels, others, strict=True))
-        return bisect_right(self._cuts, first), states, 0
+        return bisect_right(self._cdf, first), states, 0
 
     def enter_slot(self, u: float, state: State) -> State:
         """Draw the slot's channel, if it is the first of ``dwell_slots``."""
         choice, inner = _spread(u, 2)
         active, states, slots = state
         if slots % self.dwell_slots == 0:
-            active = bisect_right(self._cuts, choice)
+            active = bisect_right(self._cdf, choice)
         entered = self.channels[active].enter_slot(inner, states[active])
         return active, _replaced(states, active, entered), slots + 1
 

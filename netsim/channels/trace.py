@@ -37,7 +37,9 @@ class TraceChannel(Channel):
         if not series or not all(len(s) for s in series):
             raise InputError(f"trace {name} has no packets", hint="at least one record in every series")
         if step_s is not None and not 0 < step_s < float("inf"):
-            raise InputError(f"step_s {step_s} is no time step", hint="seconds per record, above zero", key=("step_s",))
+            raise InputError(
+                f"step_s {step_s} is not a time step", hint="seconds per record, above zero", key=("step_s",)
+            )
         self.name, self.step_s = name, step_s
         self.series = tuple(np.array(s, dtype=bool) for s in series)
         self._plain = [s.tolist() for s in self.series]

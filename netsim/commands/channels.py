@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.callback(invoke_without_command=True)
 def channels(context: typer.Context, as_json: AsJson = False) -> None:
-    """List all presets in all variants, and flag every disagreement with the paper.
+    """List all presets in all variants, and flag every discrepancy with the paper.
 
     Example: netsim channels
     """
@@ -165,12 +165,12 @@ def _print_table(console: Console, everything: list[dict[str, Any]]) -> None:
             _number(facts["mean_burst"]),
             _number(paper.get("mean_burst")),
             _number(lags[0], 3) if lags else "–",
-            ("!" if facts["disagreements"] else "") + ("i" if facts["notes"] else ""),
+            ("!" if facts["discrepancies"] else "") + ("i" if facts["notes"] else ""),
         )
         last = name
     console.print(table)
     console.print("burst: mean run of losses, packets; lag-1: correlation of neighbours; paper: as printed")
-    for mark, key in (("!", "disagreements"), ("i", "notes")):
+    for mark, key in (("!", "discrepancies"), ("i", "notes")):
         console.print()
         for sentence in _merged(everything, key):
             console.print(f"{mark} {sentence}")
@@ -205,7 +205,7 @@ def _print_details(console: Console, facts: dict[str, Any]) -> None:
     if facts["autocorrelation"]:
         lags = "  ".join(_number(value, 3) for value in facts["autocorrelation"])
         console.print(f"  {'correlation':<12}{lags}   (lags 1–{len(facts['autocorrelation'])})", soft_wrap=True)
-    for mark, key in (("!", "disagreements"), ("i", "notes")):
+    for mark, key in (("!", "discrepancies"), ("i", "notes")):
         for sentence in facts[key]:
             console.print(f"{mark} {sentence}")
     for key, value in facts["source"].items():

@@ -90,9 +90,9 @@ def run_plan(
 
 def _notes(plan: Plan) -> list[str]:
     """Where a channel of the plan does not do what its paper says."""
-    from netsim.channels.describe import disagreements
+    from netsim.channels.describe import discrepancies
 
-    return [f"{name}: {sentence}" for name, spec in plan.written.channels.items() for sentence in disagreements(spec)]
+    return [f"{name}: {sentence}" for name, spec in plan.written.channels.items() for sentence in discrepancies(spec)]
 
 
 def _pictures(plan: Plan) -> list[StreamKey]:

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from netsim.channels import preset, preset_names, preset_variants, published
-from netsim.channels.describe import describe, describe_all, disagreements
+from netsim.channels.describe import describe, describe_all, discrepancies
 from netsim.commands.channels import app
 from netsim.errors import InputError
 
@@ -39,8 +39,8 @@ def test_the_list_has_every_preset_in_every_variant() -> None:
         assert facts["loss_rate"] is facts["mean_burst"] is facts["autocorrelation"] is None
 
 
-def test_exactly_the_known_disagreements_are_flagged() -> None:
-    flagged = {(c["name"], c["variant"]): c["disagreements"] for c in describe_all() if c["disagreements"]}
+def test_exactly_the_known_discrepancies_are_flagged() -> None:
+    flagged = {(c["name"], c["variant"]): c["discrepancies"] for c in describe_all() if c["discrepancies"]}
     assert set(flagged) == {
         ("EP2", "printed"),
         ("EP3", "printed"),
@@ -114,9 +114,9 @@ def test_text_fits_a_terminal_and_says_the_numbers() -> None:
         (["show", "EP4", "--variant", "fixed"], "EP4 has no variant `fixed`"),
         (["show", "EP4-released", "--variant", "printed"], "EP4-released"),
         (["show", "EP4", "--packets", "0"], "0 packets"),
-        (["show", "{loss_rate: 0.1}", "--variant", "printed"], "is no preset"),
+        (["show", "{loss_rate: 0.1}", "--variant", "printed"], "is not a preset"),
         (["show", "{loss_rate: [0.1}"], "not readable as YAML"),
-        (["show", "{loss_rate: 2}"], "loss_rate 2 is no probability"),
+        (["show", "{loss_rate: 2}"], "loss_rate 2 is not a probability"),
     ],
 )
 def test_mistakes_are_input_errors(arguments: list[str], message: str) -> None:
@@ -137,9 +137,9 @@ def test_channels_without_closed_forms_are_described_as_far_as_known(tmp_path: P
     assert run("show", "{switch: [EP3, EP5]}").exit_code == 0
 
 
-def test_disagreements_of_what_a_scenario_says() -> None:
-    assert disagreements("EP4") == []
-    assert disagreements({"loss_rate": 0.1}) == []
-    assert disagreements({"preset": "EP5", "variant": "printed"}) == ["loses 50.0 % where the paper says 21.4 %"]
-    assert disagreements("EP3-released") == disagreements({"preset": "EP3-released"})
-    assert len(disagreements({"switch": ["EP3-released", "EP4"]})) == 2
+def test_discrepancies_of_what_a_scenario_says() -> None:
+    assert discrepancies("EP4") == []
+    assert discrepancies({"loss_rate": 0.1}) == []
+    assert discrepancies({"preset": "EP5", "variant": "printed"}) == ["loses 50.0 % where the paper says 21.4 %"]
+    assert discrepancies("EP3-released") == discrepancies({"preset": "EP3-released"})
+    assert len(discrepancies({"switch": ["EP3-released", "EP4"]})) == 2

@@ -87,7 +87,7 @@ def test_by_default_the_first_packet_is_lost_like_any_other(name: str) -> None:
 def test_printed_patterns_that_are_no_chain_are_refused(name: str, total: str) -> None:
     with pytest.raises(InputError) as caught:
         preset(name, "printed")
-    assert caught.value.message == f"{name} as printed is no chain: rows[1] (state B) sums to {total}"
+    assert caught.value.message == f"{name} as printed is not a chain: rows[1] (state B) sums to {total}"
     assert f"{name}-released" in caught.value.hint
 
 

@@ -67,7 +67,7 @@ def test_packets_some_steps_apart_follow_the_power_of_the_chain() -> None:
     rng = np.random.default_rng(23)
     received, _ = channel.receive_many(rng.random((trials, 4, 2)), np.zeros(trials, dtype=int), 3)
     masks = np.bincount(received @ (1 << np.arange(4)), minlength=16)
-    assert chi_square_p(masks, channel.every(3).mask_probabilities(4)) > ALARM
+    assert chi_square_p(masks, channel.decimated(3).mask_probabilities(4)) > ALARM
 
 
 def test_the_check_itself_sees_a_wrong_law() -> None:

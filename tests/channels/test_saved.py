@@ -93,7 +93,7 @@ def test_a_file_is_never_replaced_and_names_stay_in_their_folder() -> None:
     ("text", "message"),
     [
         ("[1, 2]\n", "holds no channel"),
-        ("loss_rate: 2\n", "loss_rate 2 is no probability"),
+        ("loss_rate: 2\n", "loss_rate 2 is not a probability"),
         ("loss_rate: !!python/object/apply:os.system [ls]\n", "bad.yaml"),
         ("switch: [bad, EP4]\n", "holds itself"),
         ("loss_rate: {\n", r"bad\.yaml:"),

@@ -93,26 +93,31 @@ def test_switches_hold_any_channels() -> None:
     [
         ("EP7", (), "unknown channel `EP7`", "EP"),
         ("ep4", (), "unknown channel `ep4`", "`EP4`"),
-        ("EP3-printed", (), "EP3 as printed is no chain: rows[1] (state B) sums to 1.6", "EP3-released"),
+        ("EP3-printed", (), "EP3 as printed is not a chain: rows[1] (state B) sums to 1.6", "EP3-released"),
         ({"preset": "EP9"}, ("preset",), "unknown preset `EP9`", "EP"),
-        ({"preset": "EP2", "variant": "printed"}, ("variant",), "EP2 as printed is no chain: rows[1]", "EP2"),
-        ({"preset": "EP2-printed"}, ("preset",), "EP2 as printed is no chain: rows[1]", "EP2"),
+        ({"preset": "EP2", "variant": "printed"}, ("variant",), "EP2 as printed is not a chain: rows[1]", "EP2"),
+        ({"preset": "EP2-printed"}, ("preset",), "EP2 as printed is not a chain: rows[1]", "EP2"),
         ({"preset": "EP2-released", "variant": "printed"}, ("variant",), "preset EP2-released with variant", "once"),
         ({"preset": "EP2", "variant": "fixed"}, ("variant",), "EP2 has no variant `fixed`", "corrected"),
         ({"preset": "EP2", "start": "X"}, ("start",), "unknown start `X`", "stationary"),
         ({"preset": 3}, ("preset",), "preset is 3", "text"),
         ({"los_rate": 0.1}, ("los_rate",), "no key `los_rate`", "`loss_rate`"),
         ({"loss_rate": 0.1, "mean_brust": 3}, ("mean_brust",), "no key `mean_brust`", "`mean_burst`"),
-        ({"loss_rate": -0.1}, ("loss_rate",), "loss_rate -0.1 is no probability", "between 0 and 1"),
-        ({"loss_rate": -0.1, "mean_burst": 3}, ("loss_rate",), "loss_rate -0.1 is no probability", "between 0 and 1"),
+        ({"loss_rate": -0.1}, ("loss_rate",), "loss_rate -0.1 is not a probability", "between 0 and 1"),
+        (
+            {"loss_rate": -0.1, "mean_burst": 3},
+            ("loss_rate",),
+            "loss_rate -0.1 is not a probability",
+            "between 0 and 1",
+        ),
         ({"loss_rate": "many"}, ("loss_rate",), "loss_rate is 'many'", "number"),
         ({"loss_rate": True}, ("loss_rate",), "loss_rate is True", "number"),
         ({"loss_rate": 0.1, "mean_burst": 0.5}, ("mean_burst",), "mean_burst 0.5 is below 1", "at least one packet"),
         ({"loss_rate": 0.9, "mean_burst": 4}, ("mean_burst",), "P(G→B) = 2.25, above 1", "at least 9 packets"),
-        ({"loss_rate": 0.1, "step_s": -1}, ("step_s",), "step_s -1 is no time step", "above 0"),
+        ({"loss_rate": 0.1, "step_s": -1}, ("step_s",), "step_s -1 is not a time step", "above 0"),
         ({"mean_burst": 4}, (), "lacks `loss_rate`", "`loss_rate`"),
         ({"p": 0.1, "r": 0.5, "h": 0.5}, (), "lacks `k`", "`p`, `r`, `h`, `k`"),
-        ({"p": 0.1, "r": 1.5, "h": 0.5, "k": 1}, ("r",), "r 1.5 is no probability", "between 0 and 1"),
+        ({"p": 0.1, "r": 1.5, "h": 0.5, "k": 1}, ("r",), "r 1.5 is not a probability", "between 0 and 1"),
         (
             {"p_good": 0.9, "p_bad": 0.8, "p_intermediate": 0.6, "p_bad_to_good": 0.8},
             ("p_bad",),
@@ -134,9 +139,9 @@ def test_switches_hold_any_channels() -> None:
         ({"switch": ["EP3", {"preset": "EPX"}]}, ("switch", 1, "preset"), "unknown preset `EPX`", "EP"),
         ({"switch": ["EP3"], "probabilities": [0.5]}, ("probabilities",), "probabilities [0.5]", "summing to 1"),
         ({"switch": ["EP3"], "probabilities": ["x"]}, ("probabilities",), "'x'", "number"),
-        ({"name": "only"}, (), "is no channel", "preset"),
-        (7, (), "7 is no channel", "preset"),
-        (["EP3"], (), "['EP3'] is no channel", "preset"),
+        ({"name": "only"}, (), "is not a valid channel", "preset"),
+        (7, (), "7 is not a valid channel", "preset"),
+        (["EP3"], (), "['EP3'] is not a valid channel", "preset"),
     ],
 )
 def test_mistakes_are_named_placed_and_explained(spec: Any, key: tuple[Any, ...], message: str, hint: str) -> None:
@@ -152,7 +157,7 @@ def test_ranges() -> None:
     assert expand_range("EP4") == ["EP4"]
     assert expand_range("EP3-released..EP4-released") == ["EP3-released", "EP4-released"]
     for text in ("EP6..EP1", "EP1..GE3", "EP1..", "EP1..EP2..EP3", "EP..EP", "EP1..EP3-released"):
-        with pytest.raises(InputError, match="is no range"):
+        with pytest.raises(InputError, match="is not a range"):
             expand_range(text)
 
 
@@ -224,7 +229,7 @@ def test_netems_keys_are_losses_in_the_states(losses: dict[str, object]) -> None
     [
         ({"1-h": "70%", "h": "30%", "k": 1}, "say the same thing", ("1-h",)),
         ({"1-h": "70%", "loss_bad": "30%", "k": 1}, "say the same thing", ("loss_bad",)),
-        ({"1-h": "170%", "1-k": 0}, "1-h 1.7 is no probability", ("1-h",)),
+        ({"1-h": "170%", "1-k": 0}, "1-h 1.7 is not a probability", ("1-h",)),
         ({"1-h": "70%"}, "lacks `k`", ()),
     ],
 )

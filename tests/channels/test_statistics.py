@@ -149,7 +149,7 @@ def test_nothing_or_everything_lost(rate: float, expected: float) -> None:
 
 @pytest.mark.parametrize("start", [[1.0], [0.7, 0.7], [-0.1, 1.1]])
 def test_a_start_that_is_no_distribution_is_refused(start: Any) -> None:
-    with pytest.raises(InputError, match="no distribution over G, B") as caught:
+    with pytest.raises(InputError, match="not a distribution over G, B") as caught:
         burst(0.1, 4).mask_probabilities(3, start)
     assert caught.value.key == ("start",)
 
@@ -160,7 +160,7 @@ def test_a_negative_lag_is_refused() -> None:
 
 
 def test_every_is_the_chain_at_every_kth_step() -> None:
-    channel, apart = preset("EP6"), preset("EP6").every(3)
+    channel, apart = preset("EP6"), preset("EP6").decimated(3)
     assert apart.loss_rate == pytest.approx(channel.loss_rate, abs=1e-12)
     for lag in (1, 2):
         assert apart.autocorrelation(lag) == pytest.approx(channel.autocorrelation(3 * lag), abs=1e-12)

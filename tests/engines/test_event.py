@@ -296,5 +296,5 @@ def test_spacing_thins_out_bursts():
     lost = np.concatenate([slot.outcome == LOST for slot in slots])
     pairs = np.corrcoef(lost[:-1], lost[1:])[0, 1]
     assert abs(lost.mean() - 0.3) < 5 * math.sqrt(0.21 / lost.size) * 1.1
-    assert abs(pairs - channel.every(20).autocorrelation(1)) < 5 / math.sqrt(lost.size)
+    assert abs(pairs - channel.decimated(20).autocorrelation(1)) < 5 / math.sqrt(lost.size)
     assert channel.autocorrelation(1) > 0.8

@@ -16,6 +16,7 @@ import numpy as np
 from netsim.channels.traces.files import PACKETS_LIMIT, open_binary
 from netsim.channels.traces.model import Trace, TraceOptions
 from netsim.channels.traces.numbers import recording_from_numbers
+from netsim.distribution import install_command
 from netsim.errors import InputError
 
 __all__ = ["PCAPNG_MAGIC", "PCAP_MAGICS", "read_capture"]
@@ -160,7 +161,7 @@ def _udp_packets(path: Path, port: int | None, notes: list[str]) -> Iterator[tup
     try:
         import dpkt
     except ImportError:
-        raise InputError(f"trace {path} is a capture", hint='pip install "netsim-codecs[traces]"') from None
+        raise InputError(f"trace {path} is a capture", hint=install_command("traces")) from None
     damaged: Any = (dpkt.Error, ValueError, LookupError, ArithmeticError, struct.error, EOFError, OSError, zlib.error)
     with open_binary(path) as file:
         try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from netsim.channels.traces.g192 import g192_bytes
 from netsim.channels.traces.model import Recording, Trace
+from netsim.distribution import install_command
 from netsim.errors import InputError, did_you_mean
 
 __all__ = ["WRITABLE", "trace_bytes"]
@@ -89,7 +90,7 @@ def _capture(trace: Trace, format: str) -> bytes:
     try:
         import dpkt
     except ImportError:
-        raise InputError("writing a capture needs dpkt", hint='pip install "netsim-codecs[traces]"') from None
+        raise InputError("writing a capture needs dpkt", hint=install_command("traces")) from None
     frames: list[tuple[float, bytes]] = []
     for stream, one in enumerate(trace.recordings, 1):
         times_s = np.arange(len(one.received)) * (one.interval_s or _INTERVAL_S)
