@@ -70,6 +70,7 @@ def _schedule(bursts: tuple[PacketBurst, ...], link: LinkProfile) -> tuple[SlotS
 def _slots(bursts: tuple[PacketBurst, ...], link: LinkProfile) -> Iterator[SlotSchedule]:
     ticks = link_ticks(link)
     free = begin = 0  # earliest start of the next packet; start of the next slot without a period
+    used = 0  # byte position of the link's rate trace
     waiting: deque[int] = deque()  # starts of packets that may still wait
     for slot, burst in enumerate(bursts):
         check_sizes(link, slot, burst)
@@ -81,15 +82,14 @@ def _slots(bursts: tuple[PacketBurst, ...], link: LinkProfile) -> Iterator[SlotS
         sent_s, arrival_s = np.full((2, n), np.nan)
         dropped, late = np.zeros((2, n), dtype=bool)
         begin = start
-        durations = ticks.serialisation(burst.sizes_bytes)
-        for i, (protected, duration) in enumerate(zip(burst.protected, durations, strict=True)):
+        for i, (protected, size) in enumerate(zip(burst.protected, burst.sizes_bytes, strict=True)):
             packet = max(start, free)
             if packet > start:
                 if link.queue_packets is not None and len(waiting) >= link.queue_packets and not protected:
                     dropped[i] = True
                     continue
                 waiting.append(packet)
-            begin = packet + duration
+            begin, used = ticks.end(packet, size, used)
             free = max(packet + ticks.interval, begin)
             arrival = begin + ticks.propagation
             sent_s[i], arrival_s[i] = ticks.seconds(packet), ticks.seconds(arrival)

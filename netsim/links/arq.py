@@ -55,11 +55,19 @@ class ArqSender:
         """The full queue dropped transmission i: its timer starts now."""
         self._set_timer(slot, i, now)
 
-    def should_retransmit(self, slot: SlotTransmission, i: int, start: int) -> bool:
-        """Whether retransmission i, started at tick ``start``, is unacknowledged and can arrive by the deadline."""
+    def should_retransmit(self, slot: SlotTransmission, i: int, start: int, used: int) -> bool:
+        """Whether retransmission i, started at tick ``start``, is unacknowledged and can arrive by the deadline.
+
+        used: Byte position of the link's rate trace.
+        """
         if _state(slot).acknowledged[i % slot.packets] <= start:
             return False
-        return start + slot.serialisation[i] + self.ticks.propagation <= slot.deadline
+        return self._arrival(slot, i, start, used) <= slot.deadline
+
+    def _arrival(self, slot: SlotTransmission, i: int, start: int, used: int = 0) -> int:
+        """When a transmission that starts at a tick arrives, without jitter, if nothing goes before it."""
+        end, _ = self.ticks.end(start, slot.burst.sizes_bytes[i % slot.packets], used)
+        return end + self.ticks.propagation
 
     def _set_timer(self, slot: SlotTransmission, i: int, end: int) -> None:
         """Set the timer of a transmission, if a retransmission can follow it."""
@@ -68,7 +76,7 @@ class ArqSender:
         if i // slot.packets >= arq.retries or slot.burst.protected[packet]:
             return
         timer = end + (self._answer if arq.timeout_s is None else self.ticks.duration(arq.timeout_s))
-        if timer + slot.serialisation[i] + self.ticks.propagation > slot.deadline:
+        if self._arrival(slot, i, timer) > slot.deadline:
             return
         known = state.acknowledged[packet]
         if known > timer:

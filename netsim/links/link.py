@@ -54,13 +54,14 @@ class Link:
 
     Attributes:
         free: Tick of the earliest start of the next packet.
+        used: Of a rate trace, the byte position that packets have used.
     """
 
     def __init__(self, clock: Clock, profile: LinkProfile, losses: LossSampler, receiver: Receiver) -> None:
         self.clock, self.profile, self.losses, self.receiver = clock, profile, losses, receiver
         self.ticks = link_ticks(profile)
         self.arq = ArqSender(clock, self.ticks, self.retransmit, self.release_one)
-        self.free = 0
+        self.free = self.used = 0
         self.waiting: deque[tuple[SlotTransmission, int]] = deque()
         self._new_packet: Event | None = None
         clock.process(self._serve())
@@ -90,7 +91,7 @@ class Link:
     def retransmit(self, slot: SlotTransmission, i: int) -> None:
         """Take retransmission i of a slot, now: it queues behind what waits, unless it has become useless."""
         now, limit = int(self.clock.now), self.profile.queue_packets
-        if not self.arq.should_retransmit(slot, i, max(now, self.free)):
+        if not self.arq.should_retransmit(slot, i, max(now, self.free), self.used):
             self._withdraw(slot, i)
         elif not self.waiting and self.free <= now:
             self._transmit(slot, i, now)
@@ -138,7 +139,7 @@ class Link:
             while waiting:
                 yield clock.wait_until(self.free, LINK)
                 slot, i = waiting.popleft()
-                if i >= slot.packets and not self.arq.should_retransmit(slot, i, self.free):
+                if i >= slot.packets and not self.arq.should_retransmit(slot, i, self.free, self.used):
                     self._withdraw(slot, i)
                     continue
                 self._transmit(slot, i, self.free)
@@ -148,7 +149,7 @@ class Link:
 
     def _transmit(self, slot: SlotTransmission, i: int, start: int) -> None:
         ticks, clock = self.ticks, self.clock
-        end = start + slot.serialisation[i]
+        end, self.used = ticks.end(start, slot.burst.sizes_bytes[i % slot.packets], self.used)
         spaced = start + ticks.interval
         self.free = spaced if spaced > end else end
         start_s = start / ticks.per_s

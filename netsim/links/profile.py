@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
+from netsim.channels.traces import RateTrace, read_rate_trace
 from netsim.errors import InputError, did_you_mean
 from netsim.links.geometry import EARTH_RADIUS_KM, GEO_ORBIT_HEIGHT_KM, SPEED_OF_LIGHT_KM_S, slant_range_km
+from netsim.paths import user_path
 from netsim.registry import load_plugin, plugin_names
 from netsim.validation import check_number, check_whole, is_number
 
@@ -22,6 +25,7 @@ __all__ = [
     "geo_propagation_s",
     "link_from_spec",
     "link_names",
+    "resolved_link",
 ]
 
 _SHORTEST_S, _LONGEST_S = 1e-15, 1e9
@@ -48,6 +52,7 @@ class LinkProfile:
         period_s: Time between the starts of two slots; None: a slot starts when the sender's last packet of the slot
             before has left.
         deadline_s: Time after the slot's start after which a packet is late; None: nothing is late.
+        rate_trace: When the link can deliver, in place of ``rate_bps``: a Mahimahi trace; None: at ``rate_bps`` always.
 
     Raises:
         InputError: A number is out of range; ``key`` names the field.
@@ -64,8 +69,12 @@ class LinkProfile:
     feedback_delay_s: float = 0.0
     period_s: float | None = None
     deadline_s: float | None = None
+    rate_trace: RateTrace | None = None
 
     def __post_init__(self) -> None:
+        if self.rate_trace is not None and not isinstance(self.rate_trace, RateTrace):
+            message = f"rate_trace is {self.rate_trace!r}"
+            raise InputError(message, hint="in a scenario the path of a Mahimahi trace", key=("rate_trace",))
         for key in ("interval_s", "propagation_s", "jitter_s", "feedback_delay_s"):
             check_number(key, getattr(self, key), least=_SHORTEST_S, most=_LONGEST_S)
         check_number("rate_bps", self.rate_bps, above_zero=True, infinite=True, least=_SLOWEST_BPS, most=_FASTEST_BPS)
@@ -163,7 +172,7 @@ def link_names() -> list[str]:
     return [*_PROFILES, *plugin_names("link")]
 
 
-def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
+def link_from_spec(spec: str | Mapping[str, Any] | None, base_dir: Path = Path()) -> LinkProfile:
     """The link that a scenario names.
 
     ``geo`` also takes ``elevation_deg`` (of both stations, or one number for both), ``orbit_height_km`` and
@@ -172,7 +181,8 @@ def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
 
     Args:
         spec: None (the ideal link), a profile's name, or a name with some of its numbers. ``name`` among the numbers
-            is the link's name in logs and figures: several links of one profile need it.
+            is the link's name in logs and figures: several links of one profile need it. ``rate_trace`` is a path.
+        base_dir: Folder at which relative paths start.
 
     Raises:
         InputError: A faulty specification; ``key`` is relative to ``spec``.
@@ -207,11 +217,41 @@ def link_from_spec(spec: str | Mapping[str, Any] | None) -> LinkProfile:
     try:
         given = {key: value for key, value in numbers.items() if key not in _GEOMETRY}
         delays = _geo_delays(geometry) if geometry else {}
+        if "rate_trace" in given:
+            given |= _rate_trace(given, base_dir)
         if name == "geo" and "propagation_s" in given:
             delays["feedback_delay_s"] = given["propagation_s"]
         return replace(profile, **(delays | given))
     except InputError as error:
-        raise InputError(f"link {name}: {error.message}", hint=error.hint, key=(name, *error.key)) from None
+        message = error.message if error.where else f"link {name}: {error.message}"
+        raise InputError(message, where=error.where, hint=error.hint, key=(name, *error.key)) from None
+
+
+def resolved_link(spec: Any, base_dir: Path) -> Any:
+    """A link's specification that holds wherever it is read: the path of a rate trace made absolute."""
+    if not isinstance(spec, Mapping):
+        return spec
+    return {
+        name: {**numbers, "rate_trace": str(user_path(numbers["rate_trace"], base_dir).resolve())}
+        if isinstance(numbers, Mapping) and isinstance(numbers.get("rate_trace"), str)
+        else numbers
+        for name, numbers in spec.items()
+    }
+
+
+def _rate_trace(given: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
+    """A link's rate trace from its path, and its mean rate, which stands in tables."""
+    if "rate_bps" in given:
+        message = f"rate_bps {given['rate_bps']!r} beside a rate_trace"
+        raise InputError(message, hint="the trace is the rate: leave rate_bps out", key=("rate_bps",))
+    if not isinstance(given["rate_trace"], str):
+        message = f"rate_trace is {given['rate_trace']!r}"
+        raise InputError(message, hint="the path of a Mahimahi trace", key=("rate_trace",))
+    try:
+        trace = read_rate_trace(user_path(given["rate_trace"], base_dir))
+    except InputError as error:
+        raise InputError(error.message, where=error.where, hint=error.hint, key=("rate_trace",)) from None
+    return {"rate_trace": trace, "rate_bps": trace.mean_rate_bps}
 
 
 def _profile(name: Any, key: tuple[str, ...] = ()) -> LinkProfile:

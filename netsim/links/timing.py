@@ -6,7 +6,7 @@ them::
 
     serialisation_i = 8 · (size_i + overhead_bytes) / rate_bps
     start_i         = max(offered_i, start_{i-1} + interval_s, end_{i-1})
-    end_i           = start_i + serialisation_i
+    end_i           = start_i + serialisation_i        or, with a rate trace, ``netsim.links.opportunities``
     arrival_i       = end_i + propagation_s
 
 over the packets that the link took, in sending order and across slots; ``offered_i`` is the start of the
@@ -21,7 +21,6 @@ without jitter is after the deadline, or its float64 arrival with jitter after t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -29,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from netsim.links.opportunities import Opportunities
 from netsim.links.profile import LinkProfile
 
 __all__ = ["STEP_TOLERANCE", "LinkTicks", "chain_steps", "decimal", "link_ticks"]
@@ -62,6 +62,7 @@ class LinkTicks:
         deadline: inf if nothing is late.
         byte: Ticks that a byte takes, 0 at infinite rate.
         overhead_bytes: Headers of each packet.
+        opportunities: When the link can deliver, where it has a rate trace; ``byte`` is then 0.
     """
 
     per_s: int
@@ -73,6 +74,7 @@ class LinkTicks:
     deadline: float
     byte: int
     overhead_bytes: int
+    opportunities: Opportunities | None = None
 
     def seconds(self, ticks: int) -> float:
         """The float64 nearest to the exact time."""
@@ -87,10 +89,20 @@ class LinkTicks:
         """Ticks of a user's duration, taken as a decimal and rounded up."""
         return math.ceil(decimal(duration_s) * self.per_s)
 
-    def serialisation(self, sizes_bytes: Sequence[int]) -> list[int]:
-        """Ticks that each packet occupies the link: 8 · (payload + overhead) / rate."""
-        byte, overhead = self.byte, self.overhead_bytes
-        return [(size + overhead) * byte for size in sizes_bytes]
+    def end(self, start: int, size_bytes: int, used: int = 0) -> tuple[int, int]:
+        """When a transmission ends.
+
+        Args:
+            start: Tick at which it starts.
+            size_bytes: Payload.
+            used: Of a rate trace, the byte position up to which earlier packets have used it.
+
+        Returns:
+            The tick, and the byte position after the packet (0 without a rate trace).
+        """
+        if self.opportunities is None:
+            return start + (size_bytes + self.overhead_bytes) * self.byte, 0
+        return self.opportunities.end(start, size_bytes + self.overhead_bytes, used)
 
 
 @lru_cache(maxsize=64)
@@ -98,10 +110,11 @@ def link_ticks(link: LinkProfile) -> LinkTicks:
     """A link's numbers in ticks. One tick divides all of them and the time of a byte.
 
     >>> ticks = link_ticks(LinkProfile(rate_bps=24e6, interval_s=0.1, period_s=0.3))
-    >>> 3 * ticks.interval == ticks.period, ticks.seconds(3 * ticks.serialisation([1])[0])
+    >>> 3 * ticks.interval == ticks.period, ticks.seconds(3 * ticks.end(0, 1)[0])
     (True, 1e-06)
     """
-    byte = Fraction(0) if math.isinf(link.rate_bps) else 8 / decimal(link.rate_bps)
+    timeless = math.isinf(link.rate_bps) or link.rate_trace is not None
+    byte = Fraction(0) if timeless else 8 / decimal(link.rate_bps)
     times = {
         "interval": decimal(link.interval_s),
         "propagation": decimal(link.propagation_s),
@@ -118,6 +131,7 @@ def link_ticks(link: LinkProfile) -> LinkTicks:
         period=None if period is None else int(period * per_s),
         deadline=math.inf if deadline is None else int(deadline * per_s),
         overhead_bytes=link.overhead_bytes,
+        opportunities=None if link.rate_trace is None else Opportunities(link.rate_trace, per_s),
         **{name: int(time * per_s) for name, time in times.items()},
     )
 

@@ -58,7 +58,6 @@ class SlotTransmission:
         slot, burst: Number of the slot, and its packets.
         packets: n.
         start, deadline: Of the slot, in ticks; deadline inf if there is none. start_s, deadline_s: in seconds.
-        serialisation: Ticks that each transmission occupies the link.
         sent_until: End of the last transmission so far, in ticks.
         sent_s, arrival_s: Start and arrival of each transmission; NaN where there was none.
         jitter_s: Random delay of each transmission.
@@ -92,7 +91,6 @@ class SlotTransmission:
         "sampled_per_packet",
         "sent_s",
         "sent_until",
-        "serialisation",
         "slot",
         "start",
         "start_s",
@@ -117,7 +115,6 @@ class SlotTransmission:
         self.sent_until, self.latest_s = start, self.start_s
         self.end_s: float | None = None
         self.all_sent = all_sent
-        self.serialisation = ticks.serialisation(burst.sizes_bytes)
         self.jitter_s = jitter_s
         self.sent_s, self.arrival_s = [_NAN] * n, [_NAN] * n
         self.outcome, self.lost = [LATE] * n, [False] * n
@@ -129,7 +126,6 @@ class SlotTransmission:
         if burst.arq is not None:
             self.arq_state = ArqState(n)
             more = burst.arq.retries * n
-            self.serialisation *= 1 + burst.arq.retries
             self.sent_s += [_NAN] * more
             self.arrival_s += [_NAN] * more
             self.outcome += [UNSENT] * more

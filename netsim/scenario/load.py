@@ -16,7 +16,7 @@ from netsim.channels.spec import expand_range
 from netsim.control.spec import controller_from_spec
 from netsim.errors import InputError, did_you_mean, shortened
 from netsim.images import ImageSet, images_from_spec
-from netsim.links.profile import link_from_spec
+from netsim.links.profile import link_from_spec, resolved_link
 from netsim.metrics.further import check_metric_name
 from netsim.paths import check_text
 from netsim.published import check_published
@@ -56,7 +56,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
     with document.standing_at(("name",)):
         _check_name(name)
     channels = _read_channels(document, model.channels, base_dir)
-    links = _read_links(document, model.link)
+    links = _read_links(document, model.link, base_dir)
     groups = read_schemes(document, model)
     choices = _choices(document, model.control, groups)
     rows = _rows(document, model, choices, channels, links)
@@ -93,6 +93,9 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         "channels": list(written.channels.values()),
         "images": images.spec,
     }
+    if model.link is not None:
+        links_written = [link.written for link in links]
+        resolved["link"] = links_written if isinstance(model.link, list) else links_written[0]
     return Plan(
         name=name,
         rows=rows,
@@ -203,15 +206,16 @@ def _read_channels(document: Document, specs: list[Any], base_dir: Path) -> list
     return found
 
 
-def _read_links(document: Document, spec: Any) -> list[_Named]:
+def _read_links(document: Document, spec: Any, base_dir: Path) -> list[_Named]:
     several = document.holds_several("link", spec, ("link",))
     found = []
     for i, one in enumerate(spec if several else [spec]):
         path: KeyPath = ("link", i) if several else ("link",)
         with document.standing_at(path):
-            link = link_from_spec(one)
+            written = resolved_link(one, base_dir)
+            link = link_from_spec(written, base_dir)
             check_text("link", link.name)
-            found.append(_Named(path, one, link))
+            found.append(_Named(path, written, link))
     _refuse_namesakes(document, [(one.path, one.value.name) for one in found], "link")
     return found
 

@@ -143,8 +143,8 @@ def test_any_numbers_of_a_link_can_be_summed(rate_bps, times, ends, retries):
 
 def test_serialisation_counts_headers():
     ticks = link_ticks(LinkProfile(rate_bps=9600, overhead_bytes=60))
-    assert [ticks.seconds(one) for one in ticks.serialisation((900, 0))] == [0.8, 0.05]
-    assert link_ticks(LinkProfile()).serialisation((900,)) == [0]
+    assert [ticks.seconds(ticks.end(0, size)[0]) for size in (900, 0)] == [0.8, 0.05]
+    assert link_ticks(LinkProfile()).end(7, 900) == (7, 0)
 
 
 def test_packets_a_step_apart_are_one_step_apart_despite_rounding():

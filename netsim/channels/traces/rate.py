@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,9 @@ OPPORTUNITY_BYTES = 1500
 _LONGEST_MS = 10**9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RateTrace:
-    """Opportunities to deliver, repeated without end.
+    """Opportunities to deliver, repeated without end. Two are equal if their times are.
 
     Attributes:
         path: The file.
@@ -30,6 +32,20 @@ class RateTrace:
 
     path: Path
     times_ms: NDArray[np.int64]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the times, in hexadecimal."""
+        return hashlib.sha256(self.times_ms.tobytes()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RateTrace) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    def __repr__(self) -> str:
+        return f"<RateTrace of {self.mean_rate_bps / 1e6:.4g} Mbit/s, {self.period_ms} ms, sha256 {self.sha256}>"
 
     @property
     def period_ms(self) -> int:
