@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netsim.errors import InputError
 
-__all__ = ["LatentSpan", "even_spans", "greedy_spans", "halves", "split_to_fit"]
+__all__ = ["LatentSpan", "channel_tables", "even_spans", "greedy_spans", "halves", "split_to_fit"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,18 @@ class LatentSpan:
     def region(self) -> tuple[slice, slice]:
         """Index into a latent (M, h, w)."""
         return slice(self.first, self.last), slice(self.top, self.bottom)
+
+
+def channel_tables(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Number of the entropy coder's table of each symbol where every channel has its own.
+
+    Args:
+        shape: Of the symbols, (C, h, w).
+
+    Returns:
+        int64 of that shape, read-only.
+    """
+    return np.broadcast_to(np.arange(shape[0])[:, None, None], shape)
 
 
 def greedy_spans(channel_bits: NDArray[np.float64], rows: int, room_bits: float, group: int = 0) -> list[LatentSpan]:

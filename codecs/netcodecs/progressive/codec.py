@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.common.latent_spans import LatentSpan, greedy_spans, split_to_fit
+from netcodecs.common.latent_spans import LatentSpan, channel_tables, greedy_spans, split_to_fit
 from netcodecs.common.rate import TOO_FAR, refuse_bpp
-from netcodecs.common.stream_header import QUALITY_STEP, StreamHeader, read_header, write_header
+from netcodecs.common.stream_header import StreamHeader, read_header, write_header
 from netcodecs.needs import need_packages
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.packets import (
@@ -26,17 +24,14 @@ from netcodecs.progressive.packets import (
     usable_packets,
     write_span,
 )
+from netcodecs.progressive.rate_control import CodecNetworks, EncodedLatent, encode_near, nearest_quality
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
 from netsim.distribution import install_command
 from netsim.errors import InputError
 
 if TYPE_CHECKING:  # torch is loaded with the first image
-    from torch import Tensor
-
     from netcodecs.progressive.backbone import Backbone
-    from netcodecs.progressive.transforms import Transforms
-    from netcodecs.transforms.entropy_tables import Tables
 
 __all__ = ["ChannelProgressive", "ProgressiveSettings"]
 
@@ -47,9 +42,6 @@ Ints = NDArray[np.int64]
 
 QUALITIES = (0.0, 4.0)  # of the weights that ship
 ONE_QUALITY = (1.0, 1.0)  # of a checkpoint that was trained for one rate
-GROUP = 4  # channels that SCR mixes; rearrangement.py, which would load torch
-RATE_TOLERANCE = 0.002
-RATE_STEPS = 6
 
 
 class ProgressiveSettings(CodecSettings):
@@ -66,57 +58,6 @@ class ProgressiveSettings(CodecSettings):
     weights: Path | None = None
     effort: Literal[0, 1, 2] = 0
     device: Literal["cpu", "cuda"] = "cpu"
-
-
-@dataclass(frozen=True)
-class EncodedLatent:
-    """A latent at one quality, ready for packets: everything that costs bits. latent arrays are (M, h, w)."""
-
-    quality: float
-    hyper_symbols: Ints
-    symbols: Ints
-    indexes: Ints
-    channel_bits: Floats
-    hyper_bits: float
-
-    def bytes_about(self, limit_bytes: int, group: int) -> float:
-        """What the packets will have in all."""
-        spans = len(greedy_spans(self.channel_bits, self.symbols.shape[1], room_bits(limit_bytes), group))
-        return float(self.channel_bits.sum() + self.hyper_bits) / 8 + 12 * spans + 17
-
-
-@dataclass(frozen=True)
-class _Networks:
-    """What the weights make: transforms and tables."""
-
-    transforms: Transforms
-    latent_tables: Tables
-    qualities: tuple[float, float]
-
-    @property
-    def group(self) -> int:
-        """Channels that must not end a packet together; 0: none."""
-        return GROUP if self.transforms.scr else 0
-
-    def coded(self, latent: Tensor, quality: float) -> EncodedLatent:
-        """An image's latent (of ``Transforms.analyse``) at a quality."""
-        return self._symbols(quality, *self.transforms.at_quality(latent, quality))
-
-    def searched(self, image: Image, quality: float, effort: int) -> EncodedLatent:
-        """An image at a quality after a search for a better latent."""
-        return self._symbols(quality, *self.transforms.searched(image, quality, effort))
-
-    def _symbols(self, quality: float, gained: Floats, hyper_symbols: Ints) -> EncodedLatent:
-        indexes, means = self.transforms.entropy_parameters(hyper_symbols)
-        symbols = np.rint(gained - means).astype(np.int64)
-        bits = self.latent_tables.bits(symbols, indexes).sum(axis=(1, 2))
-        hyper_bits = float(self.transforms.hyper_tables.bits(hyper_symbols, _own_table(hyper_symbols.shape)).sum())
-        return EncodedLatent(quality, hyper_symbols, symbols, indexes, bits, hyper_bits)
-
-
-def _own_table(shape: tuple[int, ...]) -> Ints:
-    """Index of the table of each hyperprior symbol: its channel's own."""
-    return np.broadcast_to(np.arange(shape[0])[:, None, None], shape)
 
 
 class ChannelProgressive(Codec):
@@ -169,7 +110,7 @@ class ChannelProgressive(Codec):
         return other
 
     @cached_property
-    def _networks(self) -> _Networks:
+    def _networks(self) -> CodecNetworks:
         try:
             from netcodecs.common.devices import check_device
             from netcodecs.progressive.transforms import Transforms
@@ -184,7 +125,7 @@ class ChannelProgressive(Codec):
         check_device(self.settings.device)
         qualities = (0.0, len(backbone.lambdas) - 1.0) if len(backbone.lambdas) > 1 else ONE_QUALITY
         tables = latent_tables(backbone.symbol_counts.numpy())
-        return _Networks(Transforms(backbone, self.settings.device), tables, qualities)
+        return CodecNetworks(Transforms(backbone, self.settings.device), tables, qualities)
 
     def _complete(self, backbone: Backbone) -> None:
         """Adds to the network what its weights file does not hold; nothing, unless a subclass does."""
@@ -213,9 +154,9 @@ class ChannelProgressive(Codec):
         networks = self._networks
         effort = self.settings.effort
         if operating_point.key == "quality":
-            quality = _in_steps(operating_point.value)
+            quality = nearest_quality(operating_point.value)
             latent = None if effort else networks.transforms.analyse(image)
-            coded = networks.searched(image, quality, effort) if latent is None else networks.coded(latent, quality)
+            coded = networks.searched(image, quality, effort) if latent is None else networks.encode(latent, quality)
         else:
             target_bytes = operating_point.value * image.shape[0] * image.shape[1] / 8
             coded = self._for_bytes(image, target_bytes, limit)
@@ -231,19 +172,19 @@ class ChannelProgressive(Codec):
         """
         networks, effort = self._networks, self.settings.effort
         latent = networks.transforms.analyse(image)
-        coded, least = _near(networks, latent, target_bytes, limit)
+        coded, least = encode_near(networks, latent, target_bytes, limit)
         if least > TOO_FAR:
             hint = f"the smallest stream has {least:.3g} times as many bytes"
             raise InputError(f"{self.name}: {target_bytes:.0f} bytes can't be reached", hint=hint)
         if not effort:
             return coded
         searched = networks.searched(image, coded.quality, effort)
-        saved = coded.bytes_about(limit, networks.group) / searched.bytes_about(limit, networks.group)
-        return networks.searched(image, _near(networks, latent, target_bytes * saved, limit)[0].quality, effort)
+        saved = coded.estimated_bytes(limit, networks.group) / searched.estimated_bytes(limit, networks.group)
+        return networks.searched(image, encode_near(networks, latent, target_bytes * saved, limit)[0].quality, effort)
 
     def _packets(self, coded: EncodedLatent, size: tuple[int, int], limit: int) -> tuple[Packet, ...]:
         networks, rows = self._networks, coded.symbols.shape[1]
-        hyper = networks.transforms.hyper_tables.encode(coded.hyper_symbols, _own_table(coded.hyper_symbols.shape))
+        hyper = networks.transforms.hyper_tables.encode(coded.hyper_symbols, channel_tables(coded.hyper_symbols.shape))
         header = write_header(StreamHeader(*size, coded.quality, hyper), limit)
 
         def encode(span: LatentSpan) -> bytes:
@@ -304,41 +245,10 @@ class ChannelProgressive(Codec):
 
         networks = self._networks
         shape = (len(networks.transforms.hyper_tables.offsets), -(-header.height // STRIDE), -(-header.width // STRIDE))
-        hyper_symbols = networks.transforms.hyper_tables.decode(header.hyperprior, _own_table(shape))
+        hyper_symbols = networks.transforms.hyper_tables.decode(header.hyperprior, channel_tables(shape))
         indexes, means = networks.transforms.entropy_parameters(hyper_symbols)
         spans = {}
         for place in np.flatnonzero(wanted[headers:]) + headers:
             span, coded = read_span(payloads[place], indexes.shape[1])
             spans[int(place)] = (span, networks.latent_tables.decode(coded, indexes[span.region]))
         return means, spans
-
-
-def _in_steps(quality: float) -> float:
-    """The nearest quality that a header can hold."""
-    return round(quality / QUALITY_STEP) * QUALITY_STEP
-
-
-def _near(networks: _Networks, latent: Tensor, target_bytes: float, limit: int) -> tuple[EncodedLatent, float]:
-    """The latent at the quality whose packets come nearest to the target, and the lowest quality's bytes over it.
-
-    By false position on entropies; what is range-coded is the answer alone.
-    """
-    low, high = networks.qualities
-    known: dict[float, tuple[float, EncodedLatent]] = {}
-
-    def off(quality: float) -> float:  # natural log of the rate over the target
-        coded = networks.coded(latent, quality)
-        known[quality] = (math.log(coded.bytes_about(limit, networks.group) / target_bytes), coded)
-        return known[quality][0]
-
-    lowest = least = off(low)
-    most = off(high) if high > low else least
-    while len(known) < RATE_STEPS and least < 0 < most and min(abs(o) for o, _ in known.values()) > RATE_TOLERANCE:
-        middle = _in_steps(low + (high - low) * least / (least - most))
-        if middle in known:
-            break
-        middle_off = off(middle)
-        low, least, high, most = (
-            (low, least, middle, middle_off) if middle_off > 0 else (middle, middle_off, high, most)
-        )
-    return min(known.values(), key=lambda pair: abs(pair[0]))[1], math.exp(lowest)

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netcodecs.common.devices import IMAGES_AT_ONCE
+from netcodecs.common.latent_spans import channel_tables
 from netcodecs.threads import one_thread
 from netcodecs.transforms.entropy_tables import Tables, bottleneck_tables, latent_tables
 from netcodecs.transforms.fixed_point import ExactLayers, scale_indexes
 
-__all__ = ["ChannelNetworks", "EncodedImage", "HyperNetworks", "ImageNetworks", "own_tables"]
+__all__ = ["ChannelNetworks", "EncodedImage", "HyperNetworks", "ImageNetworks"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,11 +30,6 @@ Image = NDArray[np.uint8]
 
 STRIDE = 16  # pixels of a side per position of the latent
 PADDED = 64  # image sides are padded to multiples of it
-
-
-def own_tables(shape: tuple[int, ...]) -> Ints:
-    """Number of the table of each symbol where every channel has its own, int64 of ``shape`` (C, h, w)."""
-    return np.broadcast_to(np.arange(shape[0])[:, None, None], shape)
 
 
 def latent_grid(height: int, width: int) -> tuple[int, int]:
@@ -102,17 +98,17 @@ class HyperNetworks:
 
     def encode(self, symbols: Ints) -> bytes:
         """One string."""
-        return self._tables.encode(symbols, own_tables(symbols.shape))
+        return self._tables.encode(symbols, channel_tables(symbols.shape))
 
     def decode(self, code: bytes, height: int, width: int) -> Ints:
         """The symbols of a string. Raises InputError if it is no code of that many symbols."""
         rows, columns = latent_grid(height, width)
         shape = len(self._tables.offsets), rows // 4, columns // 4
-        return self._tables.decode(code, own_tables(shape))
+        return self._tables.decode(code, channel_tables(shape))
 
     def bits(self, symbols: Ints) -> float:
         """Information of the symbols."""
-        return float(self._tables.bits(symbols, own_tables(symbols.shape)).sum())
+        return float(self._tables.bits(symbols, channel_tables(symbols.shape)).sum())
 
     def synthesise(self, symbols: Ints) -> Tensor:
         """What h_s makes of the symbols, (1, C, h, w), float64, multiples of 2⁻¹⁶."""
@@ -191,7 +187,7 @@ class ChannelNetworks(ImageNetworks):
         """
         if self.hyper is None or hyper_symbols is None:
             shape = (len(self.tables.offsets), *latent_grid(height, width))
-            return own_tables(shape), np.broadcast_to(self._medians, shape)
+            return channel_tables(shape), np.broadcast_to(self._medians, shape)
         made = self.hyper.synthesise(hyper_symbols)[0]
         if not self._means_too:
             return scale_indexes(made.numpy()), np.zeros(tuple(made.shape))
