@@ -94,5 +94,15 @@ def run(
 
 
 def load(path: str | Path) -> Run:
-    """A finished run by its folder: ``.log``, ``.slots``, ``.summary`` are pandas frames, ``.manifest`` a dict."""
+    """Read a finished run.
+
+    Args:
+        path: The folder of the run.
+
+    Returns:
+        The run: ``log``, ``slots`` and ``summary`` are pandas frames, ``manifest`` is a dict.
+
+    Raises:
+        InputError: The folder holds no finished run.
+    """
     return load_run(path)

@@ -1,6 +1,6 @@
 """The contract that a codec fulfils, and how codecs are found (entry point group ``netsim.codecs``).
 
-A codec turns a picture into packets and any set of received packets back into a picture. It sees no
+A codec turns an image into packets, and any set of received packets back into an image. It sees no
 channel and no clock. Masks are boolean with True = received, one entry per packet of the stream.
 """
 
@@ -48,7 +48,12 @@ MAX_PIXELS = 1 << 27
 
 @dataclass(frozen=True, repr=False)
 class Packet:
-    """One packet's payload. A protected packet crosses the network in a form that is never lost."""
+    """One packet.
+
+    Attributes:
+        payload: The bytes that cross the network.
+        protected: A protected packet crosses the network in a form that is never lost.
+    """
 
     payload: bytes
     protected: bool = False
@@ -59,7 +64,12 @@ class Packet:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A codec's rate setting: ``OperatingPoint("bpp", 0.35)``, ``OperatingPoint("qp", 37)``."""
+    """A codec's rate setting: ``OperatingPoint("bpp", 0.35)``, ``OperatingPoint("qp", 37)``.
+
+    Attributes:
+        key: What sets the rate: ``bpp``, ``qp``, ``quality``.
+        value: Its value.
+    """
 
     key: str
     value: float
@@ -70,14 +80,17 @@ class OperatingPoint:
 
 @dataclass(frozen=True, repr=False)
 class Stream:
-    """A coded picture: packets in sending order, and how they were made.
+    """A coded image: packets in sending order, and how they were made.
 
-    Everything that a receiver must know stands in a packet (protected where it must not be lost), so
-    ``bytes_total`` is all that is sent. A decoder reads payloads of received packets and nothing else
-    of the stream except the number of packets.
+    Everything that a receiver must know is in a packet (protected where it must not be lost), so ``bytes_total`` is all
+    that is sent. A decoder reads payloads of received packets, and nothing else of the stream except the number of
+    packets.
 
-    shape: (height, width) of the picture, for the sender's accounting only.
-    made_by: which binary, version, hash and command made the bytes; goes to the manifest.
+    Attributes:
+        packets: The packets in sending order.
+        shape: (height, width) of the image, for the sender's accounting only.
+        operating_point: The rate setting that made the stream.
+        made_by: Which program, version, hash and command made the bytes; the manifest holds it.
     """
 
     packets: tuple[Packet, ...]
@@ -114,7 +127,7 @@ class Stream:
 
 
 class CodecSettings(BaseModel):
-    """Base of a codec's settings: unknown keys are refused."""
+    """Base of a codec's settings, a frozen pydantic model. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -139,14 +152,18 @@ def _kinds(annotation: Any) -> set[Any]:
 
 
 class Codec(ABC):
-    """A codec with its settings. Subclass it, name it, register it under ``netsim.codecs``.
+    """A codec with its settings. Subclass it, name it, and register it under ``netsim.codecs``.
 
-    Class attributes: ``name`` (as in a scenario), ``Settings`` (a CodecSettings subclass) and
-    ``operating_point_keys`` (each key that may set the rate, with its type; a scenario gives exactly one).
-    ``point_limits``: least and greatest value of those keys that have them, checked before anything runs.
-    ``all_needed``: True if a picture decodes from all packets or not at all.
-    ``label_settings``: settings that always stand in a scheme's name; others only where not the default;
-    ``hidden_settings``: those that never do, since they change neither bytes nor pictures.
+    Attributes:
+        name: As in a scenario.
+        summary: One line for ``netsim codecs``.
+        Settings: A subclass of ``CodecSettings``.
+        operating_point_keys: Each key that may set the rate, with its type. A scenario gives exactly one.
+        point_limits: Least and greatest value of those keys that have them, checked before anything runs.
+        label_settings: Settings that are always part of a scheme's name; others only if not the default.
+        hidden_settings: Settings that are never part of it, since they change neither bytes nor images.
+        all_needed: True if an image decodes from all packets or not at all.
+        settings: The settings of this instance.
     """
 
     name: ClassVar[str]
@@ -217,26 +234,45 @@ class Codec(ABC):
 
     @abstractmethod
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
-        """Encode one picture.
+        """Encode one image.
 
-        image: uint8 [H, W, 3], RGB. packet_limit_bytes: no payload may be larger (the link's MTU less headers);
-        None: the codec's own packet count alone decides. Raises InputError if the limit can't be met.
+        Args:
+            image: uint8 [H, W, 3], RGB.
+            operating_point: The rate setting.
+            packet_limit_bytes: No payload may be larger (the link's MTU less headers). None: the codec's own packet
+                count alone decides.
+
+        Returns:
+            The stream.
+
+        Raises:
+            InputError: The limit can't be met.
         """
 
     @abstractmethod
     def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
         """Which received packets the decoder can use.
 
-        received: bool [..., n]; returns bool [..., n], a subset of received, and monotone: one more packet
-        received never makes another unusable. Two masks with equal usable packets decode to equal pictures.
-        A picture fails to decode iff no packet is usable.
+        Two masks with equal usable packets decode to equal images. An image fails to decode iff no packet is usable.
+
+        Args:
+            stream: The stream.
+            received: True = received, bool [..., n].
+
+        Returns:
+            bool [..., n], a subset of ``received``, and monotone: one packet more never makes another unusable.
         """
 
     @abstractmethod
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
-        """Pictures from the packets in ``masks`` alone.
+        """Decode images from the packets in ``masks`` alone.
 
-        masks: bool [m, n], each with at least one usable packet; returns uint8 [m, H, W, 3].
+        Args:
+            stream: The stream.
+            masks: Usable packets, bool [m, n]; each mask has at least one.
+
+        Returns:
+            uint8 [m, H, W, 3], RGB.
         """
 
 

@@ -360,12 +360,19 @@ def check_codec(
     *,
     damage: bool = True,
 ) -> list[CheckResult]:
-    """Runs every check on every picture at every operating point.
+    """Run every check on every image at every operating point.
 
-    images: uint8 [H, W, 3] each; small ones will do. operating_points: default .5 bpp, if the codec takes bpp.
-    damage: also try damaged payloads (leave out for a codec whose native decoder may end the process).
-    Returns one result per check, in the order of ``CHECKS``; an exception inside a check counts as a failure.
-    Raises InputError if no operating point is given and the codec takes no bpp.
+    Args:
+        codec: The codec with its settings.
+        images: uint8 [H, W, 3] each; small ones suffice.
+        operating_points: None: .5 bpp, if the codec takes bpp.
+        damage: Also try damaged payloads. Leave this out for a codec whose native decoder may end the process.
+
+    Returns:
+        One result per check, in the order of ``CHECKS``. An exception inside a check counts as a failure.
+
+    Raises:
+        InputError: No operating point is given, and the codec takes no bpp.
     """
     points = list(operating_points) if operating_points is not None else list(_default_points(codec))
     cases = [Case(codec, image, point, seed) for seed, (image, point) in enumerate(product(images, points))]

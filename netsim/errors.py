@@ -13,12 +13,13 @@ _MESSAGE_LIMIT = 600
 class InputError(ValueError):
     """Bad input. The CLI prints it without a traceback and exits with code 2.
 
-    message: one sentence that quotes the offending value.
-    where:   place of the value, as a reader would look it up ("mine.yaml:7:14  channels[1].rows[1]");
-             may be filled in later by a caller that knows the file (see ``at``).
-    hint:    what would be right; may span lines.
-    key:     path of the value inside the mapping being read, relative to the reader that raised it
-             (("rows", 1)); the scenario loader turns it into file, line and column.
+    Attributes:
+        message: One sentence that quotes the offending value.
+        where: Place of the value, as a reader would look it up (``mine.yaml:7:14  channels[1].rows[1]``). A caller
+            that knows the file may fill it in later (see ``at``).
+        hint: What would be right; may span lines.
+        key: Path of the value inside the mapping being read, relative to the reader that raised it (``("rows", 1)``).
+            The scenario loader turns it into file, line and column.
 
     >>> str(InputError("negative rate -3", where="mine.yaml:4:9", hint="a rate is above zero"))
     'mine.yaml:4:9  negative rate -3\\n  a rate is above zero'
@@ -30,7 +31,11 @@ class InputError(ValueError):
         super().__init__(message)
 
     def at(self, where: str) -> InputError:
-        """The same error, standing at ``where``."""
+        """The same error with its place.
+
+        Args:
+            where: Place of the value.
+        """
         return InputError(self.message, where=where, hint=self.hint, key=self.key)
 
     def __str__(self) -> str:

@@ -19,21 +19,23 @@ BoolArray = NDArray[np.bool_]
 class Channel(ABC):
     """A loss process. A packet is lost or received; True = received.
 
-    Driven by uniforms that the caller draws, so that one packet at a time and a million at once give the
-    same bits: per packet two uniforms, the first for the state transition, the second for the loss draw
-    (both are always consumed). **The chain steps first, then the packet is drawn** (as the training code of
-    the loss-resilient codec and the ResiComp release do); with a stationary start the order is immaterial.
+    The caller draws the uniforms, so one packet at a time and a million at once give the same bits. Each packet takes
+    two uniforms, the first for the state transition, the second for the loss; both are always consumed. **The chain
+    steps first, then the packet is drawn** (as in the training code of the loss-resilient codec and in the ResiComp
+    release). With a stationary start the order is immaterial.
 
-    name: as written in scenarios and logs. step_s: None, the chain steps once per packet; else once per
-    that many seconds, and the caller says how many steps lie between two packets.
+    Attributes:
+        name: As written in scenarios and logs.
+        step_s: None: the chain steps once per packet. Else it steps once per that many seconds, and the caller says how
+            many steps lie between two packets.
+        written: The value of a scenario that means this channel; None: a scenario can't name it.
+        source: Where the numbers come from, if they were fitted: file, family, likelihood, …
     """
 
     name: str
     step_s: float | None = None
     written: Any = None
-    """What a scenario calls it; None: nothing that a scenario can say."""
     source: Mapping[str, Any] = MappingProxyType({})
-    """Where its numbers come from, if it was fitted: file, family, likelihood, …"""
 
     def __repr__(self) -> str:
         """``<Channel EP4: loss 13.8 %, mean burst 1.69, 3 states>``."""
@@ -54,22 +56,59 @@ class Channel(ABC):
 
     @abstractmethod
     def initial_state(self, u: float) -> Any:
-        """State before the first packet of a trial, from one uniform in [0, 1)."""
+        """State before the first packet of a trial.
+
+        Args:
+            u: A uniform in [0, 1).
+        """
 
     def enter_slot(self, u: float, state: Any) -> Any:
-        """State at the start of a slot, from one uniform; most channels run on unchanged."""
+        """State at the start of a slot. Most channels run on unchanged.
+
+        Args:
+            u: A uniform in [0, 1).
+            state: State after the previous slot.
+        """
         return state
 
     @abstractmethod
     def receive_one(self, u_step: float, u_loss: float, state: Any, steps: int = 1) -> tuple[bool, Any]:
-        """One packet, plain Python (the event engine's path): (received, state after)."""
+        """Send one packet, in plain Python: the event engine calls this.
+
+        Args:
+            u_step: A uniform in [0, 1) for the transition.
+            u_loss: A uniform in [0, 1) for the loss.
+            state: State before the packet.
+            steps: Steps since the packet before.
+
+        Returns:
+            Whether the packet is received, and the state after it.
+        """
 
     @abstractmethod
     def receive(self, uniforms: NDArray[np.float64], state: Any, steps: Any = 1) -> tuple[BoolArray, Any]:
-        """Packets in order, bit-identical to n receive_one calls. uniforms: float64 [n, 2]; steps: int or int [n]."""
+        """Send packets in order; equals n calls of ``receive_one`` bit for bit.
+
+        Args:
+            uniforms: For the transition and the loss of each packet, float64 [n, 2].
+            state: State before the first packet.
+            steps: Steps before each packet, int or int [n].
+
+        Returns:
+            The mask (True = received, bool [n]), and the state after the last packet.
+        """
 
     def sample(self, n: int, rng: np.random.Generator, state: Any = None) -> tuple[BoolArray, Any]:
-        """n packets: (received bool [n], state). state None starts a trial: one uniform more is drawn first."""
+        """Draw the receptions of n packets.
+
+        Args:
+            n: Number of packets.
+            rng: Source of the uniforms.
+            state: State before the first packet; None starts a trial and draws one more uniform first.
+
+        Returns:
+            The mask (True = received, bool [n]), and the state after the last packet.
+        """
         if state is None:
             state = self.initial_state(rng.random())
         return self.receive(rng.random((n, 2)), state)

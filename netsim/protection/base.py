@@ -75,14 +75,24 @@ class Protection(ABC):
 
     @abstractmethod
     def data_packets(self, total: int) -> int:
-        """Number of data packets for a codec to make where a scenario asks for ``total`` packets.
+        """Number of data packets for a codec to make.
 
         With an erasure code about ``total`` packets are sent; copies of chosen packets come on top of ``total``.
+
+        Args:
+            total: Number of packets that a scenario asks for.
         """
 
     @abstractmethod
     def protect(self, stream: Stream) -> ProtectedStream:
-        """Add redundancy to a stream. The redundancy does not cover packets that the codec marks protected."""
+        """Add redundancy to a stream. The redundancy does not cover packets that the codec marks protected.
+
+        Args:
+            stream: The codec's stream.
+
+        Returns:
+            What is sent.
+        """
 
 
 class PlainStream(ProtectedStream):

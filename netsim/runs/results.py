@@ -30,9 +30,13 @@ __all__ = ["Run", "file_fault", "load_run", "write_summary"]
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """A run's folder. ``log``, ``slots`` and ``summary`` are read when first asked for.
+    """A finished run. Its tables are read when they are first used.
 
     Each raises InputError if its file is not as the run wrote it (the manifest holds its hash).
+
+    Attributes:
+        path: The folder of the run.
+        manifest: What it takes to run it again.
     """
 
     path: Path

@@ -84,8 +84,10 @@ class StudyContext:
 class Study(ABC):
     """A kind of table or figure, with its options.
 
-    Class attributes: ``name`` (as in a recipe), ``Options`` (a ``StudyOptions`` subclass), ``needs_scenario`` (False
-    for a study that looks at no images).
+    Attributes:
+        name: As in a recipe.
+        Options: A subclass of ``StudyOptions``.
+        needs_scenario: False for a study that uses no images.
     """
 
     name: ClassVar[str]
@@ -97,7 +99,13 @@ class Study(ABC):
 
     @abstractmethod
     def measure(self, context: StudyContext) -> Any:
-        """All numbers and images that ``compare`` and ``draw`` need.
+        """Measure everything that ``compare`` and ``draw`` need.
+
+        Args:
+            context: The recipe, its scenario as a plan, and what runs or decodes it.
+
+        Returns:
+            Any value; ``compare``, ``draw`` and ``levels`` get it.
 
         Raises:
             InputError: The scenario or the options do not fit the study.
@@ -105,14 +113,27 @@ class Study(ABC):
 
     @abstractmethod
     def compare(self, table: Comparison, measured: Any) -> None:
-        """Add the rows of comparison.csv: ours; the table finds the published number of each."""
+        """Add the rows of comparison.csv.
+
+        Args:
+            table: Takes our numbers; it finds the published number of each row.
+            measured: What ``measure`` returned.
+        """
 
     def draw(self, recipe: Recipe, measured: Any) -> Iterable[Output]:
-        """Figures and further tables."""
+        """Figures and further tables.
+
+        Args:
+            recipe: The recipe that names the study.
+            measured: What ``measure`` returned.
+        """
         return ()
 
     def levels(self, measured: Any) -> pd.DataFrame | None:
-        """What decides the order of whole schemes.
+        """The numbers that decide the order of whole schemes.
+
+        Args:
+            measured: What ``measure`` returned.
 
         Returns:
             Columns condition, scheme, quantity, ours, ours_low, ours_high: one row per condition, scheme and quantity.
