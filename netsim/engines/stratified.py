@@ -8,8 +8,9 @@ probabilities of all outcomes are computed before any is decoded:
   heuristic: Veach and Guibas, "Optimally combining sampling techniques", SIGGRAPH 1995).
 
 One sample of masks serves all channels of a scheme, so that each is decoded once for all of them. A slot's ``draws``
-decodings are allocated in proportion to a mask's size: its probability, averaged over the channels, times one more than
-the number of packets that it lacks, since quality is harder to predict where more is missing. Outcomes so large that
+decodings are allocated in proportion to a mask's size: its probability over each channel, given that a packet is lost,
+averaged over the channels, so that channels with few losses have their share of the sample; times one more than the
+number of packets that it lacks, since quality is harder to predict where more is missing. Outcomes so large that
 proportional sampling would take them anyway are taken with certainty; failed outcomes need no decoding and are certain,
 too (Särndal, Swensson, Wretman, "Model Assisted Survey Sampling", §3.6). The others are sampled in independent
 replicates. A replicate draws once from each part of equal size, with outcomes ordered by the number of usable packets,
@@ -38,7 +39,7 @@ from netsim.links.profile import LinkProfile
 from netsim.statistics.surrogate import features, fold
 from netsim.streams import Streams
 
-__all__ = ["DRAWN_MASKS", "Selection", "drawn_masks", "estimator_weights", "select", "simulate_strata"]
+__all__ = ["DRAWN_MASKS", "Selection", "drawn_masks", "estimator_weights", "given_a_loss", "select", "simulate_strata"]
 
 BoolArray = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -88,7 +89,7 @@ def simulate_strata(
         rng = streams.at(0, number)
         masks, probability, drawn = _masks(slot, rng)
         of_masks = usable(number, slot[0].received(masks))
-        sample = select(of_masks, probability.mean(axis=0), draws, rng)
+        sample = select(of_masks, given_a_loss(masks, probability), draws, rng)
         design = sample.design_weight(probability[which])
         left = ~sample.certain & of_masks.any(axis=1)
         mean = probability[which, left] @ features(of_masks[left])
@@ -115,6 +116,20 @@ def _masks(slot: Sequence[ChainSlot], rng: np.random.Generator) -> tuple[BoolArr
         probability /= probability.sum(axis=1, keepdims=True)
     possible = probability.any(axis=0)
     return masks[possible], probability[:, possible], drawn
+
+
+def given_a_loss(masks: BoolArray, probability: Vector) -> Vector:
+    """The channels' mean probability of each mask, given that a packet is lost; up to a factor.
+
+    Args:
+        masks: bool [m, n], True = received.
+        probability: float64 [channels, m]; of a channel that loses nothing, it counts as it is.
+
+    Returns:
+        float64 [m], above 0 where a channel's probability is.
+    """
+    loss = probability[:, ~masks.all(axis=1)].sum(axis=1, keepdims=True)
+    return np.asarray((probability / np.where(loss > 0, loss, 1)).mean(axis=0))
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,7 @@ def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Ge
 
     Args:
         usable: bool [m, k], the usable packets of each mask.
-        probability: float64 [m], above 0, averaged over the channels.
+        probability: float64 [m], above 0, up to a factor: from ``given_a_loss``.
         draws: Number of decodings; fewer than 60 count as 60.
         rng: Draws the replicates.
     """

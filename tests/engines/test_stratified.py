@@ -8,7 +8,14 @@ import pytest
 from netsim.channels.markov import MarkovChannel
 from netsim.channels.spec import channel_from_spec
 from netsim.engines.exact import all_masks, chain_slots
-from netsim.engines.stratified import DRAWN_MASKS, drawn_masks, estimator_weights, select, simulate_strata
+from netsim.engines.stratified import (
+    DRAWN_MASKS,
+    drawn_masks,
+    estimator_weights,
+    given_a_loss,
+    select,
+    simulate_strata,
+)
 from netsim.links.packets import DELIVERED, LOST, PacketBurst
 from netsim.links.profile import link_from_spec
 from netsim.statistics.surrogate import features
@@ -134,6 +141,16 @@ def test_channels_share_their_decodings() -> None:
     for one, channel in zip(found, channels, strict=True):
         lost = float((one.weight * (one.outcome == LOST).sum(axis=1)).sum()) / 10
         assert lost == pytest.approx(channel.loss_rate, abs=2e-3)
+
+
+def test_a_channel_with_few_losses_has_its_share_of_the_sample() -> None:
+    masks = all_masks(10)
+    probabilities = np.stack([chain(name).mask_probabilities(10) for name in ("EP1", "EP6")])
+    shares = given_a_loss(masks, probabilities)
+    expected = sum(0.5 * one / (1 - one[-1]) for one in probabilities)
+    np.testing.assert_allclose(shares, expected, rtol=1e-9)
+    clear = np.eye(1024)[-1:]  # loses nothing
+    np.testing.assert_array_equal(given_a_loss(masks, clear), clear[0])
 
 
 @pytest.mark.parametrize("packets", [1, 6])

@@ -59,6 +59,14 @@ def _layered(usable: NDArray[np.bool_], seed: int) -> Image:
     return _image(usable, 16 + usable @ GAINS_DB + together)
 
 
+def _additive(seed: int) -> Image:
+    """Packets that all are usable alone; each lost one, and some pairs, add to the mean squared error."""
+    rng, lost = np.random.default_rng(seed), (~MASKS).astype(float)
+    pairs = np.triu(rng.normal(0, 0.06, (PACKETS, PACKETS)), 1)
+    error = 30 * (1 + 1.3 * lost @ rng.uniform(0.4, 1.6, PACKETS) + np.einsum("ni,ij,nj->n", lost, pairs, lost))
+    return _image(MASKS, 10 * np.log10(255**2 / error))
+
+
 @cache
 def image(scheme: str, seed: int = 5) -> Image:
     if scheme == "rs(10,7)":
@@ -66,6 +74,8 @@ def image(scheme: str, seed: int = 5) -> Image:
         return _image(np.repeat(whole[:, None], PACKETS, axis=1), np.full(len(MASKS), 33.0))
     if scheme == "first packet":
         return _image(np.repeat(MASKS[:, :1], PACKETS, axis=1), np.full(len(MASKS), 33.0))
+    if scheme == "additive":
+        return _additive(seed)
     usable = {"isc": MASKS, "slc": MASKS & MASKS[:, :1], "prefix": np.cumprod(MASKS, axis=1).astype(bool)}[scheme]
     return _layered(usable, seed)
 
@@ -182,7 +192,7 @@ STRATIFIED = [  # scheme, channels that share the sample, decodings, slots
     ("slc", ("EP2",), 60, 1),
     ("slc", ("EP4",), 60, 4),
     ("isc", ("EP6",), 100, 1),
-    ("isc", ("EP2", "EP4", "EP6"), 60, 1),
+    ("additive", ("EP2", "EP4", "EP6"), 60, 1),
 ]
 
 
@@ -190,7 +200,7 @@ def sample_of(
     picture: Image, probabilities: NDArray[np.float64], which: int, draws: int, rng: np.random.Generator
 ) -> tuple[StratifiedSample, NDArray[np.float64]]:
     """A slot of the stratified engine and its qualities."""
-    chosen = stratified.select(picture.usable, probabilities.mean(axis=0), draws, rng)
+    chosen = stratified.select(picture.usable, stratified.given_a_loss(MASKS, probabilities), draws, rng)
     design, left = chosen.design_weight(probabilities[which]), ~chosen.certain & ~picture.failed
     mean = probabilities[which, left] @ features(picture.usable[left])
     usable = picture.usable[chosen.index]
