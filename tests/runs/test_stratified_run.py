@@ -1,0 +1,58 @@
+"""The stratified engine on a real codec: inside its intervals of the exact answer, with a fraction of the decodings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+import netsim
+from netsim.statistics.surrogate import packet_effects
+
+CHANNELS = ["EP2", "EP4", "EP6"]
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.fromarray(data.coffee()[100:164, 200:296]).save(folder / "a.png")
+    monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
+    return folder
+
+
+def run(images: Path, engine: str, out: Path) -> netsim.Run:
+    codec = {"jpeg2000": {"bpp": 2.5, "packets": 10, "receiver": "resilient", "engine": engine}}
+    return netsim.run(
+        {"images": str(images), "codecs": [codec], "channels": CHANNELS, "trials": 60, "metrics": ["psnr_db"]}, out=out
+    )
+
+
+def test_it_agrees_with_all_masks_decoded(images: Path, tmp_path: Path) -> None:
+    exact, sampled = (run(images, engine, tmp_path / engine) for engine in ("exact", "stratified"))
+    masks = sampled.log.groupby("channel")["usable_mask"].unique()
+    decoded = {str(mask) for mask in masks["EP2"] if "1" in str(mask)}
+    assert len(exact.log.loc[exact.log["status"] != "failed"]) / 3 > 4 * len(decoded)
+    for channel in CHANNELS:
+        assert {str(mask) for mask in masks[channel] if "1" in str(mask)} == decoded  # one sample for all channels
+    for line, truth in zip(sampled.summary.to_dict("records"), exact.summary.to_dict("records"), strict=True):
+        assert line["channel"] == truth["channel"]
+        half = line["psnr_high"] - line["psnr_db"]
+        assert 0 < half < 1.5  # wavelet packets depend on each other more than slices do
+        assert abs(line["psnr_db"] - truth["psnr_db"]) < 2 * half
+        assert line["failure_ratio"] == pytest.approx(truth["failure_ratio"], abs=1e-9)
+        assert line["loss_rate"] == pytest.approx(truth["loss_rate"], abs=0.01)
+    again = run(images, "stratified", tmp_path / "again")
+    assert again.log.drop(columns="run_id").equals(sampled.log.drop(columns="run_id"))
+
+
+def test_the_fit_orders_packets_by_what_they_are_worth() -> None:
+    masks = (np.arange(1, 256)[:, None] >> np.arange(8)) & 1 == 1
+    worth = np.array([3.0, 0.5, 2.0, 1.0, 0.2, 0.8, 1.5, 0.1])
+    error = 40 + 20 * (~masks @ worth)
+    found = packet_effects(masks, 10 * np.log10(255**2 / error))
+    assert np.argsort(-found).tolist() == np.argsort(-worth).tolist()
+    assert found.sum() == pytest.approx(0, abs=1e-9)
