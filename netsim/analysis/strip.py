@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.analysis.replay import image_number, nearest_rate, replayed_plan, scheme_stream_key, schemes_of
 from netsim.channels.base import Channel
 from netsim.decoding.cache import CodecCache, StreamKey
-from netsim.errors import InputError
+from netsim.decoding.store import Store
+from netsim.errors import InputError, did_you_mean
 from netsim.metrics.psnr import psnr_db
 from netsim.protection.base import Protection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StripImage", "loss_pattern", "strip_image", "strip_numbers"]
+    from netsim.runs.results import Run
+
+__all__ = ["Strip", "StripImage", "loss_pattern", "strip_image", "strip_numbers", "strip_of_run"]
 
 BoolArray = NDArray[np.bool_]
 
 _TRIES = 10_000
+_SHOWN, _MOST_PACKETS = 5, 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """One image of a run and what some of its schemes show of it under one loss pattern.
+
+    Attributes:
+        image: Its name.
+        original: uint8 [H, W, 3].
+        images: One a scheme.
+        losses: Where the losses come from.
+    """
+
+    image: str
+    original: NDArray[np.uint8]
+    images: tuple[StripImage, ...]
+    losses: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,3 +140,66 @@ def strip_numbers(image: str, about: str, images: Sequence[StripImage]) -> pd.Da
         for one in images
     ]
     return pd.DataFrame(rows)
+
+
+def strip_of_run(
+    run: Run,
+    *,
+    images: Sequence[str] | None = None,
+    channel: str | None = None,
+    schemes: Sequence[str] | None = None,
+    near_bpp: float = 0.35,
+) -> Strip:
+    """What some schemes of a run show of one of its images.
+
+    Args:
+        run: A finished run.
+        images: One name; None: the run's first image.
+        channel: One of the run's; None: the one whose loss rate is the median.
+        schemes: Labels; None: of each codec the scheme with the highest mean PSNR in that channel, at most five.
+        near_bpp: Of each scheme the operating point nearest to this rate is shown.
+
+    Raises:
+        InputError: An unknown name, or several images.
+    """
+    plan = replayed_plan(run)
+    if images is not None and len(images) != 1:
+        raise InputError(f"{len(images)} images", where="--image", hint="the strip shows one")
+    number = 0 if images is None else image_number(plan, images[0])
+    channels = {row.channel_name: row.channel for row in plan.rows}
+    name = _median_channel(channels) if channel is None else channel
+    if name not in channels:
+        raise InputError(f"the run has no channel `{name}`", where="--channel", hint=did_you_mean(name, channels))
+    known = schemes_of(plan)
+    labels = list(schemes) if schemes else _best_of_each_codec(run, name, near_bpp)
+    for label in labels:
+        if label not in known:
+            raise InputError(f"no scheme `{label}`", where="--highlight", hint=did_you_mean(label, known))
+    pattern = loss_pattern(channels[name], _MOST_PACKETS, plan.seed)
+    found = []
+    with Store() as store:
+        cache = CodecCache(store)
+        for label in labels:
+            point, _ = nearest_rate(plan, cache, known[label], [number], near_bpp)
+            named = label, point.scheme.operating_point
+            key = scheme_stream_key(plan, number, point)
+            found.append(strip_image(cache, key, point.scheme.protection, named, pattern))
+    losses = f"one loss pattern of {name}"
+    return Strip(plan.image_names[number], plan.images.items[number].pixels(), tuple(found), losses)
+
+
+def _median_channel(channels: Mapping[str, Channel]) -> str:
+    rates = {name: float(getattr(channel, "loss_rate", 0.0)) for name, channel in channels.items()}
+    ranked = sorted(rates, key=rates.__getitem__)
+    return ranked[len(ranked) // 2]
+
+
+def _best_of_each_codec(run: Run, channel: str, near_bpp: float) -> list[str]:
+    """In the run's order: of each codec the scheme with the highest mean PSNR in a channel, near a rate."""
+    slots = run.slots
+    codecs = dict(zip(slots["scheme"], slots["codec"], strict=True))
+    here = run.summary[run.summary["channel"] == channel]
+    here = here.assign(away=(here["bpp"] - near_bpp).abs(), codec=here["scheme"].map(codecs))
+    nearest = here.sort_values("away", kind="stable").drop_duplicates("scheme")
+    best = nearest.sort_values("psnr_db", ascending=False, kind="stable").drop_duplicates("codec").head(_SHOWN)
+    return [scheme for scheme in dict.fromkeys(here["scheme"]) if scheme in set(best["scheme"])]

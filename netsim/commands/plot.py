@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["plot"]
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="radar, failure, rd, timeline, winner, or a plug-in.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="radar, failure, rd, timeline, winner, strip, or a plug-in.")
+    ],
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write [the run's folder].")] = None,
     low_bpp: Annotated[float | None, typer.Option("--low-bpp", help="radar: range from [what all cover]")] = None,
@@ -30,6 +36,16 @@ def plot(
     link: Annotated[
         str | None, typer.Option("--link", metavar="NAME", help="winner: a link of the run [its first]")
     ] = None,
+    channel: Annotated[
+        str | None, typer.Option("--channel", metavar="NAME", help="strip: whose losses [of median loss rate]")
+    ] = None,
+    highlight: Annotated[
+        list[str] | None,
+        typer.Option("--highlight", metavar="SCHEME", help="radar, rd, strip: in colour, or shown [the best five]"),
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Also PDFs of one and two columns (3.5 and 7.16 in), in 8 points.")
+    ] = False,
     published: Annotated[
         list[str] | None,
         typer.Option("--published", metavar="NAME", help="rd: a published curve, e.g. vtm [the scenario's]"),
@@ -38,16 +54,25 @@ def plot(
     """Draw a figure of a run: radar, failure ratio, rate–distortion, PSNR over time, or which scheme is best where."""
     from netsim.figures.kinds import given_options
     from netsim.figures.of_run import figure_of_run
-    from netsim.figures.style import save
+    from netsim.figures.style import save, save_for_paper
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.results import load_run
 
     rates = {"low_bpp": low_bpp, "high_bpp": high_bpp, "near_bpp": near_bpp}
+    more = {"channel": channel, "highlight": highlight or None, "published": published or None}
     tables = {"images": images or None, "link": link, "over": over}
-    options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables, "published": published or None})
-    found = load_run(run)  # an unknown kind or option is refused before a long log is read
-    name, numbers, figure = figure_of_run(
-        found, kind, reporter=ConsoleReporter(), say=lambda text: typer.echo(text, err=True), **options
+    options = given_options(
+        kind, {**rates, "trial": trial, "slots": slots, **tables, "published": published or None, **more}
     )
-    for path in save(figure, numbers, out or run, name):
+    found = load_run(run)  # an unknown kind or option is refused before a long log is read
+    reporter = ConsoleReporter()
+
+    def drawn() -> tuple[str, pd.DataFrame, Figure]:
+        return figure_of_run(found, kind, reporter=reporter, say=lambda text: typer.echo(text, err=True), **options)
+
+    name, numbers, figure = drawn()
+    paths = save(figure, numbers, out or run, name)
+    if paper:
+        paths += save_for_paper(lambda: drawn()[2], out or run, name)
+    for path in paths:
         typer.echo(f"wrote  {path}")

@@ -51,6 +51,12 @@ TABLE_KINDS: Mapping[str, Kind] = {
     "winner": Kind(
         "winner_map", "Best scheme over loss rate and mean burst", False, ("near_bpp", "images", "link", "over")
     ),
+    "strip": Kind(
+        "strip",
+        "What schemes show of one image under one loss pattern",
+        False,
+        ("images", "channel", "near_bpp", "highlight"),
+    ),
 }
 """Kinds that a log is not enough for: ``netsim.analysis`` makes their numbers from the run's plan and its pictures."""
 

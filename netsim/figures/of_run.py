@@ -31,7 +31,7 @@ def figure_of_run(
 
     Args:
         run: A finished run.
-        kind: radar, failure, rd, timeline, winner, or a plug-in of kind ``figure``.
+        kind: radar, failure, rd, timeline, winner, strip, or a plug-in of kind ``figure``.
         ax: Axes to draw into; None: a new figure. Only for figures of one panel.
         reporter: Shows how far a figure is that takes long.
         say: Gets notes in one line each.
@@ -44,6 +44,8 @@ def figure_of_run(
         InputError: An unknown kind or option, or a run that can't be drawn so.
     """
     given, name = given_options(kind, options), figure_kind(kind).file_name
+    if kind == "strip":
+        return name, *_strip(run, given, ax)
     if kind in TABLE_KINDS:
         numbers, figure = _winner(run, given, ax, reporter or Reporter(), say)
         return f"{name}_rtt" if given.get("over") == "rtt" else name, numbers, figure
@@ -53,6 +55,20 @@ def figure_of_run(
         given["published"] = run.manifest.get("scenario", {}).get("published", [])
     summary = summarise(run.log, run.manifest.get("failure_db", 13.0))
     return name, *make(kind, run.log, summary, ax=ax, **given)
+
+
+def _strip(run: Run, given: dict[str, Any], ax: Axes | None) -> tuple[pd.DataFrame, Figure]:
+    """A row of images: what was sent, and what schemes show of it."""
+    from netsim.analysis.strip import strip_numbers, strip_of_run
+    from netsim.errors import InputError
+    from netsim.figures.strip import draw
+
+    if ax is not None:
+        raise InputError("the strip figure has several panels, ax= is one", hint="leave ax= out")
+    options = dict(given)
+    strip = strip_of_run(run, schemes=options.pop("highlight", None), **options)
+    numbers = strip_numbers(strip.image, strip.losses, strip.images)
+    return numbers, draw(strip.original, strip.images, strip.losses)
 
 
 def _winner(

@@ -16,7 +16,7 @@ from scipy.integrate import trapezoid
 from netsim.errors import InputError
 from netsim.figures.highlight import grey_note, highlighted, looks_of
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import MUTED, Look, figure_size, legend, own_panel, styled
+from netsim.figures.style import MUTED, Look, figure_size, legend, own_panel, page_width, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +177,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
         figure = Figure(figsize=figure_size(width, 4.0), layout="constrained")
         _dots(figure.subplots(), numbers, conditions, style, labels)
     else:
-        figure = Figure(figsize=figure_size(6.2, 6.2), layout="constrained")
+        figure = Figure(figsize=(page_width() or 6.2, 1.12 * (page_width() or 6.2 / 1.12)), layout="constrained")
         _polygons(figure.add_subplot(projection="polar"), numbers, conditions, style, labels)
     axes = given[1] if given else figure.axes[0]
     legend(figure, axes, _note(numbers, relative=len(conditions) >= _SPOKES), ax)

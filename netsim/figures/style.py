@@ -229,7 +229,8 @@ def legend(
     wrapped = "\n".join(textwrap.wrap(note, int((17.5 if page_width() is None else 15.5) * width)))
     if ends is not None and len(ends) == len(labels) and label_curves(figure, axes, ends, wrapped):
         return
-    widest = max((len(label) for label in labels), default=1) * 0.068 + 0.6
+    inches = (0.068, 0.6) if page_width() is None else (0.06, 0.45)
+    widest = max((len(label) for label in labels), default=1) * inches[0] + inches[1]
     columns = max(1, min(len(labels), int(width / widest)))
     columns = -(-len(labels) // -(-len(labels) // columns))  # rows of like length
     if page_width() is not None:

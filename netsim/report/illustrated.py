@@ -39,7 +39,19 @@ def illustrate(run: Path) -> list[Path]:
         written = save(figure, numbers, run, kind.file_name)
         figures.append(FigureText(name, kind.title, (run / f"{kind.file_name}.svg").read_bytes(), ""))
         files += written
+    files += _strip(found)
     return [*files, _write_page(found, summary, figures, rates, run / "report.html")]
+
+
+def _strip(found: Run) -> list[Path]:
+    """The row of images, where the run's images and codecs are still there."""
+    from netsim.figures.of_run import figure_of_run
+
+    try:
+        name, numbers, figure = figure_of_run(found, "strip")
+    except InputError:
+        return []
+    return save(figure, numbers, found.path, name)
 
 
 def write_report(
