@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import field_validator
 
 from netcodecs.common.rate import nearest_setting
 from netcodecs.needs import need_packages
@@ -40,8 +40,21 @@ class LadderSettings(CodecSettings):
         device: Where g_a, h_a and g_s run (``cpu``, ``cuda``); what is range-coded does not depend on it.
     """
 
-    weights: Path | Annotated[tuple[Path, ...], Field(min_length=1, max_length=MOST_QUALITIES)] | None = None
+    weights: tuple[Path, ...] | None = None
     device: Literal["cpu", "cuda"] = "cpu"
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _a_ladder(cls, value: Any) -> Any:
+        """One file is a ladder of one."""
+        files = (value,) if isinstance(value, str | Path) else value
+        if files is None:
+            return None
+        if not isinstance(files, list | tuple) or not 0 < len(files) <= MOST_QUALITIES:
+            raise ValueError(f"a file, or a list of 1 to {MOST_QUALITIES} files")
+        if not all(isinstance(file, str | Path) for file in files):
+            raise ValueError("a file is given by its path")
+        return tuple(files)
 
 
 @lru_cache(maxsize=_LOADED)
@@ -87,9 +100,7 @@ class LadderCodec(Codec):
     @cached_property
     def checkpoints(self) -> Mapping[int, Path]:
         """The file of each quality, ascending."""
-        weights = self.settings.weights
-        files = (weights,) if isinstance(weights, Path) else weights or ()
-        return {quality: path.expanduser() for quality, path in enumerate(files, 1)}
+        return {quality: path.expanduser() for quality, path in enumerate(self.settings.weights or (), 1)}
 
     @property
     def input_files(self) -> Mapping[str, Path]:

@@ -17,6 +17,7 @@ from netcodecs.zoo.ladder import LadderCodec
 from netcodecs.zoo.networks import PADDED
 from netcodecs.zoo.sequential import Mbt2018
 from netcodecs.zoo.sliced import Elic
+from pydantic import ValidationError
 
 from netsim.codec import OperatingPoint, create_codec
 from netsim.conformance import check_codec
@@ -255,9 +256,11 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_ladder_without_files_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 item"):
-        Mbt2018Mean.Settings(weights=[])
+@pytest.mark.parametrize(("weights", "words"), [([], "a list of 1 to 63 files"), (5, "a file, or"), ([5], "its path")])
+def test_weights_that_are_no_files_are_refused_at_their_key(weights: object, words: str) -> None:
+    with pytest.raises(ValidationError, match=words) as caught:
+        Mbt2018Mean.Settings(weights=weights)
+    assert [error["loc"] for error in caught.value.errors()] == [("weights",)]
 
 
 def test_a_damaged_bitstream_is_refused_before_the_native_decoder_sees_it(codec_of: Make) -> None:
