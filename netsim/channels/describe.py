@@ -36,17 +36,22 @@ def describe(
 ) -> dict[str, Any]:
     """One channel in numbers, ready for JSON (what is unknown or infinite is None).
 
-    spec: a preset's name, with or without its variant (``EP3``, ``EP3-released``), or whatever else a
-    scenario may say. variant: of a preset; None: the one in the name, else ``corrected``.
-    packets: window length L of the loss counts.
+    Args:
+        spec: A preset's name, with or without its variant (``EP3``, ``EP3-released``), or whatever else a scenario may
+            say.
+        variant: Of a preset; None: the one in the name, else ``corrected``.
+        packets: Window length L of the loss counts.
+        base_dir: Folder at which paths of traces start.
 
-    Keys: name, variant, valid, loss_rate, mean_burst, autocorrelation (lags 1…10), published (the paper's
-    loss_rate and mean_burst, or None), discrepancies and notes (sentences), error (None if valid), states,
-    rows, loss, packets, loss_count_probabilities (L + 1 numbers, index = packets lost), independent
-    (mean_burst and loss_count_probabilities of independent loss at the same rate).
+    Returns:
+        name, variant, valid, loss_rate, mean_burst, autocorrelation (lags 1…10), published (the paper's loss_rate and
+        mean_burst, or None), discrepancies and notes (sentences), error (None if valid), states, rows, loss, source (of
+        a fitted channel), packets, loss_count_probabilities (L + 1 numbers, index = packets lost), independent
+        (mean_burst and loss_count_probabilities of independent loss at the same rate). A printed variant that is not a
+        chain is described with ``valid`` False and its error.
 
-    A printed variant that is not a chain is described with ``valid`` False and its error. Raises InputError
-    for an unknown name, variant or key, and for packets < 1.
+    Raises:
+        InputError: An unknown name, variant or key, or ``packets`` < 1.
 
     >>> one = describe("EP3", "printed")
     >>> one["valid"], one["error"]
@@ -80,7 +85,8 @@ def describe_all() -> list[dict[str, Any]]:
 def discrepancies(spec: str | Mapping[str, Any]) -> list[str]:
     """Where a channel as a scenario says it does not do what its paper prints; empty for all that no paper prints.
 
-    Raises InputError for an unknown preset or variant.
+    Raises:
+        InputError: An unknown preset or variant.
 
     >>> discrepancies("EP5-released")
     ['loses 20.0 % where the paper says 21.4 %', 'bursts last 2.50 packets where the paper says 10.00']

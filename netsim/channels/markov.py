@@ -28,17 +28,21 @@ COMPILED_FROM = 512  # packets; below, plain Python is done before numba is even
 
 
 class MarkovChannel(Channel):
-    """A loss channel given by its matrices. Not changed after it is made.
+    """A loss channel given by its matrices. It does not change after it is made.
 
-    transition: [S, S], row i = probabilities of going from state i; rows that miss 1 by at most 1e-9 are
-    scaled to it. loss: [S], probability that a packet is lost in each state. states: S names.
-    start: distribution of the state before the first packet: ``stationary``, ``uniform`` or a state's name.
-    step_s: seconds per step of the chain; None: one step per packet.
+    The state between packets is the index of a state, int.
 
-    State between packets: the index of a state, int.
+    Args:
+        name: As in scenarios and logs.
+        transition: [S, S], row i = probabilities of going from state i; rows that miss 1 by at most 1e-9 are scaled.
+        loss: [S], probability that a packet is lost in each state.
+        states: S names.
+        start: Distribution of the state before the first packet: ``stationary``, ``uniform`` or a state's name.
+        step_s: Seconds per step of the chain; None: one step per packet.
 
-    Raises InputError (``key`` says where) for rows that don't sum to one, entries outside 0…1, shapes that
-    don't fit, an unknown start, or a stationary start where no single stationary distribution exists.
+    Raises:
+        InputError: Rows that don't sum to one, entries outside 0…1, shapes that don't fit, an unknown start, or a
+            stationary start where no single stationary distribution exists; ``key`` says where.
 
     >>> channel = MarkovChannel("mine", [[0.9, 0.1], [0.3, 0.7]], [0, 1], ("G", "B"))
     >>> channel.loss_rate, channel.receive_one(0.95, 0.5, 0)  # steps to B, and is lost there
@@ -82,7 +86,7 @@ class MarkovChannel(Channel):
     # sampling ---------------------------------------------------------------------------------------------
 
     def initial_state(self, u: float) -> int:
-        """State before the first packet, from one uniform in [0, 1)."""
+        """State before the first packet, from a uniform in [0, 1)."""
         return bisect_right(self._start_cdf, u)
 
     def initial_states(self, uniforms: Vector) -> IntArray:
@@ -104,8 +108,16 @@ class MarkovChannel(Channel):
     def receive_many(self, uniforms: Vector, states: IntArray, steps: int | IntArray = 1) -> tuple[BoolArray, IntArray]:
         """Packets of many trials at once, bit-identical to ``receive`` for each.
 
-        uniforms: float64 [t, n, 2]; states: int [t]; steps: int, int [n] or int [t, n].
-        Returns (received bool [t, n], states after int64 [t]). Raises InputError for negative steps.
+        Args:
+            uniforms: float64 [t, n, 2].
+            states: int [t], before the first packet of each trial.
+            steps: int, int [n] or int [t, n]: steps of the chain before each packet.
+
+        Returns:
+            Received, bool [t, n], and the states after the last packets, int64 [t].
+
+        Raises:
+            InputError: Negative steps.
         """
         trials, packets = uniforms.shape[:2]
         if np.ndim(steps) == 0:
@@ -156,7 +168,11 @@ class MarkovChannel(Channel):
 
     @cached_property
     def stationary(self) -> Vector:
-        """Stationary distribution, float64 [S]. Raises InputError if there are several."""
+        """Stationary distribution, float64 [S].
+
+        Raises:
+            InputError: There are several.
+        """
         return statistics.stationary(self.transition, self.states)
 
     @cached_property
@@ -174,9 +190,14 @@ class MarkovChannel(Channel):
         return statistics.autocorrelation(self.transition, self.loss, lag)
 
     def loss_count_probabilities(self, packets: int, start: ArrayLike | None = None) -> Vector:
-        """Distribution of the number lost among ``packets``: float64 [packets + 1], index = packets lost.
+        """Distribution of the number lost among ``packets``.
 
-        start: distribution of the state before the first packet, [S]; None: the channel's own.
+        Args:
+            packets: Length of the window.
+            start: Distribution of the state before the first packet, [S]; None: the channel's own.
+
+        Returns:
+            float64 [packets + 1], index = packets lost.
 
         >>> bernoulli(0.5).loss_count_probabilities(2)
         array([0.25, 0.5 , 0.25])
@@ -209,7 +230,8 @@ def bernoulli(
 ) -> MarkovChannel:
     """Independent loss: every packet is lost with probability ``loss_rate``.
 
-    Raises InputError outside 0…1.
+    Raises:
+        InputError: ``loss_rate`` is outside 0…1.
 
     >>> bernoulli(0.1).loss_rate, bernoulli(0.1).name
     (0.1, 'loss 10 %')
@@ -224,7 +246,9 @@ def gilbert_elliott(
     """Gilbert–Elliott: p = P(G→B), r = P(B→G); a packet is lost with probability 1−k in G and 1−h in B.
 
     Source: Sha et al., Towards Loss-Resilient Image Coding, section 3.4, equations 4 and 5.
-    Raises InputError if one of them is outside 0…1.
+
+    Raises:
+        InputError: A probability is outside 0…1.
 
     >>> gilbert_elliott(0.25, 0.75, h=0.0, k=1.0).loss_rate
     0.25
@@ -246,7 +270,8 @@ def lossy_states(
 ) -> MarkovChannel:
     """Gilbert–Elliott by its loss probabilities in B and G, as netem's ``gemodel p r 1-h 1-k`` has them.
 
-    Raises InputError if one of them is outside 0…1.
+    Raises:
+        InputError: A probability is outside 0…1.
 
     >>> round(lossy_states(0.01, 0.1, loss_bad=0.7, loss_good=0.001).loss_rate, 6)
     0.064545
@@ -272,7 +297,9 @@ def three_state(
 
     Rows, columns (G, B, I): G = (p_G, 1−p_G, 0); B = (p_BG, p_B, 1−p_B−p_BG); I = (0, 1−p_I, p_I).
     Source: Wang et al., ResiComp, Fig. 10 and Table I.
-    Raises InputError where row B sums to more than one, or a probability is outside 0…1.
+
+    Raises:
+        InputError: Row B sums to more than one, or a probability is outside 0…1.
 
     >>> round(three_state(0.99968, 0.8462, 0.0, 0.1538).loss_rate, 4)  # EP1
     0.0021
@@ -298,8 +325,10 @@ def burst(
 ) -> MarkovChannel:
     """Two-state chain with this loss rate (ε) and mean burst (γ, packets), lossless in G, lossy in B.
 
-    P(B→G) = 1/γ and P(G→B) = ε/(γ(1−ε)). Raises InputError where no such chain exists: mean_burst < 1,
-    or so short that at this loss rate P(G→B) would exceed one.
+    P(B→G) = 1/γ and P(G→B) = ε/(γ(1−ε)).
+
+    Raises:
+        InputError: No such chain exists: mean_burst < 1, or so short that P(G→B) would exceed one.
 
     >>> channel = burst(0.1, 4)
     >>> round(channel.loss_rate, 12), round(channel.mean_burst, 12), channel.name

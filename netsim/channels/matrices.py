@@ -20,7 +20,8 @@ ROW_SUM_TOLERANCE = 1e-9
 def checked_transition(transition: ArrayLike, states: Sequence[str] | None) -> tuple[Vector, tuple[str, ...]]:
     """The matrix as float64 [S, S], rows scaled to sum to one exactly, and the states' names.
 
-    Raises InputError with key ("rows", i) or ("states",).
+    Raises:
+        InputError: It is no transition matrix; with key ("rows", i) or ("states",).
     """
     rows = _as_array(transition, "rows")
     if rows.ndim != 2 or rows.shape[0] != rows.shape[1] or not rows.size:
@@ -62,7 +63,11 @@ def checked_transition(transition: ArrayLike, states: Sequence[str] | None) -> t
 
 
 def checked_loss(loss: ArrayLike, states: tuple[str, ...]) -> Vector:
-    """Loss probabilities as float64 [S]. Raises InputError with key ("loss", i)."""
+    """Loss probabilities as float64 [S].
+
+    Raises:
+        InputError: One is outside 0…1; with key ("loss", i).
+    """
     vector = _as_array(loss, "loss")
     if vector.shape != (len(states),):
         raise InputError(
@@ -89,7 +94,11 @@ def _as_array(values: ArrayLike, key: str) -> Vector:
 
 
 def check_probability(key: str, value: float) -> None:
-    """Raises InputError with key (key,) unless 0 <= value <= 1."""
+    """Check that a value is a probability.
+
+    Raises:
+        InputError: It is not, with key (key,).
+    """
     if not 0 <= value <= 1:
         raise InputError(f"{key} {value:g} is not a probability", hint="between 0 and 1", key=(key,))
 

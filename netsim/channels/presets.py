@@ -52,12 +52,19 @@ def preset_names() -> list[str]:
 
 
 def preset_variants(name: str) -> tuple[str, ...]:
-    """Variants of a preset, the default first; independent loss has one alone. Raises InputError if unknown."""
+    """Variants of a preset, the default first; independent loss has one alone.
+
+    Raises:
+        InputError: The preset is unknown.
+    """
     return VARIANTS if len(published(name)) > 1 else VARIANTS[:1]
 
 
 def published(name: str) -> dict[str, float]:
-    """What the paper prints of a preset, by quantity. Raises InputError if unknown.
+    """What the paper prints of a preset, by quantity.
+
+    Raises:
+        InputError: The preset is unknown.
 
     >>> published("EP4")["loss_rate"], published("EP4")["mean_burst"]
     (0.138, 1.69)
@@ -86,8 +93,15 @@ def preset(
 ) -> MarkovChannel:
     """A preset channel.
 
-    label: the channel's name; by default the preset's, with the variant unless it is ``corrected``.
-    Raises InputError for an unknown preset, variant or start, and for a printed variant that is not a chain.
+    Args:
+        name: The preset's.
+        variant: ``corrected``, ``released`` or ``printed``.
+        start: State before the first packet.
+        step_s: Seconds per step; None: a step per packet.
+        label: The channel's name; by default the preset's, with the variant unless it is ``corrected``.
+
+    Raises:
+        InputError: The preset, variant or start is unknown, or a printed variant is not a chain.
 
     >>> preset("EP3").name, round(preset("EP3").loss_rate, 6), round(preset("EP3").mean_burst, 6)
     ('EP3', 0.065, 5.0)

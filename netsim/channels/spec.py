@@ -49,12 +49,13 @@ class _Form:
 def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
     """The channel that ``spec`` says.
 
-    spec: a preset's name (``EP4``, ``EP3-released``, ``ge-15``), a plug-in's name, or a mapping with the
-    keys of one form; docs/reference/channels.md lists them. base_dir: folder that trace paths are relative to;
-    None: the current one.
+    Args:
+        spec: A preset's name (``EP4``, ``EP3-released``, ``ge-15``), a plug-in's name, a loss line of netem, or a
+            mapping with the keys of one form; docs/reference/channels.md lists them.
+        base_dir: Folder at which paths of traces start; None: the current one.
 
-    Raises InputError, its ``key`` the place inside ``spec``, for unknown names and keys and for values that
-    make no channel.
+    Raises:
+        InputError: An unknown name or key, or values that are not a valid channel; ``key`` is the place inside ``spec``.
 
     >>> channel_from_spec({"loss_rate": 0.1, "mean_burst": 4}).name
     'loss 10 % burst 4'
@@ -93,7 +94,8 @@ def reserved_names() -> set[str]:
 def expand_range(text: str) -> list[str]:
     """Names from a range of numbered presets, the end included; any other text is itself.
 
-    Raises InputError for a range whose ends don't belong together.
+    Raises:
+        InputError: The ends of the range don't belong together.
 
     >>> expand_range("EP1..EP3"), expand_range("EP5-released..EP6-released"), expand_range("ge-15")
     (['EP1', 'EP2', 'EP3'], ['EP5-released', 'EP6-released'], ['ge-15'])

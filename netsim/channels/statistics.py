@@ -49,8 +49,13 @@ def stationary(transition: Vector, states: Sequence[str] | None = None) -> Vecto
     """The stationary distribution, float64 [S]; states that the chain leaves for ever get exactly zero.
 
     Grassmann–Taksar–Heyman elimination, which subtracts nothing and so is accurate to the last digits.
-    states: names for the error. Raises InputError if there are several stationary distributions, or if a probability
-    is too small to compute one.
+
+    Args:
+        transition: float64 [S, S].
+        states: Names for the error.
+
+    Raises:
+        InputError: There are several stationary distributions, or a probability is too small to compute one.
 
     >>> stationary(np.array([[0.9, 0.1], [0.3, 0.7]]))
     array([0.75, 0.25])
@@ -110,7 +115,10 @@ def mean_burst(transition: Vector, loss: Vector) -> float:
 def autocorrelation(transition: Vector, loss: Vector, lag: int) -> float:
     """Correlation of the loss of two packets ``lag`` apart, in stationarity; 1 at lag 0.
 
-    0 at other lags where nothing or everything is lost (no variance). Raises InputError if lag < 0.
+    0 at other lags where nothing or everything is lost (no variance).
+
+    Raises:
+        InputError: ``lag`` < 0.
 
     >>> round(autocorrelation(np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.0, 1.0]), 2), 12)  # (1 - .1 - .3)**2
     0.36
@@ -133,8 +141,13 @@ def autocorrelation(transition: Vector, loss: Vector, lag: int) -> float:
 def loss_count_probabilities(transition: Vector, loss: Vector, start: Vector, packets: int) -> Vector:
     """Distribution of the number of packets lost among the first ``packets`` after ``start``.
 
-    Forward recursion over (losses so far, state): exact, O(packets² · S²). Returns float64 [packets + 1],
-    P(k lost) at index k; sums to 1. Raises InputError if packets < 1.
+    Forward recursion over (losses so far, state): exact, O(packets² · S²).
+
+    Returns:
+        float64 [packets + 1], P(k lost) at index k; it sums to 1.
+
+    Raises:
+        InputError: ``packets`` < 1.
 
     >>> loss_count_probabilities(np.array([[1.0]]), np.array([0.5]), np.array([1.0]), 2)
     array([0.25, 0.5 , 0.25])
@@ -152,9 +165,13 @@ def loss_count_probabilities(transition: Vector, loss: Vector, start: Vector, pa
 def mask_probabilities(transition: Vector, loss: Vector, start: Vector, packets: int) -> Vector:
     """Probability of every loss mask of the first ``packets`` after ``start``.
 
-    Forward recursion over (mask so far, state): exact, O(2^packets · S²). Returns float64 [2**packets];
-    bit j of the index is set where packet j is received (index 0: all lost). Sums to 1.
-    Raises InputError if packets < 1 or above MASK_PACKETS_LIMIT.
+    Forward recursion over (mask so far, state): exact, O(2^packets · S²).
+
+    Returns:
+        float64 [2**packets]; bit j of the index is set where packet j is received (index 0: all lost). It sums to 1.
+
+    Raises:
+        InputError: ``packets`` < 1 or above MASK_PACKETS_LIMIT.
 
     >>> mask_probabilities(np.array([[1.0]]), np.array([0.25]), np.array([1.0]), 2)
     array([0.0625, 0.1875, 0.1875, 0.5625])
@@ -176,8 +193,12 @@ def mask_probabilities(transition: Vector, loss: Vector, start: Vector, packets:
 def burst_length_probabilities(transition: Vector, loss: Vector, longest: int) -> Vector:
     """Law of the length of a run of losses, in stationarity.
 
-    Returns float64 [longest + 1], P(a run is k packets long) at index k (index 0 is 0); what is missing to
-    one belongs to longer runs. All zero if no run ever begins. Raises InputError if longest < 1.
+    Returns:
+        float64 [longest + 1], P(a run is k packets long) at index k (index 0 is 0); what is missing to one belongs to
+        longer runs. All zero if no run ever begins.
+
+    Raises:
+        InputError: ``longest`` < 1.
 
     >>> burst_length_probabilities(np.array([[0.9, 0.1], [0.5, 0.5]]), np.array([0.0, 1.0]), 3)
     array([0.   , 0.5  , 0.25 , 0.125])

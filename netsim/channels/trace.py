@@ -24,9 +24,17 @@ State = tuple[int, int]
 class TraceChannel(Channel):
     """Playback of recorded series, each of them as a ring.
 
-    series: received bool [n] of each link. A trial begins at a record drawn uniformly from all series
-    together, and stays in that record's series. State: (series, position of the last packet).
-    The statistics are those of this process, exactly: every record is equally likely to be the first.
+    A trial begins at a record drawn uniformly from all series together, and stays in that record's series. The state
+    is (series, position of the last packet). The statistics are those of this process, exactly: every record is equally
+    likely to be the first.
+
+    Args:
+        name: As in scenarios and logs.
+        series: Received, bool [n] of each link.
+        step_s: Seconds per record; None: one record per packet.
+
+    Raises:
+        InputError: There are no packets, or ``step_s`` is not above zero.
 
     >>> channel = TraceChannel("mine", [np.array([True, True, False, True])])
     >>> channel.loss_rate, channel.mean_burst
@@ -59,7 +67,13 @@ class TraceChannel(Channel):
         return records[position], (number, position)
 
     def receive(self, uniforms: Vector, state: State, steps: int | NDArray[np.int64] = 1) -> tuple[BoolArray, State]:
-        """n records in order. uniforms: float64 [n, 2], for their number alone; steps: int or int [n]."""
+        """n records in order.
+
+        Args:
+            uniforms: float64 [n, 2], for their number alone.
+            state: Before the first packet.
+            steps: int or int [n], records further on.
+        """
         number, position = state
         records = self.series[number]
         count = len(uniforms)
