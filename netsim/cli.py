@@ -26,6 +26,7 @@ from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
 from netsim.commands.train import train
 from netsim.commands.verify import verify
+from netsim.commands.watch import watch
 from netsim.errors import InputError
 from netsim.interrupt import Stopped, end_on_signals
 
@@ -56,6 +57,7 @@ ExistOption = Annotated[
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="As --exist overwrite: delete the run in DIR.")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Take no remembered streams and values: make all anew.")]
+JsonProgressOption = Annotated[bool, typer.Option("--json-progress", help="Say what happens as lines of JSON.")]
 FiguresOption = Annotated[bool, typer.Option("--figures", help="Draw the figures and write the report, too.")]
 
 
@@ -71,13 +73,14 @@ def run(
     exist: ExistOption = "number",
     overwrite: OverwriteOption = False,
     fresh: FreshOption = False,
+    json_progress: JsonProgressOption = False,
 ) -> None:
     """Run a scenario: encode, send, decode, log. A killed run goes on where it was.
 
     The last line on standard output is the run's folder.
     """
     ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh}
-    _run(scenario, out, _overrides(assignments, seed, engine), workers, figures, **ways)
+    _run(scenario, out, _overrides(assignments, seed, engine), workers, figures, json_progress, **ways)
 
 
 @app.command(epilog="Example:  netsim sweep quickstart --channels EP1..EP6 --codec jpeg2000")
@@ -94,6 +97,7 @@ def sweep(
     exist: ExistOption = "number",
     overwrite: OverwriteOption = False,
     fresh: FreshOption = False,
+    json_progress: JsonProgressOption = False,
 ) -> None:
     """Run a scenario with its axes given on the command line.
 
@@ -107,7 +111,7 @@ def sweep(
     if codec:
         overrides.append(_codecs_kept(Document.read(find_scenario(scenario)).data.get("codecs"), codec))
     ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh}
-    _run(scenario, out, [*_overrides(assignments, seed, engine), *overrides], workers, figures, **ways)
+    _run(scenario, out, [*_overrides(assignments, seed, engine), *overrides], workers, figures, json_progress, **ways)
 
 
 @app.command(epilog="Example:  netsim validate ep_sweep")
@@ -133,6 +137,7 @@ app.command("explain", epilog="Example:  netsim explain runs/quickstart-1 --imag
 app.command("report", epilog="Example:  netsim report runs/quickstart-1")(report)
 app.command("export", epilog="Example:  netsim export runs/quickstart-1")(export)
 app.command("reproduce", epilog="Example:  netsim reproduce resicomp/fig12 --quick")(reproduce_command)
+app.command("watch", epilog="Example:  netsim watch runs/quickstart-1")(watch)
 app.command("verify", epilog="Example:  netsim verify runs/quickstart-1")(verify)
 app.command("codecs", epilog="Example:  netsim codecs --json")(codecs_command)
 app.command("check-codec", epilog="Example:  netsim check-codec jpeg2000 --set receiver=resilient")(check_codec_command)
@@ -171,14 +176,21 @@ def _codecs_kept(entries: object, wanted: list[str]) -> str:
 
 
 def _run(
-    scenario: Path, out: Path | None, overrides: list[str], workers: int | None, figures: bool, **ways: Any
+    scenario: Path,
+    out: Path | None,
+    overrides: list[str],
+    workers: int | None,
+    figures: bool,
+    json_progress: bool,
+    **ways: Any,
 ) -> None:
     from netsim.runs.executor import default_workers
     from netsim.runs.pipeline import run_plan
     from netsim.runs.progress import ConsoleReporter
+    from netsim.runs.watch import JsonReporter
     from netsim.scenario.load import load_plan
 
-    reporter = ConsoleReporter()
+    reporter = JsonReporter() if json_progress else ConsoleReporter()
     try:
         folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter, **ways)
     except Stopped:

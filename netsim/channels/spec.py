@@ -55,7 +55,7 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
         base_dir: Folder at which paths of traces start; None: the current one.
 
     Raises:
-        InputError: An unknown name or key, or values that are not a valid channel; ``key`` is the place inside ``spec``.
+        InputError: An unknown name or key, or values that make no valid channel; ``key`` is the place in ``spec``.
 
     >>> channel_from_spec({"loss_rate": 0.1, "mean_burst": 4}).name
     'loss 10 % burst 4'

@@ -20,6 +20,7 @@ from netsim.runs.manifest import manifest
 from netsim.runs.progress import Board, Reporter
 from netsim.runs.results import write_summary
 from netsim.runs.transport import PartKey, read_part, transport_part
+from netsim.runs.watch import WatchedReporter
 from netsim.scenario.notes import plan_notes
 from netsim.scenario.plan import Plan
 from netsim.scenario.show import plan_line
@@ -50,6 +51,7 @@ def run_plan(
         InputError: For bad input, a folder that can't be used, or inputs that change meanwhile.
     """
     with run_folder(out, plan, exist, lambda text: reporter.say("passed", text)) as folder:
+        reporter = WatchedReporter(reporter, folder.parts)
         reporter.say("plan", plan_line(plan))
         if fresh and not folder.store.exists():
             for part in folder.parts.glob("*.npz"):  # made with streams of the store

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-__all__ = ["Board", "ConsoleReporter", "Reporter", "counted"]
+__all__ = ["Board", "ConsoleReporter", "Reporter", "counted", "left_s"]
 
 
 class Board:
@@ -74,10 +74,10 @@ class ConsoleReporter(Reporter):
             self.say(phase, f"done, {_clock(seconds)}")
 
 
-def _left_s(elapsed_s: float, done: float, total: float) -> float | None:
+def left_s(elapsed_s: float, done: float, total: float) -> float | None:
     """Time left if the rest takes as long per task as what is done; None before anything is.
 
-    >>> _left_s(30.0, 3, 9)
+    >>> left_s(30.0, 3, 9)
     60.0
     """
     return elapsed_s / done * (total - done) if done else None
@@ -89,7 +89,7 @@ class _LeftColumn(ProgressColumn):
     max_refresh = 0.5
 
     def render(self, task: RichTask) -> Text:
-        left = _left_s(task.elapsed or 0.0, task.completed, task.total or 0.0)
+        left = left_s(task.elapsed or 0.0, task.completed, task.total or 0.0)
         return Text("-:--" if left is None else _clock(left), style="progress.remaining")
 
 
@@ -143,7 +143,7 @@ class _Lines(Board):
             for phase, total in list(self._totals.items()):
                 done, elapsed_s = self._done[phase], time.monotonic() - self._began[phase]
                 if done < total:
-                    left = _left_s(elapsed_s, done, total)
+                    left = left_s(elapsed_s, done, total)
                     told = "" if left is None else f", about {_clock(left)} left"
                     self.say(phase, f"{done:,} of {total:,} after {_clock(elapsed_s)}{told}")
 
