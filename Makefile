@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check docs bench train-next clean
+.PHONY: demo test check docs bench train-next reproduction clean
 .DELETE_ON_ERROR:
 
 # An environment made earlier has the distribution under its former name, with outdated entry points.
@@ -40,6 +40,10 @@ bench: $(STAMP)
 # NETSIM_TRAINING_DATA, a folder of folders of images. Ctrl-C, or `kill`, writes a checkpoint; the same command goes on.
 train-next: $(STAMP)
 	nice -n 19 $(BIN)/python -m netcodecs.training.plan --once
+
+# All recipes at small sizes, an hour or so on two idle cores; the page of what they gave goes to docs/reproduction.md.
+reproduction: $(STAMP)
+	$(BIN)/netsim reproduce --all --quick --out runs/reproduction --page docs/reproduction.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info codecs/build codecs/*.egg-info

@@ -15,6 +15,9 @@ def reproduce_command(
     name: Annotated[str | None, typer.Argument(metavar="PAPER/ARTEFACT", help="Leave out to list them.")] = None,
     full: Annotated[bool, typer.Option("--full/--quick", help="The paper's size, or minutes on two cores.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="All recipes, and one page: reproduction.md.")] = False,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE", help="With --all: where reproduction.md is written too.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="A folder of images, in place of the recipe's.")
@@ -23,6 +26,7 @@ def reproduce_command(
 ) -> None:
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""
     from netsim.errors import InputError
+    from netsim.runs.atomic import write_atomically
     from netsim.runs.executor import default_workers
     from netsim.runs.progress import ConsoleReporter
     from netsim.studies.recipe import find_recipe, recipe_names
@@ -34,11 +38,14 @@ def reproduce_command(
     if everything:
         if name is not None:
             raise InputError(f"--all and `{name}`", where="--all", hint="one of them")
-        page, outcomes = reproduce_all(recipe_names(), full, out, processes, ConsoleReporter(), overrides)
-        typer.echo(str(page))
+        written, outcomes = reproduce_all(recipe_names(), full, out, processes, ConsoleReporter(), overrides)
+        typer.echo(str(written))
+        if page is not None:
+            content = written.read_bytes()
+            write_atomically(page, lambda file: file.write(content))
         failed = [one.recipe.name for one in outcomes if isinstance(one, Failed)]
         if failed:
-            raise InputError(f"recipes that did not run: {', '.join(failed)}", hint=f"`{page}` says why")
+            raise InputError(f"recipes that did not run: {', '.join(failed)}", hint=f"`{written}` says why")
         return
     if name is None:
         for known in recipe_names():

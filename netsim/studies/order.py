@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from netsim.studies.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from netsim.statistics.intervals import Estimate
 
 __all__ = ["COLUMNS", "NO", "NOT_MEASURED", "NOT_TOLD_APART", "YES", "orders", "verdict"]
 
@@ -61,20 +63,27 @@ def _ends(row: dict[str, Any]) -> tuple[float, float]:
     return (row["ours"], row["ours"]) if math.isnan(ends[0]) or math.isnan(ends[1]) else ends
 
 
-def orders(recipe: Recipe, comparison: pd.DataFrame, levels: pd.DataFrame | None) -> pd.DataFrame:
+Paired = Callable[[str, str, str], "Estimate | None"]
+"""(condition, better, worse) → by how much better, paired by trace; None where that can't be had."""
+
+
+def orders(
+    recipe: Recipe, comparison: pd.DataFrame, levels: pd.DataFrame | None, paired: Paired = lambda *names: None
+) -> pd.DataFrame:
     """Each order that the paper prints or states, with ours.
 
     Args:
         recipe: Has the claims in words.
         comparison: comparison.csv; each pair of its printed numbers in one condition, quantity and point is an order.
         levels: What decides claims about whole schemes (``Study.levels``); None: comparison.
+        paired: Decides before ``levels`` does, where it gives a difference (``Study.difference``).
 
     Returns:
         Columns ``COLUMNS``. by: how much better, published (NaN for a claim in words); ours: how much better here.
     """
     import pandas as pd
 
-    rows = [*_printed(recipe, comparison), *_claimed(recipe, comparison if levels is None else levels)]
+    rows = [*_printed(recipe, comparison), *_claimed(recipe, comparison if levels is None else levels, paired)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -99,7 +108,7 @@ def _row(recipe: Recipe, key: tuple[str, ...], one: Any, other: Any) -> dict[str
     return about | gaps | named
 
 
-def _claimed(recipe: Recipe, levels: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _claimed(recipe: Recipe, levels: pd.DataFrame, paired: Paired) -> Iterator[dict[str, Any]]:
     for claim in claims_table(recipe).to_dict("records"):
         quantity = claim["quantity"]
         here = levels[levels["quantity"] == quantity]
@@ -109,8 +118,12 @@ def _claimed(recipe: Recipe, levels: pd.DataFrame) -> Iterator[dict[str, Any]]:
             better, worse = (_one(there, claim[side]) for side in ("better", "worse"))
             sign = 1 if _HIGHER_IS_BETTER[quantity] else -1
             gap = math.nan if better is None or worse is None else sign * (better["ours"] - worse["ours"])
-            about = {"artefact": recipe.name, "point": "", "by": math.nan, "ours": gap}
+            about: dict[str, Any] = {"artefact": recipe.name, "point": "", "by": math.nan, "ours": gap}
             told = verdict(better, worse, _HIGHER_IS_BETTER[quantity])
+            apart = paired(condition, claim["better"], claim["worse"]) if told != NOT_MEASURED else None
+            if apart is not None and quantity == "psnr_db":
+                about["ours"] = apart.value
+                told = YES if apart.low > 0 else NO if apart.high < 0 else NOT_TOLD_APART
             yield about | {str(key): value for key, value in claim.items()} | {"condition": condition, "verdict": told}
 
 

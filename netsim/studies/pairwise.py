@@ -16,7 +16,7 @@ from netsim.statistics.intervals import Estimate, mean_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["bd_rates", "differences"]
+__all__ = ["bd_rates", "curve_difference", "differences"]
 
 _SLOT = ["seed", "trial", "slot", "image"]
 _OTHER_IMAGES = "the published curve is of other images"
@@ -58,6 +58,41 @@ def _over_images(log: pd.DataFrame, row: dict[Any, Any], failure_db: float) -> E
     both = parts[0].merge(parts[1], on=_SLOT)
     means = (both["a"] - both["b"]).groupby(both["image"]).mean().to_numpy(dtype=np.float64)
     return mean_interval(means, np.ones(len(means)), np.arange(len(means)))
+
+
+def curve_difference(log: pd.DataFrame, channel: str, one: str, other: str, failure_db: float) -> Estimate | None:
+    """Mean PSNR of one scheme less another's over the rates that both cover, paired by trace.
+
+    The unit is a trace's difference of two means over rates and images; both schemes meet the same random numbers.
+
+    Returns:
+        The mean difference in dB with its t interval over traces; None where a scheme has no traces (exact and
+        stratified engine), fewer than two, or no rate that both meet.
+    """
+    from netsim.figures.radar import mean_over_range
+
+    curves: list[pd.DataFrame] = []
+    for scheme in (one, other):
+        mine = log[log["packet"].isna() & (log["scheme"] == scheme) & (log["channel"] == channel)]
+        if mine.empty or not set(mine["engine"]) <= {"array", "event"} or mine["trial"].nunique() < 2:
+            return None
+        mine = mine.assign(quality=slot_quality(mine, failure_db))
+        curves.append(mine.groupby(["trial", "operating_point"], observed=True)[["bpp", "quality"]].mean())
+    rates = [curve.groupby("operating_point")["bpp"].mean() for curve in curves]
+    low, high = max(rate.min() for rate in rates), min(rate.max() for rate in rates)
+    if low >= high:
+        return None
+    means = [
+        {
+            trial: mean_over_range(part[["bpp", "quality", "quality", "quality"]].to_numpy(float), low, high).psnr_db
+            for trial, part in curve.groupby("trial")
+        }
+        for curve in curves
+    ]
+    apart = np.array([means[0][trial] - means[1][trial] for trial in means[0] if trial in means[1]])
+    if len(apart) < 2 or np.isnan(apart).any():
+        return None
+    return mean_interval(apart, np.ones(len(apart)), np.arange(len(apart)))
 
 
 def bd_rates(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Table
-from netsim.studies.pairwise import bd_rates, differences
+from netsim.studies.pairwise import bd_rates, curve_difference, differences
 from netsim.studies.published import MARK, published_curves
 from netsim.studies.recipe import Recipe, not_the_papers
 from netsim.studies.study import Study, StudyContext, StudyOptions
@@ -99,6 +99,10 @@ class RateDistortion(Study):
             yield Table("difference", measured.differences)
         if measured.bd_rates is not None:
             yield Table("bd_rate", measured.bd_rates)
+
+    def difference(self, measured: _Measured, condition: str, better: str, worse: str) -> Estimate | None:
+        run = measured.run
+        return curve_difference(run.log, condition, better, worse, float(run.manifest.get("failure_db", 13.0)))
 
     def levels(self, measured: _Measured) -> pd.DataFrame:
         import pandas as pd

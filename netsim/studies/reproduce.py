@@ -101,7 +101,8 @@ def reproduce(
     table = Comparison(recipe)
     recipe.study.compare(table, measured)
     comparison = table.frame()
-    order = orders(recipe, comparison, recipe.study.levels(measured))
+    study = recipe.study
+    order = orders(recipe, comparison, study.levels(measured), lambda *names: study.difference(measured, *names))
     outputs = list(recipe.study.draw(recipe, measured))
     folder = context.folder if context.ran else study_folder(plan, folder)
     files = [write_table(folder, "comparison.csv", comparison)]

@@ -185,7 +185,8 @@ def _count(orders: pd.DataFrame, verdict: str) -> int:
 
 
 def _text(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4g}"
+    """Four digits; what is smaller than a billionth is rounding, and 0."""
+    return "–" if math.isnan(value) else f"{value if abs(value) > 1e-9 else 0.0:.4g}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

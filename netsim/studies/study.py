@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netsim.decoding.cache import CodecCache
     from netsim.runs.results import Run
     from netsim.scenario.plan import Plan
+    from netsim.statistics.intervals import Estimate
     from netsim.studies.comparison import Comparison
     from netsim.studies.outputs import Output
     from netsim.studies.recipe import Recipe
@@ -128,6 +129,20 @@ class Study(ABC):
             measured: What ``measure`` returned.
         """
         return ()
+
+    def difference(self, measured: Any, condition: str, better: str, worse: str) -> Estimate | None:
+        """By how much one scheme is better than another, where they can be compared trace by trace.
+
+        Args:
+            measured: What ``measure`` returned.
+            condition: A channel.
+            better: A scheme as in a log.
+            worse: The other.
+
+        Returns:
+            The mean of the paired differences with its interval; None: the schemes' own intervals decide.
+        """
+        return None
 
     def levels(self, measured: Any) -> pd.DataFrame | None:
         """The numbers that decide the order of whole schemes.

@@ -11,6 +11,7 @@ from netsim.analysis.paired import pair_points
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Text
+from netsim.studies.pairwise import curve_difference
 from netsim.studies.recipe import Recipe, not_the_papers
 from netsim.studies.study import Study, StudyContext
 
@@ -78,6 +79,10 @@ class Traces(Study):
         yield Text("table.md", traces_markdown(recipe, cells, measured.count, measured.images))
         numbers = rd.numbers(measured.run.summary, spread=measured.spread)
         yield Drawing("rd", rd.draw(numbers), numbers)
+
+    def difference(self, measured: _Measured, condition: str, better: str, worse: str) -> Estimate | None:
+        run = measured.run
+        return curve_difference(run.log, condition, better, worse, float(run.manifest.get("failure_db", 13.0)))
 
     def levels(self, measured: _Measured) -> pd.DataFrame:
         from netsim.studies.rate_distortion import curve_levels

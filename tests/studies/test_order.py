@@ -97,3 +97,15 @@ def test_claims_are_judged_by_whole_curves(small: MakeRecipe, tmp_path: Path) ->
     (tmp_path / "claims.csv").write_text(CLAIMS)
     with pytest.raises(InputError, match="published"):
         orders(recipe, Comparison(recipe).frame(), levels)
+
+
+def test_a_paired_difference_decides_a_claim_before_the_intervals_do(small: MakeRecipe, tmp_path: Path) -> None:
+    (tmp_path / "claims.csv").write_text("# PUBLISHED. Source: a text.\n" + CLAIMS)
+    recipe = small(claims="claims.csv")
+    rows = [["EP4", scheme, "psnr_db", value, 20.0, 40.0] for scheme, value in (("a", 30.0), ("b", 29.9), ("c", 31.0))]
+    columns = ["condition", "scheme", "quantity", "ours", "ours_low", "ours_high"]
+    levels, frame = pd.DataFrame(rows, columns=columns), Comparison(recipe).frame()
+    assert set(orders(recipe, frame, levels)["verdict"]) == {NOT_TOLD_APART}
+    apart = {("EP4", "a", "b"): Estimate(0.1, 0.05, 0.15), ("EP4", "a", "c"): Estimate(-1.0, -1.5, -0.5)}
+    found = orders(recipe, frame, levels, lambda *names: apart.get(names))
+    assert found[["verdict", "ours"]].to_numpy().tolist() == [[YES, 0.1], [NO, -1.0]]

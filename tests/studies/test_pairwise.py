@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import t
 
 from netsim.errors import InputError
-from netsim.studies.pairwise import bd_rates, differences
+from netsim.studies.pairwise import bd_rates, curve_difference, differences
 from tests.figures.synthetic import sampled_log
 
 
@@ -58,3 +58,19 @@ def test_unknown_names_are_refused(log: pd.DataFrame) -> None:
         bd_rates(log, "EP5", [["vvc", "hevc"]], 13.0)
     with pytest.raises(InputError, match="no scheme `hevx`"):
         bd_rates(log, "EP4", [["vvc", "hevx"]], 13.0)
+
+
+def test_whole_curves_are_compared_trace_by_trace(log: pd.DataFrame) -> None:
+    """What a trace adds to both curves is not in the interval of their difference."""
+    bpp, trial = log["bpp"], log["trial"]
+    quality = 30 + 10 * bpp + 2 * trial + 0.4 * (log["scheme"] == "vvc") + 0.01 * trial * (log["scheme"] == "vvc")
+    paired = log.assign(status="full", psnr_db=quality)
+    found = curve_difference(paired, "EP4", "vvc", "hevc", 13.0)
+    assert found is not None
+    apart = 0.4 + 0.01 * np.arange(6)
+    half = t.ppf(0.975, 5) * apart.std(ddof=1) / np.sqrt(6)
+    assert tuple(found) == pytest.approx((apart.mean(), apart.mean() - half, apart.mean() + half))
+    assert curve_difference(paired.assign(engine="exact"), "EP4", "vvc", "hevc", 13.0) is None
+    assert curve_difference(paired[paired["trial"] == 0], "EP4", "vvc", "hevc", 13.0) is None
+    higher = paired["bpp"] + (paired["scheme"] == "vvc")
+    assert curve_difference(paired.assign(bpp=higher), "EP4", "vvc", "hevc", 13.0) is None
