@@ -184,7 +184,7 @@ def _run(
     json_progress: bool,
     **ways: Any,
 ) -> None:
-    from netsim.runs.executor import default_workers
+    from netsim.runs.executors import default_workers
     from netsim.runs.pipeline import run_plan
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.watch import JsonReporter
@@ -233,7 +233,7 @@ def main() -> None:
 
 
 def _kill_workers() -> None:
-    executor = sys.modules.get("netsim.runs.executor")
+    executor = sys.modules.get("netsim.runs.executors.processes")
     if executor is not None:
         executor.kill_workers()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netsim import registry
-from netsim.decoding import cache as cache_module
-from netsim.runs import context
+from netsim.decoding import streams
+from netsim.runs import tasks
 
 __all__ = ["GREY_CODEC", "install"]
 
@@ -81,6 +81,5 @@ def install(
         del sys.modules[module]
     importlib.invalidate_caches()
     registry._group.cache_clear()
-    cache_module._codec.cache_clear()
-    context.codec_cache.cache_clear()
-    context._checked.clear()
+    streams._codec.cache_clear()
+    tasks._checked.clear()

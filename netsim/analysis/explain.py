@@ -20,10 +20,11 @@ from netsim.analysis.replay import (
     scheme_stream_key,
     schemes_of,
 )
-from netsim.analysis.table import PictureTable, picture_table, slot_probabilities
 from netsim.channels.base import Channel
 from netsim.channels.spec import channel_from_spec
-from netsim.decoding.cache import CodecCache, StreamKey
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.mask_table import QualityTable, quality_table, slot_probabilities
+from netsim.decoding.streams import StreamKey
 from netsim.engines.exact import why_not_exact
 from netsim.errors import InputError
 from netsim.runs.atomic import write_atomically
@@ -46,7 +47,7 @@ class Explanation:
 
     packets: pd.DataFrame
     counts: pd.DataFrame
-    table: PictureTable
+    table: QualityTable
     scheme: SchemeOnLink
     picture: StreamKey
     failure_db: float
@@ -80,7 +81,7 @@ def explain(
     points = schemes[find_scheme(codec, {label: some[0].scheme.codec.name for label, some in schemes.items()})]
     chosen = operating_point(points, point) if point else nearest_rate(plan, cache, points, [number], near_bpp)[0]
     picture = scheme_stream_key(plan, number, chosen)
-    table = picture_table(cache, picture, chosen.scheme.protection)
+    table = quality_table(cache, picture, chosen.scheme.protection)
     if table.packets == 0:
         raise InputError(f"{chosen.label} sends `{image}` in packets that are never lost", hint="nothing can be lost")
     profile = chosen.row.link

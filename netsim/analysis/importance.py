@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.analysis.table import PictureTable
+from netsim.decoding.mask_table import QualityTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def importance_db(masks: NDArray[np.bool_], quality_db: Floats, probabilities: F
     return np.where((there > 0) & (lost > 0), difference, np.nan)
 
 
-def packet_importance(table: PictureTable, probabilities: Mapping[str, Floats], failure_db: float) -> pd.DataFrame:
+def packet_importance(table: QualityTable, probabilities: Mapping[str, Floats], failure_db: float) -> pd.DataFrame:
     """One row per packet at risk and channel.
 
     probabilities: per channel's name float64 [2**n]. Columns: packet (its number in sending order, from 0, as in the
@@ -73,7 +73,7 @@ def _mean(values: Floats, weights: Floats) -> float:
     return float(values @ weights / weights.sum()) if weights.sum() > 0 else float("nan")
 
 
-def loss_count_extremes(table: PictureTable, failure_db: float) -> pd.DataFrame:
+def loss_count_extremes(table: QualityTable, failure_db: float) -> pd.DataFrame:
     """One row per number of packets lost, 0 … n.
 
     Columns: lost, masks (how many there are), failed (how many of them have no picture), mean_db (over them, all

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netsim.decoding.cache import CodecCache, StreamKey
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.streams import StreamKey, stream_key_of
 from netsim.errors import InputError, did_you_mean
-from netsim.runs.context import stream_key_of
 from netsim.runs.results import Run
 from netsim.scenario.document import Document
 from netsim.scenario.load import plan_document

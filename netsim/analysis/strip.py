@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from netsim.analysis.replay import image_number, nearest_rate, replayed_plan, scheme_stream_key, schemes_of
 from netsim.channels.base import Channel
-from netsim.decoding.cache import CodecCache, StreamKey
+from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
+from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError, did_you_mean
 from netsim.metrics.psnr import psnr_db
 from netsim.protection.base import Protection

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.errors import InputError
-from netsim.metrics.further import Scale, further_metrics, scale_of, was_measured
+from netsim.metrics.further import LOSSLESS_DB, Scale, further_metrics, scale_of, was_measured
 from netsim.statistics.bounded import bounded_mean
 from netsim.statistics.intervals import Estimate, batch_labels, quality_interval
 from netsim.statistics.stratified import StratifiedSample, stratified_quality
@@ -18,13 +18,10 @@ from netsim.statistics.stratified import StratifiedSample, stratified_quality
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GROUP", "LOSSLESS_DB", "NEEDED", "OPTIONAL", "can_fail", "slot_quality", "summarise", "summarise_groups"]
+__all__ = ["GROUP", "NEEDED", "OPTIONAL", "can_fail", "slot_quality", "summarise", "summarise_groups"]
 
 GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
 """Columns that tell one row of a summary from another."""
-
-LOSSLESS_DB = 100.0
-"""What a picture that arrived without any error counts as in means of PSNR (its PSNR is infinite)."""
 
 NEEDED = [
     *GROUP,

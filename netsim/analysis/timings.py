@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
 from netsim.analysis.replay import SchemeOnLink, scheme_stream_key
 from netsim.channels.markov import bernoulli
 from netsim.decoding.cache import CodecCache
+from netsim.decoding.mask_table import Timing
 from netsim.engines.exact import why_not_exact
 from netsim.engines.schedule import transmission_schedule
 from netsim.errors import InputError
 from netsim.links.packets import PacketBurst
 from netsim.scenario.plan import Plan
 
-__all__ = ["ALL_IN_TIME", "Timing", "image_timings"]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """One way in which the link treats an image's packets, and in which share of the image's slots it does so.
-
-    late, dropped: numbers of the packets sent that are late, or never sent because the queue is full, whatever the
-    channel does. A late packet still crosses the channel.
-    """
-
-    late: tuple[int, ...] = ()
-    dropped: tuple[int, ...] = ()
-    share: float = 1.0
-
-
-ALL_IN_TIME = Timing()
+__all__ = ["image_timings"]
 
 
 def image_timings(plan: Plan, cache: CodecCache, point: SchemeOnLink) -> list[list[Timing]]:

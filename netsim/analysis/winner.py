@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.analysis.replay import SchemeOnLink, image_number, rate_bpp, scheme_stream_key, schemes_of
-from netsim.analysis.table import PictureTable, expected_db, mask_probabilities, picture_table, usable_masks
 from netsim.analysis.timings import image_timings
 from netsim.channels.markov import MarkovChannel, burst
 from netsim.channels.presets import preset
-from netsim.decoding.cache import CodecCache, mask_text
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.mask_table import (
+    QualityTable,
+    expected_db,
+    mask_probabilities,
+    quality_table,
+    table_without_quality,
+)
+from netsim.decoding.masks import mask_text
 from netsim.errors import InputError
 from netsim.scenario.plan import Plan
 
@@ -62,7 +69,7 @@ class SchemeTables:
     scheme: str
     operating_point: str
     bpp: float
-    tables: tuple[PictureTable, ...]
+    tables: tuple[QualityTable, ...]
     weights: tuple[float, ...]
 
 
@@ -111,7 +118,7 @@ def _contender(
 ) -> SchemeTables:
     """A scheme at a rate, from the one or two operating points around it."""
     around, shares = points_around([rate_bpp(plan, cache, point, images) for point in points], near_bpp)
-    tables: list[PictureTable] = []
+    tables: list[QualityTable] = []
     weights: list[float] = []
     for i, share in zip(around, shares, strict=True):
         some, counts = _tables(plan, cache, points[i], images, say)
@@ -140,7 +147,7 @@ def points_around(rates_bpp: Sequence[float], near_bpp: float) -> tuple[list[int
 
 def _tables(
     plan: Plan, cache: CodecCache, point: SchemeOnLink, images: Sequence[int], say: Say
-) -> tuple[list[PictureTable], list[float]]:
+) -> tuple[list[QualityTable], list[float]]:
     """Mask tables of some pictures, one for each way in which the link treats its packets, and each one's weight.
 
     Says how many masks have to be decoded, if any.
@@ -149,13 +156,13 @@ def _tables(
     ways = [(scheme_stream_key(plan, image, point), timing) for image in images for timing in timings[image]]
     missing: set[tuple[str, str]] = set()
     for picture, timing in ways:
-        table, decodable = usable_masks(cache, picture, protection, timing)
+        table, decodable = table_without_quality(cache, picture, protection, timing)
         texts = cache.missing(picture, mask_text(table.usable[decodable]), ("psnr_db",))
         missing |= {(picture.image.name, text) for text in texts}
     if missing:
         masks = f"{len(missing):,} masks of {point.label} at {point.scheme.operating_point}"
         say(f"decode {masks} that the run did not meet")
-    tables = [picture_table(cache, picture, protection, timing) for picture, timing in ways]
+    tables = [quality_table(cache, picture, protection, timing) for picture, timing in ways]
     return tables, [timing.share / len(images) for _, timing in ways]
 
 

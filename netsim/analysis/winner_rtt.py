@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.analysis.replay import SchemeOnLink, image_number, scheme_stream_key, schemes_of
-from netsim.analysis.summary import LOSSLESS_DB
 from netsim.analysis.winner import points_around
 from netsim.channels.base import Channel
 from netsim.channels.markov import bernoulli
-from netsim.decoding.cache import CodecCache, mask_text
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.masks import mask_text
 from netsim.engines.array import simulate_trials
 from netsim.engines.event import simulate_trial
 from netsim.engines.outcomes import stack_outcomes
 from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, UNSENT, PacketBurst
 from netsim.links.profile import LinkProfile
+from netsim.metrics.further import LOSSLESS_DB
 from netsim.scenario.plan import Plan
 from netsim.streams import Streams
 

@@ -27,7 +27,7 @@ def reproduce_command(
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""
     from netsim.errors import InputError
     from netsim.runs.atomic import write_atomically
-    from netsim.runs.executor import default_workers
+    from netsim.runs.executors import default_workers
     from netsim.runs.progress import ConsoleReporter
     from netsim.studies.recipe import find_recipe, recipe_names
     from netsim.studies.reproduce import reproduce

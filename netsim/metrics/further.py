@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOG_COLUMNS",
+    "LOSSLESS_DB",
     "Scale",
     "check_metric_name",
     "further_metrics",
@@ -45,6 +46,9 @@ LOG_COLUMNS = (
     *("bytes", "bpp", "status", "psnr_db", "weight"),
 )
 """Columns that every log has. All others are metrics."""
+
+LOSSLESS_DB = 100.0
+"""PSNR with which a lossless image counts in means."""
 
 
 @dataclass(frozen=True)

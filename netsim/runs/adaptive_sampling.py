@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from netsim.analysis.summary import LOSSLESS_DB
-from netsim.runs.context import RunContext, codec_cache
-from netsim.runs.log import case_qualities
-from netsim.runs.transport import PartKey, parts_of, read_part
+from netsim.decoding.cases import case_qualities, row_stream_keys
+from netsim.metrics.further import LOSSLESS_DB
+from netsim.runs.context import RunContext
+from netsim.runs.parts import PartKey, parts_of, read_part
 from netsim.statistics.intervals import Estimate, batch_labels, quality_interval
 
 __all__ = ["FIRST_TRIALS", "AdaptiveSampling", "greater_distance", "trials_wanted"]
@@ -50,15 +50,15 @@ class AdaptiveSampling:
     trials as its width asks for, up to the scenario's ``trials``.
     """
 
-    def __init__(self, job: RunContext) -> None:
-        self.job = job
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
         self.parts: list[PartKey] = []
-        self._trials = dict.fromkeys((row.index for row in job.plan.rows), 0)
+        self._trials = dict.fromkeys((row.index for row in context.plan.rows), 0)
         self._half: dict[int, float] = {}
 
     def next(self) -> list[PartKey]:
         """Parts of the next round; empty when every row is done."""
-        plan, found = self.job.plan, []
+        plan, found = self.context.plan, []
         for row in plan.rows:
             have = self._trials[row.index]
             want = self._wanted(row.index, have)
@@ -69,7 +69,7 @@ class AdaptiveSampling:
         return found
 
     def _wanted(self, row: int, have: int) -> int:
-        plan = self.job.plan
+        plan = self.context.plan
         if plan.rows[row].engine == "exact":
             return 1
         if plan.precision_db is None:
@@ -81,11 +81,11 @@ class AdaptiveSampling:
 
     def _mean(self, row: int) -> Estimate:
         """The row's mean PSNR so far, with its 95 % interval as the summary has it."""
-        plan = self.job.plan
-        found: dict[str, list[np.ndarray]] = {}
+        plan = self.context.plan
+        keys, found = row_stream_keys(plan, plan.rows[row]), dict[str, list[np.ndarray]]()
         for key in (key for key in self.parts if key.row == row):
-            arrays = read_part(key.path(self.job.parts))
-            quality = case_qualities(plan, key, arrays, codec_cache(self.job.store_path))["psnr_db"]
+            arrays = read_part(key.path(self.context.parts))
+            quality = case_qualities(keys, arrays, self.context.cache, plan.metrics)["psnr_db"]
             slots = arrays["packet"] < 0
             failed = arrays["usable"][slots] == 0
             db = np.where(failed, plan.failure_db, np.minimum(quality[arrays["case"][slots]], LOSSLESS_DB))
@@ -103,16 +103,18 @@ class AdaptiveSampling:
         )
         return mean
 
-    def verdicts(self) -> list[str]:
+    def report(self) -> list[str]:
         """What became of the asked precision, in sentences."""
-        plan = self.job.plan
+        plan = self.context.plan
         sampled = [row.index for row in plan.rows if row.engine != "exact"]
         if plan.precision_db is None or not sampled:
             return []
         wide = [row for row in sampled if self._half.get(row, math.inf) > plan.precision_db]
         most = max(self._trials[row] for row in sampled)
-        verdict = f"±{plan.precision_db:g} dB reached in {len(sampled) - len(wide)} of {len(sampled)} sampled rows"
+        sentence = f"±{plan.precision_db:g} dB reached in {len(sampled) - len(wide)} of {len(sampled)} sampled rows"
         if not wide:
-            return [f"{verdict}, with {most:,} trials at most"]
+            return [f"{sentence}, with {most:,} trials at most"]
         worst = max(self._half[row] for row in wide)
-        return [f"{verdict}; {len(wide)} stopped at the limit of {plan.trials:,} trials, the widest at ±{worst:.3g} dB"]
+        return [
+            f"{sentence}; {len(wide)} stopped at the limit of {plan.trials:,} trials, the widest at ±{worst:.3g} dB"
+        ]

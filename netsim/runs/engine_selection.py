@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
 from netsim.channels.markov import MarkovChannel
-from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
-from netsim.runs.context import RunContext, codec_cache, stream_key_of
+from netsim.decoding.masks import at_risk_packets, usable_masks
+from netsim.decoding.streams import stream_key_of
+from netsim.engines.exact import ALL_MASKS_PACKETS
+from netsim.runs.context import RunContext
 from netsim.scenario.engine import why_not
 from netsim.scenario.plan import Plan, PlanRow
 
@@ -18,7 +19,7 @@ __all__ = ["resolve_engines"]
 _PRECISION_TRIALS = 400  # what sampling to a stated precision is taken to need, before it is known
 
 
-def resolve_engines(job: RunContext) -> tuple[Plan, list[str]]:
+def resolve_engines(context: RunContext) -> tuple[Plan, list[str]]:
     """The plan with every row's engine chosen, and why, in sentences.
 
     One engine for a scheme over all channels of a link, since one table of decoded masks answers them all:
@@ -26,19 +27,18 @@ def resolve_engines(job: RunContext) -> tuple[Plan, list[str]]:
     where there are too many masks for a table; array elsewhere; event where something feeds back.
     """
     chosen: dict[int, str] = {}
-    told: dict[str, list[int]] = {}
-    for rows in _groups(job.plan.rows):
-        engine, reason, decodes = _choose(job, rows)
+    reasons: dict[str, list[int]] = {}
+    for rows in _groups(context.plan.rows):
+        engine, reason, decodes = _choose(context, rows)
         chosen |= dict.fromkeys((row.index for row in rows), engine)
-        told.setdefault(f"{engine}: {reason}", []).append(decodes)
-    rows_now = tuple(replace(row, engine=chosen[row.index]) for row in job.plan.rows)
-    sentences = [f"{reason}; {_expected(decodes)}" for reason, decodes in told.items()]
-    return replace(job.plan, rows=rows_now), sentences
+        reasons.setdefault(f"{engine}: {reason}", []).append(decodes)
+    sentences = [f"{reason}; {_expected(decodes)}" for reason, decodes in reasons.items()]
+    return context.plan.with_engines(chosen), sentences
 
 
 def _expected(decodes: list[int]) -> str:
     points = f"{len(decodes)} operating point{'' if len(decodes) == 1 else 's'}"
-    return f"{points}, about {sum(decodes):,} decodes a picture in all" if sum(decodes) else points
+    return f"{points}, about {sum(decodes):,} decodes an image in all" if sum(decodes) else points
 
 
 def _groups(rows: Iterable[PlanRow]) -> Iterable[list[PlanRow]]:
@@ -48,12 +48,12 @@ def _groups(rows: Iterable[PlanRow]) -> Iterable[list[PlanRow]]:
     return found.values()
 
 
-def _choose(job: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
-    """(engine, why, decodes expected for the first picture)."""
+def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
+    """(engine, why, decodes expected for the first image)."""
     row = rows[0]
-    to_precision = job.plan.precision_db is not None
+    to_precision = context.plan.precision_db is not None
     reason = next(filter(None, (why_not("exact", one, to_precision) for one in rows)), "")
-    exact, sampled = (0, 0) if reason else _decodes(job, rows)
+    exact, sampled = (0, 0) if reason else _decodes(context, rows)
     if row.engine != "auto":
         return row.engine, "as asked", exact if row.engine == "exact" else sampled
     feeds_back = next(filter(None, (why_not("array", one, to_precision) for one in rows)), "")
@@ -62,35 +62,32 @@ def _choose(job: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
     if reason:
         return "array", reason, 0
     if exact == 0:
-        engine = "stratified" if job.plan.precision_db is None else "array"
+        engine = "stratified" if context.plan.precision_db is None else "array"
         return engine, f"more than {ALL_MASKS_PACKETS} packets", 0
     if exact <= sampled:
         return "exact", "no more masks to decode than sampling meets", exact
     return "array", f"{exact:,} masks are possible, fewer will be met", sampled
 
 
-def _decodes(job: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
-    """Decodes of the first picture over all channels: (exact engine, expected when sampling); 0 where unknown."""
-    row, cache = rows[0], codec_cache(job.store_path)
-    stream_key = stream_key_of(job.plan, row, 0, row.schemes[0])
+def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
+    """Decodes of the first image over all channels: (exact engine, expected when sampling); 0 where unknown."""
+    row, cache, plan = rows[0], context.cache, context.plan
+    stream_key = stream_key_of(plan, row, 0, row.schemes[0])
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
     protected = row.schemes[0].protection.protect(stream)
-    at_risk = np.flatnonzero(~protected.sent.protected)
+    at_risk = at_risk_packets(protected)
     if codec.all_needed and (protected.count_decides or len(at_risk) <= ALL_MASKS_PACKETS):
         return 1, 1
     if not 0 < len(at_risk) <= ALL_MASKS_PACKETS:
         return 0, 0
-    received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
-    received[:, at_risk] = all_masks(len(at_risk))
-    usable = codec.usable(stream, protected.recover(received))
-    masks, which = np.unique(usable, axis=0, return_inverse=True)
-    trials = job.plan.trials if job.plan.precision_db is None else _PRECISION_TRIALS
-    draws = trials * max(1, job.plan.slots // len(job.plan.image_names))
-    possible, never = np.zeros(len(masks), dtype=bool), np.ones(len(masks))
+    masks = usable_masks(codec, stream, protected, at_risk)
+    trials = plan.trials if plan.precision_db is None else _PRECISION_TRIALS
+    draws = trials * max(1, plan.slots // len(plan.image_names))
+    possible, never = np.zeros(len(masks.usable), dtype=bool), np.ones(len(masks.usable))
     for one in rows:
         assert isinstance(one.channel, MarkovChannel)
-        probability = np.bincount(which.reshape(-1), one.channel.mask_probabilities(len(at_risk)), len(masks))
+        probability = np.bincount(masks.which, one.channel.mask_probabilities(len(at_risk)), len(masks.usable))
         possible |= probability > 0
         never *= (1 - probability.clip(0, 1)) ** draws
-    decodable = masks.any(axis=1)
+    decodable = masks.decodable
     return int((possible & decodable).sum()), int(np.ceil((1 - never[decodable]).sum()))

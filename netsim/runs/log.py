@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from netsim.decoding.cache import CodecCache, StreamKey
+from netsim.decoding.cases import case_packets
+from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
 from netsim.metrics.further import LOG_COLUMNS, further_metrics
 from netsim.runs.atomic import write_atomically
-from netsim.runs.collapse import Arrays
-from netsim.runs.context import stream_key_of
-from netsim.runs.transport import PartKey, read_part
 from netsim.scenario.plan import Plan, PlanRow
 
-__all__ = ["case_qualities", "log_schema", "needed_masks", "read_log", "write_log"]
+__all__ = ["log_schema", "read_log", "write_log"]
 
 _INTEGERS = ("sent", "delivered", "lost", "late", "dropped", "recovered", "usable")
 
@@ -40,31 +38,26 @@ def log_schema(metrics: Iterable[str]) -> pa.Schema:
     return pa.schema([pa.field(name, (_TYPES | further).get(name, pa.string())) for name in names])
 
 
-def needed_masks(plan: Plan, key: PartKey, arrays: Arrays) -> dict[StreamKey, set[str]]:
-    """Which pictures must be decoded from which usable masks; failed pictures need no decoding."""
-    row = plan.rows[key.row]
-    needed: dict[StreamKey, set[str]] = {}
-    for image, tag, mask in zip(arrays["case_image"], arrays["case_tag"], arrays["case_mask"], strict=True):
-        if "1" in str(mask):
-            stream_key = stream_key_of(plan, row, int(image), row.schemes[int(tag)])
-            needed.setdefault(stream_key, set()).add(str(mask))
-    return needed
-
-
 def write_log(
     path: Path,
     plan: Plan,
-    parts: Iterable[tuple[PartKey, Path]],
-    cache: CodecCache,
+    parts: Iterable[tuple[PlanRow, Arrays, Mapping[str, np.ndarray]]],
     step: Callable[[], None] = lambda: None,
 ) -> None:
-    """Join receptions with qualities and write the log, in plan order."""
+    """Write the log.
+
+    Args:
+        path: Its file.
+        plan: The plan.
+        parts: In plan order: the row, the arrays of the part, and per metric the quality of each of its cases.
+        step: Called after each part.
+    """
 
     def write(file: Any) -> None:
         schema = log_schema(plan.metrics)
         with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
-            for key, part in parts:
-                writer.write_table(_table(plan, plan.rows[key.row], key, read_part(part), cache))
+            for row, arrays, qualities in parts:
+                writer.write_table(_table(plan, row, arrays, qualities))
                 step()
 
     write_atomically(path, write)
@@ -84,11 +77,10 @@ def read_log(path: Path) -> pa.Table:
         raise InputError(f"`{path}` is damaged: {reason}", hint="run the scenario again") from None
 
 
-def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, cache: CodecCache) -> pa.Table:
-    total, case, tag = len(arrays["trial"]), arrays["case"], arrays["tag"]
+def _table(plan: Plan, row: PlanRow, arrays: Arrays, qualities: Mapping[str, np.ndarray]) -> pa.Table:
+    total, case, choice = len(arrays["trial"]), arrays["case"], arrays["tag"]
     pixels = np.array([_pixels(plan, i) for i in range(len(plan.image_names))])
     packet, sampled = arrays["packet"], ~np.isnan(arrays["design_weight"])
-    qualities = case_qualities(plan, key, arrays, cache)
     columns: dict[str, Any] = {
         "run_id": _repeat(plan.run_id, total),
         "row": np.full(total, row.index, np.int32),
@@ -99,11 +91,11 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, cache: CodecC
         "start_s": arrays["start_s"],
         "time_s": arrays["time_s"],
         "image": _choose(plan.image_names, arrays["image"]),
-        "codec": _choose([scheme.codec.name for scheme in row.schemes], tag),
-        "settings": _choose([row.settings_text(choice) for choice in range(len(row.schemes))], tag),
+        "codec": _choose([scheme.codec.name for scheme in row.schemes], choice),
+        "settings": _choose([row.settings_text(number) for number in range(len(row.schemes))], choice),
         "operating_point": _repeat(row.operating_point, total),
-        "mode": _choose([scheme.codec.mode for scheme in row.schemes], tag),
-        "protection": _choose([scheme.protection_name for scheme in row.schemes], tag),
+        "mode": _choose([scheme.codec.mode for scheme in row.schemes], choice),
+        "protection": _choose([scheme.protection_name for scheme in row.schemes], choice),
         "scheme": _repeat(row.label, total),
         "channel": _repeat(row.channel_name, total),
         "link": _repeat(row.link_name, total),
@@ -126,33 +118,14 @@ def _table(plan: Plan, row: PlanRow, key: PartKey, arrays: Arrays, cache: CodecC
 
 
 def _pixels(plan: Plan, image: int) -> int:
-    """Number of pixels of a picture of the plan."""
+    """Number of pixels of an image of the plan."""
     height, width = plan.images.items[image].shape
     return int(height * width)
 
 
 def _status(arrays: Arrays) -> np.ndarray:
     usable = arrays["usable"]
-    packets = np.array([len(mask) for mask in arrays["case_mask"].tolist()])[arrays["case"]]
-    return np.select([arrays["unresolved"], usable == 0, usable < packets], [3, 2, 1], 0)
-
-
-def case_qualities(plan: Plan, key: PartKey, arrays: Arrays, cache: CodecCache) -> dict[str, np.ndarray]:
-    """Per case and metric its value; NaN where the picture failed."""
-    row = plan.rows[key.row]
-    found = {metric: np.full(len(arrays["case_mask"]), np.nan) for metric in plan.metrics}
-    at: dict[tuple[int, int], list[int]] = {}
-    for i, (image, tag) in enumerate(zip(arrays["case_image"], arrays["case_tag"], strict=True)):
-        at.setdefault((int(image), int(tag)), []).append(i)
-    for (image, tag), cases in at.items():
-        masks = {i: str(arrays["case_mask"][i]) for i in cases}
-        decodable = [mask for mask in masks.values() if "1" in mask]
-        stream_key = stream_key_of(plan, row, image, row.schemes[tag])
-        known = cache.qualities(stream_key, decodable, plan.metrics)
-        for metric in plan.metrics:
-            for i, mask in masks.items():
-                found[metric][i] = known[metric].get(mask, np.nan)
-    return found
+    return np.select([arrays["unresolved"], usable == 0, usable < case_packets(arrays)], [3, 2, 1], 0)
 
 
 def _repeat(value: str, count: int) -> pa.Array:

@@ -1,28 +1,33 @@
-"""A run from plan to log: encode, transport, decode, log. What a step makes lies on disk before it is used."""
+"""A run from plan to log: encode, transport, decode, log. Tasks compute; this process alone writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netsim.decoding.cache import StreamKey
+from netsim.codec import Stream
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.cases import case_qualities, needed_masks, row_stream_keys
+from netsim.decoding.collapse import Arrays
 from netsim.decoding.store import Store, default_store_path
+from netsim.decoding.streams import StreamKey, plan_stream_keys
 from netsim.errors import InputError
 from netsim.runs.adaptive_sampling import AdaptiveSampling
-from netsim.runs.context import RunContext, check_inputs, codec_cache, stream_key_of
+from netsim.runs.context import RunContext
 from netsim.runs.engine_selection import resolve_engines
-from netsim.runs.executor import Executor, Task
+from netsim.runs.executors import Executor, Task, executor_for
 from netsim.runs.folder import RunFolder, run_folder
-from netsim.runs.log import needed_masks, write_log
+from netsim.runs.log import write_log
 from netsim.runs.manifest import manifest
+from netsim.runs.parts import PartKey, read_part, write_part
 from netsim.runs.progress import Board, Reporter
 from netsim.runs.results import write_summary
-from netsim.runs.transport import PartKey, read_part, transport_part
+from netsim.runs.tasks import decode_task, encode_task, transport_task
 from netsim.runs.watch import WatchedReporter
 from netsim.scenario.notes import plan_notes
-from netsim.scenario.plan import Plan
+from netsim.scenario.plan import Plan, PlanRow
 from netsim.scenario.show import plan_line
 from netsim.text import counted_noun
 
@@ -60,30 +65,30 @@ def run_plan(
         done = sum(1 for _ in folder.parts.glob("*.npz"))
         if done:
             reporter.say("resume", f"{folder.path}: {counted_noun(done, 'part')} of its transport done before")
-        job = RunContext(plan, folder.store if fresh else default_store_path(), folder.parts)
         notes = plan_notes(plan)
         for note in notes:
             reporter.say("note", note)
         about = manifest(plan, [*_notes(plan), *notes], workers)
         folder.write_manifest(about)
-        with Executor(job, workers) as executor:
-            tools = _encode(job, executor, reporter)
-            plan, reasons = resolve_engines(job)
-            for reason in reasons:
-                reporter.say("engine", reason)
-            about = {**about, "tools": tools, "engines": reasons}
-            folder.write_manifest(about)
-            job = replace(job, plan=plan)
-            parts, verdicts = _transport_and_decode(job, executor, reporter)
-        about = {**about, "precision": verdicts}
-        for verdict in verdicts:
-            reporter.say("precision", verdict)
-        _log(job, folder, parts, reporter)
+        with Store(folder.store if fresh else default_store_path()) as store:
+            context = RunContext(plan, CodecCache(store), folder.parts)
+            with executor_for(plan, context.fetch, workers) as executor:
+                tools = _encode(context, executor, reporter)
+                plan, reasons = resolve_engines(context)
+                for reason in reasons:
+                    reporter.say("engine", reason)
+                about = {**about, "tools": tools, "engines": reasons}
+                folder.write_manifest(about)
+                context = replace(context, plan=plan)
+                parts, report = _transport_and_decode(context, executor, reporter)
+            about = {**about, "precision": report}
+            for sentence in report:
+                reporter.say("precision", sentence)
+            _log(context, folder, parts, reporter)
         write_summary(folder, plan.failure_db)
         if fresh:
             with Store() as store:
                 store.replace_from(folder.store)
-            codec_cache.cache_clear()  # its file goes with the parts
         folder.finish(about)
         files = [path.name for path in (folder.log, folder.summary, folder.distribution, folder.manifest)]
         reporter.say("wrote", f"{folder.path}/  {'  '.join(files)}")
@@ -97,116 +102,122 @@ def _notes(plan: Plan) -> list[str]:
     return [f"{name}: {sentence}" for name, spec in plan.written.channels.items() for sentence in discrepancies(spec)]
 
 
-def _pictures(plan: Plan) -> list[StreamKey]:
-    """Distinct streams that the plan sends, in plan order."""
-    found: dict[StreamKey, None] = {}
-    for row in plan.rows:
-        for image in range(len(plan.image_names)):
-            for scheme in row.schemes:
-                found[stream_key_of(plan, row, image, scheme)] = None
-    return list(found)
-
-
-def _encode(job: RunContext, executor: Executor, reporter: Reporter) -> dict[str, Any]:
+def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> dict[str, Any]:
     """Encode what the store lacks; returns how each codec's streams were made."""
-    cache, pictures = codec_cache(job.store_path), _pictures(job.plan)
-    missing = [stream_key for stream_key in pictures if not cache.store.has_stream(cache.key(stream_key))]
+    cache, stream_keys = context.cache, plan_stream_keys(context.plan)
+    missing = [stream_key for stream_key in stream_keys if not cache.has(stream_key)]
     groups: dict[tuple[str, str], list[StreamKey]] = {}
-    for stream_key in missing:  # a codec's points of one picture stay together: searches share their encodes
+    for stream_key in missing:  # a codec's points of one image stay together: searches share their encodes
         groups.setdefault((stream_key.image.name, stream_key.codec), []).append(stream_key)
-    reporter.say("encode", f"{counted_noun(len(pictures), 'stream')}, {len(pictures) - len(missing):,} remembered")
+    reporter.say(
+        "encode", f"{counted_noun(len(stream_keys), 'stream')}, {len(stream_keys) - len(missing):,} remembered"
+    )
     with reporter.board() as board:
         board.expect("encode", len(groups))
 
-        def done(task: Task, result: None) -> Iterable[Task]:
+        def done(task: Task, streams: list[Stream]) -> Iterable[Task]:
+            context.check_files()
+            for stream_key, stream in zip(task.argument[1], streams, strict=True):
+                cache.put_stream(stream_key, stream)
             board.step("encode")
             return ()
 
-        executor.work([Task("encode", _encode_task, tuple(group)) for group in groups.values()], done)
+        executor.work([encode_task(context, group) for group in groups.values()], done)
     made: dict[str, Any] = {}
-    for stream_key in pictures:
+    for stream_key in stream_keys:
         how = cache.encode(stream_key).made_by
         if how:
             made.setdefault(stream_key.codec, dict(how))
     return made
 
 
-def _encode_task(job: RunContext, task: tuple[StreamKey, ...]) -> None:
-    check_inputs(job)
-    for stream_key in task:
-        codec_cache(job.store_path).encode(stream_key)
+def _transport_and_decode(
+    context: RunContext, executor: Executor, reporter: Reporter
+) -> tuple[list[PartKey], list[str]]:
+    """Rounds of transport; each part's masks are decoded as soon as it is there.
 
-
-def _transport_and_decode(job: RunContext, executor: Executor, reporter: Reporter) -> tuple[list[PartKey], list[str]]:
-    """Rounds of transport, each part's masks decoded as soon as it is there; returns all parts, and verdicts."""
-    rounds = AdaptiveSampling(job)
-    pool = _DecodePool(job)
+    Returns:
+        All parts, and what became of the asked precision, in sentences.
+    """
+    sampling = AdaptiveSampling(context)
+    pool = _DecodePool(context)
     with reporter.board() as board:
-        while keys := rounds.next():
-            _round(job, executor, board, pool, keys)
+        while keys := sampling.next():
+            _round(context, executor, board, pool, keys)
     reporter.say("decode", f"{counted_noun(len(pool.seen), 'mask')}, {pool.remembered:,} remembered")
-    return rounds.parts, rounds.verdicts()
+    return sampling.parts, sampling.report()
 
 
-def _round(job: RunContext, executor: Executor, board: Board, pool: _DecodePool, keys: list[PartKey]) -> None:
-    def done(task: Task, result: None) -> Iterable[Task]:
+def _round(context: RunContext, executor: Executor, board: Board, pool: _DecodePool, keys: list[PartKey]) -> None:
+    plan = context.plan
+
+    def done(task: Task, result: Any) -> Iterable[Task]:
+        context.check_files()
         board.step(task.kind)
         if task.kind == "decode":
+            context.cache.put_qualities(task.argument[0], result)
             return ()
-        more = pool.tasks(task.argument)
+        key = task.argument[0]
+        write_part(key.path(context.parts), plan.run_id, result)
+        more = pool.tasks(key, result)
         board.expect("decode", len(more))
         return more
 
-    there = [key for key in keys if _is_whole(key.path(job.parts), job.plan.run_id)]
-    todo = [Task("transport", transport_part, key) for key in keys if key not in set(there)]
-    before = [task for key in there for task in pool.tasks(key)]
+    before: list[Task] = []
+    todo: list[Task] = []
+    for key in keys:
+        arrays = _part_there(key.path(context.parts), plan.run_id)
+        if arrays is None:
+            todo.append(transport_task(context, key))
+        else:
+            before += pool.tasks(key, arrays)
     board.expect("transport", len(todo))
     board.expect("decode", len(before))
     executor.work([*before, *todo], done)
 
 
-def _is_whole(part: Path, run_id: str) -> bool:
-    """Whether a part of this run is there; a damaged one is removed."""
+def _part_there(part: Path, run_id: str) -> Arrays | None:
+    """A part of this run that was done before; a damaged one is removed."""
     try:
-        read_part(part, run_id)
+        return read_part(part, run_id)
     except FileNotFoundError:
-        return False
+        return None
     except InputError:
         part.unlink()
-        return False
-    return True
+        return None
 
 
 class _DecodePool:
     """Which masks were asked for already, in this run or before."""
 
-    def __init__(self, job: RunContext) -> None:
-        self.job = job
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
         self.seen: set[tuple[str, str]] = set()
         self.remembered = 0
 
-    def tasks(self, key: PartKey) -> list[Task]:
+    def tasks(self, key: PartKey, arrays: Arrays) -> list[Task]:
         """What must be decoded for a part and is not under way yet."""
-        cache, plan, found = codec_cache(self.job.store_path), self.job.plan, []
-        for stream_key, masks in needed_masks(plan, key, read_part(key.path(self.job.parts))).items():
+        cache, plan, found = self.context.cache, self.context.plan, []
+        for stream_key, masks in needed_masks(row_stream_keys(plan, plan.rows[key.row]), arrays).items():
             address = cache.key(stream_key)
             new = sorted(mask for mask in masks if (address, mask) not in self.seen)
             self.seen.update((address, mask) for mask in new)
             todo = cache.missing(stream_key, new, plan.metrics)
             self.remembered += len(new) - len(todo)
-            parts = [tuple(todo[i : i + _MASKS_IN_TASK]) for i in range(0, len(todo), _MASKS_IN_TASK)]
-            found += [Task("decode", _decode_task, (stream_key, part)) for part in parts]
+            for i in range(0, len(todo), _MASKS_IN_TASK):
+                found.append(decode_task(self.context, stream_key, todo[i : i + _MASKS_IN_TASK]))
         return found
 
 
-def _decode_task(job: RunContext, task: tuple[StreamKey, tuple[str, ...]]) -> None:
-    check_inputs(job)
-    stream_key, masks = task
-    codec_cache(job.store_path).qualities(stream_key, masks, job.plan.metrics)
-
-
-def _log(job: RunContext, folder: RunFolder, parts: list[PartKey], reporter: Reporter) -> None:
+def _log(context: RunContext, folder: RunFolder, parts: list[PartKey], reporter: Reporter) -> None:
     with reporter.board() as board:
         board.expect("log", len(parts))
-        paths = [(key, key.path(job.parts)) for key in sorted(parts)]
-        write_log(folder.log, job.plan, paths, codec_cache(job.store_path), lambda: board.step("log"))
+        write_log(folder.log, context.plan, _with_qualities(context, parts), lambda: board.step("log"))
+
+
+def _with_qualities(context: RunContext, parts: list[PartKey]) -> Iterator[tuple[PlanRow, Arrays, dict[str, Any]]]:
+    """Each part in plan order: its row, its arrays, and the quality of each case by metric."""
+    plan = context.plan
+    for key in sorted(parts):
+        row, arrays = plan.rows[key.row], read_part(key.path(context.parts))
+        yield row, arrays, case_qualities(row_stream_keys(plan, row), arrays, context.cache, plan.metrics)

@@ -1,113 +1,62 @@
-"""Transport of one part of a plan row: an engine's outcomes, written as arrays of log rows."""
+"""Transport of one part of a plan row: an engine's outcomes, as arrays of log rows. Values in, values out."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from netsim.codec import Codec, Stream
+from netsim.decoding.cases import row_stream_keys
+from netsim.decoding.collapse import Arrays, Sender, collapse
+from netsim.decoding.streams import StreamKey, codec_of
 from netsim.engines.array import simulate_trials
 from netsim.engines.event import simulate_trial
 from netsim.engines.exact import distributions
 from netsim.engines.outcomes import SlotOutcome, SlotOutcomes, stack_outcomes
 from netsim.engines.schedule import SlotSchedule, transmission_schedule
 from netsim.engines.stratified import simulate_strata
-from netsim.errors import InputError
 from netsim.links.packets import Arq, PacketBurst, Report
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
-from netsim.runs.atomic import write_atomically
-from netsim.runs.collapse import Arrays, Sender, collapse
-from netsim.runs.context import RunContext, check_inputs, codec_cache, stream_key_of
+from netsim.runs.parts import PartKey
 from netsim.scenario.plan import Plan, PlanRow
 from netsim.streams import Streams
 
-__all__ = ["PartKey", "parts_of", "read_part", "transport_part"]
-
-_SLOTS_IN_PART = 1 << 15
-
-
-@dataclass(frozen=True, order=True)
-class PartKey:
-    """Trials first … last − 1 of a plan row under an engine: the unit of work and of resuming."""
-
-    row: int
-    first: int
-    last: int
-    engine: str
-
-    def path(self, folder: Path) -> Path:
-        return folder / f"row-{self.row:06d}-{self.first:09d}-{self.last:09d}-{self.engine}.npz"
-
-
-def parts_of(plan: Plan, row: PlanRow, first: int, last: int) -> list[PartKey]:
-    """Trials first … last − 1 of a row, cut into parts; the cut depends on the scenario alone, never on workers."""
-    step = max(1, _SLOTS_IN_PART // plan.slots) if row.engine != "stratified" else last  # strata can't be cut
-    return [PartKey(row.index, at, min(at + step, last), row.engine) for at in range(first, last, step)]
-
-
-def read_part(path: Path, run_id: str | None = None) -> Arrays:
-    """Read a part.
-
-    Args:
-        path: Its file.
-        run_id: The run that it must belong to; None: any.
-
-    Returns:
-        Per log row its numbers, and ``case`` pointing into case_image, case_tag, case_mask.
-
-    Raises:
-        InputError: If the file is not as ``transport_part`` wrote it for this run and under this name.
-    """
-    content = path.read_bytes()
-    content, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
-    if checksum == _checksum(path, content):
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = dict(file)
-        if run_id in (None, str(arrays.pop("run_id"))):
-            return arrays
-    raise InputError(f"`{path}` is damaged, or of another run", hint="run the same command again: it makes it anew")
-
-
-def _checksum(path: Path, content: bytes) -> bytes:
-    """The name counts: two parts may not change places."""
-    return hashlib.sha256(path.name.encode() + b"\0" + content).digest()
-
-
-_CHECKSUM_BYTES = 32
-
-
-def transport_part(job: RunContext, key: PartKey) -> None:
-    """Simulate a part and write its arrays. Raises InputError if an input has changed since the run began."""
-    row = job.plan.rows[key.row]
-    senders = _senders(job, row)
-    arrays = collapse(job.plan, senders, _ENGINES[key.engine](job.plan, row, senders, key))
-    check_inputs(job)
-    content = io.BytesIO()
-    np.savez(content, run_id=np.array(job.plan.run_id), **arrays)
-    path = key.path(job.parts)
-    write_atomically(path, lambda file: file.write(content.getvalue() + _checksum(path, content.getvalue())))
-
+__all__ = ["transport_part"]
 
 Senders = dict[tuple[int, int], Sender]
 
 
-def _senders(job: RunContext, row: PlanRow) -> Senders:
-    """Per (image, tag): the picture ready to be sent; tag = which of the row's schemes."""
-    cache, found = codec_cache(job.store_path), {}
-    for image in range(len(job.plan.image_names)):
-        for tag, scheme in enumerate(row.schemes):
-            stream_key = stream_key_of(job.plan, row, image, scheme)
-            stream, codec = cache.encode(stream_key), cache.codec(stream_key)
-            protected = scheme.protection.protect(stream)
-            _check_recovery(protected)
-            found[image, tag] = _sender(codec, stream, protected, row.link, tag, scheme.protection.arq)
+def transport_part(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
+    """Send the slots of a part.
+
+    Args:
+        plan: The plan.
+        key: Which row and trials.
+        streams: Per image and choice (number of one of the row's schemes) the stream.
+
+    Returns:
+        Arrays of log rows: see ``netsim.decoding.collapse.collapse``.
+    """
+    row = plan.rows[key.row]
+    senders = _senders(row, row_stream_keys(plan, row), streams)
+    outcomes = _ENGINES[key.engine](plan, row, senders, key)
+    return collapse(senders, outcomes, images=len(plan.image_names), at_arrivals=plan.log == "packets")
+
+
+def _senders(
+    row: PlanRow, keys: Mapping[tuple[int, int], StreamKey], streams: Mapping[tuple[int, int], Stream]
+) -> Senders:
+    """Per image and choice: the image ready to be sent."""
+    found = {}
+    for (image, choice), stream in streams.items():
+        protection = row.schemes[choice].protection
+        protected = protection.protect(stream)
+        _check_recovery(protected)
+        codec = codec_of(keys[image, choice])
+        found[image, choice] = _sender(codec, stream, protected, row.link, choice, protection.arq)
     return found
 
 

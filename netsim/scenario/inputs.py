@@ -14,9 +14,9 @@ from netsim.metrics.identity import metric_identity
 from netsim.registry import plugin_identity, plugin_names
 
 if TYPE_CHECKING:
-    from netsim.scenario.plan import Plan
+    from netsim.scenario.plan import CodecSpec, Plan
 
-__all__ = ["Inputs", "inputs_of", "without_folders"]
+__all__ = ["Inputs", "inputs_of", "plugins_of", "without_folders"]
 
 _KINDS = ("channel", "protection", "controller", "link")
 
@@ -66,22 +66,32 @@ def inputs_of(plan: Plan) -> Inputs:
         InputError: If a file can't be read.
     """
     files: dict[str, str] = {}
+    for spec in _codecs(plan):
+        codec = create_codec(spec.name, dict(spec.settings))
+        files |= {str(path.resolve()): _sha256(path) for path in codec.input_files.values()}
+    for path in sorted({path for spec in plan.written.all() for path in _files_in(spec)}):
+        files[str(path.resolve())] = _sha256(path)
+    images = dict(zip(plan.image_names, plan.image_hashes, strict=True))
+    return Inputs(images, dict(sorted(files.items())), plugins_of(plan))
+
+
+def plugins_of(plan: Plan) -> dict[str, str]:
+    """Digest of each plug-in of a plan, as this process has it; see ``Inputs``."""
     plugins: dict[str, str] = {}
-    for spec in {scheme.codec for row in plan.rows for scheme in row.schemes}:
+    for spec in _codecs(plan):
         codec = create_codec(spec.name, dict(spec.settings))
         plugins[f"codec {spec.name} {spec.settings_text}".rstrip()] = digest(codec_identity(codec))
-        files |= {str(path.resolve()): _sha256(path) for path in codec.input_files.values()}
     for metric in plan.metrics:
         plugins[f"metric {metric}"] = metric_identity(metric)
-    specs = plan.written.all()
-    for path in sorted({path for spec in specs for path in _files_in(spec)}):
-        files[str(path.resolve())] = _sha256(path)
-    words = {word for spec in specs for word in _words(spec)}
+    words = {word for spec in plan.written.all() for word in _words(spec)}
     for kind in _KINDS:
         for name in sorted(words.intersection(plugin_names(kind))):
             plugins[f"{kind} {name}"] = plugin_identity(kind, name)
-    images = dict(zip(plan.image_names, plan.image_hashes, strict=True))
-    return Inputs(images, dict(sorted(files.items())), dict(sorted(plugins.items())))
+    return dict(sorted(plugins.items()))
+
+
+def _codecs(plan: Plan) -> set[CodecSpec]:
+    return {scheme.codec for row in plan.rows for scheme in row.schemes}
 
 
 def without_folders(spec: Any) -> Any:

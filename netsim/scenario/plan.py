@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -214,6 +214,13 @@ class Plan:
         from netsim.scenario.show import plan_html
 
         return plan_html(self)
+
+    def with_engines(self, engines: Mapping[int, str]) -> Plan:
+        """The same plan with other engines, by row; its inputs and run id stay as they were taken."""
+        plan = replace(self, rows=tuple(replace(row, engine=engines[row.index]) for row in self.rows))
+        taken = {name: value for name, value in vars(self).items() if name in ("inputs", "run_id")}
+        vars(plan).update(taken)
+        return plan
 
     @cached_property
     def inputs(self) -> Inputs:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, create_codec
-from netsim.decoding.cache import StreamKey
+from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError, did_you_mean
 from netsim.machine import processor_name
 from netsim.scenario.plan import Plan

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from netsim.channels.markov import MarkovChannel
 from netsim.codec import Codec, Stream
-from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
+from netsim.decoding.masks import at_risk_packets, usable_masks
+from netsim.decoding.streams import stream_key_of
+from netsim.engines.exact import ALL_MASKS_PACKETS
 from netsim.errors import InputError
 from netsim.protection.base import Protection
-from netsim.runs.context import stream_key_of
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output
@@ -67,13 +68,11 @@ def failing_masks(codec: Codec, stream: Stream, protection: Protection) -> tuple
         InputError: More packets can be lost than all masks can be listed for.
     """
     protected = protection.protect(stream)
-    at_risk = np.flatnonzero(~protected.sent.protected)
+    at_risk = at_risk_packets(protected)
     if len(at_risk) > ALL_MASKS_PACKETS:
         message = f"{codec.label}: {len(at_risk)} packets can be lost"
         raise InputError(message, hint=f"the failure study lists all masks of at most {ALL_MASKS_PACKETS} packets")
-    received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
-    received[:, at_risk] = all_masks(len(at_risk))
-    return len(at_risk), ~codec.usable(stream, protected.recover(received)).any(axis=1)
+    return len(at_risk), usable_masks(codec, stream, protected, at_risk).failed
 
 
 def failure_ratios(context: StudyContext) -> pd.DataFrame:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from netsim.decoding.cache import CodecCache, StreamKey, mask_text
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.masks import mask_text
+from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 from netsim.scenario.plan import Plan

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netsim.decoding.cache import StreamKey
+from netsim.decoding.streams import StreamKey, stream_key_of
 from netsim.protection.base import Protection
-from netsim.runs.context import stream_key_of
 from netsim.scenario.plan import Plan
 
 __all__ = ["PlanScheme", "plan_schemes"]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.decoding.cache import CodecCache, StreamKey, mask_text
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.masks import mask_text
+from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError
 from netsim.scenario.plan import Plan
 from netsim.statistics.intervals import Estimate, mean_interval

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from netsim.decoding.cache import CodecCache, StreamKey, mask_text, masks_from_text
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.masks import mask_text, masks_from_text
+from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError
 from netsim.scenario.plan import Plan
 from netsim.studies.comparison import Comparison, certain

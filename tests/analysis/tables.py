@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from netsim.analysis.table import PictureTable
+from netsim.decoding.mask_table import QualityTable
 from netsim.engines.exact import all_masks
 
 
-def table_of(quality: Callable[[np.ndarray], float], packets: int, first: int = 0) -> PictureTable:
+def table_of(quality: Callable[[np.ndarray], float], packets: int, first: int = 0) -> QualityTable:
     """A picture whose PSNR under a mask (bool [packets]) is ``quality``; NaN: no picture. Packets before ``first`` are
     protected."""
     masks = all_masks(packets)
@@ -19,7 +19,7 @@ def table_of(quality: Callable[[np.ndarray], float], packets: int, first: int = 
     cases, which = np.unique(usable, axis=0, return_inverse=True)
     per_case = np.full(len(cases), np.nan)
     per_case[which.reshape(-1)] = psnr_db
-    return PictureTable(
+    return QualityTable(
         at_risk=np.arange(first, first + packets),
         sizes_bytes=np.arange(100, 100 + first + packets),
         bpp=0.35,
@@ -29,11 +29,11 @@ def table_of(quality: Callable[[np.ndarray], float], packets: int, first: int = 
     )
 
 
-def additive(gains_db: list[float], base_db: float = 20.0) -> PictureTable:
+def additive(gains_db: list[float], base_db: float = 20.0) -> QualityTable:
     """Each packet received adds its gain."""
     return table_of(lambda mask: base_db + float(np.array(gains_db) @ mask) if mask.any() else np.nan, len(gains_db))
 
 
-def threshold(packets: int, needed: int, psnr_db: float) -> PictureTable:
+def threshold(packets: int, needed: int, psnr_db: float) -> QualityTable:
     """As under an erasure code: the whole picture from ``needed`` packets on, none below."""
     return table_of(lambda mask: psnr_db if mask.sum() >= needed else np.nan, packets)

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import beta, t
 
-from netsim.analysis.summary import LOSSLESS_DB, summarise
+from netsim.analysis.summary import summarise
 from netsim.errors import InputError
+from netsim.metrics.further import LOSSLESS_DB
 from netsim.statistics.bounded import bounded_mean
 from netsim.statistics.intervals import batch_labels, clopper_pearson, mean_interval, ratio_interval
 from tests.figures.synthetic import exact_log, sampled_log

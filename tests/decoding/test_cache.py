@@ -7,8 +7,9 @@ import pytest
 from skimage import data
 
 from netsim.codec import OperatingPoint
-from netsim.decoding.cache import CodecCache, StreamKey
+from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
+from netsim.decoding.streams import StreamKey
 
 
 class _Picture:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from netsim.codec import OperatingPoint, Packet, Stream
-from netsim.decoding.cache import mask_text, masks_from_text
+from netsim.decoding.masks import mask_text, masks_from_text
 from netsim.decoding.store import Store
 from netsim.digests import digest
 from netsim.errors import InputError

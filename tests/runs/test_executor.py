@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
-from netsim.runs.executor import Executor, Task, default_workers
+from netsim.runs.executors import Task, default_workers, executor_for, processes
+from netsim.runs.executors.processes import ProcessExecutor
 
 
-def threads_here(context: str, argument: str) -> tuple[str, str | None]:
+def threads_here(context: str, argument: str, values: Mapping[str, str]) -> tuple[str, str | None]:
     return context + argument, os.environ.get("OMP_NUM_THREADS")
 
 
@@ -27,7 +28,42 @@ def test_workers_share_the_cores(own: str | None, monkeypatch: pytest.MonkeyPatc
         results.append(result)
         return ()
 
-    with Executor("a", 2) as executor:
+    with ProcessExecutor("a", str, 2) as executor:
         executor.work([Task("t", threads_here, "b"), Task("t", threads_here, "c")], done)
     assert sorted(results) == [(letters, own or str(max(default_workers() // 2, 1))) for letters in ("ab", "ac")]
     assert os.environ.get("OMP_NUM_THREADS") == own
+
+
+def joined(context: str, argument: str, values: Mapping[str, str]) -> str:
+    return " ".join([context, argument, *(f"{name}={value}" for name, value in sorted(values.items()))])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_task_gets_the_values_that_it_needs_and_no_others(workers: int) -> None:
+    results: list[str] = []
+
+    def done(task: Task, result: str) -> Iterable[Task]:
+        results.append(result)
+        return [Task("t", joined, "more", ("b",))] if result.startswith("all first") else ()
+
+    with executor_for("all", str.upper, workers) as executor:
+        executor.work([Task("t", joined, "first", ("a", "b")), Task("t", joined, "second")], done)
+    assert sorted(results) == ["all first a=A b=B", "all more b=B", "all second"]
+
+
+def test_a_worker_is_sent_a_value_once_while_it_has_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_KEPT_BYTES", 250)
+    fetched: list[str] = []
+
+    def fetch(name: str) -> bytes:
+        fetched.append(name)
+        return b"x" * 100
+
+    sent = processes._Sent()
+    sizes = {name: len(value) for names in ("a", "ab") for name, value in sent.update(names, fetch)[0]}
+    assert set(sizes) == {"a", "b"}
+    assert all(100 < size < 125 for size in sizes.values())
+    assert sent.update("ab", fetch) == ([], [])
+    assert [drop for _, drop in [sent.update("c", fetch)]] == [["a"]]
+    assert fetched == ["a", "b", "c"]
+    assert sent.update("abc", fetch)[1] == []  # more than there is room for, and all needed at once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,15 @@ from typer.testing import CliRunner
 
 import netsim
 from netsim.cli import app
+from netsim.codec import Stream
+from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
-from netsim.runs import pipeline, transport
+from netsim.runs import parts as part_files
+from netsim.runs import tasks, transport
 from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.log import log_schema
+from netsim.runs.parts import PartKey
+from netsim.scenario.plan import Plan
 
 QUICK = ["codecs=[{jpeg: {quality: 30}}]", "engine=array", "channels=[EP4, ge-15, EP1]", "trials=3"]
 
@@ -90,14 +96,14 @@ def _broken(scenario: Path, monkeypatch: pytest.MonkeyPatch, parts: int) -> list
     """An unfinished run with so many parts."""
     real, calls = transport.transport_part, []
 
-    def breaks(job: object, key: object) -> None:
+    def breaks(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
         if len(calls) == parts:
             raise KeyboardInterrupt
         calls.append(key)
-        real(job, key)  # type: ignore[arg-type]
+        return real(plan, key, streams)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "transport_part", breaks)
+        patch.setattr(tasks, "transport_part", breaks)
         with pytest.raises(KeyboardInterrupt):
             netsim.run(scenario, out="broken", overrides=QUICK)
     found = sorted(Path("broken/parts").glob("*.npz"))
@@ -111,7 +117,7 @@ def test_damaged_parts_are_made_again(scenario: Path, run: netsim.Run, monkeypat
     other = io.BytesIO()
     with np.load(first) as arrays:
         np.savez(other, **{**arrays, "run_id": np.array("f00f00f00f00")})
-    for_other_run = other.getvalue() + transport._checksum(first, other.getvalue())
+    for_other_run = other.getvalue() + part_files._checksum(first, other.getvalue())
     ways = {
         "truncated": whole[0][:100],
         "emptied": b"",
@@ -127,9 +133,12 @@ def test_damaged_parts_are_made_again(scenario: Path, run: netsim.Run, monkeypat
         real = transport.transport_part
         with monkeypatch.context() as patch:
             patch.setattr(
-                pipeline,
+                tasks,
                 "transport_part",
-                lambda job, key, made=made, real=real: (made.append(key.path(job.parts)), real(job, key)),
+                lambda plan, key, streams, made=made, real=real: (
+                    made.append(key.path(Path("broken/parts"))),
+                    real(plan, key, streams),
+                )[1],
             )
             resumed = netsim.run(scenario, out="broken", overrides=QUICK)
         assert resumed.path == Path("broken"), way

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,15 @@ import pandas as pd
 import pytest
 
 import netsim
+from netsim.codec import Stream
+from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
 from netsim.metrics.further import LOG_COLUMNS
-from netsim.runs import pipeline, transport
+from netsim.runs import parts as part_files
+from netsim.runs import tasks, transport
 from netsim.runs.log import log_schema
+from netsim.runs.parts import PartKey
+from netsim.scenario.plan import Plan
 
 FATES = ["packets_delivered", "packets_lost", "packets_late", "packets_dropped"]
 
@@ -90,14 +96,14 @@ def test_a_broken_run_goes_on_where_it_was(scenario: Path, monkeypatch: pytest.M
     whole = netsim.run(scenario, out="whole")
     real, calls = transport.transport_part, []
 
-    def breaks(job: object, key: object) -> None:
+    def breaks(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
         if len(calls) == 4:
             raise KeyboardInterrupt
         calls.append(key)
-        real(job, key)  # type: ignore[arg-type]
+        return real(plan, key, streams)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "transport_part", breaks)
+        patch.setattr(tasks, "transport_part", breaks)
         with pytest.raises(KeyboardInterrupt):
             netsim.run(scenario, out="broken")
     parts = {path: path.stat().st_mtime_ns for path in Path("broken/parts").glob("*.npz")}
@@ -106,7 +112,9 @@ def test_a_broken_run_goes_on_where_it_was(scenario: Path, monkeypatch: pytest.M
         netsim.load("broken")
 
     again: list[object] = []
-    monkeypatch.setattr(pipeline, "transport_part", lambda job, key: (again.append(key), real(job, key)))
+    monkeypatch.setattr(
+        tasks, "transport_part", lambda plan, key, streams: (again.append(key), real(plan, key, streams))[1]
+    )
     resumed = netsim.run(scenario, out="broken")
     assert resumed.path == Path("broken")
     assert not set(map(str, again)) & set(map(str, calls))
@@ -125,7 +133,7 @@ def test_a_killed_process_leaves_nothing_half_written(scenario: Path) -> None:
     process.wait()
     assert not Path("killed/log.parquet").exists()
     for path in Path("killed/parts").glob("*.npz"):
-        assert len(transport.read_part(path)["trial"]) == 300 * 5
+        assert len(part_files.read_part(path)["trial"]) == 300 * 5
     subprocess.run(command, check=True, timeout=300, stderr=subprocess.DEVNULL)
     subprocess.run([*command[:6], "afresh", *command[7:]], check=True, timeout=300, stderr=subprocess.DEVNULL)
     assert Path("killed/log.parquet").read_bytes() == Path("afresh/log.parquet").read_bytes()

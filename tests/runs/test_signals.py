@@ -15,7 +15,8 @@ import pytest
 
 from netsim.errors import InputError
 from netsim.interrupt import end_on_signals
-from netsim.runs.executor import Executor, Task
+from netsim.runs.executors import Task
+from netsim.runs.executors.processes import ProcessExecutor
 
 LONG = ["--set", "engine=event", "--set", "trials=20000", "--workers", "2"]
 DEADLINE_S = 60  # for what takes a second; a machine may be busy
@@ -153,11 +154,11 @@ def test_a_main_thread_that_swallows_the_signal_is_ended_all_the_same() -> None:
     assert process.returncode == 143
 
 
-def die(context: None, argument: int) -> None:
+def die(context: None, argument: int, values: object) -> None:
     os.kill(os.getpid(), argument)
 
 
-def fail(context: None, argument: str) -> None:
+def fail(context: None, argument: str, values: object) -> None:
     raise InputError(argument, where="file:1:2", hint="a hint", key=("a", 1))
 
 
@@ -165,11 +166,11 @@ def test_errors_of_workers_come_back_whole() -> None:
     def done(task: Task, result: Any) -> tuple[Task, ...]:
         return ()
 
-    with pytest.raises(InputError) as caught, Executor(None, 2) as executor:
+    with pytest.raises(InputError) as caught, ProcessExecutor(None, str, 2) as executor:
         executor.work([Task("t", fail, "what")], done)
     assert (str(caught.value), caught.value.key) == ("file:1:2  what\n  a hint", ("a", 1))
     assert "in fail" in str(caught.value.__cause__)
-    with pytest.raises(InputError, match="killed by SIGSEGV"), Executor(None, 2) as executor:
+    with pytest.raises(InputError, match="killed by SIGSEGV"), ProcessExecutor(None, str, 2) as executor:
         executor.work([Task("t", die, signal.SIGSEGV)], done)
 
 
@@ -183,16 +184,17 @@ def test_handlers_are_restored_when_a_command_ends_by_an_error():
 
 _MASKS = """
 import signal
-from netsim.runs.executor import Executor, Task
+from netsim.runs.executors import Task
+from netsim.runs.executors.processes import ProcessExecutor
 
 
-def blocked(context, argument):
+def blocked(context, argument, values: object):
     return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 if __name__ == "__main__":
     found = []
-    with Executor(None, 2) as executor:
+    with ProcessExecutor(None, str, 2) as executor:
         executor.work([Task("", blocked, number) for number in range(4)], lambda task, value: found.append(value) or ())
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     print(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,12 @@ from typer.testing import CliRunner
 import netsim
 from netsim import registry
 from netsim.cli import app
+from netsim.codec import Stream
+from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
-from netsim.runs import pipeline, transport
+from netsim.runs import pipeline, tasks, transport
+from netsim.runs.parts import PartKey
+from netsim.scenario.plan import Plan
 from tests.plugin_files import GREY_CODEC, install
 
 CODECS = {"netsim.codecs": {"grey": "greycodec:Grey"}}
@@ -191,14 +195,14 @@ TRACE = "# 1={}\n" + "0010000000" * 20 + "\n"
 def _kill_after(parts: int, monkeypatch: pytest.MonkeyPatch, **ways: object) -> None:
     real, calls = transport.transport_part, []
 
-    def breaks(job: object, key: object) -> None:
+    def breaks(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
         if len(calls) == parts:
             raise KeyboardInterrupt
         calls.append(key)
-        real(job, key)  # type: ignore[arg-type]
+        return real(plan, key, streams)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "transport_part", breaks)
+        patch.setattr(tasks, "transport_part", breaks)
         with pytest.raises(KeyboardInterrupt):
             netsim.run(ways.pop("scenario", _traced()), **ways)  # type: ignore[arg-type]
 

@@ -18,10 +18,10 @@ from netsim.api import plan
 from netsim.errors import InputError
 from netsim.runs import pipeline
 from netsim.runs.folder import read_manifest
+from netsim.runs.parts import read_part
 from netsim.runs.pipeline import run_plan
 from netsim.runs.progress import Reporter
 from netsim.runs.results import load_run
-from netsim.runs.transport import read_part
 from netsim.runs.verify import verify_run
 from tests.fuzz.mutations import damaged
 

@@ -1,4 +1,4 @@
-"""The mask table: a picture's quality under every mask of its packets. Any channel is only another weighting of it."""
+"""The mask table: an image's quality under every mask of its packets. Any channel is only another weighting of it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,53 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.analysis.summary import LOSSLESS_DB
-from netsim.analysis.timings import ALL_IN_TIME, Timing
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
-from netsim.decoding.cache import CodecCache, StreamKey, mask_text
+from netsim.decoding.cache import CodecCache
+from netsim.decoding.masks import at_risk_packets, mask_text, usable_masks
+from netsim.decoding.streams import StreamKey
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks, distributions
 from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.links.profile import LinkProfile
+from netsim.metrics.further import LOSSLESS_DB
 from netsim.protection.base import Protection
 
-__all__ = ["PictureTable", "expected_db", "mask_probabilities", "picture_table", "reweighted", "slot_probabilities"]
+__all__ = [
+    "ALL_IN_TIME",
+    "QualityTable",
+    "Timing",
+    "expected_db",
+    "mask_probabilities",
+    "quality_table",
+    "reweighted",
+    "slot_probabilities",
+    "table_without_quality",
+]
 
 BoolArray = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PictureTable:
-    """Quality of one stream_key picture under every mask of the packets that can be lost.
+class Timing:
+    """One way in which the link treats an image's packets, and in which share of the image's slots it does so.
+
+    late, dropped: numbers of the packets sent that are late, or never sent because the queue is full, whatever the
+    channel does. A late packet still crosses the channel.
+    """
+
+    late: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    share: float = 1.0
+
+
+ALL_IN_TIME = Timing()
+
+
+@dataclass(frozen=True)
+class QualityTable:
+    """Quality of one image under every mask of the packets that can be lost.
 
     at_risk: int64 [n], which of the packets sent the channel can take (the others are protected, or dropped).
     sizes_bytes: int64 [sent].
@@ -63,13 +90,19 @@ class PictureTable:
         return np.asarray(~self.usable.any(axis=1)[self.which])
 
 
-def usable_masks(
+def table_without_quality(
     cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME
-) -> tuple[PictureTable, list[int]]:
-    """The table of a picture without its qualities (all NaN), and which usable masks have a picture.
+) -> tuple[QualityTable, list[int]]:
+    """The table of an image without its qualities (all NaN), and which usable masks give an image.
 
-    protection: what is added. timing: packets that are late or dropped under every mask. Raises InputError
-    where more packets can be lost than have a table, and under retransmission.
+    Args:
+        cache: Has the stream, or encodes it.
+        stream_key: The stream.
+        protection: What is added.
+        timing: Packets that are late or dropped under every mask.
+
+    Raises:
+        InputError: More packets can be lost than have a table, or packets are sent again.
     """
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
     if protection.arq is not None:
@@ -78,38 +111,34 @@ def usable_masks(
             hint="with retransmission the time decides what arrives: the event engine samples it",
         )
     protected = protection.protect(stream)
-    late, dropped = (np.array(packets, dtype=np.int64) for packets in (timing.late, timing.dropped))
-    at_risk = np.setdiff1d(np.flatnonzero(~protected.sent.protected), dropped)
+    at_risk = at_risk_packets(protected, timing.dropped)
     if len(at_risk) > ALL_MASKS_PACKETS:
+        place = f"{codec.label} at {stream_key.point} sends `{stream_key.image.name}`"
         raise InputError(
-            f"{codec.label} at {stream_key.point} sends `{stream_key.image.name}` in {len(at_risk)} packets that "
-            f"can be lost: 2^{len(at_risk)} masks",
+            f"{place} in {len(at_risk)} packets that can be lost: 2^{len(at_risk)} masks",
             hint=f"a mask table holds up to {ALL_MASKS_PACKETS} of them: ask the codec for fewer packets",
         )
-    received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
-    received[:, at_risk] = all_masks(len(at_risk))
-    received[:, late] = received[:, dropped] = False
-    usable, which = np.unique(codec.usable(stream, protected.recover(received)), axis=0, return_inverse=True)
-    table = PictureTable(
-        at_risk=at_risk.astype(np.int64),
+    masks = usable_masks(codec, stream, protected, at_risk, never=(*timing.late, *timing.dropped))
+    table = QualityTable(
+        at_risk=at_risk,
         sizes_bytes=protected.sent.sizes_bytes,
         bpp=protected.sent.bpp,
-        usable=usable,
-        psnr_db=np.full(len(usable), np.nan),
-        which=which.reshape(-1).astype(np.int64),
+        usable=masks.usable,
+        psnr_db=np.full(len(masks.usable), np.nan),
+        which=masks.which,
     )
-    return table, np.flatnonzero(usable.any(axis=1)).tolist()
+    return table, np.flatnonzero(masks.decodable).tolist()
 
 
-def picture_table(
+def quality_table(
     cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME
-) -> PictureTable:
+) -> QualityTable:
     """The mask table of a picture; what the store does not remember is decoded now.
 
     protection: what is added. timing: packets that are late or dropped under every mask. Raises InputError
     where more packets can be lost than have a table, and under retransmission.
     """
-    table, decodable = usable_masks(cache, stream_key, protection, timing)
+    table, decodable = table_without_quality(cache, stream_key, protection, timing)
     texts = mask_text(table.usable[decodable])
     known = cache.qualities(stream_key, texts, ("psnr_db",))["psnr_db"]
     table.psnr_db[decodable] = [known[text] for text in texts]
@@ -124,7 +153,7 @@ def mask_probabilities(channel: MarkovChannel, packets: int) -> Floats:
     return channel.mask_probabilities(packets) if packets else np.ones(1)
 
 
-def slot_probabilities(table: PictureTable, channel: Channel, link: LinkProfile) -> Floats:
+def slot_probabilities(table: QualityTable, channel: Channel, link: LinkProfile) -> Floats:
     """Probability of every mask, float64 [2**n], when the picture is sent alone over a link: lost, late or dropped.
 
     The exact engine's own answer for a first slot. Raises InputError where there is no closed form.
@@ -153,7 +182,7 @@ def expected_db(quality_db: Floats, probabilities: Floats) -> Floats:
     return np.asarray(quality_db @ probabilities.T)
 
 
-def reweighted(tables: Sequence[PictureTable], channels: Sequence[MarkovChannel], failure_db: float) -> Floats:
+def reweighted(tables: Sequence[QualityTable], channels: Sequence[MarkovChannel], failure_db: float) -> Floats:
     """Expected quality of each table's picture over each channel, float64 [tables, channels]; nothing is decoded.
 
     One matrix product for all tables of equally many packets. The channels step once per packet.

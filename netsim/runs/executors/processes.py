@@ -1,4 +1,4 @@
-"""Runs tasks in this process or in many. A finished task may give more tasks, so that steps overlap."""
+"""Runs tasks in processes of this machine. A finished task may give more tasks, so that steps overlap."""
 
 from __future__ import annotations
 
@@ -9,81 +9,55 @@ import signal
 import threading
 import time
 import traceback
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any
 
 from netsim.errors import InputError
 from netsim.registry import Registration, adopt, registrations
+from netsim.runs.executors.base import Executor, Fetch, Task, default_workers
 
-__all__ = ["Executor", "Task", "default_workers", "kill_workers"]
+__all__ = ["ProcessExecutor", "kill_workers"]
 
 _END_S = 2.0  # how long an idle worker may take to end
+_KEPT_BYTES = 256 << 20  # of images and streams in each worker
 
 
-class Task(NamedTuple):
-    """``function(context, argument)``, a module-level function; kind is the caller's own mark."""
-
-    kind: str
-    function: Callable[[Any, Any], Any]
-    argument: Any
-
-
-def default_workers() -> int:
-    """One worker a core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class Executor:
-    """Works off tasks in ``workers`` processes (1: here). context is sent to each process once, and so are
-    run-time registrations (``netsim.registry``).
+class ProcessExecutor(Executor):
+    """Runs tasks in processes of this machine. Run-time registrations (``netsim.registry``) are sent to them.
 
     A worker ends with this process, however this one ends, and so do programs that the worker runs. Libraries in a
     worker get its share of the cores as threads, unless OMP_NUM_THREADS says how many: as many threads as cores in
-    every process would wait for each other. Use as a context manager: an error inside it kills the workers.
+    every process would wait for each other.
     """
 
-    def __init__(self, context: Any, workers: int) -> None:
-        if workers < 1:
-            raise InputError(f"{workers} workers", hint="--workers takes 1 or more")
-        self.context = context
+    def __init__(self, context: Any, fetch: Fetch, workers: int) -> None:
+        super().__init__(context, fetch)
         self.workers = workers
         self._started: list[_Worker] = []
 
-    def __enter__(self) -> Executor:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
+    def close(self, at_once: bool) -> None:
         for worker in self._started:
-            if kind is None:
-                worker.connection.close()  # it ends when it sees this
-            else:
+            if at_once:
                 worker.kill()
+            else:
+                worker.connection.close()  # it ends when it sees this
         deadline = time.monotonic() + _END_S
         for worker in self._started:
             worker.end(deadline)
 
     def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
-        """Work off tasks and those that ``done(task, result)`` adds; in any order. The first error ends the work.
-
-        Raises:
-            InputError: If a worker is killed, beside what tasks raise.
-        """
         queue = deque(tasks)
-        if self.workers == 1:
-            while queue:
-                task = queue.popleft()
-                queue.extend(done(task, task.function(self.context, task.argument)))
-            return
         idle = list(self._started)
         busy: dict[Connection, tuple[_Worker, Task]] = {}
         while queue or busy:
             while queue and len(busy) < self.workers:
                 worker, task = idle.pop() if idle else self._start(), queue.popleft()
-                worker.send(task)
+                worker.send(task, self.fetch)
                 busy[worker.connection] = worker, task
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
@@ -93,16 +67,53 @@ class Executor:
 
     def _start(self) -> _Worker:
         threads = max(default_workers() // self.workers, 1)
-        self._started.append(_Worker(self.context, threads))
+        self._started.append(_Worker(self._packed_context, threads))
         return self._started[-1]
+
+    @cached_property
+    def _packed_context(self) -> bytes:
+        """The context for all workers, packed once."""
+        try:
+            return _pack(self.context)
+        except Exception as error:
+            message = f"a worker process can't take over the plan: {error}"
+            hint = "define plug-ins in a module that a worker can import, or run with --workers 1"
+            raise InputError(message, hint=hint) from error
+
+
+class _Sent:
+    """Which values a worker has. It keeps what it was sent last, ``_KEPT_BYTES`` in all."""
+
+    def __init__(self) -> None:
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+
+    def update(self, needs: Iterable[str], fetch: Fetch) -> tuple[list[tuple[str, bytes]], list[str]]:
+        """(values to send, names to drop) so that the worker has ``needs``."""
+        new, needed = [], set(needs)
+        for name in needs:
+            if name in self._sizes:
+                self._sizes.move_to_end(name)
+            else:
+                new.append((name, _pack(fetch(name))))
+                self._sizes[name] = len(new[-1][1])
+        drop = []
+        while sum(self._sizes.values()) > _KEPT_BYTES and next(iter(self._sizes)) not in needed:
+            drop.append(self._sizes.popitem(last=False)[0])
+        return new, drop
+
+
+def _pack(value: Any) -> bytes:
+    """A value as the pipe between processes of one program carries it; read by such a process alone."""
+    return bytes(multiprocessing.reduction.ForkingPickler.dumps(value))
 
 
 class _Worker:
-    """A process that works off one task at a time, and the pipe to it."""
+    """A process that runs one task at a time, and the pipe to it."""
 
-    def __init__(self, context: Any, threads: int) -> None:
+    def __init__(self, context: bytes, threads: int) -> None:
         spawn = multiprocessing.get_context("spawn")  # forking is unsafe once a codec has started threads
         self.connection, theirs = spawn.Pipe()
+        self._has = _Sent()
         self.process = spawn.Process(target=_serve, args=(theirs, context, threads, registrations()))
         resource_tracker.ensure_running()  # the first start would start it, and it unblocks SIGINT
         try:
@@ -112,9 +123,10 @@ class _Worker:
         finally:
             theirs.close()
 
-    def send(self, task: Task) -> None:
+    def send(self, task: Task, fetch: Fetch) -> None:
+        new, drop = self._has.update(task.needs, fetch)
         try:
-            self.connection.send(task)
+            self.connection.send((task, new, drop))
         except OSError:
             raise self._lost(task) from None
 
@@ -206,24 +218,39 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _serve(connection: Connection, context: Any, threads: int, sent: tuple[Registration, ...]) -> None:
+def _serve(connection: Connection, packed: bytes, threads: int, sent: tuple[Registration, ...]) -> None:
     """A worker's life: tasks in, results out."""
     with suppress(OSError):
         os.setpgid(0, 0)  # a group of its own, so that the programs it runs can be killed with it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a codec loads its library
     adopt(sent)
+    context, values = _Context(packed), dict[str, Any]()
     while True:
         try:
-            task = connection.recv()
+            task, new, drop = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(_answer(task, context))
+        for name in drop:
+            del values[name]
+        values |= {name: multiprocessing.reduction.ForkingPickler.loads(packed) for name, packed in new}
+        connection.send(_answer(task, context, {name: values[name] for name in task.needs}))
 
 
-def _answer(task: Task, context: Any) -> tuple[Any, BaseException | None, str]:
+class _Context:
+    """A worker's context, unpacked at the first task: an error there is an answer to the task."""
+
+    def __init__(self, packed: bytes) -> None:
+        self._packed = packed
+
+    @cached_property
+    def value(self) -> Any:
+        return multiprocessing.reduction.ForkingPickler.loads(self._packed)
+
+
+def _answer(task: Task, context: _Context, values: dict[str, Any]) -> tuple[Any, BaseException | None, str]:
     try:
-        return task.function(context, task.argument), None, ""
+        return task.function(context.value, task.argument, values), None, ""
     except Exception as error:
         text = traceback.format_exc()
         try:

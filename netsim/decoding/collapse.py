@@ -1,4 +1,4 @@
-"""From outcomes to log rows: fates are counted, masks collapsed to what the codec can use, and de-duplicated."""
+"""From an engine's outcomes to log rows: outcomes are counted, masks collapsed to usable masks and de-duplicated."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, Stream
-from netsim.decoding.cache import mask_text
+from netsim.decoding.masks import mask_text
 from netsim.engines.outcomes import SlotOutcomes
 from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, PacketBurst
 from netsim.protection.base import ProtectedStream
-from netsim.scenario.plan import Plan
 
 __all__ = ["Arrays", "Sender", "collapse"]
 
 Arrays = dict[str, NDArray[Any]]
-_FATES = {"delivered": DELIVERED, "lost": LOST, "late": LATE, "dropped": DROPPED}
+_OUTCOMES = {"delivered": DELIVERED, "lost": LOST, "late": LATE, "dropped": DROPPED}
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,33 @@ class Sender:
     can_fail: bool = True
 
 
-def collapse(plan: Plan, senders: dict[tuple[int, int], Sender], batches: Iterable[SlotOutcomes]) -> Arrays:
+def collapse(
+    senders: dict[tuple[int, int], Sender], batches: Iterable[SlotOutcomes], *, images: int, at_arrivals: bool
+) -> Arrays:
     """Arrays of a part, one entry per log row, in the order of trial, slot and arrival.
 
-    ``case`` points into case_image, case_tag, case_mask: the distinct usable masks. Rows that stand for
-    probability that was not resolved have ``unresolved`` set.
+    Args:
+        senders: Per image and choice.
+        batches: An engine's outcomes.
+        images: Number of images; slot s shows image s mod images.
+        at_arrivals: Whether there is also a row at each packet's arrival.
+
+    Returns:
+        Per log row its numbers. ``case`` points into case_image, case_tag, case_mask: the distinct usable masks.
+        ``unresolved`` is set in rows that stand for probability that was not resolved.
     """
     cases: dict[tuple[int, int, str], int] = {}
     pieces = []
     for batch in batches:
-        image = batch.slot % len(plan.image_names)
+        image = batch.slot % images
         sender = senders[image, batch.choice]
-        outcome = _rows(sender, batch, plan.log == "packets")
-        texts = mask_text(outcome.pop("usable_mask"))
+        rows = _rows(sender, batch, at_arrivals)
+        texts = mask_text(rows.pop("usable_mask"))
         numbers = [cases.setdefault((image, batch.choice, text), len(cases)) for text in texts]
-        outcome["case"] = np.array(numbers, dtype=np.int64)
+        rows["case"] = np.array(numbers, dtype=np.int64)
         for name, value in (("slot", batch.slot), ("image", image), ("tag", batch.choice)):
-            outcome[name] = np.full(len(texts), value, dtype=np.int32)
-        pieces.append(outcome)
+            rows[name] = np.full(len(texts), value, dtype=np.int32)
+        pieces.append(rows)
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     order = np.lexsort((arrays.pop("order"), arrays["slot"], arrays["trial"]))
     arrays = {name: values[order] for name, values in arrays.items()}
@@ -74,15 +82,17 @@ def _rows(sender: Sender, batch: SlotOutcomes, at_arrivals: bool) -> Arrays:
     return rows
 
 
-def _outcome(sender: Sender, batch: SlotOutcomes, fate: Any, time_s: Any, packet: Any, order: float = np.inf) -> Arrays:
-    """What the log says of a slot's outcomes: fate uint8 [t, m] as it stands at time_s [t]; all transmissions count."""
+def _outcome(
+    sender: Sender, batch: SlotOutcomes, outcome: Any, time_s: Any, packet: Any, order: float = np.inf
+) -> Arrays:
+    """What the log says of a slot. outcome: uint8 [t, m], of each transmission as it stands at time_s [t]."""
     sizes = np.tile(np.array(sender.offer.sizes_bytes, dtype=np.int64), batch.attempts)
-    received = (fate == DELIVERED).reshape(len(fate), batch.attempts, len(sizes) // batch.attempts).any(axis=1)
+    received = (outcome == DELIVERED).reshape(len(outcome), batch.attempts, len(sizes) // batch.attempts).any(axis=1)
     recovered = sender.protected.recover(received)
     usable = sender.codec.usable(sender.stream, recovered)
     itself = received[:, : len(sender.stream)]  # a systematic code sends the data packets first, as they are
-    settled = fate != UNSENT
-    rows: Arrays = {name: (fate == value).sum(axis=1, dtype=np.int32) for name, value in _FATES.items()}
+    settled = outcome != UNSENT
+    rows: Arrays = {name: (outcome == value).sum(axis=1, dtype=np.int32) for name, value in _OUTCOMES.items()}
     return rows | {
         "trial": batch.trials.astype(np.int32),
         "packet": packet.astype(np.int32),
@@ -93,26 +103,26 @@ def _outcome(sender: Sender, batch: SlotOutcomes, fate: Any, time_s: Any, packet
         "usable": usable.sum(axis=1, dtype=np.int32),
         "bytes": (settled * sizes).sum(axis=1),
         "weight": batch.weight,
-        "design_weight": np.full(len(fate), np.nan) if batch.design_weight is None else batch.design_weight,
-        "can_fail": np.full(len(fate), sender.can_fail),
-        "drawn": np.full(len(fate), batch.drawn, dtype=np.int32),
-        "unresolved": np.zeros(len(fate), dtype=bool),
-        "order": np.full(len(fate), order),
+        "design_weight": np.full(len(outcome), np.nan) if batch.design_weight is None else batch.design_weight,
+        "can_fail": np.full(len(outcome), sender.can_fail),
+        "drawn": np.full(len(outcome), batch.drawn, dtype=np.int32),
+        "unresolved": np.zeros(len(outcome), dtype=bool),
+        "order": np.full(len(outcome), order),
         "usable_mask": usable,
     }
 
 
 def _arrivals(sender: Sender, batch: SlotOutcomes) -> list[Arrays]:
-    """A row at each packet's arrival in time: fates as they stand then, packets on their way left out."""
+    """A row at each packet's arrival in time: outcomes as they stand then, packets on their way left out."""
     found = []
     for i in range(batch.outcome.shape[1]):
         there = np.flatnonzero(batch.outcome[:, i] == DELIVERED)
         if not len(there):
             continue
         now = batch.arrival_s[there, i]
-        fate = batch.outcome[there].copy()
+        outcome = batch.outcome[there].copy()
         arrived = batch.arrival_s[there] <= now[:, None]
-        fate[(~arrived & np.isin(fate, (DELIVERED, LATE))) | (batch.sent_s[there] > now[:, None])] = UNSENT
+        outcome[(~arrived & np.isin(outcome, (DELIVERED, LATE))) | (batch.sent_s[there] > now[:, None])] = UNSENT
         part = SlotOutcomes(
             slot=batch.slot,
             choice=batch.choice,
@@ -124,11 +134,11 @@ def _arrivals(sender: Sender, batch: SlotOutcomes) -> list[Arrays]:
             end_s=now,
             sent_s=batch.sent_s[there],
             arrival_s=batch.arrival_s[there],
-            outcome=fate,
+            outcome=outcome,
             attempts=batch.attempts,
             drawn=batch.drawn,
         )
-        rows = _outcome(sender, part, fate, now, np.full(len(there), i % len(sender.offer.sizes_bytes)))
+        rows = _outcome(sender, part, outcome, now, np.full(len(there), i % len(sender.offer.sizes_bytes)))
         rows["order"] = now
         found.append(rows)
     return found
@@ -154,7 +164,7 @@ def _merged(rows: Arrays) -> Arrays:
 def _unresolved(rows: Arrays, batch: SlotOutcomes) -> Arrays:
     """One row for all outcomes that were not taken: its weight bounds what they could change."""
     row = {name: values[-1:].copy() for name, values in rows.items()}
-    for name in (*_FATES, "recovered", "usable"):
+    for name in (*_OUTCOMES, "recovered", "usable"):
         row[name][:] = 0
     row["usable_mask"][:] = False
     row["weight"][:] = batch.residual_mass

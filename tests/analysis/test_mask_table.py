@@ -10,12 +10,18 @@ from PIL import Image
 import netsim
 from netsim.analysis.importance import importance_db, loss_count_extremes, packet_importance
 from netsim.analysis.replay import replayed_plan, scheme_stream_key, schemes_of
-from netsim.analysis.table import mask_probabilities, picture_table, reweighted, slot_probabilities, usable_masks
 from netsim.channels.markov import MarkovChannel, bernoulli, burst
 from netsim.channels.presets import preset
 from netsim.channels.spec import channel_from_spec
 from netsim.codec import OperatingPoint, Packet, Stream
 from netsim.decoding.cache import CodecCache
+from netsim.decoding.mask_table import (
+    mask_probabilities,
+    quality_table,
+    reweighted,
+    slot_probabilities,
+    table_without_quality,
+)
 from netsim.decoding.store import Store
 from netsim.engines.exact import all_masks
 from netsim.errors import InputError
@@ -123,9 +129,9 @@ def test_too_many_packets_are_refused_and_so_is_retransmission(tmp_path: Path) -
             name = "a"
 
     with pytest.raises(InputError, match=r"17 packets.*2\^17"):
-        usable_masks(Shop(), Picture(), protection_from_spec("none"))  # type: ignore[arg-type]
+        table_without_quality(Shop(), Picture(), protection_from_spec("none"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no mask table"):
-        usable_masks(Shop(), Picture(), protection_from_spec({"arq": {"retries": 2}}))  # type: ignore[arg-type]
+        table_without_quality(Shop(), Picture(), protection_from_spec({"arq": {"retries": 2}}))  # type: ignore[arg-type]
 
 
 def test_reweighting_equals_the_exact_engine(small_run: netsim.Run) -> None:
@@ -139,7 +145,7 @@ def test_reweighting_equals_the_exact_engine(small_run: netsim.Run) -> None:
         for label, points in schemes_of(plan).items():
             for point in points:
                 pictures = [scheme_stream_key(plan, image, point) for image in range(2)]
-                tables = [picture_table(cache, picture, point.scheme.protection) for picture in pictures]
+                tables = [quality_table(cache, picture, point.scheme.protection) for picture in pictures]
                 means = reweighted(tables, channels, plan.failure_db).mean(axis=0)
                 alone = [
                     np.mean([slot_probabilities(t, c, point.row.link) @ t.quality_db(13.0) for t in tables])
@@ -158,9 +164,9 @@ def test_another_channel_needs_no_decoding(small_run: netsim.Run, monkeypatch: p
     with Store(small_run.path.parent / "store.sqlite") as store:
         cache = CodecCache(store)
         point = schemes_of(plan)["jpeg2000 resilient"][0]
-        first = picture_table(cache, scheme_stream_key(plan, 0, point), point.scheme.protection)
+        first = quality_table(cache, scheme_stream_key(plan, 0, point), point.scheme.protection)
         monkeypatch.setattr(CodecCache, "_decode", lambda *_: pytest.fail("decoded again"))
-        again = picture_table(cache, scheme_stream_key(plan, 0, point), point.scheme.protection)
+        again = quality_table(cache, scheme_stream_key(plan, 0, point), point.scheme.protection)
     assert np.array_equal(first.psnr_db, again.psnr_db, equal_nan=True)
     assert reweighted([again], [preset("EP6")], 13.0)[0, 0] < reweighted([again], [preset("EP2")], 13.0)[0, 0]
 

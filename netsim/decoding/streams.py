@@ -1,0 +1,201 @@
+"""Addresses of streams, and the two pure steps around a codec: image to stream, masks to image quality.
+
+Both steps take values and return values. They read no store and no image file, so that any process can do them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.codec import Codec, OperatingPoint, Stream, codec_class, codec_identity, create_codec
+from netsim.decoding.masks import masks_from_text
+from netsim.digests import digest
+from netsim.errors import InputError
+from netsim.metrics.further import measured
+from netsim.protection.base import Protection
+from netsim.protection.rate_budget import SENT_BPP, encode_within
+from netsim.scenario.plan import Plan, PlanRow, Scheme
+
+__all__ = [
+    "BatchSize",
+    "Qualities",
+    "StreamKey",
+    "codec_of",
+    "content_key",
+    "decode_qualities",
+    "encode_stream",
+    "plan_stream_keys",
+    "stream_key_of",
+]
+
+Pixels = NDArray[np.uint8]
+Qualities = dict[str, dict[str, float]]
+"""{metric: {usable mask as text: value}}."""
+
+_BATCH = 16  # images decoded at once, while memory lasts
+_BATCH_PIXELS = 1 << 25  # of them together, at most
+
+
+@dataclass(frozen=True)
+class StreamKey:
+    """The address of a stream: which image, coded how.
+
+    Attributes:
+        image: An item of an image set (name, sha256, pixels()).
+        codec: The codec's name.
+        settings: All its settings.
+        point: Its operating point.
+        packet_limit_bytes: Largest payload of a packet; None: no limit.
+        protection_identity: Of the protection whose redundancy the operating point counts (``SENT_BPP``); else empty.
+        protection: That protection.
+    """
+
+    image: Any
+    codec: str
+    settings: tuple[tuple[str, Any], ...]
+    point: OperatingPoint
+    packet_limit_bytes: int | None
+    protection_identity: str = ""
+    protection: Protection | None = field(default=None, compare=False)
+
+
+def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> StreamKey:
+    """Which stream a slot of a row sends. The link's packet limit, less what protection adds, binds the codec.
+
+    Args:
+        plan: The plan.
+        row: The row.
+        image: Number of the image.
+        scheme: One of the row's schemes.
+
+    Raises:
+        InputError: The link has no room for a payload.
+    """
+    limit = row.link.packet_limit_bytes
+    if limit is not None:
+        limit -= scheme.protection.overhead_bytes
+        if limit < 1:
+            raise InputError(f"link {row.link_name} leaves no room for a payload under {scheme.protection_name}")
+    item: Any = plan.images.items[image]
+    key = StreamKey(item, scheme.codec.name, scheme.codec.settings, scheme.point, limit)
+    if scheme.point.key != SENT_BPP:
+        return key
+    return replace(key, protection_identity=scheme.protection_identity, protection=scheme.protection)
+
+
+def plan_stream_keys(plan: Plan) -> list[StreamKey]:
+    """Distinct streams that a plan sends, in plan order."""
+    found: dict[StreamKey, None] = {}
+    for row in plan.rows:
+        for image in range(len(plan.image_names)):
+            for scheme in row.schemes:
+                found[stream_key_of(plan, row, image, scheme)] = None
+    return list(found)
+
+
+@lru_cache(maxsize=64)
+def _codec(kind: type[Codec], settings: tuple[tuple[str, Any], ...]) -> Codec:
+    """kind: another class may be registered under the same name later."""
+    return create_codec(kind.name, dict(settings))
+
+
+def codec_of(stream_key: StreamKey) -> Codec:
+    """The codec of a stream; one object per process and setting."""
+    return _codec(codec_class(stream_key.codec), stream_key.settings)
+
+
+def content_key(stream_key: StreamKey) -> str:
+    """Content address: pixels × codec × settings × its identity × operating point × packet limit.
+
+    The identity is ``codec_identity``: source, tools, weights.
+    """
+    codec = codec_of(stream_key)
+    counted = [stream_key.protection_identity] if stream_key.protection_identity else []
+    return digest(
+        stream_key.image.sha256,
+        codec.name,
+        dict(stream_key.settings),
+        codec_identity(codec),
+        (stream_key.point.key, stream_key.point.value),
+        stream_key.packet_limit_bytes,
+        *counted,
+    )
+
+
+def encode_stream(stream_key: StreamKey, pixels: Pixels) -> Stream:
+    """Encode an image.
+
+    Args:
+        stream_key: How.
+        pixels: uint8 [H, W, 3].
+
+    Raises:
+        InputError: The codec can't; the message names codec, operating point and image.
+    """
+    codec, limit = codec_of(stream_key), stream_key.packet_limit_bytes
+    try:
+        if stream_key.protection is None:
+            return codec.encode(pixels, stream_key.point, limit)
+        return encode_within(codec, pixels, stream_key.point.value, stream_key.protection, limit)
+    except InputError as error:
+        place = f"{stream_key.codec} at {stream_key.point} of image `{stream_key.image.name}`"
+        raise InputError(f"{place}: {error.message}", where=error.where, hint=error.hint, key=error.key) from None
+
+
+class BatchSize:
+    """How many masks are decoded at once. It shrinks when memory runs out, and stays so: the next image is as large."""
+
+    def __init__(self) -> None:
+        self.masks = _BATCH
+
+
+def decode_qualities(
+    stream_key: StreamKey,
+    stream: Stream,
+    pixels: Pixels,
+    masks: Sequence[str],
+    metrics: Sequence[str],
+    batch: BatchSize,
+    step: Callable[[int], None] = lambda masks: None,
+) -> Qualities:
+    """Decode a stream under usable masks and measure the images.
+
+    Args:
+        stream_key: The stream's address.
+        stream: The stream.
+        pixels: The original image, uint8 [H, W, 3].
+        masks: Distinct usable masks as text, each with at least one usable packet.
+        metrics: Names of metrics.
+        batch: How many masks are decoded at once.
+        step: Gets the number of masks of each batch when it is done.
+
+    Returns:
+        {metric: {mask: value}}.
+    """
+    codec, found = codec_of(stream_key), Qualities({metric: {} for metric in metrics})
+    left, most = list(masks), max(1, _BATCH_PIXELS // (pixels.shape[0] * pixels.shape[1]))
+    while left:
+        part = left[: min(batch.masks, most)]
+        try:
+            images = codec.decode(stream, masks_from_text(part))
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error) or len(part) == 1:
+                raise
+            batch.masks = len(part) // 2
+            continue
+        left = left[len(part) :]
+        for metric in metrics:
+            found[metric] |= zip(part, measured(metric, pixels, images).tolist(), strict=True)
+        step(len(part))
+    return found
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Also the devices' own errors, known by name: netsim does not import torch."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

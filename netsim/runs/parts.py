@@ -1,0 +1,82 @@
+"""Parts of a run's transport: the unit of work and of resuming, and their files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netsim.decoding.collapse import Arrays
+from netsim.errors import InputError
+from netsim.runs.atomic import write_atomically
+from netsim.scenario.plan import Plan, PlanRow
+
+__all__ = ["PartKey", "parts_of", "read_part", "write_part"]
+
+_SLOTS_IN_PART = 1 << 15
+
+
+@dataclass(frozen=True, order=True)
+class PartKey:
+    """Trials first … last − 1 of a plan row under an engine: the unit of work and of resuming."""
+
+    row: int
+    first: int
+    last: int
+    engine: str
+
+    def path(self, folder: Path) -> Path:
+        return folder / f"row-{self.row:06d}-{self.first:09d}-{self.last:09d}-{self.engine}.npz"
+
+
+def parts_of(plan: Plan, row: PlanRow, first: int, last: int) -> list[PartKey]:
+    """Trials first … last − 1 of a row, cut into parts; the cut depends on the scenario alone, never on workers."""
+    step = max(1, _SLOTS_IN_PART // plan.slots) if row.engine != "stratified" else last  # strata can't be cut
+    return [PartKey(row.index, at, min(at + step, last), row.engine) for at in range(first, last, step)]
+
+
+def read_part(path: Path, run_id: str | None = None) -> Arrays:
+    """Read a part.
+
+    Args:
+        path: Its file.
+        run_id: The run that it must belong to; None: any.
+
+    Returns:
+        Per log row its numbers, and ``case`` pointing into case_image, case_tag, case_mask.
+
+    Raises:
+        InputError: If the file is not as ``write_part`` wrote it for this run and under this name.
+    """
+    content = path.read_bytes()
+    content, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
+    if checksum == _checksum(path, content):
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+        if run_id in (None, str(arrays.pop("run_id"))):
+            return arrays
+    raise InputError(f"`{path}` is damaged, or of another run", hint="run the same command again: it makes it anew")
+
+
+def _checksum(path: Path, content: bytes) -> bytes:
+    """The name counts: two parts may not change places."""
+    return hashlib.sha256(path.name.encode() + b"\0" + content).digest()
+
+
+_CHECKSUM_BYTES = 32
+
+
+def write_part(path: Path, run_id: str, arrays: Arrays) -> None:
+    """Write a part's arrays, whole or not at all, with a checksum.
+
+    Args:
+        path: Its file.
+        run_id: The run that it belongs to.
+        arrays: What the transport of the part returned.
+    """
+    content = io.BytesIO()
+    np.savez(content, run_id=np.array(run_id), **arrays)
+    write_atomically(path, lambda file: file.write(content.getvalue() + _checksum(path, content.getvalue())))
