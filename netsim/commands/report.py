@@ -17,8 +17,12 @@ def report(
         float | None, typer.Option("--low-bpp", help="Schemes are ranked over rates from … [what all cover].")
     ] = None,
     high_bpp: Annotated[float | None, typer.Option("--high-bpp", help="… to [what all cover].")] = None,
+    trial: Annotated[int, typer.Option("--trial", help="Trial whose slots' images are shown.")] = 0,
+    slots: Annotated[
+        list[int] | None, typer.Option("--slot", metavar="N", help="A slot; repeatable [the first with losses].")
+    ] = None,
 ) -> None:
-    """Write a run's report: what ran, tables with intervals, the figures, how to run it again."""
+    """Write a run's report: what ran, tables, figures, images of slots, the channels' facts, how to run it again."""
     from netsim.report.illustrated import write_report
 
-    typer.echo(f"wrote  {write_report(run, out, low_bpp, high_bpp)}")
+    typer.echo(f"wrote  {write_report(run, out, low_bpp, high_bpp, trial, slots or ())}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ from netsim.errors import InputError
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.radar import common_range
 from netsim.figures.style import figure_bytes, save
+from netsim.report.channel_facts import channel_table
 from netsim.report.page import FigureText, report_html
+from netsim.report.slots import slot_section
 from netsim.runs.atomic import write_atomically
 from netsim.runs.results import Run, load_run
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["illustrate", "write_report"]
+
+_MOST_BYTES = 13_000_000  # of figures and images; the page stays below 15 MB
 
 
 def illustrate(run: Path) -> list[Path]:
@@ -55,7 +60,12 @@ def _strip(found: Run) -> list[Path]:
 
 
 def write_report(
-    run: Path, out: Path | None = None, low_bpp: float | None = None, high_bpp: float | None = None
+    run: Path,
+    out: Path | None = None,
+    low_bpp: float | None = None,
+    high_bpp: float | None = None,
+    trial: int = 0,
+    slots: Sequence[int] = (),
 ) -> Path:
     """Write the report alone; returns its path.
 
@@ -64,9 +74,12 @@ def write_report(
         out: The file; default RUN/report.html.
         low_bpp: Lower end of the rates over which schemes are ranked; default: that of the range that all cover.
         high_bpp: Upper end, likewise.
+        trial: The trial whose slots' images are shown.
+        slots: Numbers of these slots; none: the first ones in which a packet did not arrive.
 
     Raises:
-        InputError: ``run`` is no finished run, out's folder is missing, or the rates are no range.
+        InputError: ``run`` is no finished run or has no such trial or slot, out's folder is missing, or the rates are
+            no range.
     """
     found, summary = _read(run)
     low, high = common_range(summary)
@@ -83,7 +96,7 @@ def write_report(
         if not isinstance(drawing, FigureText):
             drawing = FigureText(name, kind.title, figure_bytes(drawing[1], "svg"), "")
         figures.append(drawing)
-    return _write_page(found, summary, figures, rates, path)
+    return _write_page(found, summary, figures, rates, path, trial, slots)
 
 
 def _read(run: Path) -> tuple[Run, pd.DataFrame]:
@@ -103,7 +116,18 @@ def _drawing(name: str, found: Run, summary: pd.DataFrame, rates: Rates) -> tupl
         return FigureText(name, KINDS[name].title, None, error.message)
 
 
-def _write_page(found: Run, summary: pd.DataFrame, figures: list[FigureText], rates: Rates, path: Path) -> Path:
-    page = report_html(summary, found.manifest, figures, rates).encode("utf-8")
+def _write_page(
+    found: Run,
+    summary: pd.DataFrame,
+    figures: list[FigureText],
+    rates: Rates,
+    path: Path,
+    trial: int = 0,
+    slots: Sequence[int] = (),
+) -> Path:
+    drawn = sum(len(one.svg) for one in figures if one.svg)
+    shown = slot_section(found, summary, max(0, _MOST_BYTES - drawn), trial, slots)
+    channels = channel_table(summary, found.manifest.get("scenario", {}))
+    page = report_html(summary, found.manifest, figures, rates, shown, channels).encode("utf-8")
     write_atomically(path, lambda file: file.write(page))
     return path

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +17,9 @@ from netsim.report.inline import inline_svg
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FigureText", "report_html"]
+    from netsim.report.slots import SlotSection
+
+__all__ = ["FigureText", "Table", "report_html"]
 
 
 class FigureText(NamedTuple):
@@ -44,25 +49,37 @@ def report_html(
     manifest: Mapping[str, Any],
     figures: Sequence[FigureText],
     range_bpp: tuple[float, float],
+    slots: SlotSection | None = None,
+    channels: Table | None = None,
 ) -> str:
     """The report as one HTML page that refers to nothing outside itself.
 
-    summary: from ``summarise``. range_bpp: rates over which schemes are ranked. manifest: the run's (``name, scenario,
-    plan, engine, seed, versions, tools, git, device, command, created, notes, run_id``, each optional). Text from the
-    run is escaped.
-    """
-    from importlib.resources import files
+    Text from the run is escaped, and the page's policy lets no script run but the report's own.
 
+    Args:
+        summary: From ``summarise``.
+        manifest: The run's (``name, scenario, plan, engine, seed, versions, tools, git, device, command, created,
+            notes, run_id``, each optional).
+        figures: In the order of the page.
+        range_bpp: Rates over which schemes are ranked.
+        slots: Images of slots; None: no such section.
+        channels: Facts of the channels; None: no such section.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     from netsim.figures.select import with_condition
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((files("netsim.report") / "report.html.j2").read_text(encoding="utf-8"))
+    template, script = environment.from_string(_part("report.html.j2")), _part("report.js")
     frame = with_condition(summary)
     drawn = [(one, Markup(inline_svg(one.svg, one.name, one.title)) if one.svg is not None else "") for one in figures]
     return template.render(
+        style=Markup(_part("report.css")),
+        script=Markup(script),
+        policy=_policy(script),
+        slots=slots,
+        channels=channels,
         name=str(manifest.get("name", "run")),
         lead=_lead(frame, manifest),
         best=_best(summary, *range_bpp),
@@ -76,6 +93,16 @@ def report_html(
         command=_command(manifest),
         scenario=_yaml(manifest.get("scenario", {})),
     )
+
+
+def _part(name: str) -> str:
+    return (files("netsim.report") / name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """Content-Security-Policy of the page: nothing from outside, and this script alone."""
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{own}'"
 
 
 def _lead(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
@@ -171,7 +198,7 @@ _NAMES = {"ms_ssim": "MS-SSIM"}
 
 
 def _further(row: pd.Series[Any], metric: str) -> str:
-    """A further metric: its mean, or where it does not say what a failed picture counts as, its mean where shown."""
+    """A further metric: its mean, or where it does not say what a failed image counts as, its mean where shown."""
     if metric in row.index:
         return _interval(row, metric, metric, 4)
     return f"{_number(float(row[f'{metric}_received']), 4)} where shown"
@@ -196,7 +223,7 @@ def _percent(value: float) -> str:
 
 def _reading(frame: pd.DataFrame) -> list[str]:
     told = [
-        f"A slot without a picture counts as {frame['failure_db'].iloc[0]:g} dB in mean PSNR; the log keeps it empty.",
+        f"A slot without an image counts as {frame['failure_db'].iloc[0]:g} dB in mean PSNR; the log keeps it empty.",
         "Bit/pixel is all that was sent, parity and protected packets included.",
         "Means over images are means of dB. PSNR is on 8-bit RGB.",
     ]

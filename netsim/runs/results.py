@@ -149,7 +149,13 @@ class Run:
             return explain(replayed_plan(self), CodecCache(store), image, codec, point, channels, link)
 
     def report(
-        self, out: str | Path | None = None, *, low_bpp: float | None = None, high_bpp: float | None = None
+        self,
+        out: str | Path | None = None,
+        *,
+        low_bpp: float | None = None,
+        high_bpp: float | None = None,
+        trial: int = 0,
+        slots: Sequence[int] = (),
     ) -> Path:
         """Write the report, one HTML file, as ``netsim report`` does.
 
@@ -157,16 +163,18 @@ class Run:
             out: The file; None: report.html in the run's folder.
             low_bpp: Lower end of the rates over which schemes are ranked; None: what all cover.
             high_bpp: Upper end, likewise.
+            trial: The trial whose slots' images are shown.
+            slots: Numbers of these slots; none: the first ones in which a packet did not arrive.
 
         Returns:
             The file.
 
         Raises:
-            InputError: The folder is missing, or the rates are no range.
+            InputError: The folder is missing, the rates are no range, or the run has no such trial or slot.
         """
         from netsim.report.illustrated import write_report
 
-        return write_report(self.path, None if out is None else Path(out), low_bpp, high_bpp)
+        return write_report(self.path, None if out is None else Path(out), low_bpp, high_bpp, trial, slots)
 
     def export_rd(self, out: str | Path | None = None) -> list[Path]:
         """Write the summary's rate–distortion points in CompressAI's JSON format, as ``netsim export`` does.
