@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed
 $(STAMP): pyproject.toml setup.py requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip uninstall -qq --yes --disable-pip-version-check netsim
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[learned,traces,dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[learned,traces,cluster,dev,docs]'
 	touch $(STAMP)
 
 # Real codecs over EP1–EP6: under five minutes on two cores; the figures and the report lie in runs/demo/.

@@ -62,6 +62,7 @@ def run(
     progress: bool | None = None,
     exist: str = "number",
     fresh: bool = False,
+    cluster: str | None = None,
     **keys: Any,
 ) -> Run:
     """Run a scenario and read the result back.
@@ -78,6 +79,8 @@ def run(
         progress: Whether to show it; None: in a notebook only.
         exist: What to do where ``out`` holds a run already: ``number`` (OUT-2, …), ``fail`` or ``overwrite``.
         fresh: Take nothing from the store, and replace what it remembers.
+        cluster: Ray in place of processes: ``ray`` starts it on this machine, ``auto`` finds the cluster of this node,
+            ``HOST:PORT`` is a cluster's address.
         **keys: A scenario's keys; they replace those of ``scenario``.
 
     Returns:
@@ -90,7 +93,7 @@ def run(
     reporter = ConsoleReporter() if shown else Reporter()
     folder = Path(out) if out is not None else None
     made = plan(scenario, overrides, **keys)
-    return load_run(run_plan(made, folder, workers, reporter, exist=exist, fresh=fresh))
+    return load_run(run_plan(made, folder, workers, reporter, exist=exist, fresh=fresh, cluster=cluster))
 
 
 def load(path: str | Path) -> Run:

@@ -48,6 +48,9 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. --set trials=10.")
 ]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, max=1024, help="Processes [one a core].")]
+ClusterOption = Annotated[
+    str | None, typer.Option("--cluster", metavar="ADDRESS", help="Ray: ray (start it here), auto, or HOST:PORT.")
+]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Override the scenario's seed.")]
 EngineOption = Annotated[
     str | None, typer.Option("--engine", help="auto, event, array, exact or stratified [the scenario's].")
@@ -67,6 +70,7 @@ def run(
     out: OutOption = None,
     assignments: SetOption = None,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
     seed: SeedOption = None,
     engine: EngineOption = None,
     figures: FiguresOption = False,
@@ -79,7 +83,7 @@ def run(
 
     The last line on standard output is the run's folder.
     """
-    ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh}
+    ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh, "cluster": cluster}
     _run(scenario, out, _overrides(assignments, seed, engine), workers, figures, json_progress, **ways)
 
 
@@ -91,6 +95,7 @@ def sweep(
     out: OutOption = None,
     assignments: SetOption = None,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
     seed: SeedOption = None,
     engine: EngineOption = None,
     figures: FiguresOption = False,
@@ -110,7 +115,7 @@ def sweep(
     overrides = [f"channels=[{', '.join(names)}]"]
     if codec:
         overrides.append(_codecs_kept(Document.read(find_scenario(scenario)).data.get("codecs"), codec))
-    ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh}
+    ways = {"exist": "overwrite" if overwrite else exist, "fresh": fresh, "cluster": cluster}
     _run(scenario, out, [*_overrides(assignments, seed, engine), *overrides], workers, figures, json_progress, **ways)
 
 
@@ -190,6 +195,9 @@ def _run(
     from netsim.runs.watch import JsonReporter
     from netsim.scenario.load import load_plan
 
+    if workers is not None and ways["cluster"] not in (None, "ray"):
+        hint = "leave --workers out, or let --cluster ray start some here"
+        raise InputError("a cluster has as many workers as CPUs", where="--workers", hint=hint)
     reporter = JsonReporter() if json_progress else ConsoleReporter()
     try:
         folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter, **ways)

@@ -20,8 +20,9 @@ _PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "simpy", "pillow", "imageio-
 _GIT_S = 5
 
 
-def manifest(plan: Plan, notes: list[str], workers: int) -> dict[str, Any]:
+def manifest(plan: Plan, notes: list[str], workers: int, cluster: str | None = None) -> dict[str, Any]:
     """Scenario as resolved, seeds, versions, git revision, device; the run adds its tools and engines."""
+    where = {"workers": workers} if cluster is None else {"cluster": cluster}
     return {
         "name": plan.name,
         "status": "running",
@@ -43,7 +44,7 @@ def manifest(plan: Plan, notes: list[str], workers: int) -> dict[str, Any]:
             "python": platform.python_version(),
         },
         "git": _git_revision(),
-        "device": {"machine": platform.machine(), "system": platform.system(), "workers": workers},
+        "device": {"machine": platform.machine(), "system": platform.system(), **where},
         "command": ["netsim", *sys.argv[1:]],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -37,7 +37,14 @@ _MASKS_IN_TASK = 64
 
 
 def run_plan(
-    plan: Plan, out: Path | None, workers: int, reporter: Reporter, *, exist: str = "number", fresh: bool = False
+    plan: Plan,
+    out: Path | None,
+    workers: int,
+    reporter: Reporter,
+    *,
+    exist: str = "number",
+    fresh: bool = False,
+    cluster: str | None = None,
 ) -> Path:
     """Run a plan, or go on with its unfinished run.
 
@@ -48,6 +55,7 @@ def run_plan(
         reporter: Told what happens.
         exist: What to do where ``out`` holds a run already (``run_folder``).
         fresh: Take nothing from the store: encode and decode all anew, and replace what the store remembers.
+        cluster: Ray in place of processes: ``ray`` starts it on this machine; or the address of a cluster.
 
     Returns:
         The run's folder.
@@ -68,11 +76,11 @@ def run_plan(
         notes = plan_notes(plan)
         for note in notes:
             reporter.say("note", note)
-        about = manifest(plan, [*_notes(plan), *notes], workers)
+        about = manifest(plan, [*_notes(plan), *notes], workers, cluster)
         folder.write_manifest(about)
         with Store(folder.store if fresh else default_store_path()) as store:
             context = RunContext(plan, CodecCache(store), folder.parts)
-            with executor_for(plan, context.fetch, workers) as executor:
+            with executor_for(plan, context.fetch, workers, cluster) as executor:
                 tools = _encode(context, executor, reporter)
                 plan, reasons = resolve_engines(context)
                 for reason in reasons:

@@ -8,17 +8,17 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from netsim.errors import InputError
 from netsim.registry import Registration, adopt, registrations
+from netsim.runs.executors.answers import Answer, answer
 from netsim.runs.executors.base import Executor, Fetch, Task, default_workers
 
 __all__ = ["ProcessExecutor", "kill_workers"]
@@ -132,12 +132,10 @@ class _Worker:
 
     def result(self, task: Task) -> Any:
         try:
-            value, error, text = self.connection.recv()
+            received: Answer = self.connection.recv()
         except (EOFError, OSError):
             raise self._lost(task) from None
-        if error is not None:
-            raise error from _Elsewhere(text)
-        return value
+        return received.result()
 
     def _lost(self, task: Task) -> InputError:
         self.process.join(_END_S)
@@ -178,17 +176,6 @@ def kill_workers() -> None:
         worker.kill()
 
 
-class _Elsewhere(Exception):
-    """Shows the traceback of an error in a worker."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
-
-
 @contextmanager
 def _signals_deferred() -> Iterator[None]:
     """Signals that come meanwhile count afterwards, so that no start of a process is left half done.
@@ -225,7 +212,8 @@ def _serve(connection: Connection, packed: bytes, threads: int, sent: tuple[Regi
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a codec loads its library
     adopt(sent)
-    context, values = _Context(packed), dict[str, Any]()
+    context = cache(lambda: multiprocessing.reduction.ForkingPickler.loads(packed))  # at the first task
+    values: dict[str, Any] = {}
     while True:
         try:
             task, new, drop = connection.recv()
@@ -234,30 +222,7 @@ def _serve(connection: Connection, packed: bytes, threads: int, sent: tuple[Regi
         for name in drop:
             del values[name]
         values |= {name: multiprocessing.reduction.ForkingPickler.loads(packed) for name, packed in new}
-        connection.send(_answer(task, context, {name: values[name] for name in task.needs}))
-
-
-class _Context:
-    """A worker's context, unpacked at the first task: an error there is an answer to the task."""
-
-    def __init__(self, packed: bytes) -> None:
-        self._packed = packed
-
-    @cached_property
-    def value(self) -> Any:
-        return multiprocessing.reduction.ForkingPickler.loads(self._packed)
-
-
-def _answer(task: Task, context: _Context, values: dict[str, Any]) -> tuple[Any, BaseException | None, str]:
-    try:
-        return task.function(context.value, task.argument, values), None, ""
-    except Exception as error:
-        text = traceback.format_exc()
-        try:
-            multiprocessing.reduction.ForkingPickler.dumps(error)
-        except Exception:
-            error = RuntimeError(f"{type(error).__name__}: {error}")
-        return None, error, text
+        connection.send(answer(task, context, {name: values[name] for name in task.needs}))
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,176 @@
+"""Runs tasks on a Ray cluster. Workers need netsim, and no disk that they share with the driver.
+
+Images and streams are objects of Ray's store: each node fetches one once. Ray reuses its worker processes, so that a
+codec keeps its weights from task to task. A task whose worker or node dies runs again elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from netsim.distribution import install_command, installed_version
+from netsim.errors import InputError
+from netsim.registry import Registration, adopt, registrations
+from netsim.runs.executors.answers import Answer, answer
+from netsim.runs.executors.base import Executor, Fetch, Task
+
+__all__ = ["RayExecutor"]
+
+_RETRIES = 3  # of a task whose worker dies
+_TASKS_A_CPU = 2  # under way: one runs, one waits with its values at hand
+_KEPT_VALUES = 64  # references held beside those of tasks under way; Ray writes to disk what memory does not hold
+_REACH_S = 5.0
+_AGAIN = "run the same command again: it goes on where it was"
+
+
+class RayExecutor(Executor):
+    """Runs tasks on a Ray cluster. Run-time registrations (``netsim.registry``) are sent to its workers.
+
+    Args:
+        context: The first argument of every task.
+        fetch: Gives the value of a name in ``Task.needs``.
+        workers: CPUs of a Ray that is started here.
+        address: ``ray``: start Ray on this machine. ``auto``: the cluster that this node is part of, or that of
+            RAY_ADDRESS. Else ``HOST:PORT``.
+
+    Raises:
+        InputError: Ray is not installed, or the cluster can't be reached.
+    """
+
+    def __init__(self, context: Any, fetch: Fetch, workers: int, address: str) -> None:
+        super().__init__(context, fetch)
+        self._ray = _import_ray()
+        self._ours = not self._ray.is_initialized()  # a notebook may be connected already
+        if self._ours:
+            _connect(self._ray, workers, address)
+        self._values: OrderedDict[str, Any] = OrderedDict()
+        self._remote = self._ray.remote(_do).options(max_retries=_RETRIES, retry_exceptions=False)
+        try:
+            self._common = self._ray.put((context, registrations(), installed_version()))
+        except Exception as error:
+            self.close(at_once=True)
+            hint = "define plug-ins in a module that a worker can import, or run without --cluster"
+            raise InputError(f"a worker can't take over the plan: {error}", hint=hint) from error
+
+    def close(self, at_once: bool) -> None:
+        """Leave the cluster, which ends this driver's tasks; a Ray that was started here ends."""
+        self._values.clear()
+        if self._ours:
+            self._ray.shutdown()
+
+    def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
+        queue = deque(tasks)
+        busy: dict[Any, Task] = {}
+        while queue or busy:
+            room = self._room()
+            while queue and len(busy) < room:
+                task = queue.popleft()
+                busy[self._send(task)] = task
+            ready, _ = self._ray.wait(list(busy), num_returns=1)
+            task = busy.pop(ready[0])
+            queue.extend(done(task, self._result(task, ready[0])))
+
+    def _room(self) -> int:
+        """How many tasks may be under way; nodes come and go."""
+        return _TASKS_A_CPU * max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
+
+    def _send(self, task: Task) -> Any:
+        for name in task.needs:
+            if name not in self._values:
+                self._values[name] = self._ray.put(self.fetch(name))
+            self._values.move_to_end(name)
+        references = [self._values[name] for name in task.needs]
+        while len(self._values) > max(_KEPT_VALUES, len(references)):
+            self._values.popitem(last=False)
+        return self._remote.remote([self._common], task, *references)
+
+    def _result(self, task: Task, reference: Any) -> Any:
+        try:
+            received: Answer = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            times = f"{_RETRIES + 1} times" if _worker_died(self._ray, error) else "at last"
+            reason = str(error).strip().partition("\n")[0]
+            message = f"the cluster lost a task of kind `{task.kind}`, {times}: {reason}"
+            raise InputError(
+                message, hint=f"most often a node's memory has run out, or nodes have left\n{_AGAIN}"
+            ) from None
+        return received.result()
+
+
+def _worker_died(ray: Any, error: Exception) -> bool:
+    return isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.NodeDiedError)
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a simulator reports to nobody
+    os.environ.setdefault("RAY_task_oom_retries", str(_RETRIES))  # Ray's own limit is none
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--cluster needs Ray", hint=install_command("cluster")) from None
+    return ray
+
+
+def _connect(ray: Any, workers: int, address: str) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    here = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+    if address not in ("ray", "auto"):
+        _check_reachable(address)
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**(here if address == "ray" else {"address": address}), **quiet)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"the Ray cluster `{address}` can't be used: {reason}", where="--cluster", hint=_HINT
+        ) from None
+    finally:
+        if main and before is not None:
+            signal.signal(signal.SIGTERM, before)  # Ray sets its own
+
+
+_HINT = "`ray start --head` prints the address of a cluster; `ray` starts Ray on this machine"
+
+
+def _check_reachable(address: str) -> None:
+    """Ask within seconds what Ray would ask for a minute."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise InputError(f"`{address}` is no address", where="--cluster", hint=f"ray, auto or HOST:PORT\n{_HINT}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
+    except OSError as error:
+        message = f"the Ray cluster `{address}` can't be reached: {error.strerror or error}"
+        raise InputError(message, where="--cluster", hint=_HINT) from None
+
+
+_known: dict[str, Any] = {}  # in a worker: the context of the driver that it works for
+
+
+def _do(common: list[Any], task: Task, *values: Any) -> Answer:
+    """Do a task, in a worker."""
+    return answer(task, lambda: _context(common[0]), dict(zip(task.needs, values, strict=True)))
+
+
+def _context(reference: Any) -> Any:
+    """The context, unpacked once per process: a plan may be large."""
+    name = reference.hex()
+    if name not in _known:
+        import ray
+
+        registered: tuple[Registration, ...]
+        context, registered, version = ray.get(reference)
+        if version != installed_version():
+            message = f"a worker has netsim {installed_version()}, the driver {version}"
+            raise InputError(message, hint="install the same version on all nodes")
+        adopt(registered)
+        _known.clear()
+        _known[name] = context
+    return _known[name]

@@ -1,0 +1,185 @@
+"""A run on Ray: the bytes of one process, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import netsim
+from netsim.errors import InputError
+from netsim.runs.executors import Task
+from netsim.runs.executors.cluster import RayExecutor
+
+DEADLINE_S = 60  # for what takes seconds; a machine may be busy
+
+
+def _netsim(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "netsim", *arguments], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+
+
+def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # an import of it fails
+    with pytest.raises(InputError, match=r"--cluster needs Ray[\s\S]*netsim-codecs\[cluster\]"):
+        RayExecutor("", str, 1, "ray")
+
+
+@pytest.fixture
+def ray() -> Any:
+    return pytest.importorskip("ray")
+
+
+@pytest.mark.parametrize("address", ["nowhere", ":6379", "host:99999", "ray://host:10001"])
+def test_what_is_no_address_is_refused(ray: Any, address: str) -> None:
+    with pytest.raises(InputError, match=f"`{address}` is no address"):
+        RayExecutor("", str, 1, address)
+
+
+def test_an_address_that_nobody_answers_is_one_error(ray: Any, scenario: Path) -> None:
+    with socket.socket() as free:  # bound, but it does not listen
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        done = _netsim("run", str(scenario), "--out", "r", "--cluster", address)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"the Ray cluster `{address}` can't be reached: Connection refused" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_workers_of_a_cluster_elsewhere_are_not_chosen_here(scenario: Path) -> None:
+    done = _netsim("run", str(scenario), "--cluster", "auto", "--workers", "2")
+    assert done.returncode == 2
+    assert "a cluster has as many workers as CPUs" in done.stderr
+
+
+def test_auto_needs_a_cluster(ray: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # a cluster of this machine is not this test's
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InputError, match="the Ray cluster `auto` can't be used"):
+        RayExecutor("", str, 1, "auto")
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Any]:
+    """A Ray of two workers, which all executors of these tests use."""
+    ray = pytest.importorskip("ray")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
+
+
+def joined(context: str, argument: str, values: Mapping[str, str]) -> str:
+    return " ".join([context, argument, *(f"{name}={value}" for name, value in sorted(values.items()))])
+
+
+def fails(context: str, argument: str, values: Mapping[str, str]) -> str:
+    raise InputError(f"{context} {argument}", hint="none")
+
+
+def dies_so_often(context: str, argument: tuple[str, int], values: Mapping[str, str]) -> str:
+    """Kills its worker until a file has so many lines."""
+    path, times = Path(argument[0]), argument[1]
+    with path.open("a") as file:
+        file.write("here\n")
+    if len(path.read_text().splitlines()) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def _results(tasks: list[Task]) -> list[Any]:
+    results: list[Any] = []
+
+    def done(task: Task, result: Any) -> Iterable[Task]:
+        results.append(result)
+        return [Task("t", joined, "more", ("b",))] if result == "all first a=A b=B" else ()
+
+    with RayExecutor("all", str.upper, 2, "ray") as executor:
+        executor.work(tasks, done)
+    return sorted(results)
+
+
+@pytest.mark.slow
+def test_a_task_gets_the_values_that_it_needs_and_may_give_more_tasks(started: Any) -> None:
+    tasks = [Task("t", joined, "first", ("a", "b")), Task("t", joined, "second")]
+    assert _results(tasks) == ["all first a=A b=B", "all more b=B", "all second"]
+
+
+@pytest.mark.slow
+def test_an_error_of_a_task_is_raised_here(started: Any) -> None:
+    with pytest.raises(InputError, match="all task") as caught:
+        _results([Task("t", fails, "task")])
+    assert "in fails" in str(caught.value.__cause__)
+
+
+@pytest.mark.slow
+def test_a_task_runs_again_where_its_worker_dies(started: Any, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    assert _results([Task("t", dies_so_often, (str(count), 2))]) == ["done"]
+    assert len(count.read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_a_task_that_always_kills_its_worker_ends_in_one_sentence(started: Any, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    with pytest.raises(InputError, match="the cluster lost a task of kind `bad`, 4 times"):
+        _results([Task("bad", dies_so_often, (str(count), 99))])
+    assert len(count.read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_a_log_from_ray_has_the_bytes_of_one_process(
+    started: Any, scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = netsim.run(scenario, out="one", workers=1)
+    monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "another.sqlite"))  # nothing remembered
+    several = netsim.run(scenario, out="several", cluster="ray")
+    for name in ("log.parquet", "summary.csv"):
+        assert (several.path / name).read_bytes() == (one.path / name).read_bytes(), name
+
+
+def _children(pid: int) -> list[int]:
+    """All descendants that live."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] not in "ZX":
+            parents[int(entry.parent.name)] = int(fields[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+def test_ctrl_c_ends_a_run_and_its_ray(ray: Any, scenario: Path) -> None:
+    command = [sys.executable, "-m", "netsim", "run", str(scenario), "--out", "r", "--cluster", "ray", "--workers", "2"]
+    command += ["--set", "engine=event", "--set", "trials=20000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("engine"):
+                break
+        children = _children(process.pid)
+        assert len(children) > 2
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    deadline = time.monotonic() + DEADLINE_S
+    while (left := [pid for pid in children if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
