@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check docs bench train-next reproduction clean
+.PHONY: demo test test-all check docs bench train-next reproduction clean
 .DELETE_ON_ERROR:
 
 # An environment made earlier has the distribution under its former name, with outdated entry points.
@@ -18,8 +18,12 @@ $(STAMP): pyproject.toml setup.py requirements.lock
 demo: $(STAMP)
 	$(BIN)/netsim run scenarios/ep_sweep.yaml --out runs/demo --figures
 
-# Checks, then all tests.
+# Checks, then the tests but those marked slow: under five minutes on two idle cores.
 test: $(STAMP) check
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+# Checks, then all tests: what CI runs.
+test-all: $(STAMP) check
 	$(BIN)/python -m pytest -n auto
 
 check: $(STAMP)
