@@ -216,7 +216,14 @@ class Plan:
         return plan_html(self)
 
     def with_engines(self, engines: Mapping[int, str]) -> Plan:
-        """The same plan with other engines, by row; its inputs and run id stay as they were taken."""
+        """The same plan with other engines; its inputs and run id stay as they were taken.
+
+        Args:
+            engines: An engine's name for the index of each row.
+
+        Returns:
+            A new plan.
+        """
         plan = replace(self, rows=tuple(replace(row, engine=engines[row.index]) for row in self.rows))
         taken = {name: value for name, value in vars(self).items() if name in ("inputs", "run_id")}
         vars(plan).update(taken)
