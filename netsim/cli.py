@@ -34,7 +34,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="netsim",
-    help="What picture quality does a codec deliver over a bad network, slot by slot, and how sure are we?",
+    help="What image quality does a codec deliver over a bad network, slot by slot, and how sure are we?",
     epilog="Begin with:  netsim run quickstart",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -245,7 +245,7 @@ def _folder(text: Any, base_dir: Path) -> ImageSet:
         raise InputError(f"`{broken}` is a link to a file that is not there", hint=hint)
     paths = [path for path in named if path.is_file()]
     if not paths:
-        raise InputError(f"image folder `{text}` holds no picture", hint="PNG, JPEG, WebP, TIFF or PPM files")
+        raise InputError(f"image folder `{text}` holds no image", hint="PNG, JPEG, WebP, TIFF or PPM files")
     stems = Counter(path.stem for path in paths)
     items = [ImageItem(path.stem if stems[path.stem] == 1 else path.name, path) for path in paths]
     return ImageSet(text, _distinct(items), {"folder": str(folder.resolve())})

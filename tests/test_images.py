@@ -139,7 +139,7 @@ def test_hidden_files_are_no_images(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"\0\5\x16\7")
     assert [item.name for item in images_from_spec(str(tmp_path)).items] == ["a"]
     (tmp_path / "a.png").unlink()
-    with pytest.raises(InputError, match="holds no picture"):
+    with pytest.raises(InputError, match="holds no image"):
         images_from_spec(str(tmp_path))
 
 
@@ -191,7 +191,7 @@ def test_bad_specs_say_what_is_wrong_and_where(
 
 
 def test_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no picture"):
+    with pytest.raises(InputError, match="holds no image"):
         images_from_spec(str(tmp_path))
 
 

@@ -32,7 +32,7 @@ def compare_schemes(log: pd.DataFrame, a: str, b: str, failure_db: float, points
 
     log: the table that a run writes. a, b: schemes as the log calls them, or a codec's name where that is clear.
     points: operating points of a, and of b; none: each is paired with the nearest in bpp, where that is mutual; one:
-    a's, paired with the nearest of b. A slot without a picture counts as failure_db.
+    a's, paired with the nearest of b. A slot without an image counts as failure_db.
 
     Columns: channel, link, scheme_a, point_a, bpp_a, scheme_b, point_b, bpp_b, psnr_a_db, psnr_b_db, difference_db,
     difference_low, difference_high, failure_a, failure_b, unpaired_low, unpaired_high (the interval that independent

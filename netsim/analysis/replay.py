@@ -119,7 +119,7 @@ def find_scheme(name: str, labels: Mapping[str, str]) -> str:
 def image_number(plan: Plan, name: str) -> int:
     """Which of the plan's pictures is called ``name``. Raises InputError if none is."""
     if name not in plan.image_names:
-        raise InputError(f"no picture `{name}` in the run", hint=did_you_mean(name, plan.image_names))
+        raise InputError(f"no image `{name}` in the run", hint=did_you_mean(name, plan.image_names))
     return plan.image_names.index(name)
 
 

@@ -48,7 +48,7 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     - psnr_db, psnr_low, psnr_high: mean over slots, failed ones counted as failure_db
     - psnr_variance_over_trials: sample variance (n-1) of the trials' mean PSNR, dB²; NaN for fewer than two
     - psnr_received_db: mean over the slots that showed a picture; NaN if none did
-    - failure_ratio, failure_low, failure_high: share of slots without a picture
+    - failure_ratio, failure_low, failure_high: share of slots without an image
     - X, X_low, X_high, X_received of each further metric X of the log: mean over slots, failed ones counted as the
       metric says (``netsim.metrics.further``; MS-SSIM: 0), and mean over the slots that showed a picture; only the
       latter where the metric does not say

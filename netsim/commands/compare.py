@@ -92,7 +92,7 @@ def _interval(row: Any) -> str:
 
 
 def _notes(numbers: pd.DataFrame, failure_db: float) -> list[str]:
-    notes = [f"A slot without a picture counts as {failure_db:g} dB."]
+    notes = [f"A slot without an image counts as {failure_db:g} dB."]
     kinds = {
         "paired": "paired: slot by slot over the same losses, batch means over trials.",
         "exact": "exact: from the probabilities of all masks, nothing sampled.",

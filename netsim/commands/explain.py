@@ -19,7 +19,7 @@ WIDTH = 120  # where the output is no terminal
 
 def explain(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
-    image: Annotated[str, typer.Option("--image", metavar="NAME", help="A picture of the run.")],
+    image: Annotated[str, typer.Option("--image", metavar="NAME", help="An image of the run.")],
     codec: Annotated[str, typer.Option("--codec", metavar="NAME", help='A scheme ("vvc + 30% FEC"), or a codec.')],
     point: Annotated[
         str | None, typer.Option("--point", metavar="KEY=VALUE", help="Operating point [nearest to 0.35 bpp].")
@@ -51,7 +51,7 @@ def explain(
         folder = out or run / "explain" / re.sub(r"[^\w.=%-]+", "_", name)
         paths = write_explanation(found, cache, folder)
     typer.echo(f"wrote  {folder}/  " + "  ".join(path.name for path in paths if path.name.startswith("explain")))
-    typer.echo(f"       and {sum(path.name.startswith('lost_') for path in paths)} pictures of worst and best masks")
+    typer.echo(f"       and {sum(path.name.startswith('lost_') for path in paths)} images of worst and best masks")
 
 
 def _print(found: Explanation) -> None:
@@ -89,10 +89,10 @@ def _worth(db: float) -> str:
 
 
 def _worst(found: Explanation) -> str:
-    """The worst of one loss, and from how many losses on there may be no picture."""
+    """The worst of one loss, and from how many losses on there may be no image."""
     one = found.counts[found.counts["lost"] == 1].iloc[0]
     text = f"worst single loss: packet {one['worst_lost']}, {one['worst_db']:.2f} dB left"
     if one["worst_masks"] == one["masks"] > 1:
         text = f"each single loss leaves {one['worst_db']:.2f} dB"
     fails = found.counts[found.counts["failed"] > 0]
-    return f"{text}; from {fails['lost'].min()} lost on there may be no picture" if len(fails) else text
+    return f"{text}; from {fails['lost'].min()} lost on there may be no image" if len(fails) else text

@@ -28,7 +28,7 @@ def plot(
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="timeline: which trial [0]")] = None,
     slots: Annotated[int | None, typer.Option("--slots", min=1, help="timeline: its first slots [60]")] = None,
     images: Annotated[
-        list[str] | None, typer.Option("--image", metavar="NAME", help="winner: over these pictures [all of the run's]")
+        list[str] | None, typer.Option("--image", metavar="NAME", help="winner: over these images [all of the run's]")
     ] = None,
     over: Annotated[
         str | None, typer.Option("--over", metavar="AXIS", help="winner: loss rate × burst, or × rtt [burst]")

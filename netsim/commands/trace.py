@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +41,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command(epilog="Example:  netsim trace describe lost.txt --one lost")
 def describe(
+    context: typer.Context,
     file: FileArgument,
     format: Format = "",
     one: One = "",
@@ -89,7 +91,7 @@ def describe(
     counts = "  ".join(f"{lost}: {share:.3f}" for lost, share in enumerate(seen.loss_counts))
     typer.echo(f"  {'lost of 10':<12}{counts}")
     _echo_notes(trace.notes)
-    typer.echo(f"next  netsim trace fit {file}")
+    typer.echo(f"next  netsim trace fit {shlex.join([str(file), *_reading_options(context)])}")
 
 
 @app.command(epilog="Example:  netsim trace convert lost.pcap lost.txt --rtp")
@@ -140,7 +142,7 @@ def fit(
     family: Annotated[
         list[str] | None, typer.Option("--family", help="Only this family; repeatable: gilbert, hmm-4, … [all].")
     ] = None,
-    states: Annotated[int, typer.Option("--states", help="Most states of a hidden Markov model.")] = 3,
+    states: Annotated[int, typer.Option("--states", min=1, help="Most states of a hidden Markov model.")] = 3,
     save: Annotated[str | None, typer.Option("--save", metavar="NAME", help="Save the best channel by name.")] = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Scenario's folder to save in [the user's configuration].")
@@ -192,6 +194,16 @@ def fit(
     if written is not None:
         typer.echo(f"saved  {written}")
         typer.echo(f"next  netsim channels show {save}", err=True)
+
+
+def _reading_options(context: typer.Context) -> list[str]:
+    """The options, as given, that say how to read the trace: `fit` needs the same ones."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if parameter.param_type_name == "option" and parameter.name != "as_json" and value:
+            words += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
+    return words
 
 
 def _read(

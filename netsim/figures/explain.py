@@ -105,7 +105,7 @@ def _extremes(axes: Axes, counts: pd.DataFrame, failure_db: float) -> None:
     for (name, label), look in zip(curves.items(), looks(curves).values(), strict=True):
         axes.plot(counts["lost"], counts[f"{name}_db"], label=label, **look.line)
     axes.axhline(failure_db, color=MUTED, linewidth=0.9, linestyle=(0, (1.2, 1.3)))
-    axes.text(0, failure_db, f"no picture: counts as {failure_db:g} dB", fontsize=7.5, color=MUTED, va="bottom")
+    axes.text(0, failure_db, f"no image: counts as {failure_db:g} dB", fontsize=7.5, color=MUTED, va="bottom")
     axes.set_xticks(counts["lost"])
     axes.set_xlabel("packets lost")
     axes.set_ylabel("PSNR (dB)")
@@ -143,7 +143,7 @@ def _picture(axes: Axes, picture: Any, shape: tuple[int, ...], one: Any, end: st
     axes.set_yticks([], [])
     if picture is None:
         axes.imshow(np.full((*shape[:2], 3), 236, dtype=np.uint8))
-        axes.text(0.5, 0.5, "no picture", transform=axes.transAxes, ha="center", va="center", fontsize=8, color=MUTED)
+        axes.text(0.5, 0.5, "no image", transform=axes.transAxes, ha="center", va="center", fontsize=8, color=MUTED)
     else:
         axes.imshow(picture)
     for spine in axes.spines.values():

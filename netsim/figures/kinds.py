@@ -42,7 +42,7 @@ KINDS: Mapping[str, Kind] = {
         False,
         ("low_bpp", "high_bpp", "highlight"),
     ),
-    "failure": Kind("failure_ratio", "Share of slots without a picture", False, ("near_bpp",)),
+    "failure": Kind("failure_ratio", "Share of slots without an image", False, ("near_bpp",)),
     "rd": Kind("rd", "Rate–distortion per channel", False, ("bars", "published", "highlight")),
     "timeline": Kind("timeline", "PSNR from slot to slot in one trial", True, ("trial", "slots", "near_bpp")),
 }

@@ -277,7 +277,7 @@ def marks(numbers: pd.DataFrame) -> dict[str, str]:
 def _note(numbers: pd.DataFrame, relative: bool) -> str:
     low, high, failure_db = (numbers[name].iloc[0] for name in ("low_bpp", "high_bpp", "failure_db"))
     notes = [f"Mean PSNR over {low:.3g}–{high:.3g} bit/pixel{', as a share of the best scheme’s' if relative else ''}."]
-    notes += [interval_note(numbers), f"A slot without a picture counts as {failure_db:g} dB."]
+    notes += [interval_note(numbers), f"A slot without an image counts as {failure_db:g} dB."]
     seen = set(marks(numbers).values())
     notes += [text for mark, text in MARK_TEXTS.items() if mark in seen]
     if (numbers["kind"] == "point").any() and "‡" not in seen:

@@ -132,7 +132,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     bars = _range_note(numbers) if ranged else interval_note(numbers)
     if len(published):
         bars += f" Thin lines: {_origin(published)}."
-    counted = f"A slot without a picture counts as {failure_db:g} dB."
+    counted = f"A slot without an image counts as {failure_db:g} dB."
     note = f"Rate: all that was sent. {bars} {counted} {grey_note(list(numbers['scheme']), bold)}".rstrip()
     ends = None if len(conditions) > 1 or len(published) else _ends(numbers, style)
     legend(figure, panels[0, 0], note, ax, ends)

@@ -34,7 +34,7 @@ def numbers(
     """The first slots of one trial, one operating point of each scheme (the nearest to near_bpp).
 
     log: rows of slots, and of packets where the scenario asked for them (then PSNR is drawn over time).
-    failure_db: what a slot without a picture is drawn as. slots: how many, default 60, or 3 with packet rows.
+    failure_db: what a slot without an image is drawn as. slots: how many, default 60, or 3 with packet rows.
     Column ``loss_rate``: share of the slot's packets that the channel lost. Raises InputError if the log has no
     such trial, or no slots in time (exact and stratified engine).
     """
@@ -96,7 +96,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
         figure.supylabel("PSNR (dB)", fontsize=9)
     else:
         ax.set_ylabel("PSNR (dB)")
-    none = f"{'At' if progressive else '× at'} {failure_db:g} dB: no picture."
+    none = f"{'At' if progressive else '× at'} {failure_db:g} dB: no image."
     note = f"Trial {numbers['trial'].iloc[0]}. {none} Grey: share of the slot's packets lost (right)."
     legend(figure, panels[0], note, ax)
     return figure
@@ -140,7 +140,7 @@ def _slots(panel: Axes, here: pd.DataFrame, style: dict[str, Look]) -> None:
 
 
 def _courses(panel: Axes, here: pd.DataFrame, style: dict[str, Look]) -> None:
-    """PSNR holds from one arrival to the next; a new slot begins without a picture."""
+    """PSNR holds from one arrival to the next; a new slot begins without an image."""
     for scheme, look in style.items():
         mine = here[here["scheme"] == scheme]
         label: str | None = scheme

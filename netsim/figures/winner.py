@@ -234,7 +234,7 @@ def _marks(axes: Axes, numbers: pd.DataFrame, axis: tuple[Axis, Axis]) -> None:
 
 def _note(numbers: pd.DataFrame, schemes: list[str], names: tuple[str, str]) -> str:
     near, pictures, failure_db = (numbers[name].iloc[0] for name in ("near_bpp", "pictures", "failure_db"))
-    over = "one picture" if pictures == 1 else f"{pictures} pictures"
+    over = "one image" if pictures == 1 else f"{pictures} images"
     sampled = ROUND_TRIP.column in names
     notes = [
         f"{'Independent losses' if sampled else 'Two-state channels'}; each scheme at {near:g} bpp (PSNR linear "
@@ -243,8 +243,8 @@ def _note(numbers: pd.DataFrame, schemes: list[str], names: tuple[str, str]) -> 
     if sampled:
         deadline_s, slots = (numbers[name].iloc[0] for name in ("deadline_s", "slots"))
         notes.append(f"The deadline is {deadline_s:g} s after the slot's start.")
-        notes.append(f"Sampled: {slots} pictures a cell under the same losses for all; borders are as rough as that.")
-    notes.append(f"No picture counts as {failure_db:g} dB.{'' if sampled else ' Exact, from mask tables.'}")
+        notes.append(f"Sampled: {slots} images a cell under the same losses for all; borders are as rough as that.")
+    notes.append(f"No image counts as {failure_db:g} dB.{'' if sampled else ' Exact, from mask tables.'}")
     if "link" in numbers and numbers["link"].iloc[0] != "ideal":
         notes.append(f"What is late or dropped on link {numbers['link'].iloc[0]} counts as lost.")
     grid = numbers[numbers["kind"] == "grid"]

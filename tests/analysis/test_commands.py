@@ -39,7 +39,7 @@ def test_compare_prints_and_writes(run: str, tmp_path: Path, small_run: netsim.R
     arguments = ("compare", run, "jpeg + 30% FEC", "jpeg")
     text = call(*arguments, "--csv", str(tmp_path / "difference.csv"))
     assert "exact" in text
-    assert "A slot without a picture counts as 13 dB." in text
+    assert "A slot without an image counts as 13 dB." in text
     rows = json.loads(call(*arguments, "--json"))
     summary = {(row["scheme"], row["channel"]): row["psnr_db"] for _, row in small_run.summary.iterrows()}
     for row in rows:
@@ -70,14 +70,14 @@ def test_explain_writes_tables_pictures_and_figure(run: str, tmp_path: Path) -> 
 
 def test_explain_of_a_code_that_fails_has_no_picture_there(run: str, tmp_path: Path) -> None:
     text = call("explain", run, "--image", "b", "--codec", "jpeg", "--channel", "EP6", "--out", str(tmp_path))
-    assert "from 1 lost on there may be no picture" in text
+    assert "from 1 lost on there may be no image" in text
     assert not (tmp_path / "lost_01_worst.png").exists()
     assert (tmp_path / "lost_00_best.png").exists()
 
 
 def test_explain_refuses_what_is_not_there(run: str) -> None:
     for arguments, match in (
-        (("--image", "aa", "--codec", "jpeg"), "no picture `aa`"),
+        (("--image", "aa", "--codec", "jpeg"), "no image `aa`"),
         (("--image", "a", "--codec", "jpeg2000"), "fits 2 schemes"),
         (("--image", "a", "--codec", "jpg"), "no scheme `jpg`"),
         (("--image", "a", "--codec", "jpeg", "--point", "quality=31"), "no operating point"),

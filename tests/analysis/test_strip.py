@@ -56,7 +56,7 @@ def test_the_best_of_each_codec_under_the_same_losses(run: Run) -> None:
 def test_names_are_checked(run: Run) -> None:
     assert [one.scheme for one in strip_of_run(run, schemes=["jpeg"], channel="mild").images] == ["jpeg"]
     for options, message in (
-        ({"images": ["tea"]}, "no picture `tea`"),
+        ({"images": ["tea"]}, "no image `tea`"),
         ({"channel": "calm"}, "no channel `calm`"),
         ({"schemes": ["png"]}, "no scheme `png`"),
         ({"images": ["coffee", "tea"]}, "2 images"),

@@ -99,7 +99,7 @@ def test_a_map_of_a_run(small_run: netsim.Run) -> None:
     said: list[str] = []
     with Store(small_run.path.parent / "store.sqlite") as store:
         found = winner_numbers(plan, CodecCache(store), near_bpp=1.5, images=["a"], say=said.append)
-        with pytest.raises(InputError, match="no picture `c`"):
+        with pytest.raises(InputError, match="no image `c`"):
             winner_numbers(plan, CodecCache(store), images=["c"])
         with pytest.raises(InputError, match="0 bpp"):
             winner_numbers(plan, CodecCache(store), near_bpp=0)

@@ -72,6 +72,14 @@ def test_unclear_files_are_refused(tmp_path: Path, text: str, message: str) -> N
         assert "# 1=received" in caught.value.hint
 
 
+def test_a_series_broken_off_far_along_the_line_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_text("# 1=lost\n" + "01" * 1000 + "abc\n")
+    with pytest.raises(InputError) as caught:
+        read_trace(path)
+    assert caught.value.hint.startswith("`a` follows 2,000 digits; ")
+
+
 def test_missing_files_and_links_are_refused(links: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.txt: No such file"):
         read_trace(tmp_path / "no.txt")

@@ -110,6 +110,13 @@ def _lost_digit(path: Path, header: Sequence[str], options: TraceOptions, conten
 # lines of 0s and 1s -------------------------------------------------------------------------------------------
 
 
+def _first_wrong_character(words: Sequence[str]) -> str:
+    """What breaks off a series, which may be far beyond the quoted head of the line; empty if no series begins."""
+    kept = words[-1].lstrip("01")
+    begun = len(words[-1]) - len(kept)
+    return f"`{kept[0]}` follows {begun:,} digits; " if kept and begun and len(words) <= 2 else ""
+
+
 def _strings(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
     """(label, bits) of each series of a file without named columns."""
     found: list[tuple[str, list[str]]] = []
@@ -122,7 +129,8 @@ def _strings(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
             continue
         if len(words) > 2 or set(words[-1]) - {"0", "1"}:
             hint = (
-                f"a line holds 0s and 1s without spaces, after a label if there are several links; or {_COLUMNS_HINT}"
+                f"{_first_wrong_character(words)}a line holds 0s and 1s without spaces, after a label if there are "
+                f"several links; or {_COLUMNS_HINT}"
             )
             raise InputError(f"`{_short(line)}` is not a series", where=f"{path}:{number}", hint=hint)
         if len(words) == 2:

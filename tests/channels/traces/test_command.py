@@ -65,3 +65,16 @@ def test_a_mahimahi_trace_is_described_as_a_rate() -> None:
     Path("lte.up").write_text("".join(f"{ms}\n" for ms in range(1, 2001)))
     facts = json.loads(run("describe", "lte.up", "--format", "mahimahi", "--json"))
     assert (facts["mean_rate_bps"], facts["period_s"]) == (12e6, 2)
+
+
+def test_the_next_command_reads_the_trace_the_same_way() -> None:
+    Path("two links.txt").write_text("a 0011\nb 1111\n")
+    next_line = run("describe", "two links.txt", "--link", "a", "--one", "lost").splitlines()[-1]
+    assert next_line == "next  netsim trace fit 'two links.txt' --one lost --link a"
+
+
+def test_an_impossible_count_of_states_is_refused() -> None:
+    Path("lost.txt").write_text("0110100000\n")
+    result = CliRunner().invoke(app, ["trace", "fit", "lost.txt", "--one", "lost", "--states", "-3"])
+    assert result.exit_code == 2
+    assert "--states" in result.output
