@@ -1,4 +1,4 @@
-"""For all tests and doctests: a temporary store and no settings of the user's shell."""
+"""For all tests and doctests: a temporary store, temporary settings, and none of the user's shell."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ _FOREIGN = ("NETSIM_KODAK", "MPLBACKEND", "PYTHONIOENCODING")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Points the store at a temporary folder, also for session fixtures and for child processes."""
+    """Points store and settings at a temporary folder, also for session fixtures and for child processes."""
     folder = tempfile.mkdtemp(prefix="netsim-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["NETSIM_STORE"] = str(Path(folder) / "store.sqlite")
+    os.environ["NETSIM_CONFIG"] = str(Path(folder) / "config")
     for name in _FOREIGN:
         os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store of its own for every test: no test reads what another one wrote."""
-    monkeypatch.setenv("NETSIM_STORE", str(tmp_path_factory.mktemp("store", numbered=True) / "store.sqlite"))
+    """A store and settings of its own for every test: no test reads what another one wrote, or what the user has."""
+    own = tmp_path_factory.mktemp("store", numbered=True)
+    monkeypatch.setenv("NETSIM_STORE", str(own / "store.sqlite"))
+    monkeypatch.setenv("NETSIM_CONFIG", str(own / "config"))

@@ -55,7 +55,7 @@ def _shipped_sources() -> Iterator[str]:
 def test_the_wheel_holds_code_scenarios_and_experiments_and_no_weights(built: Path) -> None:
     assert _files(built) == set(_shipped_sources())
     assert "netsim/scenarios/ep_sweep.yaml" in _files(built)
-    assert "netsim/experiments/resicomp/fig13/curves.csv" in _files(built)
+    assert "netsim/experiments/resicomp/fig13/published.csv" in _files(built)
 
 
 def test_the_wheel_is_small(built: Path, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_one_constant_names_the_distribution() -> None:
 def test_every_extra_that_code_names_exists() -> None:
     places = [*(ROOT / "netsim").rglob("*.py"), *(ROOT / "codecs").rglob("*.py")]
     named = {extra for path in places for extra in re.findall(r"install_command\([\"'](\w+)", path.read_text("utf-8"))}
-    assert named == {"learned", "weights"}
+    assert named == {"learned", "weights", "traces", "cluster"}
     assert named <= set(PROJECT["optional-dependencies"])
 
 

@@ -71,8 +71,9 @@ class Scheme:
     def label(self) -> str:
         """The curve that this scheme is a point of.
 
+        >>> from fractions import Fraction
         >>> from netsim.protection.reed_solomon import ReedSolomon
-        >>> Scheme(CodecSpec("vvc", (), "vvc"), OperatingPoint("qp", 37), ReedSolomon(share="0.3")).label
+        >>> Scheme(CodecSpec("vvc", (), "vvc"), OperatingPoint("qp", 37), ReedSolomon(share=Fraction(3, 10))).label
         'vvc + 30% FEC'
         """
         codec = f"{self.codec.label} {self.distinction}".rstrip()

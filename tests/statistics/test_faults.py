@@ -136,7 +136,7 @@ def _in_place_of_gilbert_elliott(faulty: Any) -> Iterator[None]:
 @contextmanager
 def drawing_first() -> Iterator[None]:
     def one(self: MarkovChannel, u_step: float, u_loss: float, state: int, steps: int = 1) -> tuple[bool, int]:
-        return u_loss >= self._loss[state], int(np.searchsorted(self._cuts_after(steps)[state], u_step, side="right"))
+        return u_loss >= self._loss[state], int(np.searchsorted(self._cdfs_after(steps)[state], u_step, side="right"))
 
     def many(self: MarkovChannel, uniforms: Any, states: Any, steps: Any = 1) -> tuple[Any, Any]:
         return Drawn(cuts_of(self.transition), self.loss, draw_first=True)(self, uniforms, states)
