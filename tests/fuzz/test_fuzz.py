@@ -16,6 +16,7 @@ from tests.fuzz.mutations import damaged
 _SHARES = 4  # parts that workers of pytest-xdist take
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", range(_SHARES))
 @pytest.mark.parametrize("name", kind_names())
 def test_every_case_is_a_result_or_an_input_error(name: str, share: int) -> None:

@@ -208,6 +208,7 @@ def sample_of(
     return StratifiedSample(weight, design, chosen.replicate, usable), picture.quality_db[chosen.index]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "names", "draws", "slots"), STRATIFIED)
 def test_means_of_stratified_draws(scheme: str, names: tuple[str, ...], draws: int, slots: int) -> None:
     """And failure ratios are exact."""
@@ -225,6 +226,7 @@ def test_means_of_stratified_draws(scheme: str, names: tuple[str, ...], draws: i
         check(held(means, truth), "mean")
 
 
+@pytest.mark.slow
 def test_means_and_failure_ratios_of_long_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty packets, the first of which all need; its loss is estimated from drawn masks, here 1,000 of them."""
     monkeypatch.setattr(stratified, "DRAWN_MASKS", 1_000)
