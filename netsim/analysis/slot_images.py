@@ -20,8 +20,8 @@ from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, LOST, OUTCOMES, UNSENT, PacketBurst, Report
 from netsim.metrics.psnr import psnr_db
 from netsim.protection.base import ProtectedStream
+from netsim.runs.transport import link_randomness
 from netsim.scenario.plan import Plan, PlanRow
-from netsim.streams import Streams
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,8 +160,7 @@ class _Sender:
             arq = self.row.schemes[choice].protection.arq
             return PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist()), choice, arq)
 
-        losses = Streams(self.plan.seed, "losses", self.row.channel_name)
-        jitter = Streams(self.plan.seed, "jitter", self.row.link_name)
+        losses, jitter = link_randomness(self.plan, self.row)
         return simulate_trial(slots, burst, self.row.channel, self.row.link, losses, jitter, trial)
 
 

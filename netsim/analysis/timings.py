@@ -30,12 +30,12 @@ def image_timings(plan: Plan, cache: CodecCache, point: SchemeOnLink) -> list[li
     if reason:
         raise InputError(f"{point.label} has no mask table: {reason}", hint="the event and array engines sample it")
     protection = point.scheme.protection
-    offers = []
+    bursts = []
     for image in range(images):
         sent = protection.protect(cache.encode(scheme_stream_key(plan, image, point))).sent
-        offers.append(PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist())))
+        bursts.append(PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist())))
     found: list[Counter[tuple[tuple[int, ...], tuple[int, ...]]]] = [Counter() for _ in range(images)]
-    for slot in transmission_schedule(max(plan.slots, images), lambda slot: offers[slot % images], link):
+    for slot in transmission_schedule(max(plan.slots, images), lambda slot: bursts[slot % images], link):
         late, dropped = (tuple(np.flatnonzero(which).tolist()) for which in (slot.late, slot.dropped))
         found[slot.slot % images][late, dropped] += 1
     return [

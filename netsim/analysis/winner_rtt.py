@@ -67,7 +67,7 @@ class PointSampler:
         self.arq = protection.arq
         self.protected = [protection.protect(stream) for stream in self.streams]
         sent = [one.sent for one in self.protected]
-        self.offers = [
+        self.bursts = [
             PacketBurst(tuple(one.sizes_bytes.tolist()), tuple(one.protected.tolist()), arq=self.arq) for one in sent
         ]
         self.bpp_of_byte = [one.bpp / one.sizes_bytes.sum() for one in sent]
@@ -79,7 +79,7 @@ class PointSampler:
         rate = 0.0
         for batch in self._batches(channel, link, trials, slots, losses, jitter):
             which = batch.slot % len(self.images)
-            sizes = np.tile(self.offers[which].sizes_bytes, batch.attempts)
+            sizes = np.tile(self.bursts[which].sizes_bytes, batch.attempts)
             rate += float(((batch.outcome != UNSENT) * sizes).sum()) * self.bpp_of_byte[which]
             received = (batch.outcome == DELIVERED).reshape(len(batch.outcome), batch.attempts, -1).any(axis=1)
             recovered = self.protected[which].recover(received)
@@ -90,12 +90,12 @@ class PointSampler:
     def _batches(
         self, channel: Channel, link: LinkProfile, trials: int, slots: int, losses: Streams, jitter: Streams
     ) -> Any:
-        def offer(slot: int, _: object = None) -> PacketBurst:
-            return self.offers[slot % len(self.images)]
+        def burst(slot: int, _: object = None) -> PacketBurst:
+            return self.bursts[slot % len(self.images)]
 
         if self.arq is None:
-            return simulate_trials(slots, offer, channel, link, losses, jitter, 0, trials)
-        each = ((t, simulate_trial(slots, offer, channel, link, losses, jitter, t)) for t in range(trials))
+            return simulate_trials(slots, burst, channel, link, losses, jitter, 0, trials)
+        each = ((t, simulate_trial(slots, burst, channel, link, losses, jitter, t)) for t in range(trials))
         batches: Any = stack_outcomes(each)
         return batches
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from netsim.channels.traces import Trace, TraceOptions
+    from netsim.channels.traces import Trace
 
 __all__ = ["app"]
 
@@ -61,7 +62,7 @@ def describe(
     if format == "mahimahi":
         _describe_rate(file, as_json)
         return
-    trace = _read(file, link, format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
+    trace = _read(context, file)
     seen = observe(recording.received for recording in trace.recordings)
     facts: dict[str, Any] = {
         "file": str(file),
@@ -96,6 +97,7 @@ def describe(
 
 @app.command(epilog="Example:  netsim trace convert lost.pcap lost.txt --rtp")
 def convert(
+    context: typer.Context,
     file: FileArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; an existing one is never replaced.")],
     to: Annotated[str, typer.Option("--to", help="Format to write [by OUT's ending].")] = "",
@@ -123,7 +125,7 @@ def convert(
     wanted = to or default_format(out)
     if not wanted:
         raise InputError(f"no format for {out}", hint=f"give --to: {', '.join(WRITABLE)}")
-    trace = _read(file, link, format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
+    trace = _read(context, file)
     content = trace_bytes(trace, wanted, byte_order)
     try:
         with output_path(str(out)).open("xb") as target:
@@ -138,6 +140,7 @@ def convert(
 
 @app.command(epilog="Example:  netsim trace fit lost.txt --save roof-lab --figure card.png")
 def fit(
+    context: typer.Context,
     file: FileArgument,
     family: Annotated[
         list[str] | None, typer.Option("--family", help="Only this family; repeatable: gilbert, hmm-4, … [all].")
@@ -172,7 +175,7 @@ def fit(
 
     target = channel_file(save, folder) if save is not None else None
     _refuse_existing(target)
-    trace = _read(file, link, format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
+    trace = _read(context, file)
     recordings = [recording.received for recording in trace.recordings]
     fits = _flags(
         lambda: compare_families(
@@ -206,26 +209,14 @@ def _reading_options(context: typer.Context) -> list[str]:
     return words
 
 
-def _read(
-    file: Path,
-    link: str | None,
-    format: str,
-    one: str,
-    columns: str,
-    counter_bits: int | None,
-    sent: str,
-    rtp: bool,
-    udp_number: str,
-    port: int | None,
-    direction: str,
-) -> Trace:
+def _read(context: typer.Context, file: Path) -> Trace:
+    """The trace, read as the command's options say: those of ``TraceOptions``, and ``link``."""
     from netsim.channels.traces import TraceOptions, read_trace
     from netsim.paths import user_path
 
-    options: TraceOptions = _flags(
-        lambda: TraceOptions(format, one, columns, counter_bits, sent, rtp, udp_number, port, direction)
-    )
-    return _flags(lambda: read_trace(user_path(str(file)), options).select(link))
+    given = context.params
+    options = _flags(lambda: TraceOptions(**{one.name: given[one.name] for one in fields(TraceOptions)}))
+    return _flags(lambda: read_trace(user_path(str(file)), options).select(given["link"]))
 
 
 def _flags(make: Any) -> Any:

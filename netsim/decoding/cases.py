@@ -27,7 +27,7 @@ def row_stream_keys(plan: Plan, row: PlanRow) -> dict[tuple[int, int], StreamKey
 def needed_masks(keys: Mapping[tuple[int, int], StreamKey], arrays: Arrays) -> dict[StreamKey, set[str]]:
     """Usable masks that must be decoded, by stream; a mask without a usable packet needs no decoding."""
     needed: dict[StreamKey, set[str]] = {}
-    for image, choice, mask in zip(arrays["case_image"], arrays["case_tag"], arrays["case_mask"], strict=True):
+    for image, choice, mask in zip(arrays["case_image"], arrays["case_choice"], arrays["case_mask"], strict=True):
         if "1" in str(mask):
             needed.setdefault(keys[int(image), int(choice)], set()).add(str(mask))
     return needed
@@ -39,7 +39,7 @@ def case_qualities(
     """Per metric the value of each case, float64 [cases]; NaN where there is no image."""
     found = {metric: np.full(len(arrays["case_mask"]), np.nan) for metric in metrics}
     at: dict[tuple[int, int], list[int]] = {}
-    for i, (image, choice) in enumerate(zip(arrays["case_image"], arrays["case_tag"], strict=True)):
+    for i, (image, choice) in enumerate(zip(arrays["case_image"], arrays["case_choice"], strict=True)):
         at.setdefault((int(image), int(choice)), []).append(i)
     for place, cases in at.items():
         masks = {i: str(arrays["case_mask"][i]) for i in cases}

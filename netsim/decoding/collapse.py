@@ -31,7 +31,7 @@ class Sender:
     codec: Codec
     stream: Stream
     protected: ProtectedStream
-    offer: PacketBurst
+    burst: PacketBurst
     can_fail: bool = True
 
 
@@ -47,7 +47,7 @@ def collapse(
         at_arrivals: Whether there is also a row at each packet's arrival.
 
     Returns:
-        Per log row its numbers. ``case`` points into case_image, case_tag, case_mask: the distinct usable masks.
+        Per log row its numbers. ``case`` points into case_image, case_choice, case_mask: the distinct usable masks.
         ``unresolved`` is set in rows that stand for probability that was not resolved.
     """
     cases: dict[tuple[int, int, str], int] = {}
@@ -59,14 +59,14 @@ def collapse(
         texts = mask_text(rows.pop("usable_mask"))
         numbers = [cases.setdefault((image, batch.choice, text), len(cases)) for text in texts]
         rows["case"] = np.array(numbers, dtype=np.int64)
-        for name, value in (("slot", batch.slot), ("image", image), ("tag", batch.choice)):
+        for name, value in (("slot", batch.slot), ("image", image), ("choice", batch.choice)):
             rows[name] = np.full(len(texts), value, dtype=np.int32)
         pieces.append(rows)
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     order = np.lexsort((arrays.pop("order"), arrays["slot"], arrays["trial"]))
     arrays = {name: values[order] for name, values in arrays.items()}
     arrays["case_image"] = np.array([image for image, _, _ in cases], dtype=np.int32)
-    arrays["case_tag"] = np.array([tag for _, tag, _ in cases], dtype=np.int32)
+    arrays["case_choice"] = np.array([choice for _, choice, _ in cases], dtype=np.int32)
     arrays["case_mask"] = np.array([text for _, _, text in cases], dtype=np.str_)
     return arrays
 
@@ -86,7 +86,7 @@ def _outcome(
     sender: Sender, batch: SlotOutcomes, outcome: Any, time_s: Any, packet: Any, order: float = np.inf
 ) -> Arrays:
     """What the log says of a slot. outcome: uint8 [t, m], of each transmission as it stands at time_s [t]."""
-    sizes = np.tile(np.array(sender.offer.sizes_bytes, dtype=np.int64), batch.attempts)
+    sizes = np.tile(np.array(sender.burst.sizes_bytes, dtype=np.int64), batch.attempts)
     received = (outcome == DELIVERED).reshape(len(outcome), batch.attempts, len(sizes) // batch.attempts).any(axis=1)
     recovered = sender.protected.recover(received)
     usable = sender.codec.usable(sender.stream, recovered)
@@ -138,7 +138,7 @@ def _arrivals(sender: Sender, batch: SlotOutcomes) -> list[Arrays]:
             attempts=batch.attempts,
             drawn=batch.drawn,
         )
-        rows = _outcome(sender, part, outcome, now, np.full(len(there), i % len(sender.offer.sizes_bytes)))
+        rows = _outcome(sender, part, outcome, now, np.full(len(there), i % len(sender.burst.sizes_bytes)))
         rows["order"] = now
         found.append(rows)
     return found

@@ -160,8 +160,8 @@ def slot_probabilities(table: QualityTable, channel: Channel, link: LinkProfile)
     """
     protected = np.ones(len(table.sizes_bytes), dtype=bool)
     protected[table.at_risk] = False
-    offer = PacketBurst(tuple(table.sizes_bytes.tolist()), tuple(protected.tolist()), 0)
-    (batch,) = distributions(1, lambda slot: offer, channel, link, 1.0, lambda slot: False)
+    burst = PacketBurst(tuple(table.sizes_bytes.tolist()), tuple(protected.tolist()), 0)
+    (batch,) = distributions(1, lambda slot: burst, channel, link, 1.0, lambda slot: False)
     received = batch.outcome[:, table.at_risk] == DELIVERED
     if (batch.outcome[:, protected] != DELIVERED).any():
         raise InputError(

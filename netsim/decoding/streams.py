@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from netsim.codec import Codec, OperatingPoint, Stream, codec_class, codec_identity, create_codec
 from netsim.decoding.masks import masks_from_text
-from netsim.digests import digest
+from netsim.digests import digest, files_sha256
 from netsim.errors import InputError
 from netsim.metrics.further import measured
+from netsim.protection import rate_budget
 from netsim.protection.base import Protection
 from netsim.protection.rate_budget import SENT_BPP, encode_within
 from netsim.scenario.plan import Plan, PlanRow, Scheme
@@ -113,10 +115,11 @@ def codec_of(stream_key: StreamKey) -> Codec:
 def content_key(stream_key: StreamKey) -> str:
     """Content address: pixels × codec × settings × its identity × operating point × packet limit.
 
-    The identity is ``codec_identity``: source, tools, weights.
+    The identity is ``codec_identity``: source, tools, weights. Where the operating point counts the redundancy, the
+    protection and the code that shares the budget out count, too.
     """
     codec = codec_of(stream_key)
-    counted = [stream_key.protection_identity] if stream_key.protection_identity else []
+    counted = [stream_key.protection_identity, _protection_code()] if stream_key.protection_identity else []
     return digest(
         stream_key.image.sha256,
         codec.name,
@@ -126,6 +129,12 @@ def content_key(stream_key: StreamKey) -> str:
         stream_key.packet_limit_bytes,
         *counted,
     )
+
+
+@cache
+def _protection_code() -> str:
+    folder = Path(rate_budget.__file__).parent
+    return files_sha256(folder, sorted(folder.rglob("*.py")))
 
 
 def encode_stream(stream_key: StreamKey, pixels: Pixels) -> Stream:

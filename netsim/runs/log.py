@@ -78,7 +78,7 @@ def read_log(path: Path) -> pa.Table:
 
 
 def _table(plan: Plan, row: PlanRow, arrays: Arrays, qualities: Mapping[str, np.ndarray]) -> pa.Table:
-    total, case, choice = len(arrays["trial"]), arrays["case"], arrays["tag"]
+    total, case, choice = len(arrays["trial"]), arrays["case"], arrays["choice"]
     pixels = np.array([_pixels(plan, i) for i in range(len(plan.image_names))])
     packet, sampled = arrays["packet"], ~np.isnan(arrays["design_weight"])
     columns: dict[str, Any] = {

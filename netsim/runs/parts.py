@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from netsim.decoding.collapse import Arrays
+from netsim.digests import files_sha256
 from netsim.errors import InputError
 from netsim.runs.atomic import write_atomically
 from netsim.scenario.plan import Plan, PlanRow
@@ -46,19 +48,22 @@ def read_part(path: Path, run_id: str | None = None) -> Arrays:
         run_id: The run that it must belong to; None: any.
 
     Returns:
-        Per log row its numbers, and ``case`` pointing into case_image, case_tag, case_mask.
+        Per log row its numbers, and ``case`` pointing into case_image, case_choice, case_mask.
 
     Raises:
-        InputError: If the file is not as ``write_part`` wrote it for this run and under this name.
+        InputError: If the file is not as ``write_part`` of this code wrote it for this run and under this name.
     """
     content = path.read_bytes()
     content, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if checksum == _checksum(path, content):
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = dict(file)
-        if run_id in (None, str(arrays.pop("run_id"))):
+        made_by = str(arrays.pop("made_by"))
+        if run_id is None or made_by == _made_by(run_id):
             return arrays
-    raise InputError(f"`{path}` is damaged, or of another run", hint="run the same command again: it makes it anew")
+    raise InputError(
+        f"`{path}` is damaged, or of another run or version", hint="run the same command again: it makes it anew"
+    )
 
 
 def _checksum(path: Path, content: bytes) -> bytes:
@@ -67,6 +72,18 @@ def _checksum(path: Path, content: bytes) -> bytes:
 
 
 _CHECKSUM_BYTES = 32
+
+
+def _made_by(run_id: str) -> str:
+    """The run, and the code that transported it: an update may change outcomes, and names of arrays."""
+    return f"{run_id} {_code_sha256()}"
+
+
+@cache
+def _code_sha256() -> str:
+    """Digest of netsim's own modules."""
+    folder = Path(__file__).parents[1]
+    return files_sha256(folder, sorted(folder.rglob("*.py")))
 
 
 def write_part(path: Path, run_id: str, arrays: Arrays) -> None:
@@ -78,5 +95,5 @@ def write_part(path: Path, run_id: str, arrays: Arrays) -> None:
         arrays: What the transport of the part returned.
     """
     content = io.BytesIO()
-    np.savez(content, run_id=np.array(run_id), **arrays)
+    np.savez(content, made_by=np.array(_made_by(run_id)), **arrays)
     write_atomically(path, lambda file: file.write(content.getvalue() + _checksum(path, content.getvalue())))

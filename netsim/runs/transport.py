@@ -24,7 +24,7 @@ from netsim.runs.parts import PartKey
 from netsim.scenario.plan import Plan, PlanRow
 from netsim.streams import Streams
 
-__all__ = ["transport_part"]
+__all__ = ["link_randomness", "transport_part"]
 
 Senders = dict[tuple[int, int], Sender]
 
@@ -61,13 +61,13 @@ def _senders(
 
 
 def _sender(
-    codec: Codec, stream: Stream, protected: ProtectedStream, link: LinkProfile, tag: int, arq: Arq | None
+    codec: Codec, stream: Stream, protected: ProtectedStream, link: LinkProfile, choice: int, arq: Arq | None
 ) -> Sender:
     sizes, marks = protected.sent.sizes_bytes.tolist(), protected.sent.protected.tolist()
-    offer = PacketBurst(tuple(sizes), tuple(marks), tag, arq)
+    burst = PacketBurst(tuple(sizes), tuple(marks), choice, arq)
     on_time = link.deadline_s is None and link.queue_packets is None  # then what the channel can't take does arrive
     worst = protected.recover(np.array(marks, dtype=bool) & on_time)
-    return Sender(codec, stream, protected, offer, can_fail=not codec.usable(stream, worst).any())
+    return Sender(codec, stream, protected, burst, can_fail=not codec.usable(stream, worst).any())
 
 
 def _check_recovery(protected: ProtectedStream) -> None:
@@ -85,55 +85,58 @@ def _check_recovery(protected: ProtectedStream) -> None:
             raise AssertionError("the erasure code gave other bytes than were sent")
 
 
-def _offer(plan: Plan, senders: Senders, slot: int, tag: int = 0) -> PacketBurst:
-    return senders[slot % len(plan.image_names), tag].offer
+def _burst(plan: Plan, senders: Senders, slot: int, choice: int = 0) -> PacketBurst:
+    return senders[slot % len(plan.image_names), choice].burst
 
 
-def _randomness(plan: Plan, row: PlanRow) -> tuple[Streams, Streams]:
-    """Losses and jitter depend on the channel's and the link's name, not on the scheme: all meet the same."""
+def link_randomness(plan: Plan, row: PlanRow) -> tuple[Streams, Streams]:
+    """Randomness of a row's losses and of its jitter.
+
+    It depends on the names of channel and link, not on the scheme: all schemes meet the same losses.
+    """
     return Streams(plan.seed, "losses", row.channel_name), Streams(plan.seed, "jitter", row.link_name)
 
 
 def _event(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
     channel, link = row.channel, row.link
-    losses, jitter = _randomness(plan, row)
+    losses, jitter = link_randomness(plan, row)
 
     def receptions(trial: int) -> list[SlotOutcome]:
         controller = None if row.control is None else row.control.for_trial()
 
-        def offer(slot: int, reports: Sequence[Report]) -> PacketBurst:
-            tag = 0 if controller is None else controller.choose(slot, reports)
-            return _offer(plan, senders, slot, tag)
+        def burst(slot: int, reports: Sequence[Report]) -> PacketBurst:
+            choice = 0 if controller is None else controller.choose(slot, reports)
+            return _burst(plan, senders, slot, choice)
 
-        return simulate_trial(plan.slots, offer, channel, link, losses, jitter, trial)
+        return simulate_trial(plan.slots, burst, channel, link, losses, jitter, trial)
 
     return stack_outcomes((trial, receptions(trial)) for trial in range(key.first, key.last))
 
 
 def _array(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
-    losses, jitter = _randomness(plan, row)
+    losses, jitter = link_randomness(plan, row)
 
-    def offer(slot: int) -> PacketBurst:
-        return _offer(plan, senders, slot)
+    def burst(slot: int) -> PacketBurst:
+        return _burst(plan, senders, slot)
 
-    return simulate_trials(plan.slots, offer, row.channel, row.link, losses, jitter, key.first, key.last)
+    return simulate_trials(plan.slots, burst, row.channel, row.link, losses, jitter, key.first, key.last)
 
 
 def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
     images, channel = len(plan.image_names), row.channel
 
-    def offer(slot: int) -> PacketBurst:
-        return _offer(plan, senders, slot)
+    def burst(slot: int) -> PacketBurst:
+        return _burst(plan, senders, slot)
 
     alike = getattr(channel, "start", "") == "stationary" and channel.step_s is None and plan.slots % images == 0
-    alike = alike and _rounds_alike(transmission_schedule(plan.slots, offer, row.link), images)
+    alike = alike and _rounds_alike(transmission_schedule(plan.slots, burst, row.link), images)
     slots = images if alike else plan.slots  # further rounds would say the same again
 
     def by_count(slot: int) -> bool:
         sender = senders[slot % images, 0]
         return sender.codec.all_needed and sender.protected.count_decides
 
-    return distributions(slots, offer, channel, row.link, plan.coverage, by_count)
+    return distributions(slots, burst, channel, row.link, plan.coverage, by_count)
 
 
 def _rounds_alike(slots: Sequence[SlotSchedule], images: int) -> bool:
@@ -146,8 +149,8 @@ def _rounds_alike(slots: Sequence[SlotSchedule], images: int) -> bool:
 
 
 def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator[SlotOutcomes]:
-    def offer(slot: int) -> PacketBurst:
-        return _offer(plan, senders, slot)
+    def burst(slot: int) -> PacketBurst:
+        return _burst(plan, senders, slot)
 
     def usable(slot: int, received: BoolArray) -> BoolArray:
         sender = senders[slot % len(plan.image_names), 0]
@@ -160,7 +163,7 @@ def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Ite
     strata = Streams(plan.seed, "strata", *sent)
     which = [one.index for one in same].index(row.index)
     return simulate_strata(
-        plan.slots, offer, [one.channel for one in same], which, row.link, strata, plan.trials, usable
+        plan.slots, burst, [one.channel for one in same], which, row.link, strata, plan.trials, usable
     )
 
 

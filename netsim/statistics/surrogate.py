@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fold", "features", "fit_operator", "fold", "packet_effects", "residuals"]
+__all__ = ["Fold", "features", "fit_operator", "fold", "residuals"]
 
 BoolArray = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -58,20 +58,6 @@ def fit_operator(x: Vector) -> Vector:
     penalty = _RIDGE * np.eye(x.shape[1])
     penalty[0, 0] = 0
     return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T))
-
-
-def packet_effects(usable: BoolArray, values: Vector) -> Vector:
-    """The importance of each packet: the surrogate's effect of packet i at an equal number of usable packets.
-
-    Args:
-        usable: bool [m, k].
-        values: float64 [m], quality of each mask.
-
-    Returns:
-        float64 [k], in the unit of ``values``, relative to the average packet.
-    """
-    effects = (fit_operator(features(usable)) @ values)[1 : 1 + usable.shape[1]]
-    return np.asarray(effects - effects.mean())
 
 
 class Fold:

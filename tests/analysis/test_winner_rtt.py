@@ -56,7 +56,7 @@ def test_samples_follow_the_closed_form_and_count_what_is_sent_again(arq_run: ne
     link = with_round_trip(replayed_plan(arq_run).rows[0].link, 0.2)
     for label, one in samplers(arq_run, store).items():
         retries = 2 if "ARQ" in label else 0
-        packets = len(one.offers[0].sizes_bytes)
+        packets = len(one.bursts[0].sizes_bytes)
         sample = one.sample(bernoulli(loss_rate), link, pictures // 20, 20)
         whole = sum(count for (_, mask), count in sample.met.items() if "0" not in mask) / pictures
         expected = (1 - loss_rate ** (retries + 1)) ** packets

@@ -139,6 +139,17 @@ def test_a_killed_process_leaves_nothing_half_written(scenario: Path) -> None:
     assert Path("killed/log.parquet").read_bytes() == Path("afresh/log.parquet").read_bytes()
 
 
+def test_a_part_that_other_code_made_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, arrays = tmp_path / "row-000000-000000000-000000001-event.npz", {"trial": np.zeros(3)}
+    part_files.write_part(path, "a run", arrays)
+    assert list(part_files.read_part(path, "a run")) == ["trial"]
+    with pytest.raises(InputError, match="of another run or version"):
+        part_files.read_part(path, "another run")
+    monkeypatch.setattr(part_files, "_code_sha256", lambda: "an update")
+    with pytest.raises(InputError, match="of another run or version"):
+        part_files.read_part(path, "a run")
+
+
 def test_rows_at_arrivals_build_the_picture_up(scenario: Path) -> None:
     log = netsim.run(scenario, overrides=["log=packets", "engine=array", "link=geo", "channels=[ge-15]"]).log
     jpeg2000 = log[(log["codec"] == "jpeg2000") & (log["operating_point"] == "bpp=1")]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
 
 import netsim
-from netsim.statistics.surrogate import packet_effects
 
 CHANNELS = ["EP2", "EP4", "EP6"]
 
@@ -47,12 +45,3 @@ def test_it_agrees_with_all_masks_decoded(images: Path, tmp_path: Path) -> None:
         assert line["loss_rate"] == pytest.approx(truth["loss_rate"], abs=0.01)
     again = run(images, "stratified", tmp_path / "again")
     assert again.log.drop(columns="run_id").equals(sampled.log.drop(columns="run_id"))
-
-
-def test_the_fit_orders_packets_by_what_they_are_worth() -> None:
-    masks = (np.arange(1, 256)[:, None] >> np.arange(8)) & 1 == 1
-    worth = np.array([3.0, 0.5, 2.0, 1.0, 0.2, 0.8, 1.5, 0.1])
-    error = 40 + 20 * (~masks @ worth)
-    found = packet_effects(masks, 10 * np.log10(255**2 / error))
-    assert np.argsort(-found).tolist() == np.argsort(-worth).tolist()
-    assert found.sum() == pytest.approx(0, abs=1e-9)

@@ -360,13 +360,14 @@ def _exported(piece: Piece) -> bool:
         Whether the piece's weights were kept.
     """
     from netcodecs.training.export import export
-    from netcodecs.training.measure import mean_loss, measure
+    from netcodecs.training.measure import Measured, mean_loss, measure
 
     test, published = (Path(os.environ[name]) if name in os.environ else None for name in (TEST, PUBLISHED))
     weights, base, (folders, _) = shipped_weights(piece.trains), shipped_weights(_BASE), _folders()
-    comparable = test is not None and weights.is_file() and piece.trains != RESICOMP
-    former = {path: path.read_bytes() for path in weights.parent.iterdir() if path.is_file()}
-    before = measure(weights, test) if comparable and test is not None else []
+    before: list[Measured] = []
+    if test is not None and weights.is_file() and piece.trains != RESICOMP:
+        before = measure(weights, test)
+    former = {path: path.read_bytes() for path in weights.parent.iterdir() if path.is_file()} if before else {}
     after = export(
         RUNS / piece.name,
         weights,
@@ -383,7 +384,9 @@ def _exported(piece: Piece) -> bool:
     for path in [path for path in weights.parent.iterdir() if path.is_file() and path not in former]:
         path.unlink()  # a card beside weights that had none
     for path, content in former.items():
-        path.write_bytes(content)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(content)
+        os.replace(partial, path)
     return False
 
 

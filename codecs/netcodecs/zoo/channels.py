@@ -13,8 +13,8 @@ from netcodecs.common.latent_spans import LatentSpan, even_spans, split_to_fit
 from netcodecs.common.seal import CRC_BYTES, seal_key, sealed, unsealed
 from netcodecs.common.stream_header import StreamHeader, read_header, verify_checksums, write_header
 from netcodecs.common.varint import integers, varint
-from netcodecs.zoo.ladder import LadderCodec, LadderSettings
-from netsim.codec import OperatingPoint, Packet, Stream
+from netcodecs.zoo.ladder import LadderSettings, PacketLadderCodec
+from netsim.codec import Packet, Stream
 from netsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ChannelSettings(LadderSettings):
     lost: Literal["zero", "mean"] = "zero"
 
 
-class ChannelCodec(LadderCodec):
+class ChannelCodec(PacketLadderCodec):
     """Base of the codecs with channel packets.
 
     Header packets (``netcodecs.common.stream_header``), then latent packets: first channel, number of channels, then
@@ -59,19 +59,8 @@ class ChannelCodec(LadderCodec):
 
         return ChannelNetworks(model, device)
 
-    def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
-        """See ``Codec.encode``. Operating point: ``quality``, a checkpoint's; or ``bpp``: the nearest checkpoint's."""
-        made: dict[int, list[Packet]] = {}
-
-        def bpp_of(quality: int) -> float:
-            made[quality] = self._packets(image, quality, packet_limit_bytes)
-            return 8 * sum(len(packet.payload) for packet in made[quality]) / (image.shape[0] * image.shape[1])
-
-        quality = self.quality_of(operating_point, bpp_of)
-        packets = made[quality] if quality in made else self._packets(image, quality, packet_limit_bytes)
-        return Stream(tuple(packets), (image.shape[0], image.shape[1]), operating_point, self.notes(quality))
-
-    def _packets(self, image: Image, quality: int, limit: int | None) -> list[Packet]:
+    def packets(self, image: Image, quality: int, limit: int | None) -> list[Packet]:
+        """See ``PacketLadderCodec.packets``."""
         networks: ChannelNetworks = self.networks(quality)
         encoded = networks.encode(image)
         header = StreamHeader(image.shape[0], image.shape[1], quality, networks.hyper_code(encoded))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import field_validator
 
 from netcodecs.common.rate import nearest_setting
 from netcodecs.needs import need_packages
-from netsim.codec import Codec, CodecSettings, OperatingPoint
+from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
 from netsim.distribution import install_command
 from netsim.errors import InputError
@@ -20,7 +23,9 @@ from netsim.errors import InputError
 if TYPE_CHECKING:  # torch is loaded with the first image
     from netcodecs.zoo.networks import ImageNetworks
 
-__all__ = ["LadderCodec", "LadderSettings"]
+__all__ = ["LadderCodec", "LadderSettings", "PacketLadderCodec"]
+
+Image = NDArray[np.uint8]
 
 MOST_QUALITIES = 63  # the largest quality that a stream's header holds
 _PER_OCTAVE = 1.6  # qualities that double the rate: CompressAI's eight span 0.12 to 1.6 bpp
@@ -93,9 +98,9 @@ class LadderCodec(Codec):
                 raise InputError(f"{self.name}: no checkpoint at {path}", key=("weights",))
 
     @staticmethod
+    @abstractmethod
     def networks_of(model: Any, device: str) -> ImageNetworks:
         """The networks of a model of this architecture."""
-        raise NotImplementedError
 
     @cached_property
     def checkpoints(self) -> Mapping[int, Path]:
@@ -163,3 +168,32 @@ class LadderCodec(Codec):
     def notes(self, quality: int) -> dict[str, Any]:
         """How a stream of a quality was made."""
         return {"tool": f"CompressAI {self.architecture}", **self.fingerprint, "quality": quality}
+
+
+class PacketLadderCodec(LadderCodec):
+    """Base of the codecs whose packets decode on their own or in order."""
+
+    def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
+        """See ``Codec.encode``. Operating point: ``quality``, a checkpoint's; or ``bpp``: the nearest checkpoint's."""
+        made: dict[int, list[Packet]] = {}
+
+        def bpp_of(quality: int) -> float:
+            made[quality] = self.packets(image, quality, packet_limit_bytes)
+            return 8 * sum(len(packet.payload) for packet in made[quality]) / (image.shape[0] * image.shape[1])
+
+        quality = self.quality_of(operating_point, bpp_of)
+        packets = made[quality] if quality in made else self.packets(image, quality, packet_limit_bytes)
+        return Stream(tuple(packets), (image.shape[0], image.shape[1]), operating_point, self.notes(quality))
+
+    @abstractmethod
+    def packets(self, image: Image, quality: int, limit: int | None) -> list[Packet]:
+        """The image's packets.
+
+        Args:
+            image: uint8 (H, W, 3).
+            quality: Of a checkpoint.
+            limit: Most bytes of a packet; None: no limit.
+
+        Raises:
+            InputError: The limit is too small for a packet.
+        """

@@ -13,8 +13,8 @@ from netcodecs.common.prefix import received_prefix
 from netcodecs.common.seal import CRC_BYTES, seal_key, sealed, unsealed
 from netcodecs.common.stream_header import StreamHeader, read_header, verify_checksums, write_header
 from netcodecs.common.varint import integers, varint
-from netcodecs.zoo.ladder import LadderCodec, LadderSettings
-from netsim.codec import CodecSettings, OperatingPoint, Packet, Stream
+from netcodecs.zoo.ladder import LadderSettings, PacketLadderCodec
+from netsim.codec import CodecSettings, Packet, Stream
 from netsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ElicSettings(LadderSettings):
     receiver: Literal["prefix", "all"] = "prefix"
 
 
-class Elic(LadderCodec):
+class Elic(PacketLadderCodec):
     """He et al., "ELIC: Efficient learned image compression with unevenly grouped space-channel contextual adaptive
     coding", CVPR 2022, as CompressAI has it.
 
@@ -62,19 +62,8 @@ class Elic(LadderCodec):
 
         return ElicNetworks(model, device)
 
-    def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
-        """See ``Codec.encode``. Operating point: ``quality``, a checkpoint's; or ``bpp``: the nearest checkpoint's."""
-        made: dict[int, list[Packet]] = {}
-
-        def bpp_of(quality: int) -> float:
-            made[quality] = self._packets(image, quality, packet_limit_bytes)
-            return 8 * sum(len(packet.payload) for packet in made[quality]) / (image.shape[0] * image.shape[1])
-
-        quality = self.quality_of(operating_point, bpp_of)
-        packets = made[quality] if quality in made else self._packets(image, quality, packet_limit_bytes)
-        return Stream(tuple(packets), (image.shape[0], image.shape[1]), operating_point, self.notes(quality))
-
-    def _packets(self, image: Image, quality: int, limit: int | None) -> list[Packet]:
+    def packets(self, image: Image, quality: int, limit: int | None) -> list[Packet]:
+        """See ``PacketLadderCodec.packets``."""
         networks: ElicNetworks = self.networks(quality)
         hyper_symbols, codes = networks.encode(image)
         room = _NO_LIMIT if limit is None else limit - CRC_BYTES
