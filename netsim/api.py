@@ -44,7 +44,9 @@ def plan(scenario: Scenario | Plan | None = None, overrides: Sequence[str] = (),
             raise InputError("a plan is complete: it takes no further keys", hint="give them to netsim.plan")
         return scenario
     if scenario is not None and not isinstance(scenario, str | Path | Mapping):
-        raise InputError(f"{type(scenario).__name__} is no scenario", hint="a YAML file's path, or a mapping of keys")
+        raise InputError(
+            f"{type(scenario).__name__} is not a scenario", hint="a YAML file's path, or a mapping of keys"
+        )
     if scenario is None or isinstance(scenario, Mapping):
         document, folder, name = Document.of_values(scenario or {}), Path.cwd(), "scenario"
     else:

@@ -62,7 +62,7 @@ def read_image_file(path: Path) -> Pixels:
         except UnidentifiedImageError:
             if (bits := _jpeg_bits(data)) not in (None, 8):
                 raise _too_deep(path, f"{bits} bits") from None
-            raise InputError(f"`{path}` is no image that can be read", hint=_KNOWN) from None
+            raise InputError(f"`{path}` is not an image that can be read", hint=_KNOWN) from None
         except Image.DecompressionBombError:
             raise _too_large(path) from None
         except MemoryError:
@@ -106,7 +106,7 @@ def _refuse(image: Image.Image, data: bytes, path: Path) -> None:
     image.seek(0)
     bits, unsigned = _depth(image, data)
     if bits > 8 or not unsigned:
-        raise _too_deep(path, f"{bits} bits" if unsigned else f"{bits} bits that are no unsigned whole number")
+        raise _too_deep(path, f"{bits} bits" if unsigned else f"{bits} bits that are not an unsigned whole number")
     if image.mode not in _MODES:
         raise InputError(f"`{path}` has pixels of kind {image.mode}", hint="8-bit grey or RGB is read: convert it")
 

@@ -109,7 +109,7 @@ def read_rd_json(path: Path) -> pd.DataFrame:
 def _numbers(path: Path, results: Mapping[str, Any], key: str) -> list[float]:
     values = results.get(key)
     if not isinstance(values, list) or any(type(v) not in (int, float) or not math.isfinite(v) for v in values):
-        raise InputError(f"`{path}`: `results.{key}` is no list of numbers", hint=_FORMAT)
+        raise InputError(f"`{path}`: `results.{key}` is not a list of numbers", hint=_FORMAT)
     if key == "bpp" and any(value <= 0 for value in values):
         raise InputError(f"`{path}`: a rate of {min(values):g} bpp", hint="rates are above 0")
     return [float(value) for value in values]

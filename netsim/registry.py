@@ -226,7 +226,7 @@ def _portable(kind: str, name: str, plugin: Any) -> Registration:
     module, path = (getattr(plugin, key, None) for key in ("__module__", "__qualname__"))
     refusal = f"{kind} `{name}` is defined in {module}, which a worker process can't import"
     if not module or not path:
-        return Registration(kind, name, refusal=f"{kind} `{name}` is no class or function that a worker can import")
+        return Registration(kind, name, refusal=f"{kind} `{name}` is not a class or function that a worker can import")
     if module == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
         return Registration(kind, name, refusal=refusal.replace("__main__", "a notebook or an interactive session"))
     try:

@@ -74,7 +74,7 @@ BAD = [
     ({"codecs": [{"jpg": {"quality": 30}}]}, "codecs[0]", "unknown codec `jpg`"),
     ({"channels": ["EP44"]}, "channels[0]", "unknown channel `EP44`"),
     ({"channels": [{"rows": [[0.5, 0.6], [1, 0]], "loss": [0, 1]}]}, "channels[0].rows[0]", "1.1"),
-    ({"channels": [{1: 2}]}, "channels[0]", "a key that is no text: 1"),
+    ({"channels": [{1: 2}]}, "channels[0]", "a key that is not text: 1"),
     ({"channels": [b"EP4"]}, "channels[0]", "b'EP4' is a bytes"),
     ({"trials": 0}, "trials", "`0`"),
     ({"trails": 5}, "trails", "unknown key `trails`"),
@@ -109,7 +109,7 @@ def test_a_scenario_that_holds_itself_is_refused() -> None:
     scenario["images"] = scenario
     with pytest.raises(InputError, match="nested"):
         netsim.plan(scenario)
-    with pytest.raises(InputError, match="int is no scenario"):
+    with pytest.raises(InputError, match="int is not a scenario"):
         netsim.plan(3)
     with pytest.raises(InputError, match="a scenario needs `codecs`"):
         netsim.plan()

@@ -207,7 +207,7 @@ def test_the_limit_is_on_pixels_and_includes_itself(tmp_path: Path, monkeypatch:
 def test_formats_that_are_not_named_are_not_opened(tmp_path: Path) -> None:
     """A suffix says nothing: what a file holds decides, and Pillow would start Ghostscript for this one."""
     path = written(tmp_path, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", "image.png")
-    with pytest.raises(InputError, match="is no image that can be read"):
+    with pytest.raises(InputError, match="is not an image that can be read"):
         read_image_file(path)
 
 

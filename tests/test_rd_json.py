@@ -64,12 +64,12 @@ def test_a_file_is_drawn_as_a_curve_of_its_own(log: pd.DataFrame, tmp_path: Path
     [
         ("{", "is not JSON"),
         ("[]", "has no `results`"),
-        ('{"results": {"bpp": [0.1]}}', "`results.psnr-rgb` is no list of numbers"),
+        ('{"results": {"bpp": [0.1]}}', "`results.psnr-rgb` is not a list of numbers"),
         ('{"results": {"bpp": [0.1, 0.2], "psnr-rgb": [30]}}', "lists of 1 and 2 points"),
         ('{"results": {"bpp": [], "psnr-rgb": []}}', "lists of 0 points"),
         ('{"results": {"bpp": [0.0], "psnr-rgb": [30]}}', "a rate of 0 bpp"),
-        ('{"results": {"bpp": [NaN], "psnr-rgb": [30]}}', "`results.bpp` is no list of numbers"),
-        ('{"results": {"bpp": [true], "psnr-rgb": [30]}}', "`results.bpp` is no list of numbers"),
+        ('{"results": {"bpp": [NaN], "psnr-rgb": [30]}}', "`results.bpp` is not a list of numbers"),
+        ('{"results": {"bpp": [true], "psnr-rgb": [30]}}', "`results.bpp` is not a list of numbers"),
     ],
 )
 def test_a_file_that_holds_no_curve_is_refused(text: str, message: str, tmp_path: Path) -> None:

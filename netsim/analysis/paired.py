@@ -138,7 +138,7 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Es
     right = b[_SLOT].assign(b=slot_quality(b, failure_db), b_failed=(b["status"] == "failed").to_numpy())
     both = left.merge(right, on=_SLOT)
     if both.empty:
-        raise InputError("the two schemes share no slot", hint="compare schemes of one run")
+        raise InputError("the two schemes have no slot in common", hint="compare schemes of one run")
     trial = np.array(both.groupby(["seed", "trial"], sort=False).ngroup(), dtype=np.int64)
     batch = batch_labels(trial, both["slot"].to_numpy(dtype=np.int64), both["image"].nunique())
     lost = both["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(both["packets_sent"].to_numpy(), 1)

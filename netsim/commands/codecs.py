@@ -118,7 +118,7 @@ def _pair(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not (equals and key.strip()):
-        raise InputError(f"`{text}` is no KEY=VALUE", hint="write it as packets=20")
+        raise InputError(f"`{text}` is not KEY=VALUE", hint="write it as packets=20")
     return key.strip(), read_value(value, lambda line, column: f"`{text}`")
 
 
@@ -131,7 +131,7 @@ def _point(codec: Codec, text: str) -> OperatingPoint:
         hint = did_you_mean(key, codec.operating_point_keys)
         raise InputError(f"codec {codec.name} has no operating point `{key}`", hint=hint)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
-        raise InputError(f"operating point {key} = {value!r} is no number", hint=f"write it as --at {key}=1")
+        raise InputError(f"operating point {key} = {value!r} is not a number", hint=f"write it as --at {key}=1")
     return OperatingPoint(key, value)
 
 

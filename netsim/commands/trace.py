@@ -220,7 +220,7 @@ def _read(context: typer.Context, file: Path) -> Trace:
 
 
 def _flags(make: Any) -> Any:
-    """Errors that name an option stand at its flag."""
+    """Shows errors that name an option at its flag."""
     from netsim.errors import InputError
 
     try:

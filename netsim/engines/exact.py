@@ -59,7 +59,7 @@ class MaskTable:
 def why_not_exact(channel: Channel, link: LinkProfile) -> str:
     """Why a channel on a link has no closed form here, as a clause; empty if it has one."""
     if not isinstance(channel, MarkovChannel):
-        return f"channel {channel.name} is no Markov chain"
+        return f"channel {channel.name} is not a Markov chain"
     if link.jitter_s and link.deadline_s is not None:
         return f"jitter on link {link.name} decides at random what is late"
     return ""

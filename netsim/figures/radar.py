@@ -123,7 +123,7 @@ def numbers(
         low_bpp, high_bpp = low if low_bpp is None else low_bpp, high if high_bpp is None else high_bpp
     if not 0 <= low_bpp < high_bpp:
         raise InputError(
-            f"rates from {low_bpp:g} to {high_bpp:g} bpp are no range", hint="--low-bpp 0.3 --high-bpp 0.4"
+            f"rates from {low_bpp:g} to {high_bpp:g} bpp are not a range", hint="--low-bpp 0.3 --high-bpp 0.4"
         )
     frame = with_condition(summary)
     keys = ["condition", "channel", "link", "engine", "scheme"]

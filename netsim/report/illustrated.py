@@ -86,7 +86,7 @@ def write_report(
     rates = (low if low_bpp is None else low_bpp, high if high_bpp is None else high_bpp)
     if not 0 <= rates[0] < rates[1]:
         hint = f"the run's schemes are compared over {low:.3g}–{high:.3g} bit/pixel unless told otherwise"
-        raise InputError(f"rates from {rates[0]:g} to {rates[1]:g} bpp are no range", where="--low-bpp", hint=hint)
+        raise InputError(f"rates from {rates[0]:g} to {rates[1]:g} bpp are not a range", where="--low-bpp", hint=hint)
     path = out or run / "report.html"
     if not path.parent.is_dir():
         raise InputError(f"no folder `{path.parent}`", hint="make it first, or write elsewhere")

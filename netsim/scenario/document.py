@@ -157,7 +157,7 @@ class Document:
             key, equals, value = assignment.partition("=")
             origin = shortened(f"--set {assignment}", 120)
             if not equals or not key.strip():
-                raise InputError(f"`{assignment}` is no assignment", where="--set", hint="--set trials=10")
+                raise InputError(f"`{assignment}` is not an assignment", where="--set", hint="--set trials=10")
             if not value.strip():
                 raise InputError(f"`{key.strip()}` has no value", where=origin, hint="--set trials=10")
             parts = tuple(key.strip().split("."))

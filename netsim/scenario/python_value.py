@@ -74,7 +74,7 @@ class _Copy:
 
     def key(self, key: Any, path: tuple[str | int, ...]) -> str:
         if not isinstance(key, str):
-            raise InputError(f"a key that is no text: {shortened(repr(key), 80)}", hint=_HOLDS, key=path)
+            raise InputError(f"a key that is not text: {shortened(repr(key), 80)}", hint=_HOLDS, key=path)
         return self.text(key, path)
 
     def text(self, value: str, path: tuple[str | int, ...]) -> str:

@@ -165,7 +165,7 @@ def _named(entry: Any) -> tuple[str, dict[str, Any]]:
         name, parameters = next(iter(entry.items()))
         if parameters is None or isinstance(parameters, Mapping):
             return name, dict(parameters or {})
-    raise InputError(f"`{entry!r}` is no codec", hint="a name with its settings: `- vvc: {qp: 37}`")
+    raise InputError(f"`{entry!r}` is not a codec", hint="a name with its settings: `- vvc: {qp: 37}`")
 
 
 _Points = list[OperatingPoint]

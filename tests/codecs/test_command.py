@@ -124,9 +124,9 @@ def test_check_codec_tells_a_failure_by_exit_code(monkeypatch: pytest.MonkeyPatc
     [
         (["jpg2000"], "unknown codec `jpg2000`", "did you mean `jpeg2000`?"),
         (["jpeg", "--set", "packet=3"], "codec jpeg has no setting `packet`", "did you mean `packets`?"),
-        (["jpeg", "--set", "packets"], "`packets` is no KEY=VALUE", "packets=20"),
+        (["jpeg", "--set", "packets"], "`packets` is not KEY=VALUE", "packets=20"),
         (["jpeg", "--at", "qp=3"], "codec jpeg has no operating point `qp`", "known: bpp, quality"),
-        (["jpeg", "--at", "quality=high"], "operating point quality = 'high' is no number", "--at quality=1"),
+        (["jpeg", "--at", "quality=high"], "operating point quality = 'high' is not a number", "--at quality=1"),
     ],
 )
 def test_wrong_arguments_are_told(arguments: list[str], message: str, hint: str) -> None:

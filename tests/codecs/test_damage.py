@@ -134,7 +134,7 @@ def test_resicomps_head_claims_an_image_or_is_refused() -> None:
         body = b"".join(bytes([n >> 14 & 127 | 128, n >> 7 & 127 | 128, n & 127]) for n in numbers)
         with pytest.raises(InputError, match=f"an image of {width}x{height}"):
             read_header(body + bytes(4), 5)
-    with pytest.raises(InputError, match="is no head"):
+    with pytest.raises(InputError, match="is not a header"):
         read_header(b"\xff" * 5000 + b"\x01" + _resicomp_head(), 5)
     with pytest.raises(InputError, match="4 slices of 1 tokens"):
         read_header(_resicomp_head(height=16, width=16), 5)

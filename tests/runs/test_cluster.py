@@ -41,7 +41,7 @@ def ray() -> Any:
 
 @pytest.mark.parametrize("address", ["nowhere", ":6379", "host:99999", "ray://host:10001"])
 def test_what_is_no_address_is_refused(ray: Any, address: str) -> None:
-    with pytest.raises(InputError, match=f"`{address}` is no address"):
+    with pytest.raises(InputError, match=f"`{address}` is not an address"):
         RayExecutor("", str, 1, address)
 
 

@@ -169,6 +169,6 @@ def test_override_errors_name_the_option(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="many") as caught:
         load_plan(path, ["trials=many"])
     assert str(caught.value).startswith("--set trials=many")
-    with pytest.raises(InputError, match="no assignment"):
+    with pytest.raises(InputError, match="not an assignment"):
         load_plan(path, ["trials"])
     assert load_plan(path, ["codecs.0.jpeg.quality=[10, 20]", "trials=3"]).trials == 3

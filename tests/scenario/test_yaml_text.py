@@ -15,8 +15,8 @@ ALIASES = "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)
 REFUSED = [
     ("? [a]\n: b", "1:3", "a key that is a list"),
     ("{{a: 1}: 2}", "1:2", "a key that is a mapping"),
-    ("1: 2", "1:1", "a key that is no text, `1`"),
-    ("~: 2", "1:1", "a key that is no text, `~`"),
+    ("1: 2", "1:1", "a key that is not text, `1`"),
+    ("~: 2", "1:1", "a key that is not text, `~`"),
     (": 2", "1:1", "a key that is empty"),
     ("a: &a b\n*a : 2", "2:1", "a key that is an alias"),
     ("a: &a {<<: *a}", "1:12", "`*a` stands inside `&a`"),

@@ -67,5 +67,5 @@ def test_folders_that_hold_no_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no image of at least 64×64"):
         load_folder(tmp_path, at_least=64)
     (tmp_path / "bad.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"bad.png` is no image that can be read"):
+    with pytest.raises(InputError, match=r"bad.png` is not an image that can be read"):
         load_folder(tmp_path, at_least=64)

@@ -117,7 +117,7 @@ def test_measuring_counts_real_bytes_and_loses_packets(root: Path) -> None:
 def test_foreign_files_are_refused(root: Path) -> None:
     with pytest.raises(InputError, match="holds neither netcodecs' weights nor"):
         load_backbone(root / "run" / CHECKPOINT)
-    with pytest.raises(InputError, match="is no checkpoint of a training run"):
+    with pytest.raises(InputError, match="is not a checkpoint of a training run"):
         averaged_network(root / "base.safetensors")
     with pytest.raises(InputError, match="no checkpoint at"):
         export(root / "none", root / "out" / "x.safetensors")

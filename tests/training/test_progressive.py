@@ -97,7 +97,7 @@ def test_a_wrong_command_is_a_sentence(arguments: str, words: str, capsys: pytes
         ("--method scr-mca", "no method `scr-mca`"),
         ("--images nowhere", "no folder of images at nowhere"),
         ("--images empty", "no image of at least 64×64 in empty"),
-        ("--images broken", "a.png` is no image that can be read"),
+        ("--images broken", "a.png` is not an image that can be read"),
         ("--validation nowhere", "no folder of images at nowhere"),
         ("--validation photos", "photos would be trained on, too"),
         ("--crop 128", "no image of at least 128×128 in photos"),

@@ -126,7 +126,7 @@ def planes_from_rgb(image: Image, pixels: str = "yuv444p10le") -> bytes:
 def _format_of(planes: bytes, width: int, height: int) -> str:
     by_size = {width * height * 6: "yuv444p10le", width * height * 3: "yuv420p10le"}
     if len(planes) not in by_size:
-        raise InputError(f"damaged payload: {len(planes)} bytes are no 10-bit {width}x{height} image")
+        raise InputError(f"damaged payload: {len(planes)} bytes are not a 10-bit {width}x{height} image")
     return by_size[len(planes)]
 
 

@@ -23,7 +23,7 @@ CHANNELS = 192  # of the latent
 _ROWS_EACH, _PIXELS_EACH = (
     4,
     64,
-)  # the latent has 4 rows for every (begun) 64 rows of pixels
+)  # the latent has 4 rows per 64 rows of pixels, rounded up
 MAX_PACKET_BYTES = 900  # commercial short burst data (paper 1, §4.1)
 _ROWS = struct.Struct(">HH")
 _CODER_BYTES = 6  # what rANS adds to the symbols' information: its state and the rounding to words, on average

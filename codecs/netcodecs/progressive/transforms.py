@@ -103,8 +103,10 @@ class Transforms:
 
     @one_thread()
     def entropy_parameters(self, symbols: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Index of the table, and mean, of each latent sample as it is coded, (M, h, w), from the hyperprior's
-        symbols; the same on every machine."""
+        """From the hyperprior's symbols, for each latent sample in coding order: the index of its table and its mean.
+
+        Both are (M, h, w), and the same on every machine.
+        """
         indexes, means = self._exact(symbols)
         if not self.scr:
             return indexes, means
@@ -118,7 +120,7 @@ class Transforms:
         counts = np.zeros(tuple(self._backbone.symbol_counts.shape), np.int64)
         magnitudes = np.abs(np.rint(coded - means)).astype(np.int64)
         np.add.at(counts, (indexes.ravel(), np.minimum(magnitudes.ravel(), counts.shape[1] - 1)), 1)
-        counts[:, -1] = 0  # stands for all larger ones
+        counts[:, -1] = 0  # counts all larger symbols
         return counts
 
     @torch.no_grad()

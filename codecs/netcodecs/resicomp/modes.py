@@ -147,7 +147,7 @@ def own_contexts(rows: Any, slices: int | None = None) -> BoolArray:
 def _square(rows: Any, slices: int | None) -> BoolArray:
     wanted = "a list of rows, each a list of as many 0 and 1 as there are slices: [[0, 0], [1, 0]]"
     if isinstance(rows, str) or not isinstance(rows, Sequence | np.ndarray) or not len(rows):
-        raise InputError(f"context matrix: {rows!r} is no matrix", hint=wanted)
+        raise InputError(f"context matrix: {rows!r} is not a matrix", hint=wanted)
     if slices is not None and len(rows) != slices:
         raise InputError(
             f"context matrix: {len(rows)} rows for {slices} slices", hint="one row and one column for each slice"

@@ -110,7 +110,7 @@ def read_header(payload: bytes, packets: int) -> ResiCompHeader:
     numbers = integers(body := unsealed(payload))
     start = list(islice(numbers, 5))
     if len(start) < 5 or start[3] != packets - 1:
-        raise InputError(f"packet 0 is no header of ResiComp for {packets - 1} slices")
+        raise InputError(f"packet 0 is not a header of ResiComp for {packets - 1} slices")
     height, width, both, slices, beta = start
     named = both // _QUALITIES
     mode: str | tuple[tuple[int, ...], ...]

@@ -53,7 +53,7 @@ class TransformKind:
         return elic_analysis((first, second, third), channels), elic_synthesis((first, second, third), channels)
 
     def inference_form(self, transform: nn.Module) -> nn.Module:
-        """A trained transform of this kind as it is fastest to use; the same function."""
+        """The inference form of a trained transform of this kind: the same function, computed faster."""
         if self.kind == "residual":
             return transform
         from netcodecs.transforms.fast_layers import quick_layers

@@ -126,14 +126,14 @@ class ChannelCodec(PacketLadderCodec):
 
 
 def _span_fields(span: LatentSpan, rows: int) -> bytes:
-    """What stands in front of a span's code. rows: of a whole channel."""
+    """The fields before a span's code. rows: number of rows of a whole channel."""
     if span.bottom - span.top == rows:
         return varint(span.first) + varint(span.last - span.first)
     return varint(span.first) + varint(0) + varint(span.top) + varint(span.bottom)
 
 
 def _decoded(networks: ChannelNetworks, payload: bytes, indexes: Ints, means: Floats) -> tuple[LatentSpan, Floats]:
-    """Part of the latent in an intact packet. Raises InputError if there is no such part."""
+    """The part of the latent in an intact packet. Raises InputError if the packet names a part outside the latent."""
     body = unsealed(payload)
     first, count, *rows = _numbers(body, 2)
     if count:

@@ -101,7 +101,7 @@ class HyperNetworks:
         return self._tables.encode(symbols, channel_tables(symbols.shape))
 
     def decode(self, code: bytes, height: int, width: int) -> Ints:
-        """The symbols of a string. Raises InputError if it is no code of that many symbols."""
+        """The symbols of a string. Raises InputError if it is not a code of that many symbols."""
         rows, columns = latent_grid(height, width)
         shape = len(self._tables.offsets), rows // 4, columns // 4
         return self._tables.decode(code, channel_tables(shape))
@@ -117,7 +117,7 @@ class HyperNetworks:
 
 
 def _medians(bottleneck: Any) -> Floats:
-    """What a symbol of zero stands for in each channel, (C, 1, 1)."""
+    """The value of symbol zero in each channel, (C, 1, 1)."""
     quantiles: Tensor = bottleneck.quantiles
     return quantiles[:, 0, 1].detach().double().cpu().numpy()[:, None, None]
 

@@ -143,7 +143,7 @@ def _check_reachable(address: str) -> None:
     """Ask within seconds what Ray would ask for a minute."""
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise InputError(f"`{address}` is no address", where="--cluster", hint=f"ray, auto or HOST:PORT\n{_HINT}")
+        raise InputError(f"`{address}` is not an address", where="--cluster", hint=f"ray, auto or HOST:PORT\n{_HINT}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
     except OSError as error:

@@ -189,7 +189,7 @@ def test_own_matrix(tiny: Path, codec: ResiComp, picture: Image) -> None:
         ({"mode": [[0, 0, 0], [1, 0, 0], [0, 1, 0]]}, "slice 3 is predicted from slice 2", ("mode", 2, 0)),
         ({"mode": [[0, 1], [0, 0]]}, "predicted from slice 2, which comes later", ("mode", 0, 1)),
         ({"mode": [[0, 0], [2, 0]]}, "2 in row 2, column 1", ("mode", 1, 0)),
-        ({"mode": 7}, "7 is no matrix", ("mode",)),
+        ({"mode": 7}, "7 is not a matrix", ("mode",)),
         ({"mode": [[0]], "slices": 3}, "1 rows for 3 slices", ("mode",)),
         ({"mode": "MDC"}, "no context mode `MDC`", ("mode",)),
         ({"beta": 2.21}, "beta = 2.21", ("beta",)),

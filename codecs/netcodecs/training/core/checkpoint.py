@@ -44,7 +44,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except SafetensorError as error:
         raise InputError(f"{path} can't be read as a checkpoint", hint=str(error)) from None
     if text is None:
-        raise InputError(f"{path} is no checkpoint of a training run", hint="weights go to --start")
+        raise InputError(f"{path} is not a checkpoint of a training run", hint="weights go to --start")
     return tensors, json.loads(text)
 
 
