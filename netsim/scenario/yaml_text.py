@@ -157,5 +157,5 @@ def _kind(event: Event) -> str:
     if isinstance(event, AliasEvent):
         return f"an alias, `*{event.anchor}`"
     if isinstance(event, ScalarEvent):
-        return f"no text, `{event.value}`" if event.value else "empty"
+        return f"not text, `{event.value}`" if event.value else "empty"
     return "a mapping" if isinstance(event, MappingStartEvent) else "a list"

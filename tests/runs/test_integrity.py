@@ -116,7 +116,7 @@ def test_damaged_parts_are_made_again(scenario: Path, run: netsim.Run, monkeypat
     whole = first.read_bytes(), second.read_bytes()
     other = io.BytesIO()
     with np.load(first) as arrays:
-        np.savez(other, **{**arrays, "run_id": np.array("f00f00f00f00")})
+        np.savez(other, **{**arrays, "made_by": np.array("f00f00f00f00 0")})
     for_other_run = other.getvalue() + part_files._checksum(first, other.getvalue())
     ways = {
         "truncated": whole[0][:100],
@@ -180,7 +180,7 @@ def test_what_to_do_with_a_run_that_exists(run: netsim.Run, scenario: Path) -> N
     assert (numbered.exit_code, numbered.stdout.splitlines()[-1]) == (0, "r-2")
     with pytest.raises(InputError, match="`r` exists"):
         CliRunner().invoke(app, [*command, "--exist", "fail"], catch_exceptions=False)
-    with pytest.raises(InputError, match="no way"):
+    with pytest.raises(InputError, match="is not a way"):
         CliRunner().invoke(app, [*command, "--exist", "replace"], catch_exceptions=False)
     assert (run.path / "figure.png").exists()
     replaced = CliRunner().invoke(app, [*command, "--overwrite", "--seed", "8"])

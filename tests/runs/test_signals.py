@@ -141,9 +141,8 @@ def test_a_main_thread_that_swallows_the_signal_is_ended_all_the_same() -> None:
         "import os, signal, time\nfrom netsim.interrupt import end_on_signals\n"
         "with end_on_signals():\n"
         "    os.kill(os.getpid(), signal.SIGTERM) if False else None\n"
-        "    print('ready', flush=True)\n"
         "    while True:\n"
-        "        try: time.sleep(60)\n"
+        "        try:\n            print('ready', flush=True)\n            time.sleep(60)\n"
         "        except BaseException: pass\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -73,7 +73,7 @@ BROKEN = [
         "{quality: 50}\nchannels:\n  - EP4",
         "{quality: 50, engine: stratified}\nchannels:\n  - {switch: [EP3, EP5]}",
         "4:33",
-        "no Markov chain",
+        "is not a Markov chain",
         "engine: auto or event or array",
     ),
     (

@@ -203,9 +203,9 @@ def test_passes_of_the_modes():
         ([[0, 0], [None, 0]], (1, 0), "None in row 2, column 1"),
         ([[0, 0], "10"], (1,), "row 2 is '10'"),
         ([0, 0], (0,), "row 1 is 0"),
-        ([], (), "no matrix"),
-        ({"rows": 1}, (), "no matrix"),
-        (None, (), "no matrix"),
+        ([], (), "is not a matrix"),
+        ({"rows": 1}, (), "is not a matrix"),
+        (None, (), "is not a matrix"),
     ],
 )
 def test_own_matrices_that_are_refused(rows, key, telling):
