@@ -5,7 +5,6 @@
 - ``attempt(rng, folder) -> object`` makes one case from ``rng`` alone and tries it. It returns (a result) or raises
   InputError (a refusal); every other exception is a fault. An ``AssertionError`` is a wrong result.
 - ``prepare()`` (optional) makes once what cases share, such as networks.
-- ``COUNT`` (optional) is the number of cases in CI, 10,000 if not given.
 
 A case is a function of its kind and number: ``python -m tests.fuzz KIND --case 123`` runs it alone, with its traceback.
 """

@@ -11,7 +11,6 @@ from random import Random
 from netsim.codec import Codec, OperatingPoint, Stream, create_codec
 from tests.fuzz.kinds._payloads import attempt_stream, photo
 
-COUNT = 3000  # each decoding runs the synthesis
 CODECS = {"mbt-mean": {"lost": "mean"}, "random": {}, "progdtd": {}, "scr-mca-u": {}, "scr-mca-ge": {}}
 WORDS = [b"\0\1", b"\xff\xff", b"\0\0", b"\xff\0", b"\0\0\0\0", b"\xff" * 8, b"\xc0\0", b"\x0c\0\1"]
 

@@ -10,7 +10,6 @@ from netsim.codec import Codec, OperatingPoint, Stream, create_codec
 from tests.fuzz.kinds._payloads import attempt_stream, photo
 from tests.fuzz.kinds.progressive import _sealed
 
-COUNT = 600  # each decoding takes a Transformer
 WORDS = [b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\x83\xff\x7f", b"\0\0\0\0", b"\xff" * 8, b"\xa0\0", b"\x0b"]
 SETTINGS = [
     {"mode": "MDC-2", "slices": 4},

@@ -1,4 +1,4 @@
-"""Payloads of ``vvc`` and ``hevc``. Each decoding is a process: fewer cases."""
+"""Payloads of ``vvc`` and ``hevc``. Each decoding is a process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from random import Random
 from netsim.codec import Codec, OperatingPoint, Stream, create_codec
 from tests.fuzz.kinds._payloads import attempt_stream, photo
 
-COUNT = 400
 WORDS = [*(b"\0\0\1", b"\0\0\3", b"\0\0\1\x40\1", b"\0\0\1\0\x79", b"\xff\xff\xff\xff", b"\0\x10")]
 
 
