@@ -10,7 +10,7 @@ import pytest
 
 from netsim.errors import InputError
 from tests.fuzz import harness
-from tests.fuzz.harness import CI_CASES, kind_names, load_kind, run_cases
+from tests.fuzz.harness import CI_CASES, kind_names, run_cases
 from tests.fuzz.mutations import damaged
 
 _SHARES = 4  # parts that workers of pytest-xdist take
