@@ -36,6 +36,7 @@ def _run(folder: Path, slots: int) -> dict[str, float]:
     from PIL import Image
     from pyarrow import parquet
 
+    from netsim.analysis.summary_files import write_summary
     from netsim.api import plan
     from netsim.runs.pipeline import run_plan
     from netsim.runs.progress import Reporter
@@ -58,7 +59,7 @@ def _run(folder: Path, slots: int) -> dict[str, float]:
         "slots": 4,
         "seed": 7,
     }
-    run = run_plan(plan(scenario), folder / "run", 1, Reporter())
+    run = run_plan(plan(scenario), folder / "run", 1, Reporter(), write_summary)
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     kib = 1024 if sys.platform == "darwin" else 1
     return {"peak_mib": max(peaks) / kib / 1024, "slots": parquet.ParquetFile(run / "log.parquet").metadata.num_rows}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netsim.links.profile import LinkProfile
     from netsim.protection.base import Protection
     from netsim.registry import register
-    from netsim.runs.results import Run
+    from netsim.results import Run
     from netsim.scenario.plan import Plan
     from netsim.studies.api import reproduce
     from netsim.studies.study import Study, StudyOptions
@@ -59,7 +59,7 @@ _MODULES = {
     "netsim.protection.base": ("Protection",),
     "netsim.registry": ("register",),
     "netsim.api": ("load", "plan", "run"),
-    "netsim.runs.results": ("Run",),
+    "netsim.results": ("Run",),
     "netsim.scenario.plan": ("Plan",),
     "netsim.studies.api": ("reproduce",),
     "netsim.studies.study": ("Study", "StudyOptions"),

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from netsim.analysis.summary_files import write_summary
 from netsim.errors import InputError
+from netsim.results import Run, open_run
 from netsim.runs.pipeline import run_plan
 from netsim.runs.progress import ConsoleReporter, Reporter
-from netsim.runs.results import Run, load_run
 from netsim.scenario.document import Document
 from netsim.scenario.load import plan_document
 from netsim.scenario.plan import Plan
@@ -95,7 +96,7 @@ def run(
     reporter = ConsoleReporter() if shown else Reporter()
     folder = Path(out) if out is not None else None
     made = plan(scenario, overrides, **keys)
-    return load_run(run_plan(made, folder, workers, reporter, exist=exist, fresh=fresh, cluster=cluster))
+    return open_run(run_plan(made, folder, workers, reporter, write_summary, exist=exist, fresh=fresh, cluster=cluster))
 
 
 def load(path: str | Path) -> Run:
@@ -110,4 +111,4 @@ def load(path: str | Path) -> Run:
     Raises:
         InputError: The folder holds no finished run.
     """
-    return load_run(path)
+    return open_run(path)

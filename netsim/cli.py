@@ -189,6 +189,7 @@ def _run(
     json_progress: bool,
     **ways: Any,
 ) -> None:
+    from netsim.analysis.summary_files import write_summary
     from netsim.runs.executors import default_workers
     from netsim.runs.pipeline import run_plan
     from netsim.runs.progress import ConsoleReporter
@@ -200,7 +201,8 @@ def _run(
         raise InputError("a cluster has as many workers as CPUs", where="--workers", hint=hint)
     reporter = JsonReporter() if json_progress else ConsoleReporter()
     try:
-        folder = run_plan(load_plan(scenario, overrides), out, workers or default_workers(), reporter, **ways)
+        plan = load_plan(scenario, overrides)
+        folder = run_plan(plan, out, workers or default_workers(), reporter, write_summary, **ways)
     except Stopped:
         reporter.say("stopped", "the same command goes on where it was")
         raise

@@ -1,10 +1,9 @@
-"""One picture of a run explained: tables, pictures, figure."""
+"""One image of a run explained: the tables, and the images under the worst and best masks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,36 +26,43 @@ from netsim.decoding.mask_table import QualityTable, quality_table, slot_probabi
 from netsim.decoding.streams import StreamKey
 from netsim.engines.exact import why_not_exact
 from netsim.errors import InputError
-from netsim.runs.atomic import write_atomically
 from netsim.scenario.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Explanation", "explain", "write_explanation"]
+__all__ = ["ENDS", "Explanation", "decoded_masks", "explain"]
 
-_THUMBNAIL = 240  # pixels, the longer side
+ENDS = ("worst", "best")
+"""The masks of a loss count that are shown: columns `worst_mask`, `best_mask`, ..."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """packets: a row per packet and channel; counts: a row per number of packets lost (see analysis.importance).
+    """How much each packet of an image matters.
 
-    table: what they were read off; scheme, picture: of what. skipped: channels without a closed form, and why.
+    Attributes:
+        packets: One row per packet and channel (``analysis.importance.packet_importance``).
+        counts: One row per number of packets lost (``analysis.importance.loss_count_extremes``).
+        table: The mask table that they are computed from.
+        scheme: The scheme.
+        stream_key: The image, codec and operating point.
+        failure_db: The quality that counts for a slot without an image, in dB.
+        skipped: Why channels are left out: one sentence for each channel without a closed form.
     """
 
     packets: pd.DataFrame
     counts: pd.DataFrame
     table: QualityTable
     scheme: SchemeOnLink
-    picture: StreamKey
+    stream_key: StreamKey
     failure_db: float
     skipped: tuple[str, ...]
 
     @property
     def title(self) -> str:
         point = self.scheme.scheme.operating_point
-        return f"{self.picture.image.name}, {self.scheme.label} at {point} ({self.table.bpp:.2f} bpp)"
+        return f"{self.stream_key.image.name}, {self.scheme.label} at {point} ({self.table.bpp:.2f} bpp)"
 
 
 def explain(
@@ -69,19 +75,32 @@ def explain(
     link: str | None = None,
     near_bpp: float = 0.35,
 ) -> Explanation:
-    """The worth of each packet of a picture, and the worst and best masks of each loss count.
+    """Compute how much each packet of an image matters, and the worst and best masks of each loss count.
 
-    codec: a scheme's label, or a codec's name where that is clear. point: an operating point (``qp=37``); none: the
-    one nearest to near_bpp. channels: names of the run's, or any preset's; none: all of the run's. The picture is taken
-    as sent alone over the link, so that packets may also be late or dropped. Raises InputError for unknown names, or
-    if there is no mask table.
+    The image is sent alone over the link, so that packets may also be late or dropped.
+
+    Args:
+        plan: The run's plan.
+        cache: Streams and qualities.
+        image: Name of an image of the plan.
+        codec: A scheme's label, or a codec's name where only one scheme has it.
+        point: An operating point (``qp=37``); None: the nearest to near_bpp.
+        channels: Names of the run's channels or of presets; none: all of the run's.
+        link: A link of the run; None: its first.
+        near_bpp: The rate that chooses the operating point, in bits per pixel.
+
+    Returns:
+        The tables, and which channels were left out.
+
+    Raises:
+        InputError: An unknown name, or a scheme without a mask table.
     """
     number = image_number(plan, image)
     schemes = schemes_of(plan, link)
     points = schemes[find_scheme(codec, {label: some[0].scheme.codec.name for label, some in schemes.items()})]
     chosen = operating_point(points, point) if point else nearest_rate(plan, cache, points, [number], near_bpp)[0]
-    picture = scheme_stream_key(plan, number, chosen)
-    table = quality_table(cache, picture, chosen.scheme.protection)
+    key = scheme_stream_key(plan, number, chosen)
+    table = quality_table(cache, key, chosen.scheme.protection)
     if table.packets == 0:
         raise InputError(f"{chosen.label} sends `{image}` in packets that are never lost", hint="nothing can be lost")
     profile = chosen.row.link
@@ -96,7 +115,7 @@ def explain(
         raise InputError("none of the channels has a closed form: " + "; ".join(skipped), hint="--channel EP4")
     packets = packet_importance(table, probabilities, plan.failure_db)
     counts = loss_count_extremes(table, plan.failure_db)
-    return Explanation(packets, counts, table, chosen, picture, plan.failure_db, tuple(skipped))
+    return Explanation(packets, counts, table, chosen, key, plan.failure_db, tuple(skipped))
 
 
 def _channels(plan: Plan, names: Sequence[str]) -> Iterable[Channel]:
@@ -105,51 +124,25 @@ def _channels(plan: Plan, names: Sequence[str]) -> Iterable[Channel]:
         yield known[name].channel if name in known else channel_from_spec(name)
 
 
-def write_explanation(found: Explanation, cache: CodecCache, out: Path) -> list[Path]:
-    """Write explain.png, .svg, .csv (packets), explain_masks.csv (loss counts), and a PNG per worst and best mask.
+def decoded_masks(found: Explanation, cache: CodecCache) -> dict[str, NDArray[np.uint8]]:
+    """The images under the worst and the best mask of each loss count.
 
-    Pictures are decoded now: the store keeps qualities only. Returns the paths.
+    They are decoded now, once per distinct usable mask: the store keeps qualities only.
+
+    Args:
+        found: What ``explain`` returned.
+        cache: Its codec and stream.
+
+    Returns:
+        By mask (text over the packets that can be lost, R = received), uint8 [h, w, 3]. A mask without an image is
+        left out.
     """
-    from PIL import Image
-
-    from netsim.figures.explain import draw, shown_counts
-    from netsim.figures.style import csv_bytes, save
-
-    ends = ("worst", "best")
-    masks = {str(row[f"{end}_mask"]) for _, row in found.counts.iterrows() for end in ends if not row[f"{end}_failed"]}
-    pictures = _decoded(found, cache, sorted(masks))
-    shown = found.counts[found.counts["lost"].isin(shown_counts(found.table.packets))]
-    small = {str(mask): _small(pictures[mask]) for end in ends for mask in shown[f"{end}_mask"] if mask in pictures}
-    figure = draw(found.packets, found.counts, small, found.title, found.failure_db)
-    paths = save(figure, found.packets, out, "explain")
-    contents = {"explain_masks.csv": csv_bytes(found.counts)}
-    for path, content in ((out / name, content) for name, content in contents.items()):
-        write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        paths.append(path)
-    for _, row in found.counts.iterrows():
-        for end in ends:
-            if (mask := str(row[f"{end}_mask"])) in pictures:
-                path = out / f"lost_{int(row['lost']):02d}_{end}.png"
-                image = Image.fromarray(pictures[mask])
-                write_atomically(path, lambda file, image=image: image.save(file, format="PNG"))  # type: ignore[misc]
-                paths.append(path)
-    return paths
-
-
-def _decoded(found: Explanation, cache: CodecCache, masks: Sequence[str]) -> Mapping[str, NDArray[np.uint8]]:
-    """The picture under each mask (text over the packets at risk), decoded once per distinct usable mask."""
+    counts = found.counts
+    masks = sorted({str(m) for end in ENDS for m in counts.loc[~counts[f"{end}_failed"].astype(bool), f"{end}_mask"]})
     if not masks:
         return {}
     index = [sum(1 << i for i, mark in enumerate(mask) if mark == "R") for mask in masks]
     cases, which = np.unique(found.table.which[index], return_inverse=True)
-    codec, stream = cache.codec(found.picture), cache.encode(found.picture)
+    codec, stream = cache.codec(found.stream_key), cache.encode(found.stream_key)
     decoded = codec.decode(stream, found.table.usable[cases])
     return {mask: decoded[i] for mask, i in zip(masks, which.reshape(-1), strict=True)}
-
-
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    image = Image.fromarray(picture)
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
-    return np.asarray(image)

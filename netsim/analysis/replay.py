@@ -10,7 +10,7 @@ from typing import Any
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.streams import StreamKey, stream_key_of
 from netsim.errors import InputError, did_you_mean
-from netsim.runs.results import Run
+from netsim.runs.results import FinishedRun
 from netsim.scenario.document import Document
 from netsim.scenario.load import plan_document
 from netsim.scenario.plan import Plan, PlanRow, Scheme
@@ -40,7 +40,7 @@ class SchemeOnLink:
         return self.scheme.label
 
 
-def replayed_plan(run: Run) -> Plan:
+def replayed_plan(run: FinishedRun) -> Plan:
     """The plan that made a run: its resolved scenario, read again.
 
     Raises InputError if the manifest lacks the scenario, or if the pictures have moved or changed since.

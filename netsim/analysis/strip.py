@@ -21,7 +21,7 @@ from netsim.protection.base import Protection
 if TYPE_CHECKING:
     import pandas as pd
 
-    from netsim.runs.results import Run
+    from netsim.runs.results import FinishedRun
 
 __all__ = ["Strip", "StripImage", "loss_pattern", "strip_image", "strip_numbers", "strip_of_run"]
 
@@ -144,7 +144,7 @@ def strip_numbers(image: str, about: str, images: Sequence[StripImage]) -> pd.Da
 
 
 def strip_of_run(
-    run: Run,
+    run: FinishedRun,
     *,
     images: Sequence[str] | None = None,
     channel: str | None = None,
@@ -195,7 +195,7 @@ def _median_channel(channels: Mapping[str, Channel]) -> str:
     return ranked[len(ranked) // 2]
 
 
-def _best_of_each_codec(run: Run, channel: str, near_bpp: float) -> list[str]:
+def _best_of_each_codec(run: FinishedRun, channel: str, near_bpp: float) -> list[str]:
     """In the run's order: of each codec the scheme with the highest mean PSNR in a channel, near a rate."""
     slots = run.slots
     codecs = dict(zip(slots["scheme"], slots["codec"], strict=True))

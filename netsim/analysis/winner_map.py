@@ -16,7 +16,7 @@ from netsim.runs.progress import Reporter, counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from netsim.runs.results import Run
+    from netsim.runs.results import FinishedRun
 
 __all__ = ["OVER", "winner_map"]
 
@@ -25,7 +25,7 @@ OVER = ("burst", "rtt")
 
 
 def winner_map(
-    run: Run,
+    run: FinishedRun,
     over: str = "burst",
     reporter: Reporter | None = None,
     say: Callable[[str], None] = lambda text: None,

@@ -34,11 +34,12 @@ def explain(
 
     From the picture's mask table: what the run did not decode is decoded now, and remembered.
     """
+    from netsim.analysis.explain import decoded_masks
     from netsim.analysis.explain import explain as explained
-    from netsim.analysis.explain import write_explanation
     from netsim.analysis.replay import replayed_plan
     from netsim.decoding.cache import CodecCache
     from netsim.decoding.store import Store
+    from netsim.figures.explain import write_explanation
     from netsim.runs.progress import ConsoleReporter, counted
     from netsim.runs.results import load_run
 
@@ -49,7 +50,7 @@ def explain(
         _print(found)
         name = f"{image} {found.scheme.label} {found.scheme.scheme.operating_point}"
         folder = out or run / "explain" / re.sub(r"[^\w.=%-]+", "_", name)
-        paths = write_explanation(found, cache, folder)
+        paths = write_explanation(found, decoded_masks(found, cache), folder)
     typer.echo(f"wrote  {folder}/  " + "  ".join(path.name for path in paths if path.name.startswith("explain")))
     typer.echo(f"       and {sum(path.name.startswith('lost_') for path in paths)} images of worst and best masks")
 

@@ -1,13 +1,16 @@
-"""What a mask table says of one picture: the worth of each packet, and the worst and best that losses can do."""
+"""One image explained: importance of each packet, quality over the number of losses, worst and best images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.figures.style import GRID, INK, MUTED, figure_size, looks, styled
+from netsim.analysis.explain import ENDS, Explanation
+from netsim.figures.style import GRID, INK, MUTED, csv_bytes, figure_size, looks, save, styled
+from netsim.runs.atomic import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,15 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
     from numpy.typing import NDArray
 
-__all__ = ["draw", "shown_counts"]
+    Images = Mapping[str, NDArray[np.uint8]]
+
+__all__ = ["draw", "shown_counts", "write_explanation"]
 
 _BAR, _EDGE = "#9ecae6", "#0072B2"
-_ACROSS = 3  # panels, or pictures' columns less the full one
+_ACROSS = 3  # panels, or columns of images less the full one
 _THUMBNAILS = 5
+_THUMBNAIL_PX = 240  # the longer side
 
 
 def shown_counts(packets: int) -> list[int]:
-    """Which loss counts the figure shows pictures of: none lost, one, and on to all but one.
+    """Which loss counts the figure shows images of: none lost, one, and on to all but one.
 
     >>> shown_counts(10), shown_counts(2)
     ([0, 1, 2, 4, 9], [0, 1, 2])
@@ -40,14 +46,18 @@ def shown_counts(packets: int) -> list[int]:
 def draw(
     packets: pd.DataFrame,
     counts: pd.DataFrame,
-    pictures: Mapping[str, NDArray[np.uint8]],
+    images: Images,
     title: str,
     failure_db: float,
 ) -> Figure:
-    """Bars of importance per channel, quality over the loss count, pictures of worst and best masks.
+    """Bars of importance per channel, quality over the loss count, images of worst and best masks.
 
-    packets, counts: ``packet_importance`` and ``loss_count_extremes`` of netsim.analysis.importance. pictures: by mask,
-    uint8 [h, w, 3], for those of ``shown_counts`` that have one. title: which picture and scheme.
+    Args:
+        packets: ``netsim.analysis.importance.packet_importance``.
+        counts: ``netsim.analysis.importance.loss_count_extremes``.
+        images: By mask, uint8 [h, w, 3], for those masks of ``shown_counts`` that give an image.
+        title: Image and scheme.
+        failure_db: The quality that counts for a slot without an image, in dB.
     """
     from matplotlib.figure import Figure
 
@@ -61,7 +71,7 @@ def draw(
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
     _importance(bars, packets, channels, rows)
     _extremes(curve.subplots(), counts, failure_db)
-    _gallery(gallery, counts, pictures, shown, failure_db)
+    _gallery(gallery, counts, images, shown, failure_db)
     return figure
 
 
@@ -116,17 +126,17 @@ def _extremes(axes: Axes, counts: pd.DataFrame, failure_db: float) -> None:
 def _gallery(
     figure: SubFigure,
     counts: pd.DataFrame,
-    pictures: Mapping[str, NDArray[np.uint8]],
+    images: Images,
     shown: list[int],
     failure_db: float,
 ) -> None:
     panels = figure.subplots(2, len(shown), squeeze=False)
-    shape = next(iter(pictures.values())).shape if pictures else (2, 3, 3)
+    shape = next(iter(images.values())).shape if images else (2, 3, 3)
     by_count = counts.set_index("lost")
     for column, count in enumerate(shown):
         one = by_count.loc[count]
         for row, end in enumerate(("best", "worst")):
-            _picture(panels[row, column], pictures.get(str(one[f"{end}_mask"])), shape, one, end, failure_db)
+            _thumbnail(panels[row, column], images.get(str(one[f"{end}_mask"])), shape, one, end, failure_db)
         panels[0, column].set_title(_title(count), fontsize=8.5, loc="center")
     for row, end in enumerate(("best", "worst")):
         panels[row, 0].set_ylabel(end, fontsize=9, weight="bold")
@@ -136,18 +146,56 @@ def _title(count: int) -> str:
     return "all received" if count == 0 else f"{count} lost"
 
 
-def _picture(axes: Axes, picture: Any, shape: tuple[int, ...], one: Any, end: str, failure_db: float) -> None:
+def _thumbnail(axes: Axes, image: Any, shape: tuple[int, ...], one: Any, end: str, failure_db: float) -> None:
     """A thumbnail with its mask under it: full squares received, empty ones lost."""
     axes.grid(visible=False)
     axes.set_xticks([], [])
     axes.set_yticks([], [])
-    if picture is None:
+    if image is None:
         axes.imshow(np.full((*shape[:2], 3), 236, dtype=np.uint8))
         axes.text(0.5, 0.5, "no image", transform=axes.transAxes, ha="center", va="center", fontsize=8, color=MUTED)
     else:
-        axes.imshow(picture)
+        axes.imshow(image)
     for spine in axes.spines.values():
         spine.set(visible=True, color=GRID, linewidth=0.7)
     squares = str(one[f"{end}_mask"]).replace("R", "■").replace("L", "□")
     quality = f"counts as {failure_db:g} dB" if one[f"{end}_failed"] else f"{one[f'{end}_db']:.1f} dB"
     axes.set_xlabel(f"{squares}\n{quality}", fontsize=7)
+
+
+def write_explanation(found: Explanation, images: Images, out: Path) -> list[Path]:
+    """Write explain.png, .svg, .csv (packets), explain_masks.csv (loss counts), and a PNG per worst and best mask.
+
+    Args:
+        found: What ``netsim.analysis.explain.explain`` returned.
+        images: By mask, uint8 [h, w, 3] (``netsim.analysis.explain.decoded_masks``).
+        out: Folder.
+
+    Returns:
+        The files.
+    """
+    from PIL import Image
+
+    shown = found.counts[found.counts["lost"].isin(shown_counts(found.table.packets))]
+    small = {str(mask): _small(images[mask]) for end in ENDS for mask in shown[f"{end}_mask"] if mask in images}
+    figure = draw(found.packets, found.counts, small, found.title, found.failure_db)
+    paths = save(figure, found.packets, out, "explain")
+    masks_csv = csv_bytes(found.counts)
+    write_atomically(out / "explain_masks.csv", lambda file: file.write(masks_csv))
+    paths.append(out / "explain_masks.csv")
+    for _, row in found.counts.iterrows():
+        for end in ENDS:
+            if (mask := str(row[f"{end}_mask"])) in images:
+                path = out / f"lost_{int(row['lost']):02d}_{end}.png"
+                image = Image.fromarray(images[mask])
+                write_atomically(path, lambda file, image=image: image.save(file, format="PNG"))  # type: ignore[misc]
+                paths.append(path)
+    return paths
+
+
+def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    thumbnail = Image.fromarray(image)
+    thumbnail.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    return np.asarray(thumbnail)

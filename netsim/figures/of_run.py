@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from netsim.runs.results import Run
+    from netsim.runs.results import FinishedRun
 
 __all__ = ["figure_of_run"]
 
 
 def figure_of_run(
-    run: Run,
+    run: FinishedRun,
     kind: str,
     *,
     ax: Axes | None = None,
@@ -57,7 +57,7 @@ def figure_of_run(
     return name, *make(kind, run.log, summary, ax=ax, **given)
 
 
-def _strip(run: Run, given: dict[str, Any], ax: Axes | None) -> tuple[pd.DataFrame, Figure]:
+def _strip(run: FinishedRun, given: dict[str, Any], ax: Axes | None) -> tuple[pd.DataFrame, Figure]:
     """A row of images: what was sent, and what schemes show of it."""
     from netsim.analysis.strip import strip_numbers, strip_of_run
     from netsim.errors import InputError
@@ -72,7 +72,7 @@ def _strip(run: Run, given: dict[str, Any], ax: Axes | None) -> tuple[pd.DataFra
 
 
 def _winner(
-    run: Run, given: dict[str, Any], ax: Axes | None, reporter: Reporter, say: Callable[[str], None]
+    run: FinishedRun, given: dict[str, Any], ax: Axes | None, reporter: Reporter, say: Callable[[str], None]
 ) -> tuple[pd.DataFrame, Figure]:
     """The winner map, from the run's plan: over bursts by mask tables, over round trips by sampling."""
     from netsim.analysis.winner_map import winner_map

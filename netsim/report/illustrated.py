@@ -15,7 +15,7 @@ from netsim.report.channel_facts import channel_table
 from netsim.report.page import FigureText, report_html
 from netsim.report.slots import slot_section
 from netsim.runs.atomic import write_atomically
-from netsim.runs.results import Run, load_run
+from netsim.runs.results import FinishedRun, load_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def illustrate(run: Path) -> list[Path]:
     return [*files, _write_page(found, summary, figures, rates, run / "report.html")]
 
 
-def _strip(found: Run) -> list[Path]:
+def _strip(found: FinishedRun) -> list[Path]:
     """The row of images, where the run's images and codecs are still there."""
     from netsim.figures.of_run import figure_of_run
 
@@ -99,7 +99,7 @@ def write_report(
     return _write_page(found, summary, figures, rates, path, trial, slots)
 
 
-def _read(run: Path) -> tuple[Run, pd.DataFrame]:
+def _read(run: Path) -> tuple[FinishedRun, pd.DataFrame]:
     found = load_run(run)
     return found, summarise(found.log, found.manifest.get("failure_db", 13.0))
 
@@ -107,7 +107,9 @@ def _read(run: Path) -> tuple[Run, pd.DataFrame]:
 Rates = tuple[float, float]
 
 
-def _drawing(name: str, found: Run, summary: pd.DataFrame, rates: Rates) -> tuple[pd.DataFrame, Figure] | FigureText:
+def _drawing(
+    name: str, found: FinishedRun, summary: pd.DataFrame, rates: Rates
+) -> tuple[pd.DataFrame, Figure] | FigureText:
     """A figure's numbers and drawing, or why this run has none (the others are drawn all the same)."""
     try:
         ranked: Any = {"low_bpp": rates[0], "high_bpp": rates[1]} if name == "radar" else {}
@@ -117,7 +119,7 @@ def _drawing(name: str, found: Run, summary: pd.DataFrame, rates: Rates) -> tupl
 
 
 def _write_page(
-    found: Run,
+    found: FinishedRun,
     summary: pd.DataFrame,
     figures: list[FigureText],
     rates: Rates,

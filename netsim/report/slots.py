@@ -20,7 +20,7 @@ from netsim.text import counted_noun
 if TYPE_CHECKING:
     import pandas as pd
 
-    from netsim.runs.results import Run
+    from netsim.runs.results import FinishedRun
     from netsim.scenario.plan import Plan, PlanRow
 
 __all__ = ["GAIN", "ConditionSlots", "SchemeCell", "SlotCard", "SlotSection", "slot_section"]
@@ -79,7 +79,7 @@ class SlotSection(NamedTuple):
 
 
 def slot_section(
-    run: Run, summary: pd.DataFrame, most_bytes: int, trial: int = 0, slots: Sequence[int] = ()
+    run: FinishedRun, summary: pd.DataFrame, most_bytes: int, trial: int = 0, slots: Sequence[int] = ()
 ) -> SlotSection:
     """Slots of a trial for each of the run's channels.
 

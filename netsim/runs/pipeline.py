@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from netsim.runs.log import write_log
 from netsim.runs.manifest import manifest
 from netsim.runs.parts import PartKey, read_part, write_part
 from netsim.runs.progress import Board, Reporter
-from netsim.runs.results import write_summary
 from netsim.runs.tasks import decode_task, encode_task, transport_task
 from netsim.runs.watch import WatchedReporter
 from netsim.scenario.notes import plan_notes
@@ -31,7 +30,9 @@ from netsim.scenario.plan import Plan, PlanRow
 from netsim.scenario.show import plan_line
 from netsim.text import counted_noun
 
-__all__ = ["run_plan"]
+__all__ = ["Summarise", "run_plan"]
+
+Summarise = Callable[[RunFolder, float], None]
 
 _MASKS_IN_TASK = 64
 
@@ -41,6 +42,7 @@ def run_plan(
     out: Path | None,
     workers: int,
     reporter: Reporter,
+    summarise: Summarise,
     *,
     exist: str = "number",
     fresh: bool = False,
@@ -53,6 +55,8 @@ def run_plan(
         out: The run's folder; None: a new one below ``runs``.
         workers: Processes.
         reporter: Told what happens.
+        summarise: Writes summary.csv and distribution.csv from the log, given the folder and the dB of a failure:
+            ``netsim.analysis.summary_files.write_summary``.
         exist: What to do where ``out`` holds a run already (``run_folder``).
         fresh: Take nothing from the store: encode and decode all anew, and replace what the store remembers.
         cluster: Ray in place of processes: ``ray`` starts it on this machine; or the address of a cluster.
@@ -93,7 +97,7 @@ def run_plan(
             for sentence in report:
                 reporter.say("precision", sentence)
             _log(context, folder, parts, reporter)
-        write_summary(folder, plan.failure_db)
+        summarise(folder, plan.failure_db)
         if fresh:
             with Store() as store:
                 store.replace_from(folder.store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -14,23 +14,19 @@ from netsim.digests import file_sha256
 from netsim.errors import InputError
 from netsim.paths import output_path
 from netsim.runs.atomic import make_folder, write_atomically
-from netsim.runs.folder import RunFolder, read_manifest
+from netsim.runs.folder import read_manifest
 from netsim.runs.log import read_log
 from netsim.text import counted_noun
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-    from netsim.analysis.explain import Explanation
-
-__all__ = ["Run", "file_fault", "load_run", "write_summary"]
+__all__ = ["FinishedRun", "file_fault", "load_run"]
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
-    """A finished run. Its tables are read when they are first used.
+class FinishedRun:
+    """The files of a finished run. Its tables are read when they are first used.
 
     Each raises InputError if its file is not as the run wrote it (the manifest holds its hash).
 
@@ -86,96 +82,6 @@ class Run:
 
         return pd.read_csv(self._checked("distribution.csv"))
 
-    def plot(self, kind: str, *, ax: Axes | None = None, **options: Any) -> Figure:
-        """Draw a figure, as ``netsim plot`` does.
-
-        Args:
-            kind: radar, failure, rd, timeline, winner, or a plug-in of kind ``figure``.
-            ax: Axes to draw into, for a figure of one panel; None: a new figure.
-            **options: As on the command line: ``low_bpp``, ``high_bpp``, ``near_bpp``, ``trial``, ``slots``, ...
-
-        Returns:
-            The matplotlib figure.
-
-        Raises:
-            InputError: An unknown kind or option, or a run that can't be drawn so.
-        """
-        from netsim.figures.of_run import figure_of_run
-
-        return figure_of_run(self, kind, ax=ax, **options)[2]
-
-    def compare(self, a: str, b: str, *, points: Sequence[str] = ()) -> pd.DataFrame:
-        """The difference of two schemes in dB with its 95 % interval, as ``netsim compare`` gives it.
-
-        Args:
-            a: A scheme as in the summary, or a codec's name where that is clear.
-            b: The scheme that it is compared with.
-            points: Operating points of a, and of b (``qp=37``); none: the nearest in bpp are paired.
-
-        Returns:
-            One row per channel, link and pair of operating points: ``difference_db``, ``difference_low``, ...
-
-        Raises:
-            InputError: An unknown scheme or operating point.
-        """
-        from netsim.analysis.paired import compare_schemes
-
-        return compare_schemes(self.log, a, b, float(self.manifest.get("failure_db", 13.0)), points)
-
-    def explain(
-        self, image: str, codec: str, *, point: str | None = None, channels: Sequence[str] = (), link: str | None = None
-    ) -> Explanation:
-        """The worth of each packet of an image, and the worst and best losses, as ``netsim explain`` finds them.
-
-        Args:
-            image: An image of the run.
-            codec: A scheme as in the summary, or a codec's name where that is clear.
-            point: Operating point (``qp=37``); None: the nearest to 0.35 bpp.
-            channels: Channels; none: the run's.
-            link: A link of the run; None: its first.
-
-        Returns:
-            ``packets``, ``counts`` and ``worst`` as pandas frames, and what was left out.
-
-        Raises:
-            InputError: An unknown name, or a scheme without a table of masks.
-        """
-        from netsim.analysis.explain import explain
-        from netsim.analysis.replay import replayed_plan
-        from netsim.decoding.cache import CodecCache
-        from netsim.decoding.store import Store
-
-        with Store() as store:
-            return explain(replayed_plan(self), CodecCache(store), image, codec, point, channels, link)
-
-    def report(
-        self,
-        out: str | Path | None = None,
-        *,
-        low_bpp: float | None = None,
-        high_bpp: float | None = None,
-        trial: int = 0,
-        slots: Sequence[int] = (),
-    ) -> Path:
-        """Write the report, one HTML file, as ``netsim report`` does.
-
-        Args:
-            out: The file; None: report.html in the run's folder.
-            low_bpp: Lower end of the rates over which schemes are ranked; None: what all cover.
-            high_bpp: Upper end, likewise.
-            trial: The trial whose slots' images are shown.
-            slots: Numbers of these slots; none: the first ones in which a packet did not arrive.
-
-        Returns:
-            The file.
-
-        Raises:
-            InputError: The folder is missing, the rates are no range, or the run has no such trial or slot.
-        """
-        from netsim.report.illustrated import write_report
-
-        return write_report(self.path, None if out is None else Path(out), low_bpp, high_bpp, trial, slots)
-
     def export_rd(self, out: str | Path | None = None) -> list[Path]:
         """Write the summary's rate–distortion points in CompressAI's JSON format, as ``netsim export`` does.
 
@@ -217,7 +123,7 @@ def file_fault(folder: Path, name: str, manifest: Mapping[str, Any]) -> str:
     return f"`{folder / name}` is not as the run wrote it: its hash does not match the manifest's"
 
 
-def load_run(path: str | Path) -> Run:
+def load_run(path: str | Path) -> FinishedRun:
     """A finished run by its folder. Raises InputError if there is none."""
     folder = output_path(str(path))
     if not folder.is_dir():
@@ -233,16 +139,4 @@ def load_run(path: str | Path) -> Run:
         raise InputError(f"`{folder / 'manifest.json'}` holds failure_db = {failure_db!r}", hint="a number of dB")
     if not (folder / "log.parquet").is_file():
         raise InputError(f"`{folder}` holds no log.parquet", hint="`netsim run SCENARIO` makes one under runs/")
-    return Run(folder, manifest)
-
-
-def write_summary(folder: RunFolder, failure_db: float) -> None:
-    """Write summary.csv and distribution.csv from the log, one group of the log in memory at a time."""
-    from netsim.analysis.distribution import distributions
-    from netsim.analysis.log_groups import logged_metrics, slot_groups
-    from netsim.analysis.summary import summarise_groups
-
-    summary = summarise_groups(slot_groups(folder.log), failure_db, logged_metrics(folder.log))
-    write_atomically(folder.summary, lambda file: file.write(summary.to_csv(index=False).encode()))
-    spread = distributions((group for _, group in slot_groups(folder.log)), failure_db)
-    write_atomically(folder.distribution, lambda file: file.write(spread.to_csv(index=False).encode()))
+    return FinishedRun(folder, manifest)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from netsim.runs.results import Run
+    from netsim.results import Run
 
 __all__ = ["BdRates", "Pair", "RateDistortion", "RateDistortionOptions", "add_bd_rates", "curve_levels"]
 

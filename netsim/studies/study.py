@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from netsim.decoding.cache import CodecCache
-    from netsim.runs.results import Run
+    from netsim.results import Run
     from netsim.scenario.plan import Plan
     from netsim.statistics.intervals import Estimate
     from netsim.studies.comparison import Comparison
@@ -65,10 +65,11 @@ class StudyContext:
 
     def run(self) -> Run:
         """Run the scenario into the results' folder."""
+        from netsim.analysis.summary_files import write_summary
+        from netsim.results import open_run
         from netsim.runs.pipeline import run_plan
-        from netsim.runs.results import load_run
 
-        found = load_run(run_plan(self.plan, self.folder, self.workers, self.reporter))
+        found = open_run(run_plan(self.plan, self.folder, self.workers, self.reporter, write_summary))
         self.folder, self.ran = found.path, True
         return found
 

@@ -18,7 +18,7 @@ from netsim.studies.study import Study, StudyContext
 if TYPE_CHECKING:
     import pandas as pd
 
-    from netsim.runs.results import Run
+    from netsim.results import Run
 
 __all__ = ["Cell", "Traces", "matched_cells", "traces_markdown"]
 

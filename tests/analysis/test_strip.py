@@ -16,7 +16,7 @@ from netsim.cli import app
 from netsim.codec import OperatingPoint, create_codec
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
-from netsim.runs.results import Run
+from netsim.results import Run
 
 SCENARIO = {
     "images": {"samples": ["coffee"]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -14,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from netsim.analysis.replay import replayed_plan
+from netsim.analysis.summary_files import write_summary
 from netsim.api import plan
 from netsim.errors import InputError
-from netsim.runs import pipeline
 from netsim.runs.folder import read_manifest
 from netsim.runs.parts import read_part
 from netsim.runs.pipeline import run_plan
@@ -130,7 +131,7 @@ def _templates(folder: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
     before = os.environ.get("NETSIM_STORE")
     os.environ["NETSIM_STORE"] = str(source / "store.sqlite")
     try:
-        done = run_plan(plan(scenario), source / "run", 1, Reporter())
+        done = run_plan(plan(scenario), source / "run", 1, Reporter(), write_summary)
         parts = _stopped(scenario, source / "stopped")
     finally:
         os.environ.pop("NETSIM_STORE") if before is None else os.environ.update(NETSIM_STORE=before)
@@ -139,16 +140,9 @@ def _templates(folder: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
 
 
 def _stopped(scenario: dict[str, Any], out: Path) -> dict[str, bytes]:
-    real = pipeline.write_summary
-
     def stop(*_: object) -> None:
         raise InputError("stopped")
 
-    pipeline.write_summary = stop  # type: ignore[assignment]
-    try:
-        run_plan(plan(scenario), out, 1, Reporter())
-    except InputError:
-        pass
-    finally:
-        pipeline.write_summary = real
+    with suppress(InputError):
+        run_plan(plan(scenario), out, 1, Reporter(), stop)
     return {path.name: path.read_bytes() for path in (out / "parts").glob("*.npz")}
