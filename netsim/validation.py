@@ -1,13 +1,14 @@
-"""Checks of numbers in user input: each error quotes the value and says what would be right."""
+"""Checks of settings and numbers in user input: each error quotes the value and says what would be right."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from netsim.errors import InputError
+from netsim.errors import InputError, did_you_mean
 
-__all__ = ["check_number", "check_whole", "is_number"]
+__all__ = ["check_keys", "check_number", "check_whole", "is_number"]
 
 
 def is_number(value: Any) -> bool:
@@ -16,6 +17,21 @@ def is_number(value: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     except OverflowError:
         return False
+
+
+def check_keys(given: Mapping[str, Any], known: Collection[str]) -> None:
+    """Check that all keys are known.
+
+    Args:
+        given: Settings as the user wrote them.
+        known: Names of the settings.
+
+    Raises:
+        InputError: For an unknown key, with the nearest known one; ``key`` is (key,).
+    """
+    for key in given:
+        if key not in known:
+            raise InputError(f"no setting `{key}`", hint=did_you_mean(str(key), known), key=(key,))
 
 
 def check_number(

@@ -17,11 +17,10 @@ from typing import Any
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel, bernoulli, burst, gilbert_elliott, three_state
 from netsim.channels.presets import VARIANTS, preset, preset_names, preset_variants, published
-from netsim.channels.spec import channel_from_spec, expand_range
+from netsim.channels.spec import channel_from_spec, expand_range, known_names
 from netsim.channels.switching import SwitchingChannel
 from netsim.channels.trace import TraceChannel, trace_channel
 from netsim.channels.traces import TraceOptions, read_trace
-from netsim.registry import plugin_names
 
 __all__ = [
     "VARIANTS",
@@ -46,12 +45,22 @@ __all__ = [
 
 
 class _Channels(ModuleType):
-    """The module as a mapping: presets and plug-ins by name."""
+    """The module as a mapping: presets, plug-ins and saved channels by name."""
 
     def __getitem__(self, spec: Any) -> Channel:
-        """A channel by name, or by what a scenario says: ``channels[{"loss_rate": 0.1, "mean_burst": 4}]``."""
-        channel: Channel = channel_from_spec(spec)
-        channel.written = spec
+        """A channel as a scenario in the current folder writes it.
+
+        Args:
+            spec: The name of a preset, of a plug-in or of a saved channel (``netsim trace fit --save NAME``), or a
+                mapping: ``channels[{"loss_rate": 0.1, "mean_burst": 4}]``.
+
+        Raises:
+            InputError: An unknown name, with the nearest known one; or values that make no valid channel.
+        """
+        from netsim.channels.saved import read_channel
+
+        written, channel = read_channel(spec)
+        channel.written = written
         return channel
 
     def __iter__(self) -> Iterator[str]:
@@ -64,8 +73,11 @@ class _Channels(ModuleType):
         return name in self.keys()
 
     def keys(self) -> list[str]:
-        """Names of all presets and plug-ins."""
-        return [*preset_names(), *plugin_names("channel")]
+        """Names of all presets, plug-ins and saved channels."""
+        from netsim.channels.saved import saved_channel_names
+
+        names = known_names()
+        return [*names, *(name for name in saved_channel_names() if name not in names)]
 
     def __repr__(self) -> str:
         return f"<netsim.channels: {', '.join(self.keys())}>"

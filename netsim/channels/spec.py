@@ -22,7 +22,7 @@ from netsim.numbers import read_number
 from netsim.paths import user_path
 from netsim.registry import load_plugin, plugin_names
 
-__all__ = ["channel_from_spec", "expand_range", "reserved_names"]
+__all__ = ["channel_from_spec", "expand_range", "is_channel_name", "known_names", "reserved_names"]
 
 Spec = str | Mapping[str, Any]
 
@@ -82,6 +82,16 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
         hint = "\n".join([f"give {_listed(form.required)}", *_instead_hints(form)])
         raise InputError(f"a channel with {_listed(spec)} lacks `{missing[0]}`", hint=hint)
     return form.build(spec, folder)
+
+
+def known_names() -> list[str]:
+    """Names of all presets and plug-ins."""
+    return [*preset_names(), *plugin_names("channel")]
+
+
+def is_channel_name(text: str) -> bool:
+    """Whether a text is a loss line of netem, or the name of a preset (a variant may follow it) or of a plug-in."""
+    return is_netem(text) or split_variant(text)[0] in preset_names() or text in plugin_names("channel")
 
 
 def reserved_names() -> set[str]:
@@ -259,9 +269,8 @@ def _from_name(name: str) -> Channel:
             raise InputError(error.message, hint=error.hint) from None
     if name in plugin_names("channel"):
         return _from_plugin({name: {}})
-    known = [*preset_names(), *plugin_names("channel")]
-    same = [k for k in known if k.casefold() == base.casefold()]
-    hint = f"did you mean `{same[0]}`?" if same else did_you_mean(base, known)
+    same = [k for k in known_names() if k.casefold() == base.casefold()]
+    hint = f"did you mean `{same[0]}`?" if same else did_you_mean(base, known_names())
     raise InputError(f"unknown channel `{name}`", hint=hint)
 
 

@@ -54,9 +54,9 @@ def show(
     Example: netsim channels show "{loss_rate: 0.1, mean_burst: 4}"
     """
     from netsim.channels.describe import describe
+    from netsim.channels.saved import read_channel
     from netsim.channels.spec import channel_from_spec
     from netsim.errors import InputError
-    from netsim.scenario.saved_channels import read_channel
 
     spec = _parsed(name)
     if variant is None:
@@ -81,7 +81,7 @@ def export(
     Example: netsim channels export EP4 --to netem
     """
     from netsim.channels.export import export_channel
-    from netsim.scenario.saved_channels import read_channel
+    from netsim.channels.saved import read_channel
 
     typer.echo(export_channel(read_channel(_parsed(name))[1], to))
 
@@ -92,7 +92,7 @@ def check_channel_command(
 ) -> None:
     """Try out whether a channel keeps its contract; exit code 1 if it does not."""
     from netsim.channels.conformance import check_channel
-    from netsim.scenario.saved_channels import read_channel
+    from netsim.channels.saved import read_channel
 
     results = check_channel(read_channel(_parsed(name))[1])
     failed = sum(not result.passed for result in results)
@@ -123,7 +123,7 @@ def _parsed(text: str) -> Any:
     """A name, or a YAML mapping as in a scenario."""
     if not text.lstrip().startswith("{"):
         return text
-    from netsim.scenario.document import read_value
+    from netsim.yaml_text import read_value
 
     return read_value(text, lambda line, column: f"`{text}`")
 

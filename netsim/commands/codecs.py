@@ -114,7 +114,7 @@ def _describe(name: str) -> dict[str, Any]:
 def _pair(text: str) -> tuple[str, Any]:
     """KEY=VALUE, the value read as in a scenario."""
     from netsim.errors import InputError
-    from netsim.scenario.document import read_value
+    from netsim.yaml_text import read_value
 
     key, equals, value = text.partition("=")
     if not (equals and key.strip()):

@@ -171,7 +171,7 @@ def fit(
     """
     from netsim.channels.fitting.card import goodness_card
     from netsim.channels.fitting.fit import compare_families
-    from netsim.scenario.saved_channels import channel_file
+    from netsim.channels.saved import channel_file
 
     target = channel_file(save, folder) if save is not None else None
     _refuse_existing(target)
@@ -248,9 +248,9 @@ def _refuse_existing(path: Path | None) -> None:
 def _save(path: Path, name: str, best: Any, trace: Trace, file: Path, seed: int) -> Path:
     """Write a fitted channel with where it comes from."""
     import netsim
+    from netsim.channels.saved import channel_text
     from netsim.digests import file_sha256
     from netsim.runs.atomic import make_folder, write_atomically
-    from netsim.scenario.saved_channels import channel_text
 
     channel = best.channel
     source = {

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netsim.control.settings import check_choice, check_keys
+from netsim.control.settings import check_choice
 from netsim.links.packets import Report
 from netsim.protection.base import Protection
+from netsim.validation import check_keys
 
 __all__ = ["Fixed", "fixed"]
 
@@ -34,7 +35,7 @@ def fixed(settings: Mapping[str, Any], protections: Sequence[Protection]) -> Fix
     >>> fixed({}, [NoProtection()]).choose(5, [])
     0
     """
-    check_keys("fixed", settings, ("choice",))
+    check_keys(settings, ("choice",))
     choice = settings.get("choice", 0)
     check_choice("choice", choice, protections)
     return Fixed(choice)

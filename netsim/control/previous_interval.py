@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from netsim.control.settings import check_choice, check_keys
+from netsim.control.settings import check_choice
 from netsim.errors import InputError
 from netsim.links.packets import Report, mean_loss
 from netsim.links.timing import decimal
 from netsim.protection.base import Protection
 from netsim.text import number_text
-from netsim.validation import check_number, check_whole, is_number
+from netsim.validation import check_keys, check_number, check_whole, is_number
 
 __all__ = ["PreviousInterval", "by_share", "by_thresholds", "loss_of_previous_interval", "previous_interval"]
 
@@ -121,7 +121,7 @@ def previous_interval(settings: Mapping[str, Any], protections: Sequence[Protect
 
     ``thresholds`` may replace ``factor``; ``start`` is the choice until the first report.
     """
-    check_keys("previous-interval", settings, ("interval_slots", "factor", "thresholds", "start"))
+    check_keys(settings, ("interval_slots", "factor", "thresholds", "start"))
     values = {"interval_slots": 10, "factor": 1.0, "start": 0, "thresholds": None} | dict(settings)
     check_whole("interval_slots", values["interval_slots"], least=1)
     check_number("factor", values["factor"])

@@ -15,7 +15,7 @@ from netsim.protection.galois import SYMBOLS
 from netsim.protection.reed_solomon import ReedSolomon
 from netsim.protection.repetition import Repetition
 from netsim.registry import load_plugin, plugin_identity, plugin_names
-from netsim.validation import check_number, check_whole
+from netsim.validation import check_keys, check_number, check_whole
 
 __all__ = ["protection_from_spec", "protection_identity", "protection_kinds"]
 
@@ -93,9 +93,7 @@ def _plugin(name: str, settings: Any) -> Protection:
 
 def _reed_solomon(strength: Any) -> ReedSolomon:
     if isinstance(strength, Mapping):
-        for key in strength:
-            if key not in ("n", "k"):
-                raise InputError(f"no setting `{key}`", hint=did_you_mean(str(key), ("n", "k")), key=(key,))
+        check_keys(strength, ("n", "k"))
         if len(strength) < 2:
             raise InputError(f"{dict(strength)} lacks {'k' if 'n' in strength else 'n'}", hint=_FORMS)
         return ReedSolomon(code=_code(strength["n"], strength["k"]))
@@ -109,9 +107,7 @@ def _reed_solomon(strength: Any) -> ReedSolomon:
 def _arq(settings: Any) -> SelectiveRepeat:
     if not isinstance(settings, Mapping):
         raise InputError(f"{settings!r} is not a list of settings", hint=_ARQ_FORMS)
-    for key in settings:
-        if key not in ("retries", "timeout_s"):
-            raise InputError(f"no setting `{key}`", hint=did_you_mean(str(key), ("retries", "timeout_s")), key=(key,))
+    check_keys(settings, ("retries", "timeout_s"))
     if "retries" not in settings:
         raise InputError("no retries given", hint=_ARQ_FORMS)
     check_whole("retries", settings["retries"], least=1)
@@ -128,10 +124,7 @@ def _arq(settings: Any) -> SelectiveRepeat:
 def _repeat(settings: Any) -> Repetition:
     if not isinstance(settings, Mapping):
         raise InputError(f"{settings!r} is not a list of settings", hint=_REPEAT_FORMS)
-    for key in settings:
-        if key not in ("packets", "first", "times"):
-            hint = did_you_mean(str(key), ("packets", "first", "times"))
-            raise InputError(f"no setting `{key}`", hint=hint, key=(key,))
+    check_keys(settings, ("packets", "first", "times"))
     if ("packets" in settings) == ("first" in settings):
         what = "both packets and first are given" if "first" in settings else "neither packets nor first is given"
         raise InputError(what, hint=_REPEAT_FORMS)

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarbool import ScalarBoolean
 
 from netsim.errors import InputError, did_you_mean, shortened
 from netsim.scenario.python_value import plain_value
-from netsim.scenario.yaml_text import BYTES_LIMIT, DEPTH_LIMIT, Place, load_yaml
 from netsim.shipped import scenario_names
+from netsim.yaml_text import BYTES_LIMIT, DEPTH_LIMIT, load_yaml, plain, read_value
 
-__all__ = ["Document", "KeyPath", "key_path_text", "read_value"]
+__all__ = ["Document", "KeyPath", "key_path_text"]
 
 KeyPath = tuple[str | int, ...]
 
@@ -33,27 +32,6 @@ def key_path_text(path: KeyPath) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, CommentedMap):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value) for value in node]
-    if isinstance(node, bool | ScalarBoolean):
-        return bool(node)
-    for kind in (int, float, str):  # ruamel's scalars remember their notation; the plan must not
-        if isinstance(node, kind):
-            return kind(node)
-    return node
-
-
-def read_value(text: str, place: Place) -> Any:
-    """A YAML value in plain Python types. place: makes the place of an error from line and column.
-
-    Raises InputError for what ``load_yaml`` refuses.
-    """
-    return _plain(load_yaml(text, place))
 
 
 @dataclass(frozen=True)
@@ -73,7 +51,7 @@ class Document:
             found = "nothing" if tree is None else f"a {type(tree).__name__}"
             hint = "at least `images`, `codecs` and `channels`; `netsim init` writes an example"
             raise InputError(f"a scenario is a mapping of keys, found {found}", where=f"{name}:1:1", hint=hint)
-        return cls(name, _plain(tree), tree)
+        return cls(name, plain(tree), tree)
 
     @classmethod
     def of_values(cls, values: Mapping[str, Any]) -> Document:

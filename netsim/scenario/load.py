@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from netsim.channels.saved import read_channel
 from netsim.channels.spec import expand_range
 from netsim.control.spec import controller_from_spec
 from netsim.errors import InputError, did_you_mean, shortened
@@ -25,7 +26,6 @@ from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import check_engine
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import Control, Plan, PlanRow, Scheme, Written
-from netsim.scenario.saved_channels import read_channel
 from netsim.scenario.schema import LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
 from netsim.scenario.schemes import SchemeGroup, read_schemes
 from netsim.shipped import find_scenario

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from netsim.errors import InputError, shortened
-from netsim.scenario.yaml_text import DEPTH_LIMIT, VALUES_LIMIT
+from netsim.yaml_text import DEPTH_LIMIT, VALUES_LIMIT
 
 __all__ = ["plain_value"]
 

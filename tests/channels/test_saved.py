@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 import netsim
 from netsim.channels import burst, channel_from_spec
 from netsim.channels.markov import burst_and_gap
+from netsim.channels.saved import channel_file, config_folder, read_channel, saved_channel_names
 from netsim.cli import app
 from netsim.errors import InputError
-from netsim.scenario.saved_channels import channel_file, config_folder, read_channel, saved_channel_names
 
 SCENARIO = {
     "images": {"samples": ["coffee"]},
@@ -111,6 +111,21 @@ def test_an_unknown_name_lists_saved_channels() -> None:
     with pytest.raises(InputError) as caught:
         netsim.plan({**SCENARIO, "channels": ["lba"]})
     assert "saved: lab" in caught.value.hint
+
+
+def test_the_python_face_finds_saved_channels() -> None:
+    assert "lab" not in netsim.channels
+    (fitted,) = json.loads(fit("--save", "lab", "--json"))["fits"]
+    assert "lab" in netsim.channels
+    assert list(netsim.channels).count("lab") == 1
+    channel = netsim.channels["lab"]
+    assert channel.name == "lab"
+    assert channel.loss_rate == pytest.approx(fitted["loss_rate"], abs=1e-15)
+    (row,) = netsim.plan(SCENARIO, channels=[channel]).rows
+    assert row.channel.loss_rate == channel.loss_rate
+    with pytest.raises(InputError, match="unknown channel `lap`") as caught:
+        netsim.channels["lap"]
+    assert "did you mean `lab`?" in caught.value.hint
 
 
 def test_a_card_is_drawn() -> None:

@@ -1,4 +1,4 @@
-"""Reads a scenario's YAML: plain values with text keys, of a size that no hand exceeds."""
+"""Reads YAML that people write: plain values with text keys, within limits of size and depth."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ruamel.yaml import YAML, ScalarNode
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
@@ -17,10 +18,11 @@ from ruamel.yaml.events import (
     ScalarEvent,
     SequenceEndEvent,
 )
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from netsim.errors import InputError
 
-__all__ = ["BYTES_LIMIT", "DEPTH_LIMIT", "VALUES_LIMIT", "Place", "load_yaml"]
+__all__ = ["BYTES_LIMIT", "DEPTH_LIMIT", "VALUES_LIMIT", "Place", "load_yaml", "plain", "read_value"]
 
 BYTES_LIMIT = 1_000_000
 VALUES_LIMIT = 20_000
@@ -35,12 +37,18 @@ Place = Callable[[int, int], str]
 
 
 def load_yaml(text: str, place: Place) -> Any:
-    """The round-trip tree of a YAML text (``None`` for an empty one).
+    """The round-trip tree of a YAML text.
 
-    place: makes the place of an error from its line and column, both from 1.
+    Args:
+        text: The YAML text.
+        place: Makes the place of an error from its line and column, both from 1.
 
-    Raises InputError for a syntax error, a duplicate key, a key that is not text, a tag, a date, an alias inside what
-    it stands for, a character that UTF-8 does not have, and for more than the limits of this module.
+    Returns:
+        ruamel.yaml's tree; None for an empty text.
+
+    Raises:
+        InputError: A syntax error, a duplicate key, a key that is not text, a tag, a date, an alias inside the value
+            that it names, a character that UTF-8 does not have, or more than the limits of this module.
     """
     if len(text) > BYTES_LIMIT:
         raise InputError(f"{len(text):,} characters of YAML", where=place(1, 1), hint=f"at most {BYTES_LIMIT:,}")
@@ -56,6 +64,33 @@ def load_yaml(text: str, place: Place) -> Any:
         raise
     except (YAMLError, ValueError) as error:
         raise InputError(f"not readable as YAML: {str(error).splitlines()[0]}", where=place(1, 1)) from None
+
+
+def read_value(text: str, place: Place) -> Any:
+    """A YAML value in plain Python types.
+
+    Args:
+        text: The YAML text.
+        place: Makes the place of an error from its line and column, both from 1.
+
+    Raises:
+        InputError: What ``load_yaml`` refuses.
+    """
+    return plain(load_yaml(text, place))
+
+
+def plain(node: Any) -> Any:
+    """A round-trip tree in plain Python types."""
+    if isinstance(node, CommentedMap):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        return [plain(value) for value in node]
+    if isinstance(node, bool | ScalarBoolean):
+        return bool(node)
+    for kind in (int, float, str):  # ruamel's scalars remember their notation; the plan must not
+        if isinstance(node, kind):
+            return kind(node)
+    return node
 
 
 def _syntax_hint(problem: str) -> str:

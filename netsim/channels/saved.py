@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from netsim.channels.base import Channel
-from netsim.channels.spec import channel_from_spec, reserved_names
-from netsim.errors import InputError
+from netsim.channels.spec import channel_from_spec, is_channel_name, known_names, reserved_names
+from netsim.errors import InputError, did_you_mean
 from netsim.paths import user_path
 from netsim.registry import plugin_names
-from netsim.scenario.document import read_value
+from netsim.yaml_text import read_value
 
 __all__ = ["channel_file", "channel_text", "config_folder", "read_channel", "resolved_channel", "saved_channel_names"]
 
@@ -45,14 +45,14 @@ def channel_file(name: str, folder: Path | None = None) -> Path:
     """Where a channel of this name is saved.
 
     Args:
-        name: A plain file name, and no name of another channel.
+        name: A plain file name that no other channel has.
         folder: A scenario's folder; None: the user's configuration folder.
 
     Returns:
         The file's path; it may be missing.
 
     Raises:
-        InputError: The name is none that a saved channel can have.
+        InputError: A saved channel can't have this name.
     """
     if not _NAME.fullmatch(name) or name.endswith((".", ".yaml")):
         hint = "letters, digits, `.`, `_` and `-`, at most 64, the first a letter or a digit"
@@ -84,7 +84,7 @@ def resolved_channel(spec: Any, base_dir: Path = Path(), within: tuple[str, ...]
         within: Saved channels whose files hold this one.
 
     Returns:
-        The specification. Names that are no saved channel stay as they are.
+        The specification. Names that are not saved channels stay as they are.
 
     Raises:
         InputError: A saved channel's file can't be read, or holds itself.
@@ -119,9 +119,9 @@ def read_channel(spec: Any, base_dir: Path = Path()) -> tuple[Any, Channel]:
         return resolved, channel_from_spec(resolved, base_dir)
     except InputError as error:
         saved = saved_channel_names(base_dir)
-        if not isinstance(resolved, str) or not saved:
+        if not isinstance(resolved, str) or is_channel_name(resolved) or not saved:
             raise
-        hint = f"{error.hint}\nsaved: {', '.join(saved)}"
+        hint = f"{did_you_mean(resolved, [*known_names(), *saved])}\nsaved: {', '.join(saved)}"
         raise InputError(error.message, where=error.where, hint=hint, key=error.key) from None
 
 
