@@ -223,6 +223,14 @@ class Codec(ABC):
         """
         return None
 
+    @property
+    def remark(self) -> str:
+        """What must be said beside results of this codec, as one sentence; empty if there is nothing to say.
+
+        A table or figure of a paper carries it as a note: for example that the weights are not trained yet.
+        """
+        return ""
+
     def for_timing(self) -> Codec:
         """Another instance that remembers no image and checks nothing, its weights loaded.
 

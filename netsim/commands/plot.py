@@ -41,7 +41,11 @@ def plot(
     ] = None,
     highlight: Annotated[
         list[str] | None,
-        typer.Option("--highlight", metavar="SCHEME", help="radar, rd, strip: in colour, or shown [the best five]"),
+        typer.Option(
+            "--highlight",
+            metavar="SCHEME",
+            help="radar, rd, strip: in colour, or shown [five: the best of each codec first]",
+        ),
     ] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="Also PDFs of one and two columns (3.5 and 7.16 in), in 8 points.")

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from netsim.errors import InputError, did_you_mean
-from netsim.figures.style import GREY, Look, looks
+from netsim.figures.style import GREY, OTHERS, Look, looks
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
-__all__ = ["MOST", "grey_note", "highlighted", "looks_of"]
+__all__ = ["MOST", "grey_entry", "grey_note", "highlighted", "looks_of"]
 
 MOST = 5
 """So many curves can be told apart at a glance."""
 
 
-def highlighted(values: pd.DataFrame, asked: Sequence[str] | None = None) -> list[str]:
-    """Schemes to highlight: those asked for, else the best.
+def highlighted(
+    values: pd.DataFrame, asked: Sequence[str] | None = None, codecs: Mapping[str, str] | None = None
+) -> list[str]:
+    """Schemes to highlight: those asked for, else the best of each codec, then the best of the rest.
 
     The best in most conditions come first, then those with the highest mean over the conditions.
 
     Args:
         values: Columns condition, scheme, value; higher is better; one row per condition and scheme.
         asked: Names of schemes.
+        codecs: Codec of each scheme; None: all schemes count as schemes of one codec.
 
     Raises:
         InputError: A name that is not there.
@@ -43,15 +47,28 @@ def highlighted(values: pd.DataFrame, asked: Sequence[str] | None = None) -> lis
     firsts = wide.idxmax(axis=1).value_counts()
     relative = wide.sub(wide.max(axis=1), axis=0).mean()
     ranked = sorted(relative.index, key=lambda name: (-firsts.get(name, 0), -relative[name]))
+    family = {name: (codecs or {}).get(name, "") for name in ranked}
+    best_of_codec = list({family[name]: name for name in reversed(ranked)}.values())
+    ranked.sort(key=lambda name: name not in best_of_codec)
     chosen = set(ranked[:MOST])
     return [name for name in schemes if name in chosen]
 
 
 def looks_of(schemes: Sequence[str], bold: Sequence[str]) -> dict[str, Look]:
-    """A look for each scheme, highlighted ones last; the others are grey, thin and without a marker."""
-    style = looks(schemes)
-    grey = {name: Look(GREY, "", "-") for name in style if name not in bold}
-    return grey | {name: style[name] for name in style if name in bold}
+    """A look for each scheme, highlighted ones last; the others are grey, thin and without a marker.
+
+    The highlighted ones take the first looks, so that five of them differ in colour, dashes and marker.
+    """
+    names = list(dict.fromkeys(schemes))
+    grey = {name: Look(GREY, "", "-") for name in names if name not in bold}
+    return grey | looks(name for name in names if name in bold)
+
+
+def grey_entry(axes: Axes, style: Mapping[str, Look]) -> None:
+    """One legend entry for all grey curves, after the others; nothing if there are none."""
+    grey = [look for look in style.values() if not look.marker]
+    if grey:
+        axes.plot([], [], label=OTHERS, **grey[0].line)
 
 
 def grey_note(schemes: Sequence[str], bold: Sequence[str]) -> str:

@@ -159,7 +159,7 @@ def _rd_options(
         summary: Of that log.
         bars: What they show, the 95 % ``interval`` or the ``range`` over the loss traces.
         published: Names of published curves, drawn in every panel.
-        highlight: Schemes that are drawn in colour; None: the best five.
+        highlight: Schemes that are drawn in colour; None: five, the best of each codec first.
     """
     from netsim.analysis.traces import trace_spread
     from netsim.published import published_curves

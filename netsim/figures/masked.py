@@ -36,7 +36,7 @@ def draw_curve(numbers: pd.DataFrame) -> Figure:
         share, psnr, low, high = (mine[key].to_numpy(float) for key in ("lost", "psnr_db", "psnr_low", "psnr_high"))
         axes.vlines(100 * share, low, high, color=look.colour, linewidth=1.0)
         axes.plot(100 * share, psnr, label=f"{name} ({mine['bpp'].mean():.2f} bit/pixel)", **look.line)
-        ends.append(CurveEnd(str(name), look.colour, 100 * share[-1], psnr[-1]))
+        ends.append(CurveEnd(str(name), look, 100 * share[-1], psnr[-1]))
     axes.set_xlabel("packets lost (%)")
     axes.set_ylabel("mean PSNR (dB)")
     note = "Which packets: drawn at random, the same for all schemes. Bars: 95 % interval over the draws."

@@ -28,7 +28,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     axes.set_xlabel("received so far (bit/pixel)")
     axes.set_ylabel("mean PSNR (dB)")
     ends = [
-        CurveEnd(str(name), look.colour, *numbers.loc[names == name, ["bpp", "psnr_db"]].iloc[-1].astype(float))
+        CurveEnd(str(name), look, *numbers.loc[names == name, ["bpp", "psnr_db"]].iloc[-1].astype(float))
         for name, look in looks(names).items()
     ]
     legend(figure, axes, "Packets in order, nothing lost; a marker after each packet.", ends=ends)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.integrate import trapezoid
 
 from netsim.errors import InputError
-from netsim.figures.highlight import grey_note, highlighted, looks_of
+from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
 from netsim.figures.select import interval_note, with_condition
 from netsim.figures.style import MUTED, Look, figure_size, legend, own_panel, page_width, styled
 
@@ -111,7 +111,7 @@ def numbers(
     """One row per condition and scheme: the mean over the range in dB and relative to the condition's best.
 
     low_bpp, high_bpp: the range; an end that is None is that of ``common_range``. highlight: schemes that are drawn in
-    colour (column ``highlighted``); None: the best five.
+    colour (column ``highlighted``); None: five, the best of each codec first.
 
     ``kind`` and from_bpp, to_bpp say what of the range the curve covers; a curve outside it (kind ``none``) keeps
     its row, without values. Raises InputError if no curve meets the range.
@@ -140,7 +140,8 @@ def numbers(
     found["best_db"] = best
     for name, column in (("relative", "psnr_db"), ("relative_low", "psnr_low"), ("relative_high", "psnr_high")):
         found[name] = found[column] / best
-    bold = highlighted(found.rename(columns={"relative": "value"}).dropna(subset=["value"]), highlight)
+    codecs = dict(zip(summary["scheme"], summary["codec"], strict=True))
+    bold = highlighted(found.rename(columns={"relative": "value"}).dropna(subset=["value"]), highlight, codecs)
     return found.assign(highlighted=found["scheme"].isin(bold))
 
 
@@ -180,6 +181,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
         figure = Figure(figsize=(page_width() or 6.2, 1.12 * (page_width() or 6.2 / 1.12)), layout="constrained")
         _polygons(figure.add_subplot(projection="polar"), numbers, conditions, style, labels)
     axes = given[1] if given else figure.axes[0]
+    grey_entry(axes, {scheme: style[scheme] for scheme in labels})
     legend(figure, axes, _note(numbers, relative=len(conditions) >= _SPOKES), ax)
     return figure
 

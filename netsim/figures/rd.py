@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.figures.highlight import grey_note, highlighted, looks_of
+from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
 from netsim.figures.radar import common_range, mean_over_range
 from netsim.figures.select import interval_note, with_condition
 from netsim.figures.style import CurveEnd, Look, figure_size, legend, looks, own_panel, page_width, styled
@@ -38,10 +38,11 @@ def numbers(
     spread: from ``netsim.analysis.traces.trace_spread``; adds traces, psnr_least_db and psnr_most_db, and the bars show
     this range in place of the interval. published: others' curves to draw beside (columns channel, scheme,
     operating_point, bpp, psnr_db); of those whose channel is drawn here. Adds the column published. highlight: schemes
-    that are drawn in colour (column ``highlighted``); None: the best five, by their mean over the rates that all share.
+    that are drawn in colour (column ``highlighted``); None: five, the best of each codec first, by their mean
+    over the rates that all share.
     """
     frame = with_condition(summary)[_COLUMNS]
-    bold = highlighted(_levels(frame), highlight)
+    bold = highlighted(_levels(frame), highlight, dict(zip(summary["scheme"], summary["codec"], strict=True)))
     frame = frame.assign(highlighted=frame["scheme"].isin(bold))
     if spread is not None:
         frame = frame.merge(spread[[*_KEY, *_RANGE]], on=_KEY, how="left")
@@ -99,8 +100,8 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     panels: Any = np.array([[given[1]]]) if given else figure.subplots(rows, columns, **shared)
     theirs = numbers["published"] if "published" in numbers else np.zeros(len(numbers), dtype=bool)
     numbers, published = numbers[~theirs], numbers[theirs]
-    thin = looks([*numbers["scheme"], *published["scheme"]])
     bold = list(dict.fromkeys(numbers.loc[numbers["highlighted"].astype(bool), "scheme"]))
+    thin = looks([*bold, *published["scheme"]])
     style = looks_of(list(numbers["scheme"]), bold)
     ranged = "traces" in numbers
     drawn = ["bpp", "psnr_db", *_RANGE[1:]] if ranged else _DRAWN
@@ -116,6 +117,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
                 panel.errorbar(rate + aside, psnr, spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=1.8)
             panel.plot(rate + aside, psnr, label=scheme if look.marker else "_nolegend_", **look.line)
         _draw_published(panel, published[published["condition"] == condition], numbers, thin)
+    grey_entry(panels[0, 0], style)
     for scheme in dict.fromkeys(published["scheme"]):  # named once, whatever panels they are in
         look = thin[scheme]
         panels[0, 0].plot([], [], label=scheme, color=look.colour, linestyle=look.dashes, linewidth=0.8)
@@ -143,7 +145,7 @@ def _ends(numbers: pd.DataFrame, style: dict[str, Look]) -> list[CurveEnd]:
     """Where each highlighted curve of the one panel ends."""
     last = numbers.sort_values("bpp").groupby("scheme", sort=False).last()
     shown = [name for name, look in style.items() if look.marker]
-    return [CurveEnd(name, style[name].colour, *last.loc[name, ["bpp", "psnr_db"]].astype(float)) for name in shown]
+    return [CurveEnd(name, style[name], *last.loc[name, ["bpp", "psnr_db"]].astype(float)) for name in shown]
 
 
 def _origin(published: pd.DataFrame) -> str:
@@ -171,7 +173,8 @@ def _draw_published(panel: Axes, theirs: pd.DataFrame, ours: pd.DataFrame, style
 
 
 def _range_note(numbers: pd.DataFrame) -> str:
-    return f"Bars: range of the means of {int(numbers['traces'].max())} loss traces; curves stand aside a little."
+    traces = int(numbers["traces"].max())
+    return f"Bars: range of the means of {traces} loss traces; curves are offset horizontally for legibility."
 
 
 def _shifts(numbers: pd.DataFrame, schemes: int) -> list[float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.figures.panels import show_image
-from netsim.figures.style import INK, MUTED, page_width, styled
+from netsim.figures.style import INK, MUTED, page_width, styled, wrap_note
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-_PANEL, _CAPTION = 2.3, 0.38  # inches: an image's width, the height of what stands under it
+_PANEL, _CAPTION, _NOTE = 2.3, 0.38, 0.2  # inches: an image's width, the height of what stands under it, and under all
 _IN_A_ROW = 4
 _MOST_BOXES = 40
 
 
 @styled
 def draw(original: NDArray[np.uint8], images: Sequence[Any], about: str) -> Figure:
-    """The original and an image per scheme, each with its scheme, rate, PSNR, and a box per packet (open: lost).
+    """The original and an image per scheme, each with its scheme, rate, PSNR, and a box per packet (white: lost).
 
     original: uint8 [H, W, 3]. images: of ``netsim.analysis.strip.StripImage``. about: where the losses come from.
     """
@@ -40,7 +40,9 @@ def draw(original: NDArray[np.uint8], images: Sequence[Any], about: str) -> Figu
     panel_in = _PANEL if page is None else page / columns
     tall = panel_in * height / width + _CAPTION
     near = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
-    figure = Figure(figsize=(panel_in * columns, tall * rows + 0.04), layout=near)
+    note = wrap_note(_note(images), panel_in * columns)
+    lines = note.count("\n") + 1
+    figure = Figure(figsize=(panel_in * columns, tall * rows + lines * _NOTE), layout=near)
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     show_image(panels[0], original, (height, width))
     panels[0].set_xlabel(f"sent\n{about}", fontsize=8)
@@ -51,7 +53,15 @@ def draw(original: NDArray[np.uint8], images: Sequence[Any], about: str) -> Figu
         _boxes(panel, one.received)
     for panel in panels[count:]:
         panel.set_visible(False)
+    figure.supxlabel(note, fontsize=7.5)
     return figure
+
+
+def _note(images: Sequence[Any]) -> str:
+    """What the boxes are, and how many packets have none."""
+    note = "Boxes: the packets that can be lost, in the order of sending; white: lost."
+    most = max((len(one.received) for one in images), default=0)
+    return note + (f" Only the first {_MOST_BOXES} are shown." if most > _MOST_BOXES else "")
 
 
 def _boxes(panel: Axes, received: NDArray[np.bool_]) -> None:

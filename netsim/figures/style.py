@@ -26,6 +26,7 @@ __all__ = [
     "GRID",
     "INK",
     "MUTED",
+    "OTHERS",
     "CurveEnd",
     "Look",
     "csv_bytes",
@@ -40,9 +41,13 @@ __all__ = [
     "save",
     "save_for_paper",
     "styled",
+    "wrap_note",
 ]
 
 INK, MUTED, GREY, GRID, BAND = "#1a1a1a", "#5f5f5f", "#bdbdbd", "#d9d9d9", "#f3f3f3"
+
+OTHERS = "others"
+"""The legend's name of all grey curves."""
 
 # Okabe and Ito, "Color Universal Design", 2008, without the yellow that a white page swallows
 _COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -226,8 +231,12 @@ def legend(
         return
     handles, labels = axes.get_legend_handles_labels()
     width = float(figure.get_size_inches()[0])
-    wrapped = "\n".join(textwrap.wrap(note, int((17.5 if page_width() is None else 15.5) * width)))
-    if ends is not None and len(ends) == len(labels) and label_curves(figure, axes, ends, wrapped):
+    wrapped = wrap_note(note, width)
+    if (
+        ends is not None
+        and {end.label for end in ends} == {*labels} - {OTHERS}
+        and label_curves(figure, axes, ends, wrapped)
+    ):
         return
     inches = (0.068, 0.6) if page_width() is None else (0.06, 0.45)
     widest = max((len(label) for label in labels), default=1) * inches[0] + inches[1]
@@ -239,11 +248,16 @@ def legend(
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=wrapped, title_fontsize=7.5)
 
 
+def wrap_note(note: str, width_in: float) -> str:
+    """A note in small print, broken into lines that fit a figure's width in inches."""
+    return "\n".join(textwrap.wrap(note, int((17.5 if page_width() is None else 15.5) * width_in)))
+
+
 class CurveEnd(NamedTuple):
-    """A curve's name, colour and last point, in data coordinates."""
+    """A curve's name, look and last point, in data coordinates."""
 
     label: str
-    colour: str
+    look: Look
     x: float
     y: float
 
@@ -253,7 +267,7 @@ _FARTHEST = 1.6  # heights of a label that it may be moved from its curve
 
 
 def label_curves(figure: Figure, axes: Axes, ends: Sequence[CurveEnd], note: str) -> bool:
-    """Write each curve's name at its end, and the note under the figure.
+    """Write each curve's marker and name at its end, and the note under the figure.
 
     Returns:
         False, and nothing is drawn, where the names do not fit: too many, too long, or ends too near to each other.
@@ -265,7 +279,7 @@ def label_curves(figure: Figure, axes: Axes, ends: Sequence[CurveEnd], note: str
         return False
     low, high = axes.get_xlim()
     points = 8.0
-    share = (longest + 1) * 0.62 * points / 72 / (float(figure.get_size_inches()[0]) * 0.8)  # of the axes' width
+    share = (longest + 3) * 0.62 * points / 72 / (float(figure.get_size_inches()[0]) * 0.8)  # of the axes' width
     if share > 0.4 or max(end.x for end in ends) - min(end.x for end in ends) > 0.25 * (high - low):
         return False
     height = points * 1.25 / 72 / (float(figure.get_size_inches()[1]) * 0.75)  # of the axes' height
@@ -279,7 +293,8 @@ def label_curves(figure: Figure, axes: Axes, ends: Sequence[CurveEnd], note: str
     gap = 0.012 * (axes.get_xlim()[1] - low)
     beside = blended_transform_factory(axes.transData, axes.transAxes)
     for end, place in zip(ends, places, strict=True):
-        axes.text(right + gap, place, end.label, color=end.colour, fontsize=points, va="center", transform=beside)
+        axes.plot(right + 2 * gap, place, **end.look.line, transform=beside, clip_on=False, label="_nolegend_")
+        axes.text(right + 3.5 * gap, place, end.label, fontsize=points, va="center", transform=beside)
     if note:
         figure.supxlabel(note, fontsize=7.5)
     return True

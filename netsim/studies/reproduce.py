@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netsim.codec import create_codec
 from netsim.runs.progress import Reporter
 from netsim.studies.comparison import Comparison
 from netsim.studies.order import orders
@@ -17,9 +18,9 @@ from netsim.studies.study import StudyContext
 if TYPE_CHECKING:
     import pandas as pd
 
-    from netsim.scenario.plan import Plan
+    from netsim.scenario.plan import CodecSpec, Plan
 
-__all__ = ["Reproduced", "recipe_plan", "reproduce"]
+__all__ = ["Reproduced", "codec_remarks", "recipe_plan", "reproduce"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,13 @@ def recipe_plan(recipe: Recipe, full: bool, overrides: Sequence[str] = ()) -> tu
     return plan_document(document, path.parent, path.stem), left_out
 
 
+def codec_remarks(plan: Plan) -> list[str]:
+    """What the codecs of a plan say about their results (``Codec.remark``), each sentence once."""
+    codecs: dict[str, CodecSpec] = {scheme.codec.label: scheme.codec for row in plan.rows for scheme in row.schemes}
+    remarks = (create_codec(codec.name, dict(codec.settings)).remark for codec in codecs.values())
+    return [remark for remark in dict.fromkeys(remarks) if remark]
+
+
 def reproduce(
     recipe: Recipe,
     full: bool,
@@ -93,7 +101,8 @@ def reproduce(
     folder = out or Path("runs") / f"{recipe.name.replace('/', '-')}-{'full' if full else 'quick'}"
     plan, left_out = recipe_plan(recipe, full, overrides)
     images = "" if plan is None else plan.images.name
-    notes = (*(not_the_papers(recipe, images) if images else ()), *recipe.notes, *left_out)
+    remarks = [] if plan is None else codec_remarks(plan)
+    notes = (*(not_the_papers(recipe, images) if images else ()), *recipe.notes, *left_out, *remarks)
     for note in notes:
         reporter.say("note", note)
     context = StudyContext(recipe, plan, folder, workers, reporter)

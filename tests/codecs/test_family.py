@@ -327,3 +327,14 @@ def test_weights_ship_and_work(name: str) -> None:
     stream = codec.encode(image, OperatingPoint("quality", 2))
     assert 0.1 < stream.bpp < 1.0
     assert psnr_db(image, codec.decode(stream, np.ones((1, len(stream)), bool)))[0] > 27
+
+
+@pytest.mark.parametrize(("steps", "said"), [(0, True), (700, False), (None, False)])
+def test_a_method_whose_weights_had_no_step_says_so(
+    started: Backbone, tmp_path: Path, steps: int | None, said: bool
+) -> None:
+    path = tmp_path / "random.safetensors"
+    save_weights(path, started, "random", facts={} if steps is None else {"steps": steps})
+    remark = create_codec("random", {"weights": str(path)}).remark
+    assert ("is not trained yet" in remark) == said
+    assert bool(remark) == said

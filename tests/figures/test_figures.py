@@ -15,7 +15,7 @@ from netsim.figures import failure, rd, timeline
 from netsim.figures.highlight import MOST
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.select import nearest_point, with_condition
-from netsim.figures.style import figure_bytes, looks, save
+from netsim.figures.style import OTHERS, figure_bytes, looks, save
 from tests.figures.synthetic import LOSS, SCHEMES, exact_log, sampled_log
 
 
@@ -52,6 +52,8 @@ def test_one_scheme_in_one_channel_and_twelve_in_eight(kind: str) -> None:
         named = [text for legend in figure.legends for text in legend.get_texts()] or figure.axes[0].texts
         labels = [text.get_text().rstrip("†‡") for text in named]
         few = kind in ("radar", "rd") and len(schemes) > MOST  # the rest are grey
+        assert labels.count(OTHERS) == few
+        labels = [label for label in labels if label != OTHERS]
         assert set(labels) <= set(schemes)
         assert len(labels) == (MOST if few else len(schemes))
 

@@ -19,7 +19,17 @@ from netsim.figures import context_modes, masked, preview_curve, progressive, ra
 from netsim.figures import token_densities as densities
 from netsim.figures.highlight import MOST, highlighted
 from netsim.figures.kinds import make
-from netsim.figures.style import COLUMNS_IN, CurveEnd, label_curves, legend, on_paper, save_for_paper, styled
+from netsim.figures.style import (
+    COLUMNS_IN,
+    OTHERS,
+    CurveEnd,
+    Look,
+    label_curves,
+    legend,
+    on_paper,
+    save_for_paper,
+    styled,
+)
 from tests.figures.overlaps import overlapping_texts
 from tests.figures.synthetic import LOSS, SCHEMES, sampled_log
 
@@ -182,13 +192,29 @@ def test_five_are_highlighted_the_best_of_each_condition_first() -> None:
         highlighted(values, ["s9"])
 
 
+def test_the_best_of_each_codec_is_highlighted_before_a_second_of_one_codec() -> None:
+    level = {"a1": 30.0, "a2": 31.0, "a3": 32.0, "a4": 33.0, "b1": 20.0, "c1": 10.0, "c2": 11.0}
+    values = pd.DataFrame(
+        [["EP1", name, value] for name, value in level.items()], columns=["condition", "scheme", "value"]
+    )
+    codecs = {name: name[0] for name in level}
+    assert highlighted(values) == ["a1", "a2", "a3", "a4", "b1"]
+    assert highlighted(values, codecs=codecs) == ["a2", "a3", "a4", "b1", "c2"]
+    assert highlighted(values, ["c1"], codecs) == ["c1"]
+    six = {f"{codec}1": 10.0 + i for i, codec in enumerate("abcdef")} | {"f2": 99.0}
+    values = pd.DataFrame(
+        [["EP1", name, value] for name, value in six.items()], columns=["condition", "scheme", "value"]
+    )
+    assert highlighted(values, codecs={name: name[0] for name in six}) == ["b1", "c1", "d1", "e1", "f2"]
+
+
 def test_the_rest_is_grey_and_named_in_the_note() -> None:
     for module in (radar, rd):
         numbers = module.numbers(summarise(_log()))  # type: ignore[attr-defined]
         bold = set(numbers.loc[numbers["highlighted"], "scheme"])
         assert len(bold) == MOST
         figure = module.draw(numbers)  # type: ignore[attr-defined]
-        assert {text.get_text() for text in figure.legends[0].get_texts()} == bold
+        assert {text.get_text() for text in figure.legends[0].get_texts()} == {*bold, OTHERS}
         note = figure.legends[0].get_title().get_text().replace("\n", " ")
         assert all(name in note for name in set(SCHEMES) - bold)
 
@@ -197,7 +223,9 @@ def _curves(ends: list[float]) -> tuple[Figure, bool]:
     figure = Figure(figsize=(5.6, 4.3), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 40])
-    found = label_curves(figure, axes, [CurveEnd(f"curve {i}", "#000000", 1.0, y) for i, y in enumerate(ends)], "Note.")
+    found = label_curves(
+        figure, axes, [CurveEnd(f"curve {i}", Look("#000000", "o", "-"), 1.0, y) for i, y in enumerate(ends)], "Note."
+    )
     return figure, found
 
 
@@ -216,7 +244,7 @@ def test_a_legend_stands_in_where_names_do_not_fit() -> None:
         axes = figure.subplots()
         for name in "ab":
             axes.plot([0, 1], [0, 1], label=name * 40)
-        legend(figure, axes, "Note.", ends=[CurveEnd(name * 40, "#000000", 1.0, 1.0) for name in "ab"])
+        legend(figure, axes, "Note.", ends=[CurveEnd(name * 40, Look("#000000", "o", "-"), 1.0, 1.0) for name in "ab"])
         return figure
 
     assert [text.get_text() for text in draw().legends[0].get_texts()] == ["a" * 40, "b" * 40]

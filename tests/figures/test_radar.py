@@ -14,7 +14,14 @@ from tests.figures.synthetic import sampled_log
 
 def _summary(curves: dict[str, list[tuple[float, float]]], channels: tuple[str, ...] = ("EP1",)) -> pd.DataFrame:
     rows = [
-        {"scheme": scheme, "channel": channel, "link": "ideal", "engine": "event", "operating_point": f"bpp={bpp}"}
+        {
+            "scheme": scheme,
+            "channel": channel,
+            "link": "ideal",
+            "engine": "event",
+            "codec": scheme,
+            "operating_point": f"bpp={bpp}",
+        }
         | {"bpp": bpp, "psnr_db": psnr, "psnr_low": psnr - 1, "psnr_high": psnr + 2, "failure_db": 13.0}
         for channel in channels
         for scheme, points in curves.items()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from netcodecs.classical.jpeg2000 import Jpeg2000
 from typer.testing import CliRunner
 
 from netsim.runs.progress import Reporter
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.order import orders
-from netsim.studies.reproduce import Reproduced
+from netsim.studies.reproduce import Reproduced, reproduce
 from netsim.studies.reproduction import Failed, reproduce_all, reproduction_markdown
 from tests.studies.conftest import MakeRecipe
 
@@ -36,6 +37,16 @@ def test_numbers_and_orders_as_they_are(small: MakeRecipe) -> None:
     assert "| EP1 | psnr_db | A better than B | by 1 | -0.375 | no |" in page
     assert "| [paper/table](#a-table) | samples | 2 | 0 | 1 | 0 | 2 |" in page
     assert "- A note." in page
+
+
+def test_what_codecs_say_about_their_results_becomes_notes(
+    small: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Jpeg2000, "remark", property(lambda self: "A remark." if "resilient" in self.label else ""), raising=True
+    )
+    found = reproduce(small(notes=["A note."]), False, tmp_path / "out", 1, Reporter())
+    assert found.notes == ("A note.", "A remark.")
 
 
 def test_an_artefact_without_printed_numbers_says_so(small: MakeRecipe) -> None:

@@ -103,6 +103,18 @@ class ChannelProgressive(Codec):
         """Trained parameters of the network, gains (which fold away) not counted."""
         return self._networks.transforms.parameters
 
+    @property
+    def remark(self) -> str:
+        """See ``Codec.remark``: says so if the weights are without a step of the method's own training."""
+        from netcodecs.weight_files import read_weights
+
+        if self._weights.suffix != ".safetensors" or read_weights(self._weights)[1].get("steps") != 0:
+            return ""
+        return (
+            f"{self.label} is not trained yet: its weights are the baseline's, with the method's modules at their"
+            " initial values. Its results say nothing about the trained method."
+        )
+
     def for_timing(self) -> ChannelProgressive:
         """See ``Codec.for_timing``: the networks are shared, they remember no image."""
         other = type(self)(self.settings)
