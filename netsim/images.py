@@ -64,23 +64,28 @@ class ImageItem:
     path: Path
 
     @cached_property
-    def sha256(self) -> str:
-        """SHA-256 over the picture's height, width and pixels (not over the file); computed once."""
-        return _sha256(read_image(self.path))
+    def _facts(self) -> tuple[str, tuple[int, int]]:
+        """Digest and size, from one reading of the file."""
+        pixels = read_image(self.path)
+        return _sha256(pixels), (pixels.shape[0], pixels.shape[1])
 
-    @cached_property
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over the image's height, width and pixels (not over the file); computed once."""
+        return self._facts[0]
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(height, width)."""
-        height, width, _ = self.pixels().shape
-        return height, width
+        return self._facts[1]
 
     def pixels(self) -> Pixels:
         """uint8 [H, W, 3], RGB, read-only.
 
-        Raises InputError if the file is no whole picture, or holds other pixels than when ``sha256`` was taken.
+        Raises InputError if the file is no whole image, or holds other pixels than when ``sha256`` was taken.
         """
         pixels = read_image(self.path)
-        if "sha256" in vars(self) and _sha256(pixels) != self.sha256:
+        if "_facts" in vars(self) and _sha256(pixels) != self.sha256:
             raise InputError(f"`{self.path}` has changed while it was in use", hint="run the same command again")
         return pixels
 

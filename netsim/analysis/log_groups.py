@@ -1,22 +1,25 @@
-"""The slots of a log on disk, one summary group at a time: a log of any length in bounded memory."""
+"""The groups of a log on disk, read one row group at a time: a log of any length in bounded memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from netsim.analysis.summary import GROUP, NEEDED, OPTIONAL
-from netsim.metrics.further import further_metrics
+from netsim.analysis.distribution import Distribution
+from netsim.analysis.summary import GROUP, NEEDED, OPTIONAL, SlotGroup, slot_group
+from netsim.errors import InputError
+from netsim.metrics.further import further_metrics, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["logged_metrics", "slot_groups"]
+__all__ = ["described_groups", "logged_metrics"]
 
 Key = tuple[str, ...]
 
@@ -26,46 +29,83 @@ def logged_metrics(path: Path) -> list[str]:
     return further_metrics(pq.read_schema(path).names)
 
 
-def slot_groups(path: Path) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """(values of ``GROUP``, slots of the group) of the log at ``path``, in the order of their first slot.
+@dataclass
+class _Open:
+    """A group that may get more slots. last: its greatest plan row so far."""
 
-    Only the columns of a summary are read, strings as categories.
+    slots: SlotGroup
+    spread: Distribution
+    last: int
+
+
+def described_groups(path: Path, failure_db: float) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Summary and distribution of each group of a log, in the order of their first slots.
+
+    A group is complete once all later row groups hold only later rows of the plan. A run writes its log in the order of
+    the plan, so few groups are open at a time.
+
+    Args:
+        path: The log.
+        failure_db: What a failed slot counts as in means of PSNR.
+
+    Yields:
+        The group's row of the summary (``netsim.analysis.summary.summarise``), and its rows of the distribution
+        (``netsim.analysis.distribution.distributions``).
+
+    Raises:
+        InputError: The log has no slots, or a group stands in it under several rows of the plan, far from each other.
     """
-    log = pq.ParquetFile(path, read_dictionary=_strings(path))
-    for key, places in _places(log).items():
-        parts = [_only(_slots(log, place), key) for place in places]
-        table = pa.concat_tables(parts).unify_dictionaries()
-        del parts
-        yield key, table.to_pandas(self_destruct=True, split_blocks=True)
+    scales = {name: scale_of(name) for name in logged_metrics(path)}
+    waiting: dict[Key, _Open] = {}
+    closed: set[int] = set()
+    with pq.ParquetFile(path, read_dictionary=_strings(path)) as log:
+        least_later = _least_later_rows(log)
+        for place in range(log.num_row_groups):
+            for key, part in _parts(log, place):
+                if hash(key) in closed:
+                    raise InputError(
+                        f"`{path}` is not in the order of a plan", hint="`netsim run` writes logs that are"
+                    )
+                if key not in waiting:
+                    engine = key[GROUP.index("engine")]
+                    waiting[key] = _Open(slot_group(engine, failure_db, scales), Distribution(failure_db), -1)
+                one = waiting[key]
+                one.slots.add(part)
+                one.spread.add(part)
+                one.last = max(one.last, int(part["row"].max()))
+            while waiting:
+                key, one = next(iter(waiting.items()))
+                if one.last >= least_later[place]:
+                    break
+                del waiting[key]
+                closed.add(hash(key))
+                named = dict(zip(GROUP, key, strict=True))
+                yield {**named, **one.slots.row()}, [{**named, **row} for row in one.spread.rows()]
+    if not closed:
+        raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
 
 
 def _strings(path: Path) -> list[str]:
     return [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
 
 
-def _places(log: pq.ParquetFile) -> dict[Key, list[int]]:
-    """Per group the row groups of the file that hold slots of it."""
-    found: dict[Key, list[int]] = {}
-    for place in range(log.num_row_groups):
-        table = log.read_row_group(place, columns=["packet", *GROUP])
-        table = table.filter(pc.is_null(table["packet"])).drop_columns(["packet"])
-        seen = table.to_pandas().drop_duplicates()
-        for key in seen.itertuples(index=False, name=None):
-            found.setdefault(tuple(map(str, key)), []).append(place)
-    return found
+def _least_later_rows(log: pq.ParquetFile) -> list[float]:
+    """For each row group the least plan row in those behind it; infinite behind the last."""
+    column = log.schema_arrow.get_field_index("row")
+    found: list[float] = []
+    least = float("inf")
+    for place in reversed(range(log.num_row_groups)):
+        found.append(least)
+        statistics = log.metadata.row_group(place).column(column).statistics
+        least = min(least, statistics.min if statistics is not None and statistics.has_min_max else -1.0)
+    return found[::-1]
 
 
-def _slots(log: pq.ParquetFile, place: int) -> pa.Table:
+def _parts(log: pq.ParquetFile, place: int) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """The slots of a row group of the file, by group; only the columns of a summary."""
     names = log.schema_arrow.names
     wanted = {*NEEDED, *OPTIONAL, *further_metrics(names)}
     table = log.read_row_group(place, columns=[name for name in names if name in wanted])
-    return table.filter(pc.is_null(table["packet"]))
-
-
-def _only(table: pa.Table, key: Key) -> pa.Table:
-    """The rows of one group; of a table that holds no other, all of it."""
-    mine = None
-    for name, value in zip(GROUP, key, strict=True):
-        equal = pc.equal(table[name], value)
-        mine = equal if mine is None else pc.and_(mine, equal)
-    return table.filter(mine)
+    slots = table.filter(pc.is_null(table["packet"])).to_pandas()
+    for key, part in slots.groupby(GROUP, sort=False, observed=True):
+        yield tuple(map(str, key)), part

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.analysis.sampled import SampledSlots
+from netsim.analysis.slot_values import can_fail, metric_values, named, one_or_mixed, slot_quality, within
 from netsim.errors import InputError
 from netsim.metrics.further import LOSSLESS_DB, Scale, further_metrics, scale_of, was_measured
 from netsim.statistics.bounded import bounded_mean
-from netsim.statistics.intervals import Estimate, batch_labels, quality_interval
+from netsim.statistics.intervals import Estimate
 from netsim.statistics.stratified import StratifiedSample, stratified_quality
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GROUP", "NEEDED", "OPTIONAL", "can_fail", "slot_quality", "summarise", "summarise_groups"]
+__all__ = ["GROUP", "NEEDED", "OPTIONAL", "can_fail", "slot_group", "slot_quality", "summarise"]
 
 GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
 """Columns that tell one row of a summary from another."""
@@ -61,6 +63,8 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
     unresolved (``netsim.statistics.bounded``). Raises InputError if the log is empty or lacks columns.
     """
+    import pandas as pd
+
     missing = [name for name in NEEDED if name not in log.columns]
     if missing:
         raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
@@ -68,123 +72,63 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     further = [
         name for name in further_metrics(slots.columns) if slots[name].dtype.kind == "f" and was_measured(slots, name)
     ]
-    return summarise_groups(slots.groupby(GROUP, sort=False, observed=True), failure_db, further)
-
-
-def summarise_groups(
-    groups: Iterable[tuple[tuple[Any, ...], pd.DataFrame]], failure_db: float, further: Sequence[str] = ()
-) -> pd.DataFrame:
-    """The same from groups that are read one at a time, so that a long log never stands in memory whole.
-
-    groups: values of ``GROUP`` and the group's slots, without rows of single packets; strings may be categories.
-    further: the log's metrics beside PSNR. Raises InputError if there is no group.
-    """
-    import pandas as pd
-
     scales = {name: scale_of(name) for name in further}
-    rows = [dict(zip(GROUP, key, strict=True)) | _row(part, failure_db, scales) for key, part in groups]
+    rows = []
+    for key, part in slots.groupby(GROUP, sort=False, observed=True):
+        group = slot_group(str(part["engine"].iloc[0]), failure_db, scales)
+        group.add(part)
+        rows.append(dict(zip(GROUP, key, strict=True)) | group.row())
     if not rows:
         raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
     return pd.DataFrame(rows).assign(failure_db=failure_db)
 
 
-def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
-    """PSNR of each row as it counts in a mean: failure_db if failed, ``LOSSLESS_DB`` if lossless; NaN if unresolved."""
-    quality = log["psnr_db"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
-    status = log["status"].to_numpy()
-    quality[np.isposinf(quality)] = LOSSLESS_DB
-    quality[status == "failed"] = failure_db
-    quality[status == "unresolved"] = np.nan
-    return quality
+class SlotGroup(Protocol):
+    """Slots of one group, given in parts."""
+
+    def add(self, part: pd.DataFrame) -> None:
+        """Add slots of the group; rows of single packets are not among them."""
+
+    def row(self) -> dict[str, Any]:
+        """The group's columns of the summary."""
 
 
-def can_fail(part: pd.DataFrame) -> bool:
-    """Whether a slot of these can fail at all; unknown counts as yes."""
-    return "can_fail" not in part.columns or bool(part["can_fail"].any())
+def slot_group(engine: str, failure_db: float, scales: Mapping[str, Scale]) -> SlotGroup:
+    """An empty group of an engine's slots."""
+    whole = {"exact": _exact_quality, "stratified": _stratified_quality}.get(engine)
+    return SampledSlots(failure_db, scales) if whole is None else _WholeGroup(engine, whole, failure_db, scales)
 
 
-def _row(part: pd.DataFrame, failure_db: float, scales: Mapping[str, Scale]) -> dict[str, Any]:
-    weights = part["weight"].to_numpy(dtype=np.float64)
-    first = part.iloc[0]
-    exact, stratified = (first["engine"] == name for name in ("exact", "stratified"))
-    trial = _trials(part)
-    told = {"mode": _one_or_mixed(part["mode"]), "protection": _one_or_mixed(part["protection"])}
-    counts = {
-        "slots": math.nan if exact else len(part),
-        "trials": math.nan if exact else int(part["trial"].max() if stratified else trial.max() + 1),
-        "images": part["image"].nunique(),
-    }
-    if exact:
-        quality = _exact_quality(part, weights, failure_db, scales)
-    elif stratified:
-        quality = _stratified_quality(part, weights, failure_db, scales)
-    else:
-        quality = _sampled_quality(part, weights, trial, failure_db, scales)
-    return told | counts | quality | _traffic(part, weights)
+class _WholeGroup:
+    """Weighted slots: as many as there are masks, so they are kept."""
 
+    def __init__(self, engine: str, quality: Any, failure_db: float, scales: Mapping[str, Scale]) -> None:
+        self.engine, self.quality, self.failure_db, self.scales = engine, quality, failure_db, scales
+        self.parts: list[pd.DataFrame] = []
 
-def _one_or_mixed(column: pd.Series[Any]) -> str:
-    """The value that all rows share; a controller may have chosen several."""
-    values = {"" if value is None or value != value else str(value) for value in column.unique()}
-    return values.pop() if len(values) == 1 else "mixed"
+    def add(self, part: pd.DataFrame) -> None:
+        self.parts.append(part)
 
+    def row(self) -> dict[str, Any]:
+        import pandas as pd
 
-def _trials(part: pd.DataFrame) -> NDArray[np.int64]:
-    """Number of the trial of each row, counted over plan rows and seeds, from 0."""
-    return _numbered(part, ["row", "seed", "trial"])
+        part = self.parts[0] if len(self.parts) == 1 else pd.concat(self.parts, ignore_index=True)
+        weights = part["weight"].to_numpy(dtype=np.float64)
+        exact = self.engine == "exact"
+        return {
+            "mode": one_or_mixed(part["mode"].unique()),
+            "protection": one_or_mixed(part["protection"].unique()),
+            "slots": math.nan if exact else len(part),
+            "trials": math.nan if exact else int(part["trial"].max()),
+            "images": part["image"].nunique(),
+            **self.quality(part, weights, self.failure_db, self.scales),
+            **_traffic(part, weights),
+        }
 
 
 def _numbered(part: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:
     """For each row the number, from 0, of its combination of values."""
     return np.array(part.groupby(columns, sort=False, observed=True).ngroup(), dtype=np.int64)
-
-
-def _named(name: str, estimate: Estimate, stem: str = "") -> dict[str, float]:
-    stem = stem or name
-    return {name: estimate.value, f"{stem}_low": estimate.low, f"{stem}_high": estimate.high}
-
-
-def _sampled_quality(
-    part: pd.DataFrame,
-    weights: NDArray[np.float64],
-    trial: NDArray[np.int64],
-    failure_db: float,
-    scales: Mapping[str, Scale],
-) -> dict[str, float]:
-    quality = slot_quality(part, failure_db)
-    failed = (part["status"] == "failed").to_numpy()
-    batch = batch_labels(trial, part["slot"].to_numpy(dtype=np.int64), part["image"].nunique())
-    lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
-    mean, ratio = quality_interval(quality, failed, weights, batch, lost, failure_db, can_fail(part))
-    found = _named("psnr_db", mean, "psnr")
-    found["psnr_variance_over_trials"] = _variance_over_trials(quality, weights, trial)
-    found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
-    found |= _named("failure_ratio", ratio, "failure")
-    for name, scale in scales.items():
-        values = _values(part, name, scale, failed)
-        if scale.failed is not None:
-            mean, _ = quality_interval(values, failed, weights, batch, lost, scale.failed, can_fail(part))
-            found |= _named(name, _within(mean, scale))
-        found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
-    return found
-
-
-def _values(part: pd.DataFrame, name: str, scale: Scale, failed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A further metric of each row, failed ones counted as its scale says."""
-    values = part[name].to_numpy(dtype=np.float64, na_value=np.nan).copy()
-    values[failed] = np.nan if scale.failed is None else scale.failed
-    return values
-
-
-def _within(mean: Estimate, scale: Scale) -> Estimate:
-    return mean._replace(low=max(mean.low, scale.lowest), high=min(mean.high, scale.highest))
-
-
-def _variance_over_trials(
-    quality: NDArray[np.float64], weights: NDArray[np.float64], trial: NDArray[np.int64]
-) -> float:
-    means = np.bincount(trial, weights * quality) / np.bincount(trial, weights)
-    return float(means.var(ddof=1)) if len(means) > 1 else math.nan
 
 
 def _exact_quality(
@@ -196,17 +140,17 @@ def _exact_quality(
     shown = ~failed & ~unresolved
     picture = _numbered(part, ["row", "image"])
     mean = bounded_mean(quality, weights, picture, unresolved, failure_db, LOSSLESS_DB, within_known=True)
-    found = _named("psnr_db", mean, "psnr")
+    found = named("psnr_db", mean, "psnr")
     found["psnr_variance_over_trials"] = math.nan
     found["psnr_received_db"] = _mean(quality[shown], weights[shown])
     share = bounded_mean(failed.astype(np.float64), weights, picture, unresolved, worst=0.0, best=1.0)
-    found |= _named("failure_ratio", share, "failure")
+    found |= named("failure_ratio", share, "failure")
     for name, scale in scales.items():
-        values = _values(part, name, scale, failed)
+        values = metric_values(part, name, scale, failed)
         if scale.failed is not None:
             ends = (scale.lowest, scale.highest)
             better = scale.higher_is_better is True  # then the fullest known mask bounds the unknown ones
-            found |= _named(name, bounded_mean(values, weights, picture, unresolved, *ends, within_known=better))
+            found |= named(name, bounded_mean(values, weights, picture, unresolved, *ends, within_known=better))
         found[f"{name}_received"] = _mean(values[shown], weights[shown])
     return found
 
@@ -222,14 +166,14 @@ def _stratified_quality(
 
     quality = slot_quality(part, failure_db)
     mean, ratio = estimates(quality, failure_db)
-    found = _named("psnr_db", mean, "psnr")
+    found = named("psnr_db", mean, "psnr")
     found["psnr_variance_over_trials"] = math.nan
     found["psnr_received_db"] = _mean(quality[~failed], weights[~failed])
-    found |= _named("failure_ratio", ratio, "failure")
+    found |= named("failure_ratio", ratio, "failure")
     for name, scale in scales.items():
-        values = _values(part, name, scale, failed)
+        values = metric_values(part, name, scale, failed)
         if scale.failed is not None:
-            found |= _named(name, _within(estimates(values, scale.failed)[0], scale))
+            found |= named(name, within(estimates(values, scale.failed)[0], scale))
         found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
     return found
 

@@ -32,6 +32,7 @@ class CodecCache:
         self.store = store
         self._count = count
         self._batch = BatchSize()
+        self._keys: dict[StreamKey, str] = {}
 
     def codec(self, stream_key: StreamKey) -> Codec:
         """The codec of a stream; one object per process and setting."""
@@ -39,7 +40,9 @@ class CodecCache:
 
     def key(self, stream_key: StreamKey) -> str:
         """The stream's content address."""
-        return content_key(stream_key)
+        if stream_key not in self._keys:
+            self._keys[stream_key] = content_key(stream_key)
+        return self._keys[stream_key]
 
     def has(self, stream_key: StreamKey) -> bool:
         """Whether the store has the stream."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class AdaptiveSampling:
 
     def __init__(self, context: RunContext) -> None:
         self.context = context
-        self.parts: list[PartKey] = []
+        self._parts: dict[int, list[PartKey]] = {}
         self._trials = dict.fromkeys((row.index for row in context.plan.rows), 0)
         self._half: dict[int, float] = {}
 
@@ -63,10 +64,16 @@ class AdaptiveSampling:
             have = self._trials[row.index]
             want = self._wanted(row.index, have)
             if want > have:
-                found += parts_of(plan, row, have, want)
+                new = parts_of(plan, row, have, want)
+                found += new
+                self._parts.setdefault(row.index, []).extend(new)
                 self._trials[row.index] = want
-        self.parts += found
         return found
+
+    def parts(self) -> Iterator[PartKey]:
+        """All parts so far, in the order of the plan's rows and of trials."""
+        for row in sorted(self._parts):
+            yield from self._parts[row]
 
     def _wanted(self, row: int, have: int) -> int:
         plan = self.context.plan
@@ -83,7 +90,7 @@ class AdaptiveSampling:
         """The row's mean PSNR so far, with its 95 % interval as the summary has it."""
         plan = self.context.plan
         keys, found = row_stream_keys(plan, plan.rows[row]), dict[str, list[np.ndarray]]()
-        for key in (key for key in self.parts if key.row == row):
+        for key in self._parts[row]:
             arrays = read_part(key.path(self.context.parts))
             quality = case_qualities(keys, arrays, self.context.cache, plan.metrics)["psnr_db"]
             slots = arrays["packet"] < 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from netsim.errors import InputError
 
-__all__ = ["make_folder", "remove_scratch", "write_atomically"]
+__all__ = ["atomic_file", "make_folder", "remove_scratch", "write_atomically"]
 
 _SCRATCH = ".scratch"
 
@@ -28,25 +29,31 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 
     Raises InputError where the file can't be written.
     """
+    with atomic_file(path) as file:
+        write(file)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A scratch file beside ``path`` that takes its place when the block ends without an error.
+
+    Raises InputError where the file can't be written.
+    """
     try:
-        _write_atomically(path, write)
+        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SCRATCH)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(scratch, 0o644)
+            os.replace(scratch, path)
+        except BaseException:
+            os.unlink(scratch)
+            raise
     except OSError as error:
         hint = "write to another folder, or free some space"
         raise InputError(f"can't write `{path}`: {error.strerror or error}", hint=hint) from error
-
-
-def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SCRATCH)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise
 
 
 def remove_scratch(folder: Path) -> None:

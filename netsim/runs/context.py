@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from netsim.decoding.cache import CodecCache
-from netsim.decoding.cases import row_stream_keys
-from netsim.decoding.streams import StreamKey
+from netsim.decoding.streams import StreamKey, plan_stream_keys
 from netsim.digests import path_sha256
 from netsim.errors import InputError
+from netsim.images import ImageItem
 from netsim.scenario.plan import Plan
 
 __all__ = ["CHANGED_HINT", "RunContext"]
@@ -35,8 +35,11 @@ class RunContext:
 
     @cached_property
     def _streams(self) -> dict[str, StreamKey]:
-        rows = (row_stream_keys(self.plan, row).values() for row in self.plan.rows)
-        return {self.cache.key(stream_key): stream_key for keys in rows for stream_key in keys}
+        return {self.cache.key(stream_key): stream_key for stream_key in plan_stream_keys(self.plan)}
+
+    @cached_property
+    def _images(self) -> dict[str, ImageItem]:
+        return {item.sha256: item for item in self.plan.images.items}
 
     def stream_name(self, stream_key: StreamKey) -> str:
         """The name under which tasks need a stream."""
@@ -51,7 +54,7 @@ class RunContext:
         kind, _, key = name.partition(" ")
         if kind == "stream":
             return self.cache.encode(self._streams[key])
-        return next(item for item in self.plan.images.items if item.sha256 == key).pixels()
+        return self._images[key].pixels()
 
     def check_files(self) -> None:
         """Check that the input files are those that the run began with; before a result is kept.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from netsim.decoding.streams import stream_key_of
 from netsim.engines.exact import ALL_MASKS_PACKETS
 from netsim.runs.context import RunContext
 from netsim.scenario.engine import why_not
-from netsim.scenario.plan import Plan, PlanRow
+from netsim.scenario.plan import Plan, PlanRow, PlanRows
 
 __all__ = ["resolve_engines"]
 
@@ -41,11 +41,10 @@ def _expected(decodes: list[int]) -> str:
     return f"{points}, about {sum(decodes):,} decodes an image in all" if sum(decodes) else points
 
 
-def _groups(rows: Iterable[PlanRow]) -> Iterable[list[PlanRow]]:
-    found: dict[object, list[PlanRow]] = {}
-    for row in rows:
-        found.setdefault((row.schemes, row.link, row.control), []).append(row)
-    return found.values()
+def _groups(rows: PlanRows) -> Iterator[list[PlanRow]]:
+    """The rows of each scheme and link over all channels."""
+    for first in range(len(rows) // len(rows.channels)):
+        yield rows.over_channels(first)
 
 
 def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:

@@ -56,11 +56,29 @@ def write_log(
     def write(file: Any) -> None:
         schema = log_schema(plan.metrics)
         with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+            waiting: list[pa.Table] = []
+            rows = 0
             for row, arrays, qualities in parts:
-                writer.write_table(_table(plan, row, arrays, qualities))
+                waiting.append(_table(plan, row, arrays, qualities))
+                rows += len(waiting[-1])
+                if rows >= _ROW_GROUP:
+                    _write(writer, waiting)
+                    rows = 0
                 step()
+            _write(writer, waiting)
 
     write_atomically(path, write)
+
+
+def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> None:
+    """Write small parts as one row group: each costs memory for as long as the file is open, here and at readers."""
+    if waiting:
+        writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=_ROW_GROUP_LIMIT)
+        waiting.clear()
+
+
+_ROW_GROUP = 1 << 16  # rows, at least
+_ROW_GROUP_LIMIT = 1 << 20
 
 
 def read_log(path: Path) -> pa.Table:

@@ -21,7 +21,7 @@ __all__ = ["PartKey", "parts_of", "read_part", "write_part"]
 _SLOTS_IN_PART = 1 << 15
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class PartKey:
     """Trials first … last − 1 of a plan row under an engine: the unit of work and of resuming."""
 

@@ -92,11 +92,12 @@ def run_plan(
                 about = {**about, "tools": tools, "engines": reasons}
                 folder.write_manifest(about)
                 context = replace(context, plan=plan)
-                parts, report = _transport_and_decode(context, executor, reporter)
+                sampling = _transport_and_decode(context, executor, reporter)
+            report = sampling.report()
             about = {**about, "precision": report}
             for sentence in report:
                 reporter.say("precision", sentence)
-            _log(context, folder, parts, reporter)
+            _log(context, folder, sampling, reporter)
         summarise(folder, plan.failure_db)
         if fresh:
             with Store() as store:
@@ -143,21 +144,15 @@ def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> dict
     return made
 
 
-def _transport_and_decode(
-    context: RunContext, executor: Executor, reporter: Reporter
-) -> tuple[list[PartKey], list[str]]:
-    """Rounds of transport; each part's masks are decoded as soon as it is there.
-
-    Returns:
-        All parts, and what became of the asked precision, in sentences.
-    """
+def _transport_and_decode(context: RunContext, executor: Executor, reporter: Reporter) -> AdaptiveSampling:
+    """Rounds of transport; each part's masks are decoded as soon as it is there. Returns what was sampled."""
     sampling = AdaptiveSampling(context)
     pool = _DecodePool(context)
     with reporter.board() as board:
         while keys := sampling.next():
             _round(context, executor, board, pool, keys)
     reporter.say("decode", f"{counted_noun(len(pool.seen), 'mask')}, {pool.remembered:,} remembered")
-    return sampling.parts, sampling.report()
+    return sampling
 
 
 def _round(context: RunContext, executor: Executor, board: Board, pool: _DecodePool, keys: list[PartKey]) -> None:
@@ -175,17 +170,19 @@ def _round(context: RunContext, executor: Executor, board: Board, pool: _DecodeP
         board.expect("decode", len(more))
         return more
 
-    before: list[Task] = []
-    todo: list[Task] = []
-    for key in keys:
-        arrays = _part_there(key.path(context.parts), plan.run_id)
-        if arrays is None:
-            todo.append(transport_task(context, key))
-        else:
-            before += pool.tasks(key, arrays)
-    board.expect("transport", len(todo))
-    board.expect("decode", len(before))
-    executor.work([*before, *todo], done)
+    def todo() -> Iterator[Task]:
+        for key in keys:
+            arrays = _part_there(key.path(context.parts), plan.run_id)
+            if arrays is None:
+                yield transport_task(context, key)
+                continue
+            board.step("transport")
+            more = pool.tasks(key, arrays)
+            board.expect("decode", len(more))
+            yield from more
+
+    board.expect("transport", len(keys))
+    executor.work(todo(), done)
 
 
 def _part_there(part: Path, run_id: str) -> Arrays | None:
@@ -221,15 +218,16 @@ class _DecodePool:
         return found
 
 
-def _log(context: RunContext, folder: RunFolder, parts: list[PartKey], reporter: Reporter) -> None:
+def _log(context: RunContext, folder: RunFolder, sampling: AdaptiveSampling, reporter: Reporter) -> None:
     with reporter.board() as board:
-        board.expect("log", len(parts))
-        write_log(folder.log, context.plan, _with_qualities(context, parts), lambda: board.step("log"))
+        board.expect("log", sum(1 for _ in sampling.parts()))
+        parts = _with_qualities(context, sampling.parts())
+        write_log(folder.log, context.plan, parts, lambda: board.step("log"))
 
 
-def _with_qualities(context: RunContext, parts: list[PartKey]) -> Iterator[tuple[PlanRow, Arrays, dict[str, Any]]]:
+def _with_qualities(context: RunContext, parts: Iterator[PartKey]) -> Iterator[tuple[PlanRow, Arrays, dict[str, Any]]]:
     """Each part in plan order: its row, its arrays, and the quality of each case by metric."""
     plan = context.plan
-    for key in sorted(parts):
+    for key in parts:
         row, arrays = plan.rows[key.row], read_part(key.path(context.parts))
         yield row, arrays, case_qualities(row_stream_keys(plan, row), arrays, context.cache, plan.metrics)

@@ -157,7 +157,7 @@ def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Ite
         return sender.codec.usable(sender.stream, sender.protected.recover(received))
 
     # all channels of a scheme share one sample; schemes are sampled independently of each other
-    same = [one for one in plan.rows if (one.schemes, one.link, one.engine) == (row.schemes, row.link, row.engine)]
+    same = [one for one in plan.rows.over_channels(row.index) if one.engine == row.engine]
     scheme = row.schemes[0]
     sent = (scheme.codec.name, scheme.codec.settings_text, scheme.operating_point, scheme.protection_name)
     strata = Streams(plan.seed, "strata", *sent)

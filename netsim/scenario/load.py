@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from itertools import product
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from netsim.paths import check_text
 from netsim.published import check_published
 from netsim.registry import load_plugin
 from netsim.scenario.document import Document, KeyPath
-from netsim.scenario.engine import check_engine
+from netsim.scenario.engine import check_engine, why_not
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
-from netsim.scenario.plan import Control, Plan, PlanRow, Scheme, Written
+from netsim.scenario.plan import Control, Plan, PlanRow, PlanRows, Scheme, Written
 from netsim.scenario.schema import LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
 from netsim.scenario.schemes import SchemeGroup, read_schemes
 from netsim.shipped import find_scenario
@@ -245,16 +245,19 @@ class _Choice:
 
 def _rows(
     document: Document, model: ScenarioModel, choices: list[_Choice], channels: list[_Named], links: list[_Named]
-) -> tuple[PlanRow, ...]:
-    rows: list[PlanRow] = []
-    for channel, link, choice in product(channels, links, choices):
-        first = choice.schemes[0]
-        engine = first.engine or model.engine
-        row = PlanRow(len(rows), choice.schemes, channel.value, link.value, engine, choice.control)
-        with document.standing_at((*choice.entry, first.codec.name, "engine") if first.engine else ("engine",)):
-            check_engine(engine, row, to_precision=model.precision is not None)
-        rows.append(row)
-    return with_unique_labels(rows)
+) -> PlanRows:
+    of_choices = [
+        PlanRow(i, one.schemes, channels[0].value, links[0].value, one.schemes[0].engine or model.engine, one.control)
+        for i, one in enumerate(choices)
+    ]
+    over = (tuple(one.value for one in named) for named in (channels, links))
+    rows = PlanRows(with_unique_labels(of_choices), *over)
+    for row, choice in zip(rows, cycle(choices), strict=False):
+        if why_not(row.engine, row, model.precision is not None):
+            first = choice.schemes[0]
+            with document.standing_at((*choice.entry, first.codec.name, "engine") if first.engine else ("engine",)):
+                check_engine(row.engine, row, model.precision is not None)
+    return rows
 
 
 def _choices(document: Document, control: Any, groups: list[SchemeGroup]) -> list[_Choice]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 from netsim.channels.base import Channel
 from netsim.codec import OperatingPoint
@@ -17,7 +17,7 @@ from netsim.protection.base import Protection
 from netsim.scenario.inputs import Inputs, inputs_of, without_folders
 from netsim.text import number_text
 
-__all__ = ["CodecSpec", "Control", "Plan", "PlanRow", "Scheme", "Written"]
+__all__ = ["CodecSpec", "Control", "Plan", "PlanRow", "PlanRows", "Scheme", "Written"]
 
 _NOT_OF_THE_LOG = ("images", "published")  # a folder may move; curves are only drawn
 
@@ -166,6 +166,52 @@ class PlanRow:
 
 
 @dataclass(frozen=True)
+class PlanRows(Sequence[PlanRow]):
+    """The grid's rows, channel × link × choice. A row is made when it is asked for: a grid may have millions.
+
+    Attributes:
+        choices: A row for each choice of what is sent; its index, channel and link stand for none.
+        channels: The channels.
+        links: The links.
+        engines: The engine of each row; empty: that of its choice.
+    """
+
+    choices: tuple[PlanRow, ...]
+    channels: tuple[Channel, ...]
+    links: tuple[LinkProfile, ...]
+    engines: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.channels) * len(self.links) * len(self.choices)
+
+    @overload
+    def __getitem__(self, index: int) -> PlanRow: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[PlanRow, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> PlanRow | tuple[PlanRow, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        index = range(len(self))[index]
+        condition, choice = divmod(index, len(self.choices))
+        channel, link = divmod(condition, len(self.links))
+        of = self.choices[choice]
+        engine = self.engines[index] if self.engines else of.engine
+        row = (of.schemes, self.channels[channel], self.links[link], engine, of.control, of.distinction)
+        return PlanRow(index, *row)
+
+    def over_channels(self, row: int) -> list[PlanRow]:
+        """The rows that differ from a row in the channel alone, itself among them."""
+        step = len(self.links) * len(self.choices)
+        return [self[index] for index in range(row % step, len(self), step)]
+
+    def with_engines(self, engines: Mapping[int, str]) -> PlanRows:
+        """The same rows with other engines, by the index of each row."""
+        return replace(self, engines=tuple(engines[index] for index in range(len(self))))
+
+
+@dataclass(frozen=True)
 class Written:
     """What the scenario says of the plan's values, as plain data: for identities and notes, not for the run.
 
@@ -191,7 +237,7 @@ class Plan:
     """All rows of a scenario, and what they share."""
 
     name: str
-    rows: tuple[PlanRow, ...]
+    rows: PlanRows
     images: Any
     image_names: tuple[str, ...]
     image_hashes: tuple[str, ...]
@@ -225,7 +271,7 @@ class Plan:
         Returns:
             A new plan.
         """
-        plan = replace(self, rows=tuple(replace(row, engine=engines[row.index]) for row in self.rows))
+        plan = replace(self, rows=self.rows.with_engines(engines))
         taken = {name: value for name, value in vars(self).items() if name in ("inputs", "run_id")}
         vars(plan).update(taken)
         return plan

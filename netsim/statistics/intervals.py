@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "BatchSums",
     "Estimate",
     "batch_labels",
+    "batch_sums",
     "batch_variance",
     "clopper_pearson",
     "difference_interval",
@@ -19,6 +21,7 @@ __all__ = [
     "mean_interval",
     "median_interval",
     "quality_interval",
+    "quality_interval_of_sums",
     "ratio_interval",
     "variance_interval",
     "with_failures",
@@ -39,6 +42,56 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+
+class BatchSums(NamedTuple):
+    """The sums of a variable over slots that its intervals are made of.
+
+    Sums of parts of the slots add, where they have the same origin and batches.
+
+    Attributes:
+        mass: float64 [batches], Σ w.
+        sums: float64 [batches], Σ w·(v - origin).
+        squares: Σ w·(v - origin)² over all slots.
+        weight_squares: Σ w² over all slots.
+        origin: Some value of the variable: a constant one has sums of exactly 0.
+    """
+
+    mass: FloatArray
+    sums: FloatArray
+    squares: float
+    weight_squares: float
+    origin: float
+
+    @property
+    def mean(self) -> float:
+        """The weighted mean."""
+        return self.origin + float(self.sums.sum() / self.mass.sum())
+
+    @property
+    def spread(self) -> float:
+        """The weighted variance over slots (n, not n - 1)."""
+        total = float(self.mass.sum())
+        return max(self.squares / total - (float(self.sums.sum()) / total) ** 2, 0.0)
+
+
+def batch_sums(
+    values: FloatArray | NDArray[np.bool_], weights: FloatArray, batch: IntArray, origin: float | None = None
+) -> BatchSums:
+    """The sums of a variable.
+
+    Args:
+        values: float64 or bool [n].
+        weights: float64 [n].
+        batch: int64 [n], from ``batch_labels``.
+        origin: Of the sums; None: the first value, 0 for bool.
+    """
+    if origin is None:
+        origin = float(values[0]) if values.dtype != bool and math.isfinite(values[0]) else 0.0
+    apart = weights * (values - origin)
+    squares = float((apart * (values - origin)).sum())
+    mass, sums = (np.bincount(batch, one).astype(np.float64) for one in (weights, apart))
+    return BatchSums(mass, sums, squares, float((weights**2).sum()), origin)
 
 
 def batch_labels(trial: IntArray, slot: IntArray, images: int) -> IntArray:
@@ -90,21 +143,19 @@ def mean_interval(values: FloatArray, weights: FloatArray, batch: IntArray) -> E
     """
     from scipy.stats import t
 
-    mean, variance, batches = batch_variance(values, weights, batch)
+    mean, variance, batches = batch_variance(batch_sums(values, weights, batch))
     if batches < 2:
         return Estimate(mean, math.nan, math.nan)
     half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(variance)
     return Estimate(mean, mean - half, mean + half)
 
 
-def batch_variance(values: FloatArray, weights: FloatArray, batch: IntArray) -> tuple[float, float, int]:
+def batch_variance(of: BatchSums) -> tuple[float, float, int]:
     """Weighted mean, the variance of that mean over batches (NaN for one batch), and the number of batches."""
-    mass = np.bincount(batch, weights)
-    mean = float((weights * values).sum() / mass.sum())
-    batches = len(mass)
+    mean, batches = of.mean, len(of.mass)
     if batches < 2:
         return mean, math.nan, batches
-    residuals = np.bincount(batch, weights * (values - mean)) / mass.mean()
+    residuals = (of.sums - (mean - of.origin) * of.mass) / of.mass.mean()
     return mean, float((residuals**2).sum() / (batches * (batches - 1))), batches
 
 
@@ -122,20 +173,21 @@ def ratio_interval(happened: NDArray[np.bool_], weights: FloatArray, batch: IntA
     >>> [round(x, 4) for x in estimate]
     [0.0, 0.0, 0.0362]
     """
-    share = happened.astype(np.float64)
-    value = float((weights * share).sum() / weights.sum())
-    certain = value in (0.0, 1.0)
-    effective = _effective_sample(proxy if certain else share, weights, batch)
-    return clopper_pearson(value, effective)
+    return _ratio_interval(batch_sums(happened, weights, batch), batch_sums(proxy, weights, batch))
 
 
-def _effective_sample(values: FloatArray, weights: FloatArray, batch: IntArray) -> float:
-    """How many independent slots tell as much about the mean of ``values`` as these do."""
+def _ratio_interval(share: BatchSums, proxy: BatchSums) -> Estimate:
+    certain = share.mean in (0.0, 1.0)
+    return clopper_pearson(share.mean, _effective_sample(proxy if certain else share))
+
+
+def _effective_sample(of: BatchSums) -> float:
+    """How many independent slots tell as much about the mean of a variable as these do."""
     from scipy.stats import t
 
-    slots = float(weights.sum() ** 2 / (weights**2).sum())
-    mean, variance, batches = batch_variance(values, weights, batch)
-    spread = float((weights * (values - mean) ** 2).sum() / weights.sum()) * slots / max(slots - 1, 1)
+    slots = float(of.mass.sum() ** 2 / of.weight_squares)
+    _, variance, batches = batch_variance(of)
+    spread = of.spread * slots / max(slots - 1, 1)
     if spread == 0 or not variance > 0:
         return slots
     few = t.ppf((1 + _LEVEL) / 2, max(slots - 1, 1)) / t.ppf((1 + _LEVEL) / 2, batches - 1)
@@ -168,14 +220,33 @@ def quality_interval(
     Returns:
         The mean and the failure ratio.
     """
+    quality, share, lost = (batch_sums(one, weights, batch) for one in (values, failed, proxy))
+    return quality_interval_of_sums(quality, share, lost, failed_value, can_fail)
+
+
+def quality_interval_of_sums(
+    values: BatchSums, failed: BatchSums, proxy: BatchSums, failed_value: float, can_fail: bool = True
+) -> tuple[Estimate, Estimate]:
+    """The same as ``quality_interval`` from sums, which may have been added up from parts of the slots.
+
+    Args:
+        values: Of each slot's quality, failed ones counted as ``failed_value``.
+        failed: Of 1 for a slot that failed, 0 for others.
+        proxy: As in ``ratio_interval``.
+        failed_value: What a failed slot counts as.
+        can_fail: False if it is known that no slot can fail.
+
+    Returns:
+        The mean and the failure ratio.
+    """
     from scipy.stats import t
 
-    ratio = ratio_interval(failed, weights, batch, proxy) if can_fail else Estimate(0.0, 0.0, 0.0)
-    mean, variance, batches = batch_variance(values, weights, batch)
+    ratio = _ratio_interval(failed, proxy) if can_fail else Estimate(0.0, 0.0, 0.0)
+    mean, variance, batches = batch_variance(values)
     if batches < 2:
         return Estimate(mean, math.nan, math.nan), ratio
     drop = failure_drop(mean, ratio.value, failed_value)
-    of_failures = batch_variance(failed.astype(np.float64), weights, batch)[1]
+    of_failures = batch_variance(failed)[1]
     rest = max(variance - drop**2 * of_failures, 0.0)
     half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(rest)
     return with_failures(mean, half, ratio, failed_value), ratio
@@ -243,7 +314,7 @@ def difference_interval(
     """
     from scipy.stats import t
 
-    mean, variance, batches = batch_variance(values[0] - values[1], weights, batch)
+    mean, variance, batches = batch_variance(batch_sums(values[0] - values[1], weights, batch))
     if batches < 2:
         return Estimate(mean, math.nan, math.nan)
     below, above = 0.0, 0.0
@@ -256,7 +327,7 @@ def difference_interval(
         more, fewer = drop * (share.high - share.value), drop * (share.value - share.low)
         down, up = (more, fewer) if drop >= 0 else (-fewer, -more)
         below, above = math.hypot(below, down), math.hypot(above, up)
-        variance -= drop**2 * batch_variance(alone.astype(np.float64), weights, batch)[1]
+        variance -= drop**2 * batch_variance(batch_sums(alone, weights, batch))[1]
     half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(max(variance, 0.0))
     return Estimate(mean, mean - math.hypot(half, below), mean + math.hypot(half, above))
 

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import netsim
-from netsim.analysis.log_groups import logged_metrics, slot_groups
-from netsim.analysis.summary import summarise
+from netsim.analysis.log_groups import described_groups, logged_metrics
+from netsim.analysis.summary import GROUP, summarise
 from netsim.errors import InputError
+from netsim.runs import log as log_module
+from netsim.runs import parts
 
 
 @pytest.mark.parametrize("overrides", [[], ["engine=array", "log=packets"]])
@@ -27,18 +29,57 @@ def _csv(frame: pd.DataFrame, folder: Path) -> Path:
     return path
 
 
-def test_groups_that_share_a_row_group_are_told_apart(scenario: Path) -> None:
+def _described(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Summary and distribution of a log, read in row groups; sorted, since groups of a shuffled log change places."""
+    found = list(described_groups(path, 13.0))
+    summary, spread = pd.DataFrame([row for row, _ in found]), pd.DataFrame([row for _, rows in found for row in rows])
+    return summary.sort_values(GROUP, ignore_index=True), spread.sort_values([*GROUP, "image"], ignore_index=True)
+
+
+@pytest.mark.parametrize("overrides", [[], ["engine=array", "log=packets"], ["engine=array", "trials=3", "slots=9"]])
+def test_row_groups_of_any_size_in_any_order_give_the_same_summary(scenario: Path, overrides: list[str]) -> None:
+    run = netsim.run(scenario, overrides=overrides)
+    whole = _described(run.path / "log.parquet")
+    summary = summarise(run.log, 13.0).drop(columns="failure_db").sort_values(GROUP, ignore_index=True)
+    pd.testing.assert_frame_equal(whole[0], summary[whole[0].columns], check_dtype=False)
+    path = run.path / "other.parquet"
+    for log, rows in ((run.log, 7), (run.log.sample(frac=1.0, random_state=np.random.RandomState(3)), 70)):
+        pq.write_table(pa.Table.from_pandas(log, preserve_index=False), path, row_group_size=rows)
+        for found, expected in zip(_described(path), whole, strict=True):
+            pd.testing.assert_frame_equal(found, expected, rtol=1e-10)
+
+
+def test_a_group_that_stands_twice_far_apart_is_refused(scenario: Path) -> None:
     run = netsim.run(scenario)
-    path = run.path / "shuffled.parquet"
-    shuffled = run.log.sample(frac=1.0, random_state=np.random.RandomState(3)).assign(ms_ssim=0.5)
-    pq.write_table(pa.Table.from_pandas(shuffled, preserve_index=False), path, row_group_size=70)
-    parts = dict(slot_groups(path))
-    assert sum(map(len, parts.values())) == len(run.slots)
-    for (scheme, _, point, *_), part in parts.items():
-        assert set(part["scheme"]) == {scheme}
-        assert set(part["operating_point"]) == {point}
+    again = run.log.assign(row=run.log["row"] + 100)
+    path = run.path / "twice.parquet"
+    twice = pd.concat([run.log, again], ignore_index=True)
+    pq.write_table(pa.Table.from_pandas(twice, preserve_index=False), path, row_group_size=100)
+    with pytest.raises(InputError, match="not in the order of a plan"):
+        list(described_groups(path, 13.0))
+
+
+def test_metrics_of_a_log_are_its_further_columns(scenario: Path) -> None:
+    run = netsim.run(scenario)
+    path = run.path / "more.parquet"
+    pq.write_table(pa.Table.from_pandas(run.log.assign(ms_ssim=0.5), preserve_index=False), path)
     assert logged_metrics(path) == ["ms_ssim"]
     assert logged_metrics(run.path / "log.parquet") == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_small_parts_share_a_row_group_of_the_log(
+    workers: int, scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row group each would cost a reader memory for every row of the plan."""
+    monkeypatch.setattr(log_module, "_ROW_GROUP", 100)
+    monkeypatch.setattr(parts, "_SLOTS_IN_PART", 8)
+    run = netsim.run(scenario, overrides=["engine=array", "trials=30"], workers=workers)
+    metadata = pq.ParquetFile(run.path / "log.parquet").metadata
+    sizes = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
+    assert len(sizes) > 2
+    assert all(100 <= size < 108 for size in sizes[:-1])
+    assert run.log["row"].is_monotonic_increasing
 
 
 def test_a_log_without_slots_is_refused(scenario: Path) -> None:

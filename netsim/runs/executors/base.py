@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Executor", "Fetch", "Task", "default_workers"]
+__all__ = ["Executor", "Fetch", "Task", "TaskQueue", "default_workers"]
 
 Fetch = Callable[[str], Any]
 
@@ -42,6 +43,26 @@ class Task(NamedTuple):
 def default_workers() -> int:
     """One worker a core that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class TaskQueue:
+    """Tasks to do: those that finished tasks have added, then the next of the first ones.
+
+    Args:
+        tasks: The first tasks.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._first = iter(tasks)
+        self._added: deque[Task] = deque()
+
+    def add(self, tasks: Iterable[Task]) -> None:
+        """Tasks that are done before any first one that has not begun."""
+        self._added.extend(tasks)
+
+    def next(self) -> Task | None:
+        """The next task; None if there is none now."""
+        return self._added.popleft() if self._added else next(self._first, None)
 
 
 class Executor(ABC):
@@ -71,7 +92,7 @@ class Executor(ABC):
         """Run tasks and those that ``done(task, result)`` adds, in any order. The first error ends the work.
 
         Args:
-            tasks: The first tasks.
+            tasks: The first tasks, taken one at a time when a worker is free: they need not be in memory at once.
             done: Called in the driver's process with each result; returns further tasks.
 
         Raises:

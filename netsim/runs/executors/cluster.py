@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,7 +18,7 @@ from netsim.distribution import install_command, installed_version
 from netsim.errors import InputError
 from netsim.registry import Registration, adopt, registrations
 from netsim.runs.executors.answers import Answer, answer
-from netsim.runs.executors.base import Executor, Fetch, Task
+from netsim.runs.executors.base import Executor, Fetch, Task, TaskQueue
 
 __all__ = ["RayExecutor"]
 
@@ -65,16 +65,17 @@ class RayExecutor(Executor):
             self._ray.shutdown()
 
     def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
-        queue = deque(tasks)
+        queue = TaskQueue(tasks)
         busy: dict[Any, Task] = {}
-        while queue or busy:
+        while True:
             room = self._room()
-            while queue and len(busy) < room:
-                task = queue.popleft()
+            while len(busy) < room and (task := queue.next()) is not None:
                 busy[self._send(task)] = task
+            if not busy:
+                return
             ready, _ = self._ray.wait(list(busy), num_returns=1)
             task = busy.pop(ready[0])
-            queue.extend(done(task, self._result(task, ready[0])))
+            queue.add(done(task, self._result(task, ready[0])))
 
     def _room(self) -> int:
         """How many tasks may be under way; nodes come and go."""

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
@@ -19,7 +19,7 @@ from typing import Any
 from netsim.errors import InputError
 from netsim.registry import Registration, adopt, registrations
 from netsim.runs.executors.answers import Answer, answer
-from netsim.runs.executors.base import Executor, Fetch, Task, default_workers
+from netsim.runs.executors.base import Executor, Fetch, Task, TaskQueue, default_workers
 
 __all__ = ["ProcessExecutor", "kill_workers"]
 
@@ -51,18 +51,20 @@ class ProcessExecutor(Executor):
             worker.end(deadline)
 
     def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
-        queue = deque(tasks)
+        queue = TaskQueue(tasks)
         idle = list(self._started)
         busy: dict[Connection, tuple[_Worker, Task]] = {}
-        while queue or busy:
-            while queue and len(busy) < self.workers:
-                worker, task = idle.pop() if idle else self._start(), queue.popleft()
+        while True:
+            while len(busy) < self.workers and (task := queue.next()) is not None:
+                worker = idle.pop() if idle else self._start()
                 worker.send(task, self.fetch)
                 busy[worker.connection] = worker, task
+            if not busy:
+                return
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
                 worker, task = busy.pop(connection)
-                queue.extend(done(task, worker.result(task)))
+                queue.add(done(task, worker.result(task)))
                 idle.append(worker)
 
     def _start(self) -> _Worker:

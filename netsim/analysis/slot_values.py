@@ -1,0 +1,60 @@
+"""Values of a log's slots as they count in means, and names of the columns that hold means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.metrics.further import LOSSLESS_DB, Scale
+from netsim.statistics.intervals import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["can_fail", "metric_values", "named", "one_or_mixed", "slot_quality", "within"]
+
+
+def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
+    """PSNR of each row as it counts in a mean: failure_db if failed, ``LOSSLESS_DB`` if lossless; NaN if unresolved."""
+    quality = log["psnr_db"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    status = log["status"].to_numpy()
+    quality[np.isposinf(quality)] = LOSSLESS_DB
+    quality[status == "failed"] = failure_db
+    quality[status == "unresolved"] = np.nan
+    return quality
+
+
+def metric_values(part: pd.DataFrame, name: str, scale: Scale, failed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A further metric of each row, failed ones counted as its scale says."""
+    values = part[name].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    values[failed] = np.nan if scale.failed is None else scale.failed
+    return values
+
+
+def can_fail(part: pd.DataFrame) -> bool:
+    """Whether a slot of these can fail at all; unknown counts as yes."""
+    return "can_fail" not in part.columns or bool(part["can_fail"].any())
+
+
+def one_or_mixed(values: Iterable[Any]) -> str:
+    """The value that all share, missing ones counted as empty; a controller may have chosen several.
+
+    >>> one_or_mixed(["LC", "LC"]), one_or_mixed(["LC", None])
+    ('LC', 'mixed')
+    """
+    texts = {"" if value is None or value != value else str(value) for value in values}
+    return texts.pop() if len(texts) == 1 else "mixed"
+
+
+def named(name: str, estimate: Estimate, stem: str = "") -> dict[str, float]:
+    """An estimate as columns: ``name``, and the ends of its interval."""
+    stem = stem or name
+    return {name: estimate.value, f"{stem}_low": estimate.low, f"{stem}_high": estimate.high}
+
+
+def within(mean: Estimate, scale: Scale) -> Estimate:
+    """An estimate whose interval stays inside the metric's range."""
+    return mean._replace(low=max(mean.low, scale.lowest), high=min(mean.high, scale.highest))
