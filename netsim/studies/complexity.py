@@ -164,7 +164,12 @@ def _with_ratios(mine: dict[str, float], reference: dict[str, float]) -> dict[st
 
 
 def hardware() -> str:
-    """The processor, how many of its cores this process may use, and the system."""
+    """The processor, how many of its cores this process may use, the system, and whether other programs need them.
+
+    Times measured on a busy machine are too long, so its load (mean of the last minute) is said.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     plural = "" if cores == 1 else "s"
-    return f"{processor_name()}, {cores} core{plural}, {platform.system()}"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    busy = f", busy with other programs (load {load:.1f})" if load > cores + 0.5 else ""
+    return f"{processor_name()}, {cores} core{plural}, {platform.system()}{busy}"

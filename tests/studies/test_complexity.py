@@ -1,5 +1,6 @@
 """Parameters and times against a reference."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,18 @@ condition,scheme,quantity,published
 ONE_POINT = ["codecs=[{jpeg2000: {bpp: 1.2}}, {jpeg: {quality: 30}}]"]
 
 
-def test_ratios_are_of_each_picture_and_the_papers_of_its_numbers(small: MakeRecipe) -> None:
+@pytest.mark.parametrize(("load", "busy"), [(0.9, False), (12.34, True)])
+def test_the_machine_is_named_with_what_keeps_it_busy(monkeypatch: pytest.MonkeyPatch, load: float, busy: bool) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 50.0, 50.0))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    assert "2 cores" in hardware()
+    assert hardware().endswith("busy with other programs (load 12.3)") == busy
+
+
+def test_ratios_are_of_each_picture_and_the_papers_of_its_numbers(
+    small: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.0, 1.0, 1.0))
     recipe = small(PUBLISHED, {"complexity": {"reference": "a"}}, paper_names={"a": "old", "b": "new"})
     slow = np.array([1.0, 10.0, 2.0, 3.0, 5.0, 4.0])
     measured = [Measured("a", 2**18, slow, 2 * slow), Measured("b", 2**19, 3 * slow, slow)]
