@@ -1,7 +1,9 @@
 """The exact engine: the possible masks with their probabilities. No seed, no noise.
 
-Up to ``ALL_MASKS_PACKETS`` packets every mask is taken. Beyond that, masks are taken in order of probability until a
-stated coverage is reached; the residual mass is returned, so that a result can carry a rigorous bound.
+Up to ``ALL_MASKS_PACKETS`` packets every mask is taken. Beyond that, one mask stands for all that say the same to the
+receiver, where the number of losses decides, or the first packets do (``netsim.engines.deciding``). Elsewhere masks are
+taken in order of probability until a stated coverage is reached; the residual mass is returned, so that a result can
+carry a rigorous bound.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
+from netsim.engines.deciding import Beginnings, deciding_beginnings, loss_counts_after, states_after
 from netsim.engines.outcomes import SlotOutcomes, resolve_outcomes
 from netsim.engines.schedule import SlotSchedule, transmission_schedule
 from netsim.errors import InputError
@@ -35,6 +38,7 @@ __all__ = [
 
 BoolArray = NDArray[np.bool_]
 Vector = NDArray[np.float64]
+Usable = Callable[[BoolArray], BoolArray]
 
 ALL_MASKS_PACKETS = 16
 _MASKS_LIMIT = 1 << 17
@@ -72,6 +76,7 @@ def distributions(
     link: LinkProfile,
     coverage: float,
     by_count: Callable[[int], bool],
+    usable: Callable[[int], Usable | None] = lambda slot: None,
 ) -> Iterator[SlotOutcomes]:
     """The possible outcomes of each slot, weighted by their probabilities. Times are those without jitter.
 
@@ -83,6 +88,9 @@ def distributions(
         coverage: Probability to cover where there are too many masks to take all, as in ``mask_table``.
         by_count: Whether only the number of lost packets of a slot matters to the receiver; then one mask stands for
             all with as many losses where there are too many masks.
+        usable: Of a slot, what the decoder can use of the packets that are received in time, bool [m, sent] to bool
+            [m, k], monotone; None: unknown. Where it is known, and the first packets of a slot with too many masks
+            decide it, a few masks stand for all.
 
     Yields:
         The outcomes of one slot; their weights and ``residual_mass`` sum to 1.
@@ -94,7 +102,7 @@ def distributions(
         if len(slot.at_risk) > ALL_MASKS_PACKETS and by_count(slot.schedule.slot):
             table = _counts(slot)
         else:
-            table = slot_table(slot, coverage)
+            table = _decided(slot, usable(slot.schedule.slot)) or slot_table(slot, coverage)
         trials = np.zeros(len(table.masks), dtype=np.int64)
         yield slot.outcomes(table.masks, trials, table.probability, table.residual_mass)
 
@@ -196,18 +204,34 @@ def _counts(slot: ChainSlot) -> MaskTable:
 
 
 def _count_probabilities(slot: ChainSlot) -> Vector:
-    """P(k of the packets at risk are lost), float64 [n + 1].
+    """P(k of the packets at risk are lost), float64 [n + 1]."""
+    return np.asarray(slot.start @ loss_counts_after(slot.powers, slot.channel.loss)[0])
 
-    Backwards: table[s, k] = P(k losses among the packets from here on | state s before them).
+
+def _decided(slot: ChainSlot, usable: Usable | None) -> MaskTable | None:
+    """Masks whose first packets decide what is usable, one for each number of losses behind them.
+
+    So the mean number of lost packets is exact, too. None where every mask can be listed, or where the first packets do
+    not decide.
     """
-    loss = slot.channel.loss
-    table = np.zeros((len(loss), len(slot.powers) + 1))
-    table[:, 0] = 1
-    for power in reversed(slot.powers):
-        after = (1 - loss)[:, None] * table
-        after[:, 1:] += loss[:, None] * table[:, :-1]
-        table = power @ after
-    return np.asarray(slot.start @ table)
+    if usable is None or len(slot.at_risk) <= ALL_MASKS_PACKETS:
+        return None
+    found = deciding_beginnings(len(slot.at_risk), lambda masks: usable(slot.received(masks)))
+    return None if found is None else _with_rests(slot, found)
+
+
+def _with_rests(slot: ChainSlot, beginnings: Beginnings) -> MaskTable:
+    packets, loss = len(slot.at_risk), slot.channel.loss
+    states = states_after(beginnings, slot.powers, loss, slot.start)
+    rests = loss_counts_after(slot.powers, loss)
+    masks, probability = [], []
+    for mask, length, state in zip(beginnings.masks, beginnings.length, states, strict=True):
+        of_counts = state @ rests[length]
+        whole = np.tile(mask, (len(of_counts), 1))
+        whole[:, length:] = np.arange(packets - length) >= np.arange(len(of_counts))[:, None]
+        masks.append(whole[of_counts > 0])
+        probability.append(of_counts[of_counts > 0])
+    return MaskTable(np.concatenate(masks), np.concatenate(probability), 0.0)
 
 
 def all_masks(packets: int) -> BoolArray:

@@ -39,7 +39,16 @@ from netsim.links.profile import LinkProfile
 from netsim.statistics.surrogate import features, fold
 from netsim.streams import Streams
 
-__all__ = ["DRAWN_MASKS", "Selection", "drawn_masks", "estimator_weights", "given_a_loss", "select", "simulate_strata"]
+__all__ = [
+    "DRAWN_MASKS",
+    "LEAST_DECODINGS",
+    "Selection",
+    "drawn_masks",
+    "estimator_weights",
+    "given_a_loss",
+    "select",
+    "simulate_strata",
+]
 
 BoolArray = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -49,7 +58,7 @@ Usable = Callable[[int, BoolArray], BoolArray]
 DRAWN_MASKS = 1 << 14
 """Masks drawn per channel where there are too many packets to take all masks."""
 
-_LEAST_DECODINGS = 60  # with fewer, the sampled part is so skewed that no interval from it is valid
+LEAST_DECODINGS = 60  # with fewer, the sampled part is so skewed that no interval from it is valid
 _LEAST_DRAWS = 20  # of the outcomes that are not certain
 _REPLICATES = 10  # the interval has one degree of freedom less in each slot
 
@@ -163,7 +172,7 @@ def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Ge
         draws: Number of decodings; fewer than 60 count as 60.
         rng: Draws the replicates.
     """
-    draws = max(draws, _LEAST_DECODINGS)
+    draws = max(draws, LEAST_DECODINGS)
     outcomes, outcome = _distinct(usable)
     packets = outcomes.sum(axis=1)
     size = probability * (1 + outcomes.shape[1] - packets)[outcome]

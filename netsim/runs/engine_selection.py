@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netsim.channels.markov import MarkovChannel
+from netsim.codec import Codec, Stream
 from netsim.decoding.masks import at_risk_packets, usable_masks
 from netsim.decoding.streams import stream_key_of
+from netsim.engines.deciding import deciding_beginnings
 from netsim.engines.exact import ALL_MASKS_PACKETS
+from netsim.engines.stratified import LEAST_DECODINGS
+from netsim.protection.base import ProtectedStream
 from netsim.runs.context import RunContext
 from netsim.scenario.engine import why_not
 from netsim.scenario.plan import Plan, PlanRow, PlanRows
@@ -69,7 +74,10 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
 
 
 def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
-    """Decodes of the first image over all channels: (exact engine, expected when sampling); 0 where unknown."""
+    """Decodes of the first image over all channels: (exact engine, expected when sampling); 0 where unknown.
+
+    Beyond ``ALL_MASKS_PACKETS`` packets the exact engine is taken where it decodes no more than a stratified sample.
+    """
     row, cache, plan = rows[0], context.cache, context.plan
     stream_key = stream_key_of(plan, row, 0, row.schemes[0])
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
@@ -77,7 +85,10 @@ def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
     at_risk = at_risk_packets(protected)
     if codec.all_needed and (protected.count_decides or len(at_risk) <= ALL_MASKS_PACKETS):
         return 1, 1
-    if not 0 < len(at_risk) <= ALL_MASKS_PACKETS:
+    if len(at_risk) > ALL_MASKS_PACKETS:
+        decodes = _deciding(codec, stream, protected, at_risk)
+        return (decodes, decodes) if decodes <= max(LEAST_DECODINGS, plan.trials) else (0, 0)
+    if not len(at_risk):
         return 0, 0
     masks = usable_masks(codec, stream, protected, at_risk)
     trials = plan.trials if plan.precision_db is None else _PRECISION_TRIALS
@@ -90,3 +101,19 @@ def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
         never *= (1 - probability.clip(0, 1)) ** draws
     decodable = masks.decodable
     return int((possible & decodable).sum()), int(np.ceil((1 - never[decodable]).sum()))
+
+
+def _deciding(codec: Codec, stream: Stream, protected: ProtectedStream, at_risk: NDArray[np.int64]) -> int:
+    """How many images a long stream can show if its first packets decide which; 0 if they do not."""
+    if len(protected.sent) > len(stream):
+        return 0
+
+    def usable(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        received = np.ones((len(masks), len(protected.sent)), dtype=bool)
+        received[:, at_risk] = masks
+        return codec.usable(stream, protected.recover(received))
+
+    found = deciding_beginnings(len(at_risk), usable)
+    if found is None:
+        return 0
+    return int(np.unique(usable(found.masks), axis=0).any(axis=1).sum())

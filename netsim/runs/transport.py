@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,7 +136,13 @@ def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
         sender = senders[slot % images, 0]
         return sender.codec.all_needed and sender.protected.count_decides
 
-    return distributions(slots, burst, channel, row.link, plan.coverage, by_count)
+    def usable(slot: int) -> Callable[[BoolArray], BoolArray] | None:
+        sender = senders[slot % images, 0]
+        if len(sender.protected.sent) > len(sender.stream):
+            return None  # which packets are recovered is a column of the log: it takes the whole mask
+        return lambda received: sender.codec.usable(sender.stream, sender.protected.recover(received))
+
+    return distributions(slots, burst, channel, row.link, plan.coverage, by_count, usable)
 
 
 def _rounds_alike(slots: Sequence[SlotSchedule], images: int) -> bool:

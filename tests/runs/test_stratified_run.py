@@ -45,3 +45,22 @@ def test_it_agrees_with_all_masks_decoded(images: Path, tmp_path: Path) -> None:
         assert line["loss_rate"] == pytest.approx(truth["loss_rate"], abs=0.01)
     again = run(images, "stratified", tmp_path / "again")
     assert again.log.drop(columns="run_id").equals(sampled.log.drop(columns="run_id"))
+
+
+def test_a_long_stream_that_stops_at_its_first_loss_is_exact(images: Path, tmp_path: Path) -> None:
+    plan = {
+        "images": str(images),
+        "codecs": [{"jpeg2000": {"bpp": 4.0, "packets": 24, "receiver": "prefix"}}],
+        "channels": CHANNELS,
+        "trials": 2000,
+        "metrics": ["psnr_db"],
+    }
+    auto, sampled = (netsim.run(plan | {"engine": name}, out=tmp_path / name) for name in ("auto", "array"))
+    assert auto.log["packets_sent"].iloc[0] > 17
+    for line, other in zip(auto.summary.to_dict("records"), sampled.summary.to_dict("records"), strict=True):
+        assert line["engine"] == "exact"
+        assert line["unresolved"] == 0
+        assert line["psnr_low"] == line["psnr_db"] == line["psnr_high"]
+        assert abs(line["psnr_db"] - other["psnr_db"]) < 2.5 * (other["psnr_high"] - other["psnr_db"])
+        at_risk = line["loss_rate"] / netsim.channels[line["channel"]].loss_rate  # share of packets that can be lost
+        assert at_risk == pytest.approx(1 - 1 / auto.log["packets_sent"].iloc[0], rel=1e-9)

@@ -1,0 +1,109 @@
+"""Long streams of which the first packets decide what is usable: exact, although their masks are too many to list.
+
+A receiver that stops at the first lost packet shows the same whatever happens behind it; one that decodes two chains of
+packets shows the same once both are broken. So masks are written out packet by packet, and a beginning is followed no
+further once it decides: once the decoder can use the same packets whether all of the rest arrive or none. Usable masks
+are monotone (the contract of ``Codec.usable`` and ``ProtectedStream.recover``), so every mask between these two gives
+the same, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Beginnings", "deciding_beginnings", "loss_counts_after", "states_after"]
+
+BoolArray = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Vector = NDArray[np.float64]
+
+_MOST = 1 << 12
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Beginnings of masks; every mask has exactly one of them.
+
+    Attributes:
+        masks: bool [m, n], True = received; all packets behind a beginning are received.
+        length: int64 [m], packets in each beginning.
+    """
+
+    masks: BoolArray
+    length: Integers
+
+
+def deciding_beginnings(packets: int, usable: Callable[[BoolArray], BoolArray], most: int = _MOST) -> Beginnings | None:
+    """The shortest beginnings that decide what is usable.
+
+    Args:
+        packets: Packets that can be lost, n.
+        usable: Masks of these packets, bool [m, n], to what the decoder can use, bool [m, k]; monotone.
+        most: Stop beyond so many beginnings.
+
+    Returns:
+        The beginnings; None if there are more than ``most``.
+
+    >>> found = deciding_beginnings(3, lambda received: np.logical_and.accumulate(received, axis=1))
+    >>> [mask[:length].astype(int).tolist() for mask, length in zip(found.masks, found.length)]
+    [[0], [1, 0], [1, 1, 0], [1, 1, 1]]
+    """
+    undecided = np.zeros((1, 0), dtype=bool)
+    masks, lengths = [], []
+    found = 0
+    for length in range(packets + 1):
+        best = _completed(undecided, packets, True)
+        decides = (usable(best) == usable(_completed(undecided, packets, False))).all(axis=1)
+        masks.append(best[decides])
+        lengths.append(np.full(int(decides.sum()), length, dtype=np.int64))
+        found += len(lengths[-1])
+        undecided = undecided[~decides]
+        if not len(undecided):
+            break
+        if found + 2 * len(undecided) > most:
+            return None
+        next_packet = np.tile([[False], [True]], (len(undecided), 1))
+        undecided = np.concatenate([np.repeat(undecided, 2, axis=0), next_packet], axis=1)
+    return Beginnings(np.concatenate(masks), np.concatenate(lengths))
+
+
+def _completed(beginnings: BoolArray, packets: int, received: bool) -> BoolArray:
+    rest = np.full((len(beginnings), packets - beginnings.shape[1]), received)
+    return np.concatenate([beginnings, rest], axis=1)
+
+
+def states_after(beginnings: Beginnings, powers: Sequence[Vector], loss: Vector, start: Vector) -> Vector:
+    """Joint probability of each beginning and of the chain's state at its last packet: float64 [m, S].
+
+    Args:
+        beginnings: Over n packets.
+        powers: n arrays float64 [S, S], the chain's transition before each packet.
+        loss: float64 [S], probability of loss in each state.
+        start: float64 [S], distribution of the state before the first packet.
+    """
+    state = np.tile(start, (len(beginnings.masks), 1))
+    for number, power in enumerate(powers):
+        inside = beginnings.length > number
+        received = beginnings.masks[inside, number, None]
+        state[inside] = (state[inside] @ power) * np.where(received, 1 - loss, loss)
+    return state
+
+
+def loss_counts_after(powers: Sequence[Vector], loss: Vector) -> list[Vector]:
+    """For each j of 0 … n: P(k of the packets from j on are lost | state before packet j), float64 [S, n - j + 1].
+
+    Args:
+        powers: n arrays float64 [S, S], the chain's transition before each packet.
+        loss: float64 [S], probability of loss in each state.
+    """
+    tables = [np.ones((len(loss), 1))]
+    for power in reversed(powers):
+        after = np.zeros((len(loss), tables[-1].shape[1] + 1))
+        after[:, :-1] = (1 - loss)[:, None] * tables[-1]
+        after[:, 1:] += loss[:, None] * tables[-1]
+        tables.append(power @ after)
+    return tables[::-1]
