@@ -27,7 +27,7 @@ SLOW = {"learned", "memory", "resicomp", "sweep"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what is asked for. Targets that are missed are told, and do not fail the command: machines differ."""
+    """Run what is asked for. Missed targets are reported, and do not fail the command: machines differ."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed and memory, as ratios.")
     parser.add_argument("--only", action="append", choices=BENCHMARKS, help="this one alone (may be repeated)")
     parser.add_argument("--skip-slow", action="store_true", help=f"leave out {' and '.join(sorted(SLOW))}")

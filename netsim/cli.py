@@ -79,7 +79,7 @@ def run(
     fresh: FreshOption = False,
     json_progress: JsonProgressOption = False,
 ) -> None:
-    """Run a scenario: encode, send, decode, log. A killed run goes on where it was.
+    """Run a scenario: encode, send, decode, log. Rerun a killed run's command to resume it.
 
     The last line on standard output is the run's folder.
     """
@@ -204,7 +204,7 @@ def _run(
         plan = load_plan(scenario, overrides)
         folder = run_plan(plan, out, workers or default_workers(), reporter, write_summary, **ways)
     except Stopped:
-        reporter.say("stopped", "the same command goes on where it was")
+        reporter.say("stopped", "rerun the same command to resume")
         raise
     if figures:
         from netsim.report.illustrated import illustrate
@@ -253,7 +253,7 @@ def _detach_from_shell() -> None:
     for name in ("MPLBACKEND", "NUMBA_DISABLE_JIT"):  # files are drawn without a backend; no loop runs uncompiled
         os.environ.pop(name, None)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # an encoding may lack characters, and a name may be no text
+        if isinstance(stream, io.TextIOWrapper):  # an encoding may lack characters, and a name may not be text
             stream.reconfigure(errors="backslashreplace")
 
 

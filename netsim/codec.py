@@ -134,7 +134,7 @@ class CodecSettings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
-        """A number is written as a number: `true` and `'5'` are none."""
+        """A number is written as a number: `true` and `'5'` are not numbers."""
         kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
         if kinds & {int, float} and type(value) in {bool, str} - kinds and not kinds & {Any, Path}:
             raise ValueError(f"{value!r} is not a number")
@@ -299,7 +299,17 @@ def codec_names() -> list[str]:
 
 
 def codec_class(name: str) -> type[Codec]:
-    """The class of an installed codec. Raises InputError if there is none, it can't be imported or it is no codec."""
+    """The class of an installed codec.
+
+    Args:
+        name: As in ``netsim codecs``.
+
+    Returns:
+        A subclass of ``Codec``.
+
+    Raises:
+        InputError: There is no codec of this name, it can't be imported, or it is not a codec.
+    """
     kind = load_plugin("codec", name)
     if not (isinstance(kind, type) and issubclass(kind, Codec)):
         raise InputError(

@@ -32,7 +32,7 @@ Image = NDArray[np.uint8]
 
 EXHAUSTIVE = 12  # up to so many droppable packets, every mask is tried with `usable`
 SAMPLED = 2000  # masks tried above that
-PICTURES = 6  # masks decoded per stream
+DECODED_MASKS = 6  # masks decoded per stream
 BATCH_TOLERANCE_DB = 1e-3
 
 
@@ -51,7 +51,7 @@ class Broken(Exception):
 
 @dataclass
 class Case:
-    """One picture at one operating point, and masks to try on its stream."""
+    """One image at one operating point, and masks to try on its stream."""
 
     codec: Codec
     image: Image
@@ -85,11 +85,11 @@ class Case:
         """bool [k, n]: a few masks with different usable packets, all received first."""
         decodable = np.flatnonzero(self.usable.any(axis=1))
         _, first = np.unique(self.usable[decodable], axis=0, return_index=True)
-        picks = np.random.default_rng(self.seed).permutation(np.sort(first)[1:])[: PICTURES - 1]
+        picks = np.random.default_rng(self.seed).permutation(np.sort(first)[1:])[: DECODED_MASKS - 1]
         return self.masks[[0, *decodable[picks]]]
 
     @cached_property
-    def pictures(self) -> Image:
+    def decoded_images(self) -> Image:
         """uint8 [k, H, W, 3] of ``decoded``."""
         return self.codec.decode(self.stream, self.decoded)
 
@@ -97,8 +97,8 @@ class Case:
         return f"{self.image.shape[1]}x{self.image.shape[0]} at {self.point}"
 
 
-def _quality_db(image: Image, picture: Image) -> float:
-    return float(psnr_db(image, picture[np.newaxis])[0])
+def _quality_db(image: Image, decoded: Image) -> float:
+    return float(psnr_db(image, decoded[np.newaxis])[0])
 
 
 def _fresh(codec: Codec) -> Codec:
@@ -111,16 +111,16 @@ def _show(mask: BoolArray) -> str:
 
 
 def round_trip(case: Case) -> str:
-    """All received: a picture of the same shape, nearer to the image than a grey one."""
+    """All received: an image of the same shape, nearer to the image than a grey one."""
     if not case.usable[0].all():
         raise Broken("with all packets received, `usable` leaves some out")
-    picture = case.codec.decode(case.stream, case.masks[:1])
-    if picture.dtype != np.uint8 or picture.shape != (1, *case.image.shape):
-        raise Broken(f"decode returns {picture.dtype} {list(picture.shape)}, not uint8 {[1, *case.image.shape]}")
-    quality = _quality_db(case.image, picture[0])
+    decoded = case.codec.decode(case.stream, case.masks[:1])
+    if decoded.dtype != np.uint8 or decoded.shape != (1, *case.image.shape):
+        raise Broken(f"decode returns {decoded.dtype} {list(decoded.shape)}, not uint8 {[1, *case.image.shape]}")
+    quality = _quality_db(case.image, decoded[0])
     grey = _quality_db(case.image, np.full_like(case.image, round(case.image.mean())))
     if quality <= grey:
-        raise Broken(f"the picture has {quality:.1f} dB, a grey one {grey:.1f} dB")
+        raise Broken(f"the image has {quality:.1f} dB, a grey one {grey:.1f} dB")
     return f"{case}: {len(case.stream)} packets, {case.stream.bpp:.3f} bpp, {quality:.1f} dB"
 
 
@@ -167,7 +167,7 @@ def _packets_elsewhere(case: Case) -> str:
 
 
 def _encode_as_told() -> None:
-    """The new process's part: reads an order and a picture, prints the packets' digest."""
+    """The new process's part: reads an order and an image, prints the packets' digest."""
     order = json.loads(sys.stdin.buffer.readline())
     kind: Any = importlib.import_module(order["module"])
     for part in order["kind"].split("."):
@@ -177,9 +177,9 @@ def _encode_as_told() -> None:
 
 
 def decoding_repeats(case: Case) -> str:
-    """The same masks decode to the same pictures, also in a fresh instance."""
+    """The same masks decode to the same images, also in a fresh instance."""
     for codec in (case.codec, _fresh(case.codec)):
-        if not np.array_equal(codec.decode(case.stream, case.decoded), case.pictures):
+        if not np.array_equal(codec.decode(case.stream, case.decoded), case.decoded_images):
             raise Broken(f"{case}: the second decoding has other pixels")
     return f"{len(case.decoded)} masks, twice"
 
@@ -190,14 +190,14 @@ def lost_payloads_unread(case: Case) -> str:
     lengths: Iterable[Callable[[int], int]] = (lambda n: n, lambda n: 2 * n + 7, lambda n: 0)
     tried = 0
     alone = [case.codec.decode(case.stream, mask[np.newaxis]) for mask in case.decoded]
-    for length, (mask, picture) in product(lengths, zip(case.decoded, alone, strict=True)):
+    for length, (mask, decoded) in product(lengths, zip(case.decoded, alone, strict=True)):
         packets = tuple(
             p if arrived else Packet(rng.bytes(length(len(p.payload))), p.protected)
             for p, arrived in zip(case.stream.packets, mask, strict=True)
         )
         garbled = replace(case.stream, packets=packets)
-        if not np.array_equal(case.codec.decode(garbled, mask[np.newaxis]), picture):
-            raise Broken(f"{case}, mask {_show(mask)}: garbage in a lost packet changes the picture")
+        if not np.array_equal(case.codec.decode(garbled, mask[np.newaxis]), decoded):
+            raise Broken(f"{case}, mask {_show(mask)}: garbage in a lost packet changes the image")
         tried += int((~mask).any())
     return f"{tried} masks with garbage of the same length, longer, none" if tried else "every packet is needed"
 
@@ -234,12 +234,12 @@ def usable_is_monotone(case: Case) -> str:
 
 
 def usable_decides_image(case: Case) -> str:
-    """Masks with equal usable packets decode to equal pictures."""
+    """Masks with equal usable packets decode to equal images."""
     groups: dict[bytes, list[int]] = {}
     for i in np.flatnonzero(case.usable.any(axis=1)):
         groups.setdefault(case.usable[i].tobytes(), []).append(int(i))
     pairs = [(group[0], group[-1]) for group in groups.values() if len(group) > 1]
-    chosen = np.random.default_rng(case.seed + 2).permutation(len(pairs))[:PICTURES]
+    chosen = np.random.default_rng(case.seed + 2).permutation(len(pairs))[:DECODED_MASKS]
     for a, b in (pairs[i] for i in chosen):
         one, other = (case.codec.decode(case.stream, case.masks[i : i + 1]) for i in (a, b))
         if not np.array_equal(one, other):
@@ -268,41 +268,41 @@ def packet_limit(case: Case) -> str:
 
 
 def batch_of_one(case: Case) -> str:
-    """The same picture alone as among others."""
-    for mask, picture in zip(case.decoded, case.pictures, strict=True):
+    """The same image alone as among others."""
+    for mask, decoded in zip(case.decoded, case.decoded_images, strict=True):
         alone = case.codec.decode(case.stream, mask[np.newaxis])[0]
-        if not np.array_equal(alone, picture):
-            difference = abs(_quality_db(case.image, alone) - _quality_db(case.image, picture))
+        if not np.array_equal(alone, decoded):
+            difference = abs(_quality_db(case.image, alone) - _quality_db(case.image, decoded))
             if difference > BATCH_TOLERANCE_DB:
                 raise Broken(f"{case}, mask {_show(mask)}: alone it differs by {difference:.3g} dB")
     return f"{len(case.decoded)} masks, within {BATCH_TOLERANCE_DB:g} dB"
 
 
 def bytes_counted(case: Case) -> str:
-    """A receiver with the packets alone shows the same pictures: nothing is known that wasn't sent."""
+    """A receiver with the packets alone shows the same images: nothing is known that wasn't sent."""
     stripped = Stream(case.stream.packets, (0, 0), OperatingPoint("unknown", 0.0))
-    if not np.array_equal(_fresh(case.codec).decode(stripped, case.decoded), case.pictures):
-        raise Broken(f"{case}: without the sender's notes (shape, operating point, made_by) the pictures differ")
+    if not np.array_equal(_fresh(case.codec).decode(stripped, case.decoded), case.decoded_images):
+        raise Broken(f"{case}: without the sender's notes (shape, operating point, made_by) the images differ")
     return f"{case.stream.bytes_total} bytes are all"
 
 
 def odd_size(case: Case) -> str:
-    """A picture with odd sides comes back in its size."""
+    """An image with odd sides comes back in its size."""
     height, width = (n - 1 if n % 2 == 0 else n for n in case.image.shape[:2])
     image = np.ascontiguousarray(case.image[:height, :width])
     stream = case.codec.encode(image, case.point)
-    picture = case.codec.decode(stream, np.ones((1, len(stream)), bool))
-    if picture.shape != (1, height, width, 3):
-        raise Broken(f"{width}x{height} comes back as {list(picture.shape)}")
+    decoded = case.codec.decode(stream, np.ones((1, len(stream)), bool))
+    if decoded.shape != (1, height, width, 3):
+        raise Broken(f"{width}x{height} comes back as {list(decoded.shape)}")
     return f"{width}x{height}"
 
 
 def damaged_payload(case: Case) -> str:
-    """Of a damaged payload, ``usable`` gives a mask and ``decode`` a picture, or either an InputError."""
+    """Of a damaged payload, ``usable`` gives a mask and ``decode`` an image, or either an InputError."""
     rng = np.random.default_rng(case.seed + 3)
     refused = 0
     everything = case.masks[:1]
-    victims = rng.permutation(len(case.stream))[:PICTURES]
+    victims = rng.permutation(len(case.stream))[:DECODED_MASKS]
     for victim in {0, *map(int, victims)}:
         payload = case.stream.packets[victim].payload
         flipped = bytearray(payload)
@@ -317,14 +317,14 @@ def damaged_payload(case: Case) -> str:
                 if not usable[0].any():
                     refused += 1
                     continue
-                picture = case.codec.decode(stream, everything)
+                decoded = case.codec.decode(stream, everything)
             except InputError:
                 refused += 1
                 continue
             except Exception as error:
                 raise Broken(f"{case}: a damaged packet {victim} raises {type(error).__name__}: {error}") from error
-            if picture.dtype != np.uint8 or picture.ndim != 4 or picture.shape[::3] != (1, 3):
-                raise Broken(f"{case}: a damaged packet {victim} decodes to {picture.dtype} {list(picture.shape)}")
+            if decoded.dtype != np.uint8 or decoded.ndim != 4 or decoded.shape[::3] != (1, 3):
+                raise Broken(f"{case}: a damaged packet {victim} decodes to {decoded.dtype} {list(decoded.shape)}")
     return f"{3 * len({0, *map(int, victims)})} damaged payloads, {refused} refused"
 
 

@@ -24,20 +24,20 @@ __all__ = ["read_image_file"]
 Pixels = NDArray[np.uint8]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "PPM")
-"""Pillow's names of what is read. A phone's JPEG with more pictures behind the primary one (MPO) opens as JPEG."""
+"""Pillow's names of what is read. A phone's JPEG with more images behind the primary one (MPO) opens as JPEG."""
 
 _KNOWN = "PNG, JPEG, WebP, TIFF or PPM"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MODES = ("1", "L", "P", "RGB", "LA", "PA", "RGBA")
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT, _UNSIGNED = 258, 339, 1  # TIFF
-_NO_SIZE = frozenset({0xC4, 0xC8, 0xCC})  # JPEG markers between SOF0 and SOF15 that are no frame
+_NO_SIZE = frozenset({0xC4, 0xC8, 0xCC})  # JPEG markers between SOF0 and SOF15 that are not a frame
 
 
 def read_image_file(path: Path) -> Pixels:
     """An image file as 8-bit RGB.
 
     Grey and palette images become RGB, samples of fewer than 8 bits are scaled to 0…255, an EXIF orientation is
-    applied, an alpha channel that hides nothing is dropped. A JPEG of several pictures (MPO) gives its primary one.
+    applied, an alpha channel that hides nothing is dropped. A JPEG of several images (MPO) gives its primary one.
     Colour profiles are not applied.
 
     Returns:

@@ -58,7 +58,7 @@ _WAYS = (
 
 @dataclass(frozen=True)
 class ImageItem:
-    """One picture of a set: its name in logs and the file that holds it."""
+    """One image of a set: its name in logs and the file that holds it."""
 
     name: str
     path: Path
@@ -82,7 +82,7 @@ class ImageItem:
     def pixels(self) -> Pixels:
         """uint8 [H, W, 3], RGB, read-only.
 
-        Raises InputError if the file is no whole image, or holds other pixels than when ``sha256`` was taken.
+        Raises InputError if the file is not a whole image, or holds other pixels than when ``sha256`` was taken.
         """
         pixels = read_image(self.path)
         if "_facts" in vars(self) and _sha256(pixels) != self.sha256:
@@ -97,7 +97,7 @@ def _sha256(pixels: Pixels) -> str:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Pictures in the order in which they are sent.
+    """Images in the order in which they are sent.
 
     name: what the user wrote, in one line. spec: a plain value from which ``images_from_spec`` makes the
     same set from any folder.
@@ -147,12 +147,12 @@ _recent = _Recent()
 def images_from_spec(spec: Any, base_dir: Path = Path()) -> ImageSet:
     """An image set as a scenario names it.
 
-    spec: ``samples``, ``kodak``, a folder or one picture file; ``{samples: [names]}``, ``{folder: path}``,
-    ``{kodak: path}``, each with an optional ``limit: n`` (the first n); or a list of picture files and of such
+    spec: ``samples``, ``kodak``, a folder or one image file; ``{samples: [names]}``, ``{folder: path}``,
+    ``{kodak: path}``, each with an optional ``limit: n`` (the first n); or a list of image files and of such
     sets, joined. Relative paths start at base_dir. Only names are looked up here: pixels are read later.
 
     Raises InputError (with a key inside spec) for what is none of these, a missing or empty folder, Kodak files
-    that differ from the known checksums, and two pictures of one name.
+    that differ from the known checksums, and two images of one name.
 
     >>> [item.name for item in images_from_spec({"samples": ["coffee", "rocket"]}).items]
     ['coffee', 'rocket']
@@ -169,7 +169,7 @@ def images_from_spec(spec: Any, base_dir: Path = Path()) -> ImageSet:
 
 
 def sample_names() -> list[str]:
-    """Names of the embedded pictures."""
+    """Names of the embedded images."""
     return sorted(_SAMPLES)
 
 
@@ -201,7 +201,7 @@ def _from_mapping(spec: Mapping[str, Any], base_dir: Path) -> ImageSet:
         return found
     limit = spec["limit"]
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise InputError(f"limit = {limit!r}", hint="how many pictures to take, at least 1", key=("limit",))
+        raise InputError(f"limit = {limit!r}", hint="how many images to take, at least 1", key=("limit",))
     inner = found.spec if isinstance(found.spec, Mapping) else {kinds[0]: spec[kinds[0]]}
     name = f"{found.name} (first {limit})" if limit < len(found) else found.name
     return replace(found, name=name, items=found.items[:limit], spec={**inner, "limit": limit})
@@ -239,7 +239,7 @@ def _sample_folder() -> Path:
 
 def _folder(text: Any, base_dir: Path) -> ImageSet:
     if not isinstance(text, str) or not text:
-        raise InputError(f"folder = {text!r}", hint="the path of a folder of pictures")
+        raise InputError(f"folder = {text!r}", hint="the path of a folder of images")
     folder = user_path(text, base_dir)
     if not folder.is_dir():
         raise InputError(f"no image folder `{text}` (looked at {folder})", hint=_WAYS)
@@ -259,7 +259,7 @@ def _folder(text: Any, base_dir: Path) -> ImageSet:
 def _distinct(items: list[ImageItem]) -> tuple[ImageItem, ...]:
     twice = [name for name, count in Counter(item.name for item in items).items() if count > 1]
     if twice:
-        raise InputError(f"two pictures are called `{twice[0]}`", hint="a log tells pictures apart by name: rename one")
+        raise InputError(f"two images are called `{twice[0]}`", hint="a log tells images apart by name: rename one")
     return tuple(items)
 
 

@@ -80,7 +80,7 @@ def read_rd_json(path: Path) -> pd.DataFrame:
         the file has; by ascending rate.
 
     Raises:
-        InputError: The file is missing, is no JSON of the format, or its lists differ in length.
+        InputError: The file is missing, is not JSON of the format, or its lists differ in length.
     """
     import pandas as pd
 

@@ -69,7 +69,7 @@ class Run(FinishedRun):
     def explain(
         self, image: str, codec: str, *, point: str | None = None, channels: Sequence[str] = (), link: str | None = None
     ) -> Explanation:
-        """The worth of each packet of an image, and the worst and best losses, as ``netsim explain`` finds them.
+        """The importance of each packet of an image, and the worst and best losses, as ``netsim explain`` finds them.
 
         Args:
             image: An image of the run.
@@ -114,7 +114,7 @@ class Run(FinishedRun):
             The file.
 
         Raises:
-            InputError: The folder is missing, the rates are no range, or the run has no such trial or slot.
+            InputError: The folder is missing, the rates are not a range, or the run has no such trial or slot.
         """
         from netsim.report.illustrated import write_report
 

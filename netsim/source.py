@@ -64,7 +64,7 @@ def package_identity(plugin: Any) -> dict[str, Any]:
         plugin: As for :func:`source_identity`.
 
     Returns:
-        ``source``: digest of the code; ``package``: digest of the package's files that are no Python source, None for
+        ``source``: digest of the code; ``package``: digest of the package's files that are not Python source, None for
         a module that stands alone; ``versions`` of what the code imports.
     """
     definition = _definition(plugin)
@@ -217,7 +217,7 @@ def _read(path: str, name: str, changed_ns: int, size_bytes: int) -> _Module:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Absolute names that a module's import statements may stand for; some are no modules."""
+    """Absolute names that a module's import statements may stand for; some are not modules."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue  # never run
@@ -298,7 +298,7 @@ def _package_folder(module: str) -> Path | None:
 
 
 def _data_files(module: Path, package: Path | None) -> Iterable[Path]:
-    """Files beside a module, or anywhere in its package, that are no Python source."""
+    """Files beside a module, or anywhere in its package, that are not Python source."""
     if package is not None:
         return _files_below(package)
     return [path for path in module.parent.iterdir() if path.suffix != ".py" and path.is_file()]

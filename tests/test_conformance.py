@@ -19,7 +19,7 @@ STRIPES = 6
 
 
 class Stripes(Codec):
-    """A sound codec: rows of the picture, four bits a sample, in packets; packet 0 holds the size and a grey."""
+    """A sound codec: rows of the image, four bits a sample, in packets; packet 0 holds the size and a grey."""
 
     name = "stripes"
     operating_point_keys: ClassVar[Mapping[str, type]] = {"bits": int}
@@ -42,22 +42,22 @@ class Stripes(Codec):
         return received & received[..., :1]
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
-        return np.stack([self.picture(stream, mask) for mask in masks])
+        return np.stack([self.image(stream, mask) for mask in masks])
 
-    def picture(self, stream: Stream, mask: BoolArray) -> Image:
+    def image(self, stream: Stream, mask: BoolArray) -> Image:
         head = stream.packets[0].payload
         if len(head) != 5:
             raise InputError("damaged payload")
         height, width = (int(n) for n in np.frombuffer(head[:4], ">u2"))
         if not 0 < height * width < 1 << 20:
             raise InputError("damaged payload")
-        picture = np.full((height, width, 3), head[4], np.uint8)
+        image = np.full((height, width, 3), head[4], np.uint8)
         step = -(-height // (len(stream) - 1))
         for i, arrived in enumerate(mask[1:]):
             if arrived:
-                place = picture[i * step : (i + 1) * step]
+                place = image[i * step : (i + 1) * step]
                 place[:] = self.stripe(stream.packets[1 + i].payload, place.shape)
-        return picture
+        return image
 
     def stripe(self, payload: bytes, shape: tuple[int, ...]) -> Image:
         if len(payload) != np.prod(shape):
@@ -104,12 +104,12 @@ class Remembering(Stripes):
 class Peeking(Stripes):
     """Fills what was lost from the lost payload."""
 
-    def picture(self, stream: Stream, mask: BoolArray) -> Image:
-        picture = super().picture(stream, mask)
+    def image(self, stream: Stream, mask: BoolArray) -> Image:
+        image = super().image(stream, mask)
         for packet, arrived in zip(stream.packets, mask, strict=True):
             if not arrived and packet.payload:
-                picture[0, 0] = packet.payload[0]
-        return picture
+                image[0, 0] = packet.payload[0]
+        return image
 
 
 class Inventing(Stripes):
@@ -120,8 +120,8 @@ class Inventing(Stripes):
         usable[..., 3] = True
         return usable
 
-    def picture(self, stream: Stream, mask: BoolArray) -> Image:
-        return super().picture(stream, mask & (np.arange(len(mask)) != 3))
+    def image(self, stream: Stream, mask: BoolArray) -> Image:
+        return super().image(stream, mask & (np.arange(len(mask)) != 3))
 
 
 class OnlyAlone(Stripes):
@@ -132,8 +132,8 @@ class OnlyAlone(Stripes):
         usable[..., 2] &= ~received[..., 5] | received.all(axis=-1)
         return usable
 
-    def picture(self, stream: Stream, mask: BoolArray) -> Image:
-        return super().picture(stream, self.usable(stream, mask))
+    def image(self, stream: Stream, mask: BoolArray) -> Image:
+        return super().image(stream, self.usable(stream, mask))
 
 
 class Careless(Stripes):
@@ -153,12 +153,12 @@ class Limitless(Stripes):
 
 
 class BatchDependent(Stripes):
-    """Adds the place in the batch to the picture."""
+    """Adds the place in the batch to the image."""
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
-        pictures = super().decode(stream, masks)
-        pictures += (np.arange(len(masks)) % 16).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
-        return pictures
+        images = super().decode(stream, masks)
+        images += (np.arange(len(masks)) % 16).astype(np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+        return images
 
 
 class Flickering(Stripes):
@@ -167,21 +167,21 @@ class Flickering(Stripes):
     counter = itertools.count()
 
     def decode(self, stream: Stream, masks: BoolArray) -> Image:
-        pictures = super().decode(stream, masks)
-        pictures[:, 0, 0, 0] = 120 + next(self.counter) % 3
-        return pictures
+        images = super().decode(stream, masks)
+        images[:, 0, 0, 0] = 120 + next(self.counter) % 3
+        return images
 
 
 class Smuggling(Stripes):
-    """Sends the picture's size beside the packets."""
+    """Sends the image's size beside the packets."""
 
-    def picture(self, stream: Stream, mask: BoolArray) -> Image:
-        picture = super().picture(stream, mask)
-        return picture if stream.shape == picture.shape[:2] else np.invert(picture)
+    def image(self, stream: Stream, mask: BoolArray) -> Image:
+        image = super().image(stream, mask)
+        return image if stream.shape == image.shape[:2] else np.invert(image)
 
 
 class EvenOnly(Stripes):
-    """Loses the last row and column of odd pictures."""
+    """Loses the last row and column of odd images."""
 
     def encode(self, image: Image, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
         height, width = (n // 2 * 2 for n in image.shape[:2])

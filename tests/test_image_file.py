@@ -144,7 +144,7 @@ def test_a_twelve_bit_jpeg_is_told_by_its_depth(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gain_map_last", [True, False])
-def test_a_phones_jpeg_with_more_pictures_gives_the_primary_one(tmp_path: Path, gain_map_last: bool) -> None:
+def test_a_phones_jpeg_with_more_images_gives_the_primary_one(tmp_path: Path, gain_map_last: bool) -> None:
     first = Image.fromarray(np.random.default_rng(6).integers(0, 256, (16, 24, 3), dtype=np.uint8))
     second = Image.new("RGB", (8, 8), (5, 5, 5)) if gain_map_last else first.transpose(Image.Transpose.ROTATE_90)
     first.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[second], quality=95)

@@ -1,4 +1,4 @@
-"""Image sets: what a scenario may write, and what is said about files that are no picture."""
+"""Image sets: what a scenario may write, and what is said about files that are not images."""
 
 import hashlib
 import os
@@ -42,7 +42,7 @@ def test_folder_is_sorted_reads_grey_as_rgb_and_ignores_other_files(tmp_path: Pa
     _write(tmp_path / "c.webp", 3)
     _write(tmp_path / "d.tiff", 4)
     _write(tmp_path / "e.ppm", 5)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     found = images_from_spec(tmp_path.name, tmp_path.parent)
     assert [item.name for item in found.items] == ["a", "b", "c", "d", "e"]
     grey = found.items[0].pixels()
@@ -102,7 +102,7 @@ def test_opaque_alpha_is_dropped_and_transparency_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".ppm"])
-def test_truncated_picture_is_named(tmp_path: Path, suffix: str) -> None:
+def test_truncated_image_is_named(tmp_path: Path, suffix: str) -> None:
     whole = _write(tmp_path / f"cut{suffix}", size=(64, 64)).read_bytes()
     (tmp_path / f"cut{suffix}").write_bytes(whole[: len(whole) // 2])
     item = images_from_spec(str(tmp_path)).items[0]
@@ -112,7 +112,7 @@ def test_truncated_picture_is_named(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # Pillow tells about bad tags
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
-def test_damaged_picture_is_read_or_refused_never_a_crash(tmp_path: Path, suffix: str) -> None:
+def test_damaged_image_is_read_or_refused_never_a_crash(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(11)
     whole = np.frombuffer(_write(tmp_path / f"whole{suffix}", size=(48, 48)).read_bytes(), dtype=np.uint8)
     refused = 0
@@ -172,7 +172,7 @@ def test_recent_images_are_kept_up_to_a_number_of_bytes(tmp_path: Path, monkeypa
         ({"folder": 3}, "folder = 3", ("folder",)),
         ({"foldr": "x"}, "unknown key `foldr`", ("foldr",)),
         ({"samples": ["astronut"]}, "no sample image `astronut`", ("samples", 0)),
-        ({"samples": ["coffee", "coffee"]}, "two pictures are called `coffee`", ("samples",)),
+        ({"samples": ["coffee", "coffee"]}, "two images are called `coffee`", ("samples",)),
         ({"samples": ["coffee"], "limit": 0}, "limit = 0", ("limit",)),
         ({"samples": ["coffee"], "folder": "x"}, "images of 2 kinds", ()),
         ([{"samples": ["coffee"]}, "nowhere"], "no image folder", (1,)),

@@ -53,7 +53,7 @@ def scenario_keys() -> str:
 
 @page("reference/command-line.md")
 def command_line() -> str:
-    """The commands with their arguments and options, as typer knows them."""
+    """The commands with their arguments and options, as typer lists them."""
     import click
     import typer
     from typer.cli import get_docs_for_click

@@ -1,1 +1,1 @@
-"""What is computed from a run: summaries, paired differences, the worth of packets, winner maps."""
+"""What is computed from a run: summaries, paired differences, the importance of packets, winner maps."""

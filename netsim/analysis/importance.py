@@ -1,4 +1,4 @@
-"""What each packet is worth, and the worst and the best that so many losses can do: read off a mask table."""
+"""Computes from a mask table the importance of each packet, and the worst and best masks of each loss count."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def importance_db(masks: NDArray[np.bool_], quality_db: Floats, probabilities: F
     """E[quality | packet received] − E[quality | packet lost], of each packet under each channel.
 
     masks: bool [m, n], True = received; quality_db: float64 [m]; probabilities: float64 [channels, m].
-    Returns float64 [channels, n], NaN where a packet is never, or always, lost. With bursts a packet's loss tells of
-    its neighbours' loss, and their worth is part of the number.
+    Returns float64 [channels, n], NaN where a packet is never, or always, lost. With bursts, a packet's
+    loss correlates with its neighbours' losses, and their importance is part of the number.
 
     >>> both = np.array([[False, False], [True, False], [False, True], [True, True]])
     >>> importance_db(both, np.array([13.0, 20.0, 13.0, 30.0]), np.full((1, 4), 0.25)).tolist()
@@ -50,7 +50,7 @@ def packet_importance(table: QualityTable, probabilities: Mapping[str, Floats], 
     every = (1 << table.packets) - 1
     rows: list[dict[str, Any]] = []
     for name, probability in probabilities.items():
-        worth = importance_db(masks, quality, probability[None])[0]
+        importance = importance_db(masks, quality, probability[None])[0]
         for i, packet in enumerate(table.at_risk.tolist()):
             there = masks[:, i]
             given = [_mean(quality[side], probability[side]) for side in (there, ~there)]
@@ -61,7 +61,7 @@ def packet_importance(table: QualityTable, probabilities: Mapping[str, Floats], 
                     "drop_alone_db": float(quality[every] - quality[every ^ (1 << i)]),
                     "channel": name,
                     "loss_probability": float(probability[~there].sum()),
-                    "importance_db": float(worth[i]),
+                    "importance_db": float(importance[i]),
                     "received_db": given[0],
                     "lost_db": given[1],
                 }
@@ -76,7 +76,7 @@ def _mean(values: Floats, weights: Floats) -> float:
 def loss_count_extremes(table: QualityTable, failure_db: float) -> pd.DataFrame:
     """One row per number of packets lost, 0 … n.
 
-    Columns: lost, masks (how many there are), failed (how many of them have no picture), mean_db (over them, all
+    Columns: lost, masks (how many there are), failed (how many of them have no image), mean_db (over them, all
     alike), and for worst and best: X_mask (text over the packets at risk in sending order, R received, L lost; the
     first of equals), X_lost (numbers of the lost packets), X_db, X_failed, X_masks (how many are as bad, or as good).
     """

@@ -98,11 +98,11 @@ def _nearest(rates: dict[str, float], bpp: float) -> str:
 
 def _row(keys: list[Any], ends: list[Any], parts: list[pd.DataFrame], failure_db: float) -> dict[str, Any]:
     one, other = ends
-    told: dict[str, Any] = {}
+    row: dict[str, Any] = {}
     for letter, key, end in zip("ab", keys, ends, strict=True):
-        told |= {f"scheme_{letter}": key[2], f"point_{letter}": key[3], f"bpp_{letter}": float(end["bpp"])}
+        row |= {f"scheme_{letter}": key[2], f"point_{letter}": key[3], f"bpp_{letter}": float(end["bpp"])}
     for letter, end in zip("ab", ends, strict=True):
-        told[f"psnr_{letter}_db"] = float(end["psnr_db"])
+        row[f"psnr_{letter}_db"] = float(end["psnr_db"])
     engines = {str(end["engine"]) for end in ends}
     unpaired, pairs = Estimate(math.nan, math.nan, math.nan), math.nan
     if "exact" in engines:
@@ -117,9 +117,9 @@ def _row(keys: list[Any], ends: list[Any], parts: list[pd.DataFrame], failure_db
     else:
         how, pairs = "paired", len(parts[0].merge(parts[1], on=_SLOT))
         unpaired, apart = _independent(ends), paired_difference(parts[0], parts[1], failure_db)
-    told |= {"difference_db": apart.value, "difference_low": apart.low, "difference_high": apart.high}
-    told |= {"failure_a": float(one["failure_ratio"]), "failure_b": float(other["failure_ratio"])}
-    return told | {"unpaired_low": unpaired.low, "unpaired_high": unpaired.high, "pairs": pairs, "how": how}
+    row |= {"difference_db": apart.value, "difference_low": apart.low, "difference_high": apart.high}
+    row |= {"failure_a": float(one["failure_ratio"]), "failure_b": float(other["failure_ratio"])}
+    return row | {"unpaired_low": unpaired.low, "unpaired_high": unpaired.high, "pairs": pairs, "how": how}
 
 
 def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Estimate:

@@ -43,7 +43,7 @@ class SchemeOnLink:
 def replayed_plan(run: FinishedRun) -> Plan:
     """The plan that made a run: its resolved scenario, read again.
 
-    Raises InputError if the manifest lacks the scenario, or if the pictures have moved or changed since.
+    Raises InputError if the manifest lacks the scenario, or if the images have moved or changed since.
     """
     place = str(run.path / "manifest.json")
     scenario, about = run.manifest.get("scenario"), run.manifest.get("plan")
@@ -61,9 +61,9 @@ def replayed_plan(run: FinishedRun) -> Plan:
     now = dict(zip(plan.image_names, plan.image_hashes, strict=True))
     for name, sha256 in images.items():
         if name not in now:
-            raise _moved(f"the run's picture `{name}` is gone", scenario, place)
+            raise _moved(f"the run's image `{name}` is gone", scenario, place)
         if now[name] != sha256:
-            raise _moved(f"picture `{name}` has other pixels now than when the run was made", scenario, place)
+            raise _moved(f"image `{name}` has other pixels now than when the run was made", scenario, place)
     changed = [text for text in plan.inputs.changes({"files": _files(run.manifest)}) if "has changed" in text]
     if changed:
         raise InputError(f"{changed[0]} since the run was made", where=place, hint="run the scenario again")
@@ -77,7 +77,7 @@ def _files(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _moved(message: str, scenario: Mapping[str, Any], place: str) -> InputError:
-    hint = f"the run took its pictures from {scenario.get('images')}: put them back there, or run the scenario again"
+    hint = f"the run took its images from {scenario.get('images')}: put them back there, or run the scenario again"
     return InputError(message, where=f"{place}  scenario.images", hint=hint)
 
 
@@ -117,19 +117,19 @@ def find_scheme(name: str, labels: Mapping[str, str]) -> str:
 
 
 def image_number(plan: Plan, name: str) -> int:
-    """Which of the plan's pictures is called ``name``. Raises InputError if none is."""
+    """Which of the plan's images is called ``name``. Raises InputError if none is."""
     if name not in plan.image_names:
         raise InputError(f"no image `{name}` in the run", hint=did_you_mean(name, plan.image_names))
     return plan.image_names.index(name)
 
 
 def scheme_stream_key(plan: Plan, image: int, scheme: SchemeOnLink) -> StreamKey:
-    """The address of a picture's stream under a scheme."""
+    """The address of an image's stream under a scheme."""
     return stream_key_of(plan, scheme.row, image, scheme.scheme)
 
 
 def rate_bpp(plan: Plan, cache: CodecCache, scheme: SchemeOnLink, images: Iterable[int]) -> float:
-    """Mean rate of all that is sent for some pictures, parity included."""
+    """Mean rate of all that is sent for some images, parity included."""
     protection = scheme.scheme.protection
     rates = [protection.protect(cache.encode(scheme_stream_key(plan, image, scheme))).sent.bpp for image in images]
     return sum(rates) / len(rates)

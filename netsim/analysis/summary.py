@@ -41,7 +41,7 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     """One row per (scheme, codec, operating point, channel, link, engine), in the log's order.
 
     log: the table that a run writes; rows of single packets are left out. failure_db: what a slot without a
-    picture counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``). Everything is weighted by
+    image counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``). Everything is weighted by
     ``weight``. Columns, with X_low and X_high the ends of a 95 % interval:
 
     - slots, trials, images: how much was sampled (slots, trials: NaN for the exact engine, which samples nothing;
@@ -49,10 +49,10 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     - bpp: all that was sent; bytes_per_slot, packets_per_slot, recovered_per_slot, usable_per_slot
     - psnr_db, psnr_low, psnr_high: mean over slots, failed ones counted as failure_db
     - psnr_variance_over_trials: sample variance (n-1) of the trials' mean PSNR, dB²; NaN for fewer than two
-    - psnr_received_db: mean over the slots that showed a picture; NaN if none did
+    - psnr_received_db: mean over the slots that showed an image; NaN if none did
     - failure_ratio, failure_low, failure_high: share of slots without an image
     - X, X_low, X_high, X_received of each further metric X of the log: mean over slots, failed ones counted as the
-      metric says (``netsim.metrics.further``; MS-SSIM: 0), and mean over the slots that showed a picture; only the
+      metric says (``netsim.metrics.further``; MS-SSIM: 0), and mean over the slots that showed an image; only the
       latter where the metric does not say
     - loss_rate, late_rate, dropped_rate: measured shares of the packets sent
     - unresolved: share of the probability that the exact engine did not decode
@@ -138,19 +138,19 @@ def _exact_quality(
     status = part["status"].to_numpy()
     failed, unresolved = status == "failed", status == "unresolved"
     shown = ~failed & ~unresolved
-    picture = _numbered(part, ["row", "image"])
-    mean = bounded_mean(quality, weights, picture, unresolved, failure_db, LOSSLESS_DB, within_known=True)
+    image = _numbered(part, ["row", "image"])
+    mean = bounded_mean(quality, weights, image, unresolved, failure_db, LOSSLESS_DB, within_known=True)
     found = named("psnr_db", mean, "psnr")
     found["psnr_variance_over_trials"] = math.nan
     found["psnr_received_db"] = _mean(quality[shown], weights[shown])
-    share = bounded_mean(failed.astype(np.float64), weights, picture, unresolved, worst=0.0, best=1.0)
+    share = bounded_mean(failed.astype(np.float64), weights, image, unresolved, worst=0.0, best=1.0)
     found |= named("failure_ratio", share, "failure")
     for name, scale in scales.items():
         values = metric_values(part, name, scale, failed)
         if scale.failed is not None:
             ends = (scale.lowest, scale.highest)
             better = scale.higher_is_better is True  # then the fullest known mask bounds the unknown ones
-            found |= named(name, bounded_mean(values, weights, picture, unresolved, *ends, within_known=better))
+            found |= named(name, bounded_mean(values, weights, image, unresolved, *ends, within_known=better))
         found[f"{name}_received"] = _mean(values[shown], weights[shown])
     return found
 

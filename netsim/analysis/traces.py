@@ -1,4 +1,4 @@
-"""What a sampled run's loss traces say: the mean PSNR of each trace over all pictures, and their spread."""
+"""What a sampled run's loss traces say: the mean PSNR of each trace over all images, and their spread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["trace_spread"]
 def trace_spread(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     """One row per (scheme, codec, operating point, channel, link, engine), in the log's order.
 
-    A trace is one trial: a realisation of the channel that runs on through all pictures. Its dataset mean is the mean
+    A trace is one trial: a realisation of the channel that runs on through all images. Its dataset mean is the mean
     PSNR over its slots (failed ones count as failure_db); all columns are about these means, one per trace:
 
     - traces: how many; bpp: all that was sent, mean over slots

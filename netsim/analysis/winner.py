@@ -64,7 +64,7 @@ def burst_grid() -> Grid:
 
 @dataclass(frozen=True)
 class SchemeTables:
-    """A scheme at one rate: mask tables of its pictures, and how much each counts in the mean (in all 1)."""
+    """A scheme at one rate: mask tables of its images, and how much each counts in the mean (in all 1)."""
 
     scheme: str
     operating_point: str
@@ -88,7 +88,7 @@ def winner_numbers(
     in the run's slots counts as lost, exactly as in the run. images: names, none: all of the run's. Masks that the run
     did not meet are decoded once, and remembered. A scheme that has no mask table (too many packets, retransmission, or
     lateness that is random) is left out, and said so. Raises InputError if fewer than two schemes are left, or for an
-    unknown picture or link.
+    unknown image or link.
     """
     if not near_bpp > 0:
         raise InputError(f"a rate of {near_bpp:g} bpp", where="--near-bpp", hint="above 0, for example --near-bpp 0.35")
@@ -103,8 +103,8 @@ def winner_numbers(
         hint = "a scenario with several codecs or protections of up to 16 packets has a map"
         raise InputError(f"the run has {len(contenders)} scheme with a mask table: nothing to win against", hint=hint)
     found = winners(contenders, burst_grid(), {name: preset(name) for name in EPS}, plan.failure_db)
-    told = {"near_bpp": near_bpp, "pictures": len(chosen), "failure_db": plan.failure_db}
-    return found.assign(**told, link=link or plan.rows[0].link_name)
+    columns = {"near_bpp": near_bpp, "images": len(chosen), "failure_db": plan.failure_db}
+    return found.assign(**columns, link=link or plan.rows[0].link_name)
 
 
 def _contender(
@@ -148,21 +148,21 @@ def points_around(rates_bpp: Sequence[float], near_bpp: float) -> tuple[list[int
 def _tables(
     plan: Plan, cache: CodecCache, point: SchemeOnLink, images: Sequence[int], say: Say
 ) -> tuple[list[QualityTable], list[float]]:
-    """Mask tables of some pictures, one for each way in which the link treats its packets, and each one's weight.
+    """Mask tables of some images, one for each way in which the link treats its packets, and each one's weight.
 
     Says how many masks have to be decoded, if any.
     """
     protection, timings = point.scheme.protection, image_timings(plan, cache, point)
     ways = [(scheme_stream_key(plan, image, point), timing) for image in images for timing in timings[image]]
     missing: set[tuple[str, str]] = set()
-    for picture, timing in ways:
-        table, decodable = table_without_quality(cache, picture, protection, timing)
-        texts = cache.missing(picture, mask_text(table.usable[decodable]), ("psnr_db",))
-        missing |= {(picture.image.name, text) for text in texts}
+    for key, timing in ways:
+        table, decodable = table_without_quality(cache, key, protection, timing)
+        texts = cache.missing(key, mask_text(table.usable[decodable]), ("psnr_db",))
+        missing |= {(key.image.name, text) for text in texts}
     if missing:
         masks = f"{len(missing):,} masks of {point.label} at {point.scheme.operating_point}"
         say(f"decode {masks} that the run did not meet")
-    tables = [quality_table(cache, picture, protection, timing) for picture, timing in ways]
+    tables = [quality_table(cache, key, protection, timing) for key, timing in ways]
     return tables, [timing.share / len(images) for _, timing in ways]
 
 
@@ -171,7 +171,7 @@ def winners(
 ) -> pd.DataFrame:
     """Expected PSNR of every contender everywhere on a grid, and over some named channels; nothing is decoded.
 
-    Each contender's weighted mean over its tables, in dB; a picture that fails counts as failure_db. One row per
+    Each contender's weighted mean over its tables, in dB; an image that fails counts as failure_db. One row per
     condition and scheme: kind (``grid`` or ``mark``), channel (a mark's name), the grid's two axes (a mark's own loss
     rate and mean burst), scheme, operating_point, bpp, psnr_db, behind_db (how far behind the best there) and
     wins (true for one: the first of equals). Conditions that can't be have no rows.
@@ -190,8 +190,8 @@ def winners(
     frame = pd.DataFrame([place[:4] for place in there], columns=names)
     parts: list[Any] = []
     for i, one in enumerate(contenders):
-        told: dict[str, Any] = {"scheme": one.scheme, "operating_point": one.operating_point, "bpp": one.bpp}
-        parts.append(frame.assign(**told, psnr_db=quality[i], behind_db=behind[i], wins=best == i))
+        columns: dict[str, Any] = {"scheme": one.scheme, "operating_point": one.operating_point, "bpp": one.bpp}
+        parts.append(frame.assign(**columns, psnr_db=quality[i], behind_db=behind[i], wins=best == i))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 
 SLOTS = 240
-"""Pictures sampled in each cell, at least; the same losses for all schemes."""
+"""Images sampled in each cell, at least; the same losses for all schemes."""
 
 _LOSS_RATES = (0.005, 0.5, 9)  # from, to, how many
 _ROUND_TRIPS = (0.01, 1.0, 11)  # in shares of the deadline
@@ -47,16 +47,16 @@ _ROUND_TRIPS = (0.01, 1.0, 11)  # in shares of the deadline
 
 @dataclass(frozen=True)
 class Sample:
-    """What one operating point came to in one cell: how often each (picture, usable mask) was met, and mean rate."""
+    """What one operating point came to in one cell: how often each (image, usable mask) was met, and mean rate."""
 
     met: Counter[tuple[int, str]]
     bpp: float
 
 
 class PointSampler:
-    """One operating point's pictures, ready to be sent over any channel and link.
+    """One operating point's images, ready to be sent over any channel and link.
 
-    Pictures take turns, ``slots`` of them in a trial. Numbers are drawn as in a run of the plan's seed.
+    Images take turns, ``slots`` of them in a trial. Numbers are drawn as in a run of the plan's seed.
     """
 
     def __init__(self, plan: Plan, cache: CodecCache, point: SchemeOnLink, images: Sequence[int]) -> None:
@@ -73,7 +73,7 @@ class PointSampler:
         self.bpp_of_byte = [one.bpp / one.sizes_bytes.sum() for one in sent]
 
     def sample(self, channel: Channel, link: LinkProfile, trials: int, slots: int) -> Sample:
-        """Send trials × slots pictures."""
+        """Send trials × slots images."""
         losses, jitter = (Streams(self.plan.seed, purpose, "round trip") for purpose in ("losses", "jitter"))
         met: Counter[tuple[int, str]] = Counter()
         rate = 0.0
@@ -141,12 +141,12 @@ def round_trip_numbers(
 
     All schemes at the rate near_bpp, retransmissions counted, as in ``netsim.analysis.winner``: in each cell PSNR is
     linear in bpp between the two operating points around it; a scheme with none on one side stands at its nearest.
-    images: names, none: all of the run's. Sampled: ``SLOTS`` pictures in each cell, under the same losses.
-    count: told (more, 0) before cells are sampled and (0, done) after.
+    images: names, none: all of the run's. Sampled: ``SLOTS`` images in each cell, under the same losses.
+    count: gets (more, 0) before cells are sampled and (0, done) after.
 
     One row per cell and scheme: kind (``grid``), channel (empty), loss_rate, rtt_s, scheme, operating_point, bpp,
-    psnr_db, behind_db, wins (true for one: the first of equals), near_bpp, pictures, failure_db, slots, deadline_s.
-    Raises InputError if the link has no deadline, if no scheme retransmits, or for an unknown picture or link.
+    psnr_db, behind_db, wins (true for one: the first of equals), near_bpp, images, failure_db, slots, deadline_s.
+    Raises InputError if the link has no deadline, if no scheme retransmits, or for an unknown image or link.
     """
     import pandas as pd
 
@@ -166,7 +166,7 @@ def round_trip_numbers(
     parts = []
     count(len(points) * len(cells), 0)
     for label, several in schemes.items():
-        say(f"sample {label}: {len(several)} × {len(cells)} cells of {trials * slots} pictures")
+        say(f"sample {label}: {len(several)} × {len(cells)} cells of {trials * slots} images")
         found = [
             _cells(PointSampler(plan, cache, point, chosen), cells, profile, trials, slots, plan.failure_db, count)
             for point in several
@@ -175,9 +175,9 @@ def round_trip_numbers(
         parts.append(pd.DataFrame([_row(cell, i, label, names, found, near_bpp) for i, cell in enumerate(cells)]))
     quality = np.stack([part["psnr_db"] for part in parts])
     behind, best = quality.max(axis=0) - quality, np.argmax(quality, axis=0)
-    told: dict[str, Any] = {"near_bpp": near_bpp, "pictures": len(chosen), "failure_db": plan.failure_db}
-    told |= {"slots": trials * slots, "deadline_s": profile.deadline_s}
-    whole = [part.assign(behind_db=behind[i], wins=best == i, **told) for i, part in enumerate(parts)]
+    columns: dict[str, Any] = {"near_bpp": near_bpp, "images": len(chosen), "failure_db": plan.failure_db}
+    columns |= {"slots": trials * slots, "deadline_s": profile.deadline_s}
+    whole = [part.assign(behind_db=behind[i], wins=best == i, **columns) for i, part in enumerate(parts)]
     return pd.concat(whole, ignore_index=True)
 
 

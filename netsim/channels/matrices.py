@@ -21,7 +21,7 @@ def checked_transition(transition: ArrayLike, states: Sequence[str] | None) -> t
     """The matrix as float64 [S, S], rows scaled to sum to one exactly, and the states' names.
 
     Raises:
-        InputError: It is no transition matrix; with key ("rows", i) or ("states",).
+        InputError: It is not a transition matrix; with key ("rows", i) or ("states",).
     """
     rows = _as_array(transition, "rows")
     if rows.ndim != 2 or rows.shape[0] != rows.shape[1] or not rows.size:

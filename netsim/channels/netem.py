@@ -53,7 +53,7 @@ def netem_channel(
         The channel.
 
     Raises:
-        InputError: Not a loss line, an option that is no loss model here, or probabilities that make no chain.
+        InputError: Not a loss line, an option that is not a loss model here, or probabilities that make no chain.
 
     >>> channel = netem_channel("loss gemodel 1% 10% 70% 0.1%")
     >>> round(channel.loss_rate, 6), channel.name

@@ -32,7 +32,7 @@ class SwitchingChannel(Channel):
         dwell_slots: Slots from one draw to the next.
 
     Raises:
-        InputError: No channels, different ``step_s``, probabilities that are no distribution, or no dwell time.
+        InputError: No channels, different ``step_s``, probabilities that are not a distribution, or no dwell time.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "check_channel_command"]
 
-WIDTH = 96  # where the output is no terminal
+WIDTH = 96  # where the output is not a terminal
 
 app = typer.Typer(
     name="channels",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_codec_command", "codecs_command"]
 
-WIDTH = 110  # where the output is no terminal
+WIDTH = 110  # where the output is not a terminal
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -53,7 +53,7 @@ def check_codec_command(
     from netsim.conformance import check_codec
 
     codec = create_codec(name, dict(_pair(text) for text in settings or []))
-    results = check_codec(codec, _pictures(), [_point(codec, text) for text in points] if points else None)
+    results = check_codec(codec, _images(), [_point(codec, text) for text in points] if points else None)
     failed = sum(not result.passed for result in results)
     if as_json:
         checks = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results]
@@ -135,7 +135,7 @@ def _point(codec: Codec, text: str) -> OperatingPoint:
     return OperatingPoint(key, value)
 
 
-def _pictures() -> list[Any]:
+def _images() -> list[Any]:
     """Two small pieces of the embedded photographs."""
     import numpy as np
     from skimage import data

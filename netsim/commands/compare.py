@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-WIDTH = 120  # where the output is no terminal
+WIDTH = 120  # where the output is not a terminal
 
 
 def compare(

@@ -95,6 +95,6 @@ def _fetched(url: str, open_url: Callable[..., Any]) -> bytes:
         reason = getattr(error, "reason", None) or error
         hint = (
             "no network, or not to there? Copy the 24 files from a machine that has them into a folder, then\n"
-            "export NETSIM_KODAK=/path/to/kodak   (the same command goes on where it stopped)"
+            "export NETSIM_KODAK=/path/to/kodak   (rerun the same command to resume)"
         )
         raise InputError(f"can't fetch {url}: {reason}", hint=hint) from None

@@ -1,4 +1,4 @@
-"""``netsim explain RUN``: what each packet of a picture is worth, and the worst that losses can do."""
+"""``netsim explain RUN``: the importance of each packet of an image, and the worst and best losses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-WIDTH = 120  # where the output is no terminal
+WIDTH = 120  # where the output is not a terminal
 
 
 def explain(
@@ -30,9 +30,9 @@ def explain(
     link: Annotated[str | None, typer.Option("--link", metavar="NAME", help="A link of the run [its first].")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write [RUN/explain/…].")] = None,
 ) -> None:
-    """The worth of each packet by channel, and the worst and best masks of each loss count, with pictures.
+    """The importance of each packet by channel, and the worst and best masks of each loss count, with images.
 
-    From the picture's mask table: what the run did not decode is decoded now, and remembered.
+    From the image's mask table: what the run did not decode is decoded now, and remembered.
     """
     from netsim.analysis.explain import decoded_masks
     from netsim.analysis.explain import explain as explained
@@ -64,18 +64,18 @@ def _print(found: Explanation) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
     console.print(found.title, markup=False)
-    worth = found.packets.pivot(index="packet", columns="channel", values="importance_db")
+    importance = found.packets.pivot(index="packet", columns="channel", values="importance_db")
     names = list(dict.fromkeys(found.packets["channel"]))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for head in ("packet", "bytes", "lost alone", *names):
         table.add_column(head, justify="right")
     for _, row in found.packets.drop_duplicates("packet").iterrows():
-        cells = [_worth(worth.loc[row["packet"], name]) for name in names]
+        cells = [_importance(importance.loc[row["packet"], name]) for name in names]
         table.add_row(str(row["packet"]), str(row["bytes"]), f"{row['drop_alone_db']:.2f}", *cells)
     console.print(table)
     note = f"dB lost with each packet: alone, and expected by channel, E[received] − E[lost]\n{_worst(found)}"
     console.print(note, markup=False)
-    if worth.isna().to_numpy().any():
+    if importance.isna().to_numpy().any():
         console.print(f"{_NONE}: always lost, late or dropped over that channel and link, or never", markup=False)
     for reason in found.skipped:
         console.print(f"left out: {reason}", markup=False)
@@ -84,16 +84,16 @@ def _print(found: Explanation) -> None:
 _NONE = "–"
 
 
-def _worth(db: float) -> str:
-    """A packet's worth; it has none where it always arrives or never does."""
+def _importance(db: float) -> str:
+    """A packet's importance; there is none where the packet always arrives or never does."""
     return _NONE if math.isnan(db) else f"{db:.2f}"
 
 
 def _worst(found: Explanation) -> str:
-    """The worst of one loss, and from how many losses on there may be no image."""
+    """The worst of one loss, and from how many losses on there may be not an image."""
     one = found.counts[found.counts["lost"] == 1].iloc[0]
     text = f"worst single loss: packet {one['worst_lost']}, {one['worst_db']:.2f} dB left"
     if one["worst_masks"] == one["masks"] > 1:
         text = f"each single loss leaves {one['worst_db']:.2f} dB"
     fails = found.counts[found.counts["failed"] > 0]
-    return f"{text}; from {fails['lost'].min()} lost on there may be no image" if len(fails) else text
+    return f"{text}; from {fails['lost'].min()} lost on there may be not an image" if len(fails) else text

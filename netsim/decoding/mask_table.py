@@ -59,7 +59,7 @@ class QualityTable:
     at_risk: int64 [n], which of the packets sent the channel can take (the others are protected, or dropped).
     sizes_bytes: int64 [sent].
     bpp: all that is sent. usable: bool [u, data packets], the distinct usable masks; psnr_db: float64 [u], NaN where
-    no picture can be had. which: int64 [2**n], the usable mask of each mask, masks in ``all_masks``' order.
+    no image can be had. which: int64 [2**n], the usable mask of each mask, masks in ``all_masks``' order.
     """
 
     at_risk: NDArray[np.int64]
@@ -80,13 +80,13 @@ class QualityTable:
         return all_masks(self.packets)
 
     def quality_db(self, failure_db: float) -> Floats:
-        """PSNR under every mask, float64 [2**n]; a failed picture counts as failure_db, a lossless one as 100 dB."""
+        """PSNR under every mask, float64 [2**n]; a failed image counts as failure_db, a lossless one as 100 dB."""
         db = np.minimum(self.psnr_db, LOSSLESS_DB)
         return np.where(np.isnan(db), failure_db, db)[self.which]
 
     @property
     def failed(self) -> BoolArray:
-        """Under which masks there is no picture, bool [2**n]."""
+        """Under which masks there is no image, bool [2**n]."""
         return np.asarray(~self.usable.any(axis=1)[self.which])
 
 
@@ -133,7 +133,7 @@ def table_without_quality(
 def quality_table(
     cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME
 ) -> QualityTable:
-    """The mask table of a picture; what the store does not remember is decoded now.
+    """The mask table of an image; what the store does not remember is decoded now.
 
     protection: what is added. timing: packets that are late or dropped under every mask. Raises InputError
     where more packets can be lost than have a table, and under retransmission.
@@ -154,7 +154,7 @@ def mask_probabilities(channel: MarkovChannel, packets: int) -> Floats:
 
 
 def slot_probabilities(table: QualityTable, channel: Channel, link: LinkProfile) -> Floats:
-    """Probability of every mask, float64 [2**n], when the picture is sent alone over a link: lost, late or dropped.
+    """Probability of every mask, float64 [2**n], when the image is sent alone over a link: lost, late or dropped.
 
     The exact engine's own answer for a first slot. Raises InputError where there is no closed form.
     """
@@ -174,7 +174,7 @@ def slot_probabilities(table: QualityTable, channel: Channel, link: LinkProfile)
 def expected_db(quality_db: Floats, probabilities: Floats) -> Floats:
     """Expected quality under any number of channels at once: one matrix product.
 
-    quality_db: float64 [pictures, masks]; probabilities: float64 [channels, masks]. Returns [pictures, channels].
+    quality_db: float64 [images, masks]; probabilities: float64 [channels, masks]. Returns [images, channels].
 
     >>> expected_db(np.array([[13.0, 30.0]]), np.array([[0.1, 0.9], [0.5, 0.5]]))
     array([[28.3, 21.5]])
@@ -183,7 +183,7 @@ def expected_db(quality_db: Floats, probabilities: Floats) -> Floats:
 
 
 def reweighted(tables: Sequence[QualityTable], channels: Sequence[MarkovChannel], failure_db: float) -> Floats:
-    """Expected quality of each table's picture over each channel, float64 [tables, channels]; nothing is decoded.
+    """Expected quality of each table's image over each channel, float64 [tables, channels]; nothing is decoded.
 
     One matrix product for all tables of equally many packets. The channels step once per packet.
     """

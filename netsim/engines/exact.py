@@ -170,7 +170,7 @@ def chain_slots(
         link: Its lateness must not be random.
 
     Raises:
-        InputError: The channel is no Markov chain, or lateness is random.
+        InputError: The channel is not a Markov chain, or lateness is random.
     """
     reason = why_not_exact(channel, link)
     if reason or not isinstance(channel, MarkovChannel):

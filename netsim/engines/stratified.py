@@ -91,7 +91,7 @@ def simulate_strata(
             usable packet failed. Default: all received packets are usable.
 
     Raises:
-        InputError: A channel is no Markov chain or lateness is random.
+        InputError: A channel is not a Markov chain or lateness is random.
     """
     for slot in zip(*(chain_slots(slots, burst, channel, link) for channel in channels), strict=True):
         number = slot[0].schedule.slot

@@ -47,7 +47,7 @@ def draw(comparison: pd.DataFrame) -> Figure:
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xticks(range(len(names)), names)
         axes.set_ylabel(label)
-    legend(figure, panels[0], "No mark: the printed numbers are no chain.")
+    legend(figure, panels[0], "No mark: the printed numbers are not a chain.")
     return figure
 
 

@@ -93,7 +93,7 @@ def _importance(figure: SubFigure, packets: pd.DataFrame, channels: list[str], r
     for panel in panels[max(0, len(channels) - across) : len(channels)]:
         panel.tick_params(labelbottom=True)
     figure.supxlabel("packet, in sending order", fontsize=9)
-    figure.supylabel("worth (dB)", fontsize=9)
+    figure.supylabel("importance (dB)", fontsize=9)
     _key(figure)
 
 

@@ -1,4 +1,4 @@
-"""Failure ratio per channel: the share of slots in which no picture could be shown."""
+"""Failure ratio per channel: the share of slots in which no image could be shown."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def numbers(summary: pd.DataFrame, near_bpp: float = NEAR_BPP, closed_form: pd.D
     exact = frame["failure_ratio"].where(frame["engine"] == "exact")
     if closed_form is not None:
         known = closed_form.set_index(["channel", "scheme"])["failure_ratio"].to_dict()
-        told = [known.get(key, math.nan) for key in zip(frame["channel"], frame["scheme"], strict=True)]
-        exact = exact.where(exact.notna(), told)
+        computed = [known.get(key, math.nan) for key in zip(frame["channel"], frame["scheme"], strict=True)]
+        exact = exact.where(exact.notna(), computed)
     return frame.assign(exact=exact, drawn=nearest_point(frame, near_bpp), near_bpp=near_bpp).reset_index(drop=True)
 
 

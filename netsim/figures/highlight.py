@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST", "grey_entry", "grey_note", "highlighted", "looks_of"]
 
 MOST = 5
-"""So many curves can be told apart at a glance."""
+"""Most curves that a reader can distinguish at a glance."""
 
 
 def highlighted(

@@ -58,7 +58,7 @@ TABLE_KINDS: Mapping[str, Kind] = {
         ("images", "channel", "near_bpp", "highlight"),
     ),
 }
-"""Kinds that a log is not enough for: ``netsim.analysis`` makes their numbers from the run's plan and its pictures."""
+"""Kinds that a log is not enough for: ``netsim.analysis`` makes their numbers from the run's plan and its images."""
 
 
 def built_in_names() -> list[str]:
@@ -105,7 +105,7 @@ def make(
 
     log: a run's log, packet rows included; summary: what ``summarise`` makes of it.
     ax: axes to draw into, for figures of one panel; None: a new figure.
-    options: those that the kind knows; None stands for its default.
+    options: those that the kind has; None stands for its default.
     Raises InputError for an unknown kind or an option that it does not have, or if the log can't be drawn so.
     """
     from netsim.figures import failure, radar, rd, timeline

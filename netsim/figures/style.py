@@ -106,7 +106,7 @@ _column_width: ContextVar[float | None] = ContextVar("column_width", default=Non
 
 
 class Look(NamedTuple):
-    """How a scheme is drawn: told apart by marker and dashes alone, so that grey print will do."""
+    """How a scheme is drawn. Marker and dashes alone distinguish it, also in grey print."""
 
     colour: str
     marker: str
@@ -325,12 +325,12 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     """The figure as ``svg``, ``pdf`` or ``png`` (200 dpi); no date, no random ids."""
     import matplotlib
 
-    told: dict[str, Any] = {"Software": "netsim"}
+    metadata: dict[str, Any] = {"Software": "netsim"}
     if kind in ("svg", "pdf"):
-        told = {"Creator": "netsim", "Date" if kind == "svg" else "CreationDate": None}
+        metadata = {"Creator": "netsim", "Date" if kind == "svg" else "CreationDate": None}
     out = io.BytesIO()
     with matplotlib.rc_context(_fresh(_RC)):
-        figure.savefig(out, format=kind, dpi=200, metadata=told)
+        figure.savefig(out, format=kind, dpi=200, metadata=metadata)
     return out.getvalue()
 
 

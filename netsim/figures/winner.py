@@ -42,7 +42,7 @@ ROUND_TRIP = Axis("rtt_s", "round-trip time (s)", _SECONDS)
 
 @styled
 def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST, ax: Axes | None = None) -> Figure:
-    """The map. numbers: rows of ``netsim.analysis.winner.winners`` with near_bpp, pictures, failure_db; or, for the
+    """The map. numbers: rows of ``netsim.analysis.winner.winners`` with near_bpp, images, failure_db; or, for the
     axes ``LOSS_RATE`` and ``ROUND_TRIP``, those of ``netsim.analysis.winner_rtt``, with deadline_s and slots.
 
     Each scheme's region reaches to where another's expectation is equal. Marked channels stand where their loss rate
@@ -233,8 +233,8 @@ def _marks(axes: Axes, numbers: pd.DataFrame, axis: tuple[Axis, Axis]) -> None:
 
 
 def _note(numbers: pd.DataFrame, schemes: list[str], names: tuple[str, str]) -> str:
-    near, pictures, failure_db = (numbers[name].iloc[0] for name in ("near_bpp", "pictures", "failure_db"))
-    over = "one image" if pictures == 1 else f"{pictures} images"
+    near, images, failure_db = (numbers[name].iloc[0] for name in ("near_bpp", "images", "failure_db"))
+    over = "one image" if images == 1 else f"{images} images"
     sampled = ROUND_TRIP.column in names
     notes = [
         f"{'Independent losses' if sampled else 'Two-state channels'}; each scheme at {near:g} bpp (PSNR linear "

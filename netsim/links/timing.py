@@ -39,7 +39,7 @@ LEAST_TICKS_PER_S = 10**12
 STEP_TOLERANCE = 1e-6
 """Share of ``step_s`` by which step boundaries lie early.
 
-A time step that is no finite decimal (the serialisation time of a packet, 1/3 s) can't be written exactly. Without
+A time step that is not a finite decimal (the serialisation time of a packet, 1/3 s) can't be written exactly. Without
 the tolerance, packets sent every such step would fall now on one side of a boundary and now on the other."""
 
 

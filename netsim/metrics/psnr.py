@@ -1,4 +1,4 @@
-"""Peak signal-to-noise ratio of 8-bit RGB pictures."""
+"""Peak signal-to-noise ratio of 8-bit RGB images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SAMPLES_AT_ONCE = 1 << 21  # an image of any size takes no more than this in fl
 
 
 def psnr_db(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """PSNR of each picture against the reference: 10·log10(255² / MSE), the MSE over all pixels and channels.
+    """PSNR of each image against the reference: 10·log10(255² / MSE), the MSE over all pixels and channels.
 
     reference: uint8 [H, W, 3], RGB, unpadded. images: uint8 [m, H, W, 3]. Returns float64 [m], in dB;
-    infinite where a picture equals the reference (the log keeps the infinity, summaries count it as a stated
+    infinite where an image equals the reference (the log keeps the infinity, summaries count it as a stated
     number of dB, see ``netsim.analysis.summary``). The squared errors are summed without rounding, so the result
     does not depend on batch, threads or machine. Raises InputError if shapes or types differ.
 
-    Source: both papers measure on clamped, rounded 8-bit RGB and take the mean over pictures in dB.
+    Source: both papers measure on clamped, rounded 8-bit RGB and take the mean over images in dB.
 
     >>> reference = np.zeros((2, 2, 3), np.uint8)
     >>> psnr_db(reference, np.stack([reference, reference + 255, reference + 1])).round(4)
@@ -42,7 +42,7 @@ def psnr_db(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[
 
 def _check(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
     if reference.dtype != np.uint8 or images.dtype != np.uint8:
-        raise InputError(f"pictures of {reference.dtype} and {images.dtype}", hint="8-bit (uint8) is compared")
+        raise InputError(f"images of {reference.dtype} and {images.dtype}", hint="8-bit (uint8) is compared")
     if images.ndim != 4 or images.shape[1:] != reference.shape or reference.size == 0:
-        hint = "reference [H, W, 3] and pictures [m, H, W, 3] of the same size"
+        hint = "reference [H, W, 3] and images [m, H, W, 3] of the same size"
         raise InputError(f"shapes {reference.shape} and {images.shape} do not match", hint=hint)

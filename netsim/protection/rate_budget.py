@@ -11,7 +11,7 @@ from netsim.protection.base import Protection
 __all__ = ["SENT_BPP", "encode_within"]
 
 SENT_BPP = "sent_bpp"
-"""Operating point of every codec that knows ``bpp``: bits per pixel of all that is sent, parity and copies included."""
+"""Operating point of every codec with ``bpp``: bits per pixel of all that is sent, parity and copies included."""
 
 _TRIES = 4
 _CLOSE = 0.002  # share of the budget

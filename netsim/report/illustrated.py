@@ -29,7 +29,7 @@ _MOST_BYTES = 13_000_000  # of figures and images; the page stays below 15 MB
 def illustrate(run: Path) -> list[Path]:
     """Draw every figure that the run has data for and write the report; returns the files written.
 
-    Raises InputError if ``run`` is no finished run.
+    Raises InputError if ``run`` is not a finished run.
     """
     found, summary = _read(run)
     rates = common_range(summary)
@@ -78,14 +78,14 @@ def write_report(
         slots: Numbers of these slots; none: the first ones in which a packet did not arrive.
 
     Raises:
-        InputError: ``run`` is no finished run or has no such trial or slot, out's folder is missing, or the rates are
-            no range.
+        InputError: ``run`` is not a finished run or has no such trial or slot, the folder of ``out`` is missing, or
+            the rates are not a range.
     """
     found, summary = _read(run)
     low, high = common_range(summary)
     rates = (low if low_bpp is None else low_bpp, high if high_bpp is None else high_bpp)
     if not 0 <= rates[0] < rates[1]:
-        hint = f"the run's schemes are compared over {low:.3g}–{high:.3g} bit/pixel unless told otherwise"
+        hint = f"the run's schemes are compared over {low:.3g}–{high:.3g} bit/pixel by default"
         raise InputError(f"rates from {rates[0]:g} to {rates[1]:g} bpp are not a range", where="--low-bpp", hint=hint)
     path = out or run / "report.html"
     if not path.parent.is_dir():

@@ -222,22 +222,22 @@ def _percent(value: float) -> str:
 
 
 def _reading(frame: pd.DataFrame) -> list[str]:
-    told = [
+    sentences = [
         f"A slot without an image counts as {frame['failure_db'].iloc[0]:g} dB in mean PSNR; the log keeps it empty.",
         "Bit/pixel is all that was sent, parity and protected packets included.",
         "Means over images are means of dB. PSNR is on 8-bit RGB.",
     ]
     if frame["slots"].notna().any():
-        told.append(
+        sentences.append(
             "[low, high] is a 95 % interval over the channel's randomness, for these images: t over the trials' means "
             "for PSNR, Clopper–Pearson on the effective sample for the failure ratio, so that slots of one trial do "
             "not count as independent. [?]: too little was sampled to say."
         )
     if (frame["engine"] == "exact").any():
-        told.append(
+        sentences.append(
             "Exact engine: weighted sums over all loss patterns; [low, high] there bounds what was not decoded."
         )
-    return told
+    return sentences
 
 
 def _facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -85,7 +85,7 @@ def read_log(path: Path) -> pa.Table:
     """Read a log whole, its pages checked.
 
     Raises:
-        InputError: If it is no Parquet file, or a page does not match its checksum.
+        InputError: If it is not a Parquet file, or a page does not match its checksum.
     """
     try:  # not by pandas.read_parquet: its readers' threads may abort the interpreter at exit
         with pq.ParquetFile(path, page_checksum_verification=True) as file:

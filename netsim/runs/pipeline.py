@@ -54,7 +54,7 @@ def run_plan(
         plan: What to run.
         out: The run's folder; None: a new one below ``runs``.
         workers: Processes.
-        reporter: Told what happens.
+        reporter: Shows what happens.
         summarise: Writes summary.csv and distribution.csv from the log, given the folder and the dB of a failure:
             ``netsim.analysis.summary_files.write_summary``.
         exist: What to do where ``out`` holds a run already (``run_folder``).

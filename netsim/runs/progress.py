@@ -20,10 +20,15 @@ class Board:
     """Counts tasks by phase; this one shows nothing."""
 
     def expect(self, phase: str, tasks: int) -> None:
-        """So many tasks more are to be done in a phase."""
+        """Add tasks to a phase.
+
+        Args:
+            phase: ``encode``, ``transport``, ``decode``, ...
+            tasks: How many.
+        """
 
     def step(self, phase: str) -> None:
-        """One is done."""
+        """Count one task of a phase as done."""
 
 
 def counted(board: Board, phase: str) -> Callable[[int, int], None]:
@@ -144,8 +149,8 @@ class _Lines(Board):
                 done, elapsed_s = self._done[phase], time.monotonic() - self._began[phase]
                 if done < total:
                     left = left_s(elapsed_s, done, total)
-                    told = "" if left is None else f", about {_clock(left)} left"
-                    self.say(phase, f"{done:,} of {total:,} after {_clock(elapsed_s)}{told}")
+                    rest = "" if left is None else f", about {_clock(left)} left"
+                    self.say(phase, f"{done:,} of {total:,} after {_clock(elapsed_s)}{rest}")
 
 
 def _clock(seconds: float) -> str:

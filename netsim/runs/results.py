@@ -132,7 +132,7 @@ def load_run(path: str | Path) -> FinishedRun:
     if not manifest:
         raise InputError(f"`{folder}` holds no manifest.json", hint="`netsim run SCENARIO` makes one under runs/")
     if manifest.get("status") == "running":
-        hint = "run the same scenario again: it goes on where it was"
+        hint = "rerun the same scenario to resume"
         raise InputError(f"the run in `{folder}` is not finished", hint=hint)
     failure_db = manifest.get("failure_db", 13.0)
     if isinstance(failure_db, bool) or not isinstance(failure_db, int | float) or not math.isfinite(failure_db):

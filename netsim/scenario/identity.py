@@ -49,7 +49,7 @@ def refuse_twins(document: Document, entries: Iterable[Placed], way_out: str = "
         pairs = zip(first.places, entry.places, strict=False)
         before, here = next((pair for pair in pairs if pair[0] != pair[1]), (first.places[0], entry.places[0]))
         hint = f"the first stands at {document.where(before)}: {way_out}"
-        raise InputError(f"{entry.called} stands twice", where=document.where(here), hint=hint)
+        raise InputError(f"{entry.called} is listed twice", where=document.where(here), hint=hint)
 
 
 def with_unique_labels(rows: Sequence[PlanRow]) -> tuple[PlanRow, ...]:

@@ -15,21 +15,21 @@ FloatArray = NDArray[np.float64]
 def bounded_mean(
     values: FloatArray,
     weights: FloatArray,
-    picture: NDArray[np.int64],
+    image: NDArray[np.int64],
     unresolved: NDArray[np.bool_],
     worst: float,
     best: float,
     within_known: bool = False,
 ) -> Estimate:
-    """Mean over pictures of each picture's expectation, with bounds for the mass that was not decoded.
+    """Mean over images of each image's expectation, with bounds for the mass that was not decoded.
 
-    values, weights: float [n], one row per distinct usable mask of a picture; a picture's weights sum to one.
-    picture: int [n], its number from 0. unresolved: bool [n], rows that stand for mass of unknown value.
+    values, weights: float [n], one row per distinct usable mask of an image; an image's weights sum to one.
+    image: int [n], its number from 0. unresolved: bool [n], rows that stand for mass of unknown value.
     worst, best: the least and greatest value that unknown mass can have; within_known: the greatest is the
-    picture's best known value instead (the decoded masks are the likeliest and contain the fullest; fewer packets
-    do not make a better picture), and a known value below ``worst`` lowers it.
+    image's best known value instead (the decoded masks are the likeliest and contain the fullest; fewer packets
+    do not make a better image), and a known value below ``worst`` lowers it.
 
-    The value in between takes a picture's unknown mass to be like its known mass (or halfway, if nothing is known).
+    The value in between takes an image's unknown mass to be like its known mass (or halfway, if nothing is known).
     Without unknown mass all three are the weighted sum.
 
     >>> row_values, mass = np.array([30.0, np.nan]), np.array([0.9, 0.1])
@@ -38,8 +38,8 @@ def bounded_mean(
     [30.0, 28.3, 30.0]
     """
     value = low = high = 0.0
-    for one in range(int(picture.max()) + 1):
-        mine = picture == one
+    for one in range(int(image.max()) + 1):
+        mine = image == one
         known = mine & ~unresolved
         rest = float(weights[mine & unresolved].sum())
         mass, total = float(weights[known].sum()), float((values[known] * weights[known]).sum())

@@ -99,11 +99,11 @@ def batch_labels(trial: IntArray, slot: IntArray, images: int) -> IntArray:
 
     A batch is a trial if there are at least five trials. With fewer, each trial is cut into blocks of consecutive
     slots (up to twenty in all): of whole passes over the images where at least five passes were made, so that the
-    pictures' differences do not count as spread; else of single slots or more, where they do count, which widens
+    images' differences do not count as spread; else of single slots or more, where they do count, which widens
     the interval.
 
     trial, slot: int [n], the slot's number counted over all plan rows and trials. images: number of distinct
-    pictures. Returns int [n], labels from 0.
+    images. Returns int [n], labels from 0.
 
     >>> batch_labels(np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]), images=2)
     array([0, 1, 2, 3])

@@ -26,7 +26,7 @@ class ChannelsOptions(StudyOptions):
 
 
 class Channels(Study):
-    """No images, no scenario. A variant that is no valid chain has no numbers of ours."""
+    """No images, no scenario. A variant that is not a valid chain has no numbers of ours."""
 
     name = "channels"
     Options = ChannelsOptions

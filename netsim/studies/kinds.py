@@ -49,7 +49,7 @@ def study_class(name: str) -> type[Study]:
     """The study called ``name``.
 
     Raises:
-        InputError: There is none (the hint is the nearest known name), or a plug-in is no study.
+        InputError: There is none (the hint is the nearest known name), or a plug-in is not a study.
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")

@@ -119,12 +119,12 @@ def _claimed(recipe: Recipe, levels: pd.DataFrame, paired: Paired) -> Iterator[d
             sign = 1 if _HIGHER_IS_BETTER[quantity] else -1
             gap = math.nan if better is None or worse is None else sign * (better["ours"] - worse["ours"])
             about: dict[str, Any] = {"artefact": recipe.name, "point": "", "by": math.nan, "ours": gap}
-            told = verdict(better, worse, _HIGHER_IS_BETTER[quantity])
-            apart = paired(condition, claim["better"], claim["worse"]) if told != NOT_MEASURED else None
+            found = verdict(better, worse, _HIGHER_IS_BETTER[quantity])
+            apart = paired(condition, claim["better"], claim["worse"]) if found != NOT_MEASURED else None
             if apart is not None and quantity == "psnr_db":
                 about["ours"] = apart.value
-                told = YES if apart.low > 0 else NO if apart.high < 0 else NOT_TOLD_APART
-            yield about | {str(key): value for key, value in claim.items()} | {"condition": condition, "verdict": told}
+                found = YES if apart.low > 0 else NO if apart.high < 0 else NOT_TOLD_APART
+            yield about | {str(key): value for key, value in claim.items()} | {"condition": condition, "verdict": found}
 
 
 def _one(rows: pd.DataFrame, scheme: str) -> Any:

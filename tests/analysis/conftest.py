@@ -9,11 +9,11 @@ import netsim
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> netsim.Run:
-    """Two tiny pictures by the exact engine; the store lies beside the run."""
+    """Two tiny images by the exact engine; the store lies beside the run."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "pictures").mkdir()
-    for name, picture in (("a", data.astronaut()[60:124, 180:260]), ("b", data.coffee()[100:164, 200:264])):
-        Image.fromarray(picture).save(folder / "pictures" / f"{name}.png")
+    (folder / "images").mkdir()
+    for name, image in (("a", data.astronaut()[60:124, 180:260]), ("b", data.coffee()[100:164, 200:264])):
+        Image.fromarray(image).save(folder / "images" / f"{name}.png")
     codecs = [
         {"jpeg2000": {"bpp": [1.0, 2.0], "receiver": "resilient", "packets": 5}},
         {"jpeg2000": {"bpp": 1.5, "receiver": "prefix", "packets": 5}},
@@ -21,7 +21,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> netsim.Run:
     ]
     scenario = {
         "name": "tiny",
-        "images": str(folder / "pictures"),
+        "images": str(folder / "images"),
         "codecs": codecs,
         "channels": ["EP2", "EP4", {"loss_rate": 0.2, "mean_burst": 3}],
         "engine": "exact",

@@ -11,7 +11,7 @@ from netsim.engines.exact import all_masks
 
 
 def table_of(quality: Callable[[np.ndarray], float], packets: int, first: int = 0) -> QualityTable:
-    """A picture whose PSNR under a mask (bool [packets]) is ``quality``; NaN: no picture. Packets before ``first`` are
+    """An image whose PSNR under a mask (bool [packets]) is ``quality``; NaN: no image. Packets before ``first`` are
     protected."""
     masks = all_masks(packets)
     psnr_db = np.array([quality(mask) for mask in masks])
@@ -35,5 +35,5 @@ def additive(gains_db: list[float], base_db: float = 20.0) -> QualityTable:
 
 
 def threshold(packets: int, needed: int, psnr_db: float) -> QualityTable:
-    """As under an erasure code: the whole picture from ``needed`` packets on, none below."""
+    """As under an erasure code: the whole image from ``needed`` packets on, none below."""
     return table_of(lambda mask: psnr_db if mask.sum() >= needed else np.nan, packets)

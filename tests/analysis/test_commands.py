@@ -50,7 +50,7 @@ def test_compare_prints_and_writes(run: str, tmp_path: Path, small_run: netsim.R
     assert len(pd.read_csv(tmp_path / "difference.csv")) == len(rows) == 3
 
 
-def test_explain_writes_tables_pictures_and_figure(run: str, tmp_path: Path) -> None:
+def test_explain_writes_tables_images_and_figure(run: str, tmp_path: Path) -> None:
     text = call("explain", run, "--image", "a", "--codec", "jpeg2000 resilient", "--out", str(tmp_path / "out"))
     assert "jpeg2000 resilient at bpp=1" in text
     assert "E[received] − E[lost]" in text
@@ -60,17 +60,17 @@ def test_explain_writes_tables_pictures_and_figure(run: str, tmp_path: Path) -> 
     assert len(packets) == 3 * masks["lost"].max()
     assert (masks["worst_db"] <= masks["best_db"]).all()
     assert masks["worst_mask"].str.len().unique().tolist() == [masks["lost"].max()]
-    original = np.asarray(Image.open(Path(run).parent / "pictures" / "a.png"))
+    original = np.asarray(Image.open(Path(run).parent / "images" / "a.png"))
     for end in ("worst", "best"):
         for count, expected in enumerate(masks[f"{end}_db"]):
-            picture = np.asarray(Image.open(tmp_path / "out" / f"lost_{count:02d}_{end}.png"))
-            assert psnr_db(original, picture[None])[0] == pytest.approx(expected)
+            image = np.asarray(Image.open(tmp_path / "out" / f"lost_{count:02d}_{end}.png"))
+            assert psnr_db(original, image[None])[0] == pytest.approx(expected)
     assert {"explain.png", "explain.svg"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
-def test_explain_of_a_code_that_fails_has_no_picture_there(run: str, tmp_path: Path) -> None:
+def test_explain_of_a_code_that_fails_has_no_image_there(run: str, tmp_path: Path) -> None:
     text = call("explain", run, "--image", "b", "--codec", "jpeg", "--channel", "EP6", "--out", str(tmp_path))
-    assert "from 1 lost on there may be no image" in text
+    assert "from 1 lost on there may be not an image" in text
     assert not (tmp_path / "lost_01_worst.png").exists()
     assert (tmp_path / "lost_00_best.png").exists()
 

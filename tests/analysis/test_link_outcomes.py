@@ -36,8 +36,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
     (tmp_path / "images").mkdir()
-    for name, picture in (("a", data.astronaut()[60:124, 180:260]), ("b", data.coffee()[100:164, 200:264])):
-        Image.fromarray(picture).save(tmp_path / "images" / f"{name}.png")
+    for name, image in (("a", data.astronaut()[60:124, 180:260]), ("b", data.coffee()[100:164, 200:264])):
+        Image.fromarray(image).save(tmp_path / "images" / f"{name}.png")
     return tmp_path
 
 

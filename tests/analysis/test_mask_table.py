@@ -65,11 +65,11 @@ def test_over_bursts_a_packet_is_worth_its_neighbours_too() -> None:
     """Two packets of one dB each: expected loss with the first is 1 + P(second lost | first lost) − P(… | received)."""
     table = table_of(lambda mask: 20 + float(mask.sum()), 2)
     channel = MarkovChannel("mine", [[0.9, 0.1], [0.4, 0.6]], [0, 1], ("G", "B"))
-    worth = importance_db(table.masks, table.quality_db(13.0), channel.mask_probabilities(2)[None])
-    assert worth[0] == pytest.approx([1 + 0.6 - 0.1] * 2)  # such a chain looks the same backwards
+    importance = importance_db(table.masks, table.quality_db(13.0), channel.mask_probabilities(2)[None])
+    assert importance[0] == pytest.approx([1 + 0.6 - 0.1] * 2)  # such a chain looks the same backwards
 
 
-def test_what_never_happens_has_no_worth() -> None:
+def test_what_never_happens_has_no_importance() -> None:
     masks = all_masks(1)
     assert np.isnan(importance_db(masks, np.array([13.0, 30.0]), np.array([[0.0, 1.0]]))).all()
 
@@ -91,7 +91,7 @@ def test_ties_are_counted() -> None:
 
 
 @pytest.mark.parametrize("name", ["EP1", "EP4", "EP6-released", "ge-15"])
-def test_a_picture_alone_on_an_ideal_link_meets_the_channels_masks(name: str) -> None:
+def test_an_image_alone_on_an_ideal_link_meets_the_channels_masks(name: str) -> None:
     table, channel = threshold(6, 4, 30.0), channel_from_spec(name)
     assert isinstance(channel, MarkovChannel)
     found = slot_probabilities(table, channel, link_from_spec(None))
@@ -122,16 +122,16 @@ def test_too_many_packets_are_refused_and_so_is_retransmission(tmp_path: Path) -
         def codec(self, stream_key: object) -> _Many:
             return _Many()
 
-    class Picture:
+    class Image:
         point = OperatingPoint("bpp", 1.0)
 
         class image:
             name = "a"
 
     with pytest.raises(InputError, match=r"17 packets.*2\^17"):
-        table_without_quality(Shop(), Picture(), protection_from_spec("none"))  # type: ignore[arg-type]
+        table_without_quality(Shop(), Image(), protection_from_spec("none"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no mask table"):
-        table_without_quality(Shop(), Picture(), protection_from_spec({"arq": {"retries": 2}}))  # type: ignore[arg-type]
+        table_without_quality(Shop(), Image(), protection_from_spec({"arq": {"retries": 2}}))  # type: ignore[arg-type]
 
 
 def test_reweighting_equals_the_exact_engine(small_run: netsim.Run) -> None:
@@ -144,8 +144,8 @@ def test_reweighting_equals_the_exact_engine(small_run: netsim.Run) -> None:
         seen = 0
         for label, points in schemes_of(plan).items():
             for point in points:
-                pictures = [scheme_stream_key(plan, image, point) for image in range(2)]
-                tables = [quality_table(cache, picture, point.scheme.protection) for picture in pictures]
+                keys = [scheme_stream_key(plan, image, point) for image in range(2)]
+                tables = [quality_table(cache, key, point.scheme.protection) for key in keys]
                 means = reweighted(tables, channels, plan.failure_db).mean(axis=0)
                 alone = [
                     np.mean([slot_probabilities(t, c, point.row.link) @ t.quality_db(13.0) for t in tables])
@@ -171,8 +171,8 @@ def test_another_channel_needs_no_decoding(small_run: netsim.Run, monkeypatch: p
     assert reweighted([again], [preset("EP6")], 13.0)[0, 0] < reweighted([again], [preset("EP2")], 13.0)[0, 0]
 
 
-def test_moved_or_changed_pictures_are_told(small_run: netsim.Run) -> None:
-    path = small_run.path.parent / "pictures" / "b.png"
+def test_moved_or_changed_images_are_told(small_run: netsim.Run) -> None:
+    path = small_run.path.parent / "images" / "b.png"
     before = path.read_bytes()
     try:
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)

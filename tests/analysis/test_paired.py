@@ -18,7 +18,7 @@ COUNTS = ("packets_sent", "packets_delivered", "packets_lost", "packets_late", "
 def curve(
     scheme: str, psnr_db: np.ndarray, *, point: str = "qp=30", bpp: float = 0.3, engine: str = "array", **fixed: Any
 ) -> pd.DataFrame:
-    """One scheme's slots: psnr_db [trials, slots], NaN where it failed; for the exact engine [pictures, outcomes]."""
+    """One scheme's slots: psnr_db [trials, slots], NaN where it failed; for the exact engine [images, outcomes]."""
     columns = psnr_db.shape[1]
     first, second = (axis.reshape(-1) for axis in np.indices(psnr_db.shape))
     exact = engine == "exact"
@@ -29,7 +29,7 @@ def curve(
             "trial": 0 if exact else first,
             "slot": first if exact else second,
             "packet": pd.array([pd.NA] * psnr_db.size, dtype="Int32"),
-            "image": [f"picture {i}" for i in (first if exact else second % 2)],
+            "image": [f"image {i}" for i in (first if exact else second % 2)],
             "codec": scheme.split()[0],
             "operating_point": point,
             "mode": "",
@@ -69,7 +69,7 @@ def test_a_paired_interval_holds_the_difference_and_is_narrower_than_an_unpaired
 
 
 def test_the_interval_is_that_of_the_trials_mean_differences() -> None:
-    """Slots of a trial are no independent samples: t over trials, by hand."""
+    """Slots of a trial are not independent samples: t over trials, by hand."""
     from scipy.stats import t
 
     a, b = correlated(trials=12)

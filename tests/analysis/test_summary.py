@@ -105,7 +105,7 @@ def test_unresolved_mass_widens_the_exact_answer_to_its_bounds() -> None:
     assert row["unresolved"] == pytest.approx(0.1)
 
 
-def test_bounds_of_a_picture_of_which_nothing_is_known() -> None:
+def test_bounds_of_an_image_of_which_nothing_is_known() -> None:
     bounds = bounded_mean(np.array([np.nan]), np.ones(1), np.zeros(1, int), np.array([True]), 13.0, 100.0, True)
     assert tuple(bounds) == (56.5, 13.0, 100.0)
 

@@ -82,7 +82,7 @@ def test_points_around_a_rate() -> None:
 def test_the_map_is_drawn_alike_each_time_and_names_who_wins(tmp_path: Path) -> None:
     contenders = [*two(), contender("never", 4, 20.0)]
     numbers = winners(contenders, burst_grid(), {name: preset(name) for name in EPS}, 13.0)
-    numbers = numbers.assign(near_bpp=0.35, pictures=1, failure_db=13.0)
+    numbers = numbers.assign(near_bpp=0.35, images=1, failure_db=13.0)
     figure = draw(numbers)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert {"fragile", "sturdy", *EPS} <= set(texts)

@@ -23,11 +23,11 @@ from netsim.links.profile import link_from_spec
 @pytest.fixture(scope="module")
 def arq_run(tmp_path_factory: pytest.TempPathFactory) -> netsim.Run:
     folder = tmp_path_factory.mktemp("run")
-    (folder / "pictures").mkdir()
-    Image.fromarray(data.coffee()[100:164, 200:264]).save(folder / "pictures" / "b.png")
+    (folder / "images").mkdir()
+    Image.fromarray(data.coffee()[100:164, 200:264]).save(folder / "images" / "b.png")
     scenario = {
         "name": "tiny",
-        "images": str(folder / "pictures"),
+        "images": str(folder / "images"),
         "codecs": [{"jpeg": {"quality": [20, 40]}}],
         "protection": ["none", {"arq": {"retries": 2}}],
         "channels": ["uniform-10"],
@@ -52,15 +52,15 @@ def samplers(run: netsim.Run, store: Store) -> dict[str, PointSampler]:
 
 
 def test_samples_follow_the_closed_form_and_count_what_is_sent_again(arq_run: netsim.Run, store: Store) -> None:
-    loss_rate, pictures = 0.1, 1000
+    loss_rate, images = 0.1, 1000
     link = with_round_trip(replayed_plan(arq_run).rows[0].link, 0.2)
     for label, one in samplers(arq_run, store).items():
         retries = 2 if "ARQ" in label else 0
         packets = len(one.bursts[0].sizes_bytes)
-        sample = one.sample(bernoulli(loss_rate), link, pictures // 20, 20)
-        whole = sum(count for (_, mask), count in sample.met.items() if "0" not in mask) / pictures
+        sample = one.sample(bernoulli(loss_rate), link, images // 20, 20)
+        whole = sum(count for (_, mask), count in sample.met.items() if "0" not in mask) / images
         expected = (1 - loss_rate ** (retries + 1)) ** packets
-        assert abs(whole - expected) < 4.9 * math.sqrt(expected * (1 - expected) / pictures)
+        assert abs(whole - expected) < 4.9 * math.sqrt(expected * (1 - expected) / images)
         again = (1 - loss_rate ** (retries + 1)) / (1 - loss_rate)
         assert sample.bpp / one.protected[0].sent.bpp == pytest.approx(again, abs=0.02)
         [quality] = one.quality_db([sample], 13.0)

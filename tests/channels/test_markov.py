@@ -1,4 +1,4 @@
-"""One packet, many packets and many trials give the same bits; matrices that are no chain are refused by row."""
+"""One packet, many packets and many trials give the same bits; matrices that are not a chain are refused by row."""
 
 from __future__ import annotations
 

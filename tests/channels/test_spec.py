@@ -1,4 +1,4 @@
-"""What a scenario may say of a channel, and how it is told what is wrong."""
+"""What a scenario may say of a channel, and which errors name what is wrong."""
 
 from __future__ import annotations
 

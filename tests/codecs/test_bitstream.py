@@ -93,8 +93,8 @@ def test_equal_masks_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def counted(self: Codec, data: bytes) -> Image:
         calls.append(data)
-        picture: Image = decompress(self, data)
-        return picture
+        image: Image = decompress(self, data)
+        return image
 
     monkeypatch.setattr(type(codec), "decompress", counted)
     assert codec.decode(stream, np.ones((7, 10), bool)).shape == (7, *IMAGE.shape)
@@ -122,21 +122,21 @@ def test_who_made_it_is_told_without_paths(name: str) -> None:
 
 
 def test_a_still_is_coded_at_its_own_qp() -> None:
-    """libvvenc shifts intra pictures by -3, and libx265 by its ipratio, unless told otherwise."""
+    """libvvenc shifts intra pictures by -3, and libx265 by its ipratio, by default."""
     assert "IntraQPOffset=0" in coded("vvc", "qp", 25)[1].made_by["command"]
     assert "ipratio=1" in coded("hevc", "qp", 25)[1].made_by["command"]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 33), (16, 16), (47, 31)])
 @pytest.mark.parametrize("name", CODECS)
-def test_small_and_odd_pictures(name: str, shape: tuple[int, int]) -> None:
+def test_small_and_odd_images(name: str, shape: tuple[int, int]) -> None:
     image = np.ascontiguousarray(IMAGE[: shape[0], : shape[1]])
     codec = made(name)
     point = OperatingPoint("qp", 20) if "qp" in codec.operating_point_keys else OperatingPoint("quality", 90)
     stream = codec.encode(image, point)
-    picture = codec.decode(stream, np.ones((1, len(stream)), bool))
-    assert picture.shape == (1, *image.shape)
-    assert psnr_db(image, picture)[0] > 25
+    decoded = codec.decode(stream, np.ones((1, len(stream)), bool))
+    assert decoded.shape == (1, *image.shape)
+    assert psnr_db(image, decoded)[0] > 25
 
 
 @pytest.mark.parametrize("name", CODECS)
@@ -234,7 +234,7 @@ def test_pieces_are_near_equal_and_whole() -> None:
     assert {len(piece) for piece in pieces} == {10, 11}
 
 
-def test_a_padded_picture_is_cropped_to_itself() -> None:
+def test_a_padded_image_is_cropped_to_itself() -> None:
     padded = pad(IMAGE[:33, :50], 8, 16)
     assert padded.shape == (40, 56, 3)
     assert (padded[33:, 50:] == IMAGE[32, 49]).all()

@@ -41,19 +41,19 @@ def codestream(width: int = 96, height: int = 80, layers: int = 4, precinct: int
     return buffer.getvalue()
 
 
-def picture(stream: bytes) -> np.ndarray:
+def image(stream: bytes) -> np.ndarray:
     return np.asarray(PillowImage.open(io.BytesIO(stream)))
 
 
 @pytest.mark.parametrize(
     ("width", "height", "precinct"), [(96, 80, None), (95, 33, None), (200, 130, 64), (131, 257, 32)]
 )
-def test_taken_apart_and_put_together_the_picture_is_the_same(width: int, height: int, precinct: int | None) -> None:
+def test_taken_apart_and_put_together_the_image_is_the_same(width: int, height: int, precinct: int | None) -> None:
     original = codestream(width, height, precinct=precinct)
     header, packets = split_codestream(original)
     geometry = read_geometry(header)
     assert len(packets) == geometry.layers * geometry.per_layer
-    assert np.array_equal(picture(join_codestream(header, b"".join(packets))), picture(original))
+    assert np.array_equal(image(join_codestream(header, b"".join(packets))), image(original))
 
 
 def test_precincts_are_counted_as_the_standard_says() -> None:
@@ -68,10 +68,10 @@ def test_the_first_layers_are_a_codestream_of_their_own() -> None:
     original = codestream()
     header, packets = split_codestream(original)
     step = read_geometry(header).per_layer
-    full = picture(original).astype(float)
+    full = image(original).astype(float)
     errors = []
     for layers in (1, 2, 3, 4):
-        shown = picture(join_codestream(with_layers(header, layers), b"".join(packets[: layers * step])))
+        shown = image(join_codestream(with_layers(header, layers), b"".join(packets[: layers * step])))
         errors.append(np.mean((shown - full) ** 2))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] == 0 < errors[-2]

@@ -152,9 +152,9 @@ def test_where_a_channel_is_missing_mca_shows_it(scr_mca: ChannelProgressive, st
     """The same latent, zero in the same places, with and without the mask: the fixture's MCA answers to it."""
     transforms = scr_mca._networks.transforms
     latent, present = np.zeros((1, 192, ROWS, 12), np.float32), np.ones((1, 192, ROWS, 12), bool)
-    told = present.copy()
-    told[:, 100:] = False
-    shown = [transforms.synthesise(latent, mask, 3, 128, 192) for mask in (present, told)]
+    masked = present.copy()
+    masked[:, 100:] = False
+    shown = [transforms.synthesise(latent, mask, 3, 128, 192) for mask in (present, masked)]
     assert not np.array_equal(*shown)
     assert heads(stream) >= 1
 

@@ -87,7 +87,7 @@ def test_resilient_quality_rises_with_each_usable_packet() -> None:
 
 
 def test_resilient_usable_is_exact() -> None:
-    """A usable packet's loss changes the picture; a useless packet's arrival doesn't."""
+    """A usable packet's loss changes the image; a useless packet's arrival doesn't."""
     codec, stream = coded("resilient")
     masks = all_masks(len(stream))
     usable = codec.usable(stream, masks)
@@ -104,7 +104,7 @@ def test_resilient_usable_is_exact() -> None:
 
 
 @pytest.mark.parametrize("receiver", RECEIVERS)
-def test_nothing_but_the_base_layer_is_still_a_picture(receiver: str) -> None:
+def test_nothing_but_the_base_layer_is_still_an_image(receiver: str) -> None:
     codec, stream = coded(receiver)
     base = np.zeros((1, 11), bool)
     base[0, 0] = True
@@ -146,7 +146,7 @@ def test_a_rate_below_the_header_is_refused() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 50), (61, 67)])
 @pytest.mark.parametrize("receiver", RECEIVERS)
-def test_small_and_odd_pictures(receiver: str, shape: tuple[int, int]) -> None:
+def test_small_and_odd_images(receiver: str, shape: tuple[int, int]) -> None:
     image = np.ascontiguousarray(IMAGE[: shape[0], : shape[1]])
     payloads = coded(receiver)[0]._cut(image, 6.0, 10)
     assert len(payloads) == 11
@@ -155,7 +155,7 @@ def test_small_and_odd_pictures(receiver: str, shape: tuple[int, int]) -> None:
         assert psnr_db(image, codec.decode(stream, np.ones((1, 11), bool)))[0] > 25
 
 
-def test_a_flat_picture_needs_less_than_the_target_and_is_exact() -> None:
+def test_a_flat_image_needs_less_than_the_target_and_is_exact() -> None:
     flat = np.full((64, 64, 3), 90, np.uint8)
     codec = coded("prefix")[0]
     stream = codec.encode(flat, OperatingPoint("bpp", 8.0))
@@ -170,8 +170,8 @@ def test_more_than_a_hundred_packets_share_layers() -> None:
     received = np.ones((1, 151), bool)
     received[0, 4] = False  # the second half of the second layer
     assert np.flatnonzero(codec.usable(stream, received)[0]).tolist() == [0, 1, 2]
-    pictures = codec.decode(stream, np.concatenate([received, codec.usable(stream, received)]))
-    assert np.array_equal(pictures[0], pictures[1])
+    images = codec.decode(stream, np.concatenate([received, codec.usable(stream, received)]))
+    assert np.array_equal(images[0], images[1])
 
 
 def test_usable_of_shared_layers_is_whole_layers() -> None:

@@ -1,4 +1,4 @@
-"""Programs that the user names: found or refused, run with the right arguments, their failures told."""
+"""Programs that the user names: found or refused, run with the right arguments, their failures reported."""
 
 from __future__ import annotations
 

@@ -100,14 +100,14 @@ def test_a_limit_without_room_is_refused(codec: MbtMean) -> None:
 
 
 def test_each_packet_tells_on_its_own(codec: MbtMean, stream: Stream) -> None:
-    """With the head and one packet: another picture than with the head alone, and than with any other one."""
+    """With the head and one packet: another image than with the head alone, and than with any other one."""
     n = len(stream)
     masks = np.concatenate([np.zeros((1, n), bool), np.eye(n, dtype=bool)[heads(stream) :]])
     masks[:, : heads(stream)] = True
-    pictures = codec.decode(stream, masks)
-    assert len({picture.tobytes() for picture in pictures}) == len(masks)
+    images = codec.decode(stream, masks)
+    assert len({image.tobytes() for image in images}) == len(masks)
     assert codec.usable(stream, masks).tolist() == masks.tolist()
-    assert (psnr_db(IMAGE, pictures[1:2]) > psnr_db(IMAGE, pictures[:1]) + 1).all()  # the lowest frequencies
+    assert (psnr_db(IMAGE, images[1:2]) > psnr_db(IMAGE, images[:1]) + 1).all()  # the lowest frequencies
 
 
 @pytest.mark.parametrize("damage", [lambda p: p[:-9], lambda p: bytes([p[0] ^ 1]) + p[1:], lambda p: b""])
@@ -358,7 +358,7 @@ def test_weights_that_are_not_there(tmp_path: Path) -> None:
     assert "training.md" in caught.value.hint
 
 
-def test_torch_waits_for_the_first_picture(weights: Path) -> None:
+def test_torch_waits_for_the_first_image(weights: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from netcodecs.progressive.family import MbtMean, MbtMeanSettings; "
         f"codec = MbtMean(MbtMeanSettings(weights=Path({str(weights)!r}))); codec.fingerprint; "

@@ -12,7 +12,7 @@ from netsim.decoding.store import Store
 from netsim.decoding.streams import StreamKey
 
 
-class _Picture:
+class _Image:
     name, sha256 = "crop", "of-the-test"
 
     def pixels(self) -> np.ndarray:
@@ -20,7 +20,7 @@ class _Picture:
 
 
 STREAM_KEY = StreamKey(
-    _Picture(), "jpeg2000", (("receiver", "prefix"), ("packets", 10)), OperatingPoint("bpp", 1.0), None
+    _Image(), "jpeg2000", (("receiver", "prefix"), ("packets", 10)), OperatingPoint("bpp", 1.0), None
 )
 MASKS = ["1" * (1 + k) + "0" * (10 - k) for k in range(11)]
 

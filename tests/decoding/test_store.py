@@ -167,7 +167,7 @@ def test_what_is_no_store_is_refused_and_left_as_it_is(
     if made == "folder":
         path.mkdir()
     elif made == "text":
-        path.write_text("name: my scenario, which is no cache\n")
+        path.write_text("name: my scenario, which is not a cache\n")
     elif made == "database":
         with sqlite3.connect(path) as other:
             other.execute("create table streams (song text)")

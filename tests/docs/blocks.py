@@ -10,7 +10,7 @@ language    what is done
             a file ``recipe.yaml`` is read as a recipe
 ``toml``    parsed
 ``console`` commands after ``$ ``, in one process each; each must print what stands below it
-``text``    nothing: output, formulas, examples of files that are no scenario; with a title written to a file
+``text``    nothing: output, formulas, examples of files that are not scenarios; with a title written to a file
 =========== ==================================================================================================
 
 Comments of HTML in front of a block are for this test: ``<!-- not run: REASON -->``, ``<!-- slow -->`` (run by

@@ -108,8 +108,10 @@ def test_failure_numbers_and_closed_form(log: pd.DataFrame) -> None:
     closed = pd.DataFrame({"channel": ["EP4"], "scheme": ["vvc"], "failure_ratio": [0.77]})
     numbers = failure.numbers(summarise(log), closed_form=closed)
     assert set(numbers[numbers["drawn"]]["operating_point"]) == {"bpp=0.35"}
-    told = numbers[numbers["exact"].notna()]
-    assert set(zip(told["channel"], told["scheme"], told["exact"], strict=True)) == {("EP4", "vvc", 0.77)}
+    with_exact = numbers[numbers["exact"].notna()]
+    assert set(zip(with_exact["channel"], with_exact["scheme"], with_exact["exact"], strict=True)) == {
+        ("EP4", "vvc", 0.77)
+    }
     assert "closed form" in failure.draw(numbers).legends[0].get_title().get_text()
     exact = failure.numbers(summarise(exact_log()))
     assert (exact["exact"] == exact["failure_ratio"]).all()
@@ -160,7 +162,7 @@ def test_timeline_of_packet_rows_runs_over_time() -> None:
 
 
 def test_timeline_leaves_out_weighted_outcomes(log: pd.DataFrame) -> None:
-    """Rows of the stratified engine are outcomes with weights: their trial and slot numbers are no course in time."""
+    """Rows of the stratified engine are outcomes with weights: their trials and slots are not a time line."""
     weighted = log.assign(engine="stratified", scheme="drawn " + log["scheme"].astype(str))
     both = timeline.numbers(pd.concat([log, weighted], ignore_index=True))
     pd.testing.assert_frame_equal(both, timeline.numbers(log), check_dtype=False, check_categorical=False)

@@ -1,4 +1,4 @@
-"""Pictures under loss and their curve."""
+"""Images under loss and their curve."""
 
 import numpy as np
 import pandas as pd
@@ -20,16 +20,16 @@ def numbers() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_each_picture_says_what_arrived(numbers: pd.DataFrame) -> None:
+def test_each_image_says_what_arrived(numbers: pd.DataFrame) -> None:
     grey = np.full((16, 24, 3), 128, np.uint8)
-    pictures = {(scheme, packet): grey for scheme in "ab" for packet in (0, 3, 5)} | {("b", 0): None}
-    figure = draw_images(numbers, pictures)
+    images = {(scheme, packet): grey for scheme in "ab" for packet in (0, 3, 5)} | {("b", 0): None}
+    figure = draw_images(numbers, images)
     captions = [panel.get_xlabel() for panel in figure.axes]
     assert captions[:3] == ["#0, none lost: 20.00 dB", "#3, without #2: 23.00 dB", "#5 (all), without #2: 25.00 dB"]
     assert captions[3] == "#0, none lost: no image"
     assert [text.get_text() for text in figure.axes[3].texts] == ["no image"]
     assert figure.axes[0].get_ylabel() == "a\n0.200 bit/pixel"
-    assert figure_bytes(figure, "png") == figure_bytes(draw_images(numbers, pictures), "png")
+    assert figure_bytes(figure, "png") == figure_bytes(draw_images(numbers, images), "png")
 
 
 def test_the_curve_marks_lost_packets_and_shows_the_course_without_loss(numbers: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Figures that look at streams: pictures of masked shares, bars of packets, efficiency against resilience."""
+"""Figures that look at streams: images of masked shares, bars of packets, efficiency against resilience."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ def _examples(tokens: bool) -> list[Example]:
 
 
 @pytest.mark.parametrize("tokens", [True, False])
-def test_pictures_errors_and_lost_tokens_have_a_row_each(tokens: bool) -> None:
+def test_images_errors_and_lost_tokens_have_a_row_each(tokens: bool) -> None:
     figure = masked.draw_examples(ORIGINAL, _examples(tokens))
     assert len(figure.axes) == (4 + tokens) * len(SHARES)
     assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["10 % lost", "50 % lost", "90 % lost"]

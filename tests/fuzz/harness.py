@@ -62,7 +62,7 @@ def kind_names() -> list[str]:
 
 
 def load_kind(name: str) -> ModuleType:
-    """The module of a kind, prepared: loading weights is no part of a case's time."""
+    """The module of a kind, prepared: loading weights is not part of a case's time."""
     kind = import_module(f"{kinds.__name__}.{name}")
     getattr(kind, "prepare", lambda: None)()
     return kind

@@ -32,7 +32,7 @@ def masks_by_arrays(name):
 
 
 def masks_by_events(name):
-    """The same from SimPy; a slot of the engine holds all of a trial's pictures, as the chain runs on alike."""
+    """The same from SimPy; a slot of the engine holds all of a trial's images, as the chain runs on alike."""
     count = SLOTS * PACKETS
     offer, channel = PacketBurst((900,) * count, (False,) * count), channel_from_spec(name)
     trials = [simulate_trial(1, lambda *_: offer, channel, IDEAL, *streams(name), t)[0].received for t in range(TRIALS)]

@@ -43,9 +43,9 @@ def test_a_packet_that_is_not_there():
     stream = stream_of([5] * 4, protected=(0,))
     with pytest.raises(
         InputError, match=r"repeat \(2, 4, 9\): there is no packet 4; 3 of the stream's packets"
-    ) as told:
+    ) as refused:
         Repetition(packets=(2, 9, 4)).protect(stream)
-    assert "first: 2" in told.value.hint
+    assert "first: 2" in refused.value.hint
     assert len(Repetition(first=9).protect(stream).sent) == 7
     for wrong in ({}, {"packets": (1,), "first": 1}, {"first": 0}, {"packets": (1, 1)}, {"first": 1, "times": 1}):
         with pytest.raises(ValueError, match="packets"):

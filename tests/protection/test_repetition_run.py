@@ -14,7 +14,7 @@ from netsim.errors import InputError
 from netsim.protection.reed_solomon import ReedSolomon
 
 SCENARIO = """\
-images: pictures
+images: images
 codecs:
   - jpeg: {quality: 30, packets: 4}
   - jpeg2000: {bpp: 1.0, receiver: prefix, packets: 5}
@@ -29,8 +29,8 @@ LOSS = 0.2
 
 @pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "pictures").mkdir()
-    Image.fromarray(data.astronaut()[60:156, 180:308]).save(tmp_path / "pictures" / "a.png")
+    (tmp_path / "images").mkdir()
+    Image.fromarray(data.astronaut()[60:156, 180:308]).save(tmp_path / "images" / "a.png")
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "uep.yaml"
@@ -66,7 +66,7 @@ def test_bytes_of_copies_are_counted(scenario: Path) -> None:
     assert (log["psnr_db"].isna() == (log["status"] == "failed")).all()
 
 
-def test_copies_never_make_a_picture_worse_where_losses_are_the_same(scenario: Path) -> None:
+def test_copies_never_make_an_image_worse_where_losses_are_the_same(scenario: Path) -> None:
     """Losses are drawn packet by packet: what follows the stream moves nobody's, with one slot to a trial."""
     log = netsim.run(scenario, overrides=["engine=array", "slots=1"]).log
     for _, part in log.groupby("codec"):

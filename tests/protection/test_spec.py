@@ -1,4 +1,4 @@
-"""How a scenario names a protection, and what it is told when it names none."""
+"""How a scenario names a protection, and the errors of faulty names."""
 
 import pytest
 

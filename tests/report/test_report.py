@@ -30,7 +30,7 @@ class _Tags(HTMLParser):
 
     @property
     def links(self) -> list[str]:
-        """Addresses that are no data of the page itself."""
+        """Addresses that are not data of the page itself."""
         return [address for address in self.addresses if not address.startswith("data:")]
 
     def __init__(self, page: str) -> None:
@@ -153,8 +153,8 @@ def test_commands_write_files_and_name_them(run: Path, tmp_path: Path) -> None:
     assert [line.split()[-1] for line in drawn.output.splitlines()] == [
         str(out / f"radar.{suffix}") for suffix in ("png", "svg", "csv")
     ]
-    told = CliRunner().invoke(_cli(), ["report", str(run), "--out", str(out / "r.html")])
-    assert told.exit_code == 0, told.output
+    result = CliRunner().invoke(_cli(), ["report", str(run), "--out", str(out / "r.html")])
+    assert result.exit_code == 0, result.output
     assert (out / "r.html").is_file()
 
 

@@ -8,7 +8,7 @@ from skimage import data
 
 SCENARIO = """\
 name: small
-images: pictures
+images: images
 codecs:
   - jpeg2000: {bpp: [0.5, 1.0], receiver: prefix}
   - jpeg2000: {bpp: 1.0, receiver: resilient, packets: 6}
@@ -24,10 +24,10 @@ seed: 7
 @pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Path of a scenario that runs in a second or two."""
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
-    for name, picture in (("a", data.astronaut()[60:156, 180:308]), ("b", data.coffee()[100:196, 200:300])):
-        Image.fromarray(picture).save(folder / f"{name}.png")
+    for name, image in (("a", data.astronaut()[60:156, 180:308]), ("b", data.coffee()[100:196, 200:300])):
+        Image.fromarray(image).save(folder / f"{name}.png")
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "small.yaml"

@@ -176,9 +176,9 @@ def test_ctrl_c_ends_a_run_and_its_ray(ray: Any, scenario: Path) -> None:
         children = _children(process.pid)
         assert len(children) > 2
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=DEADLINE_S)
+        _, output = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     deadline = time.monotonic() + DEADLINE_S
     while (left := [pid for pid in children if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.1)

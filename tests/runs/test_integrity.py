@@ -77,19 +77,19 @@ def test_a_changed_manifest_is_refused(run: netsim.Run) -> None:
 def test_verify_says_what_is_whole_and_what_changed_since(scenario: Path) -> None:
     Path("t.txt").write_text("# 1=lost\n0010\n")
     run = netsim.run(scenario, out="r", overrides=[*QUICK, "channels=[{trace: t.txt}]"])
-    told = CliRunner().invoke(app, ["verify", "r"])
-    assert told.exit_code == 0
-    assert [line.split()[0] for line in told.stdout.splitlines()] == ["whole"] * 3
+    result = CliRunner().invoke(app, ["verify", "r"])
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["whole"] * 3
     Path("t.txt").write_text("# 1=received\n0010\n")
-    told = CliRunner().invoke(app, ["verify", "r"])
-    assert told.exit_code == 0
-    assert f"note     input `{Path('t.txt').resolve()}` has changed since the run" in told.stdout
+    result = CliRunner().invoke(app, ["verify", "r"])
+    assert result.exit_code == 0
+    assert f"note     input `{Path('t.txt').resolve()}` has changed since the run" in result.stdout
     other = netsim.run(scenario, out="other", overrides=QUICK)
     (run.path / "log.parquet").write_bytes((other.path / "log.parquet").read_bytes())
     (run.path / "summary.csv").unlink()
-    told = CliRunner().invoke(app, ["verify", "r"])
-    assert told.exit_code == 1
-    assert told.stdout.count("DAMAGED") == 2
+    result = CliRunner().invoke(app, ["verify", "r"])
+    assert result.exit_code == 1
+    assert result.stdout.count("DAMAGED") == 2
 
 
 def _broken(scenario: Path, monkeypatch: pytest.MonkeyPatch, parts: int) -> list[Path]:

@@ -150,7 +150,7 @@ def test_a_part_that_other_code_made_is_not_taken(tmp_path: Path, monkeypatch: p
         part_files.read_part(path, "a run")
 
 
-def test_rows_at_arrivals_build_the_picture_up(scenario: Path) -> None:
+def test_rows_at_arrivals_build_the_image_up(scenario: Path) -> None:
     log = netsim.run(scenario, overrides=["log=packets", "engine=array", "link=geo", "channels=[ge-15]"]).log
     jpeg2000 = log[(log["codec"] == "jpeg2000") & (log["operating_point"] == "bpp=1")]
     for _, slot in jpeg2000.groupby(["row", "trial", "slot"]):
@@ -194,7 +194,7 @@ def test_controlled_rows_follow_the_reports(scenario: Path) -> None:
 def test_exact_counts_what_is_late_in_later_slots_as_array_does(scenario: Path, link: dict[str, float]) -> None:
     # a queue that grows makes a later slot worse than the first; without loss both engines give the same numbers
     asked = {
-        "images": "pictures",
+        "images": "images",
         "codecs": [{"jpeg2000": {"bpp": 0.5, "receiver": "prefix", "packets": 5}}],
         "channels": [{"loss_rate": 0.0}],
         "link": {"geo": {"rate_bps": 2400, **link}},

@@ -34,12 +34,12 @@ def long_run(scenario: Path) -> Iterator[subprocess.Popen[str]]:
 def _wait_for(process: subprocess.Popen[str], word: str) -> str:
     """Read standard error up to the line that begins with a word."""
     assert process.stderr is not None
-    told = ""
+    output = ""
     for line in process.stderr:
-        told += line
+        output += line
         if line.startswith(word):
-            return told
-    raise AssertionError(f"it ended before `{word}`: {told}")
+            return output
+    raise AssertionError(f"it ended before `{word}`: {output}")
 
 
 def _children(pid: int) -> list[int]:
@@ -85,10 +85,10 @@ def test_a_signal_while_workers_start_ends_all(number: signal.Signals, long_run:
     _wait_for(long_run, "encode")
     workers = _workers_of(long_run)
     long_run.send_signal(number)
-    _, told = long_run.communicate(timeout=DEADLINE_S)
+    _, output = long_run.communicate(timeout=DEADLINE_S)
     assert long_run.returncode == 128 + number
-    assert told.splitlines()[0].startswith("stopping")
-    assert "Traceback" not in told
+    assert output.splitlines()[0].startswith("stopping")
+    assert "Traceback" not in output
     assert _all_gone(workers)
 
 
@@ -98,9 +98,9 @@ def test_two_interrupts_end_all(word: str, long_run: subprocess.Popen[str]) -> N
     long_run.send_signal(signal.SIGINT)
     time.sleep(0.1)
     long_run.send_signal(signal.SIGINT)
-    _, told = long_run.communicate(timeout=DEADLINE_S)
+    _, output = long_run.communicate(timeout=DEADLINE_S)
     assert long_run.returncode == 130
-    assert "Traceback" not in told
+    assert "Traceback" not in output
 
 
 def test_workers_end_with_a_killed_parent(long_run: subprocess.Popen[str]) -> None:
@@ -118,10 +118,10 @@ def test_a_killed_worker_is_one_sentence_and_the_run_goes_on(long_run: subproces
         time.sleep(0.02)
     groups = [pid for pid in _workers_of(long_run) if os.getpgid(pid) == pid]
     os.kill(groups[0], signal.SIGKILL)
-    _, told = long_run.communicate(timeout=DEADLINE_S)
+    _, output = long_run.communicate(timeout=DEADLINE_S)
     assert long_run.returncode == 2
-    assert "was killed by SIGKILL" in told
-    assert "Traceback" not in told
+    assert "was killed by SIGKILL" in output
+    assert "Traceback" not in output
     assert _all_gone(groups)
     assert list(Path("r/parts").glob("*.npz"))
 
@@ -204,8 +204,8 @@ def test_ctrl_c_reaches_no_worker(tmp_path: Path) -> None:
     """Of the whole process group only the parent takes it, even while the first worker starts."""
     script = tmp_path / "masks.py"
     script.write_text(_MASKS)
-    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[True, True, True, True]"
+    output = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == "[True, True, True, True]"
 
 
 def test_ctrl_c_while_the_command_line_is_imported_gives_no_traceback(tmp_path: Path) -> None:

@@ -292,5 +292,5 @@ def test_check_codec_warns_of_an_empty_fingerprint(tmp_path: Path, monkeypatch: 
     for line, warned in (("fingerprint = {}", True), ("", False)):
         source = GREY_CODEC.replace("    Settings = Settings\n", f"    Settings = Settings\n    {line}\n")
         install(tmp_path, monkeypatch, {"greycodec.py": f"{source}\nLEVEL = 128\n"}, CODECS)
-        told = CliRunner().invoke(app, ["check-codec", "grey", "--at", "bits=8", "--json"])
-        assert bool(json.loads(told.stdout)["warnings"]) == warned
+        result = CliRunner().invoke(app, ["check-codec", "grey", "--at", "bits=8", "--json"])
+        assert bool(json.loads(result.stdout)["warnings"]) == warned

@@ -52,10 +52,10 @@ def test_lines_of_json_say_what_a_run_does() -> None:
 def test_a_run_is_followed_from_outside_until_its_process_ends() -> None:
     (parts := Path("run/parts")).mkdir(parents=True)
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    told = WatchedReporter(Reporter(), parts)
-    told.state["pid"] = process.pid
-    told.say("plan", "one row")
-    with told.board() as board:
+    watched = WatchedReporter(Reporter(), parts)
+    watched.state["pid"] = process.pid
+    watched.say("plan", "one row")
+    with watched.board() as board:
         board.expect("decode", 4)
         board.step("decode")
         seen = []

@@ -104,7 +104,7 @@ BROKEN = [
     ("larger seed", "trials: 2", f"seed: {2**128 - 1}", "7:7", str(2**128 - 1), "seed"),
     ("no failure value", "trials: 2", "failure_db: .nan", "7:13", "nan", "failure_db"),
     ("link's name", "trials: 2", "link: {geo: {name: 3}}", "7:20", "name 3", "name: slow geo"),
-    ("link twice", "trials: 2", "link: [geo, geo: {rate_bps: 2400}]", "7:", "link `geo` stands twice", "`name:`"),
+    ("link twice", "trials: 2", "link: [geo, geo: {rate_bps: 2400}]", "7:", "link `geo` is listed twice", "`name:`"),
     ("no channels", "channels:\n  - EP4\n", "", "1:1", "needs `channels`", "EP4"),
 ]
 
@@ -140,13 +140,13 @@ def test_an_entrys_engine_holds_for_it_alone(tmp_path: Path) -> None:
 
 
 def test_truncated_image_is_named(tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     Image.new("RGB", (64, 64), (200, 30, 30)).save(folder / "whole.png")
     data = (folder / "whole.png").read_bytes()
     (folder / "half.png").write_bytes(data[: len(data) // 2])
     path = tmp_path / "mine.yaml"
-    path.write_text(GOOD.replace("{samples: [coffee]}", "pictures"))
+    path.write_text(GOOD.replace("{samples: [coffee]}", "images"))
     with pytest.raises(InputError, match=r"half\.png") as caught:
         load_plan(path)
     assert str(caught.value).startswith(f"{path}:2:9")

@@ -1,4 +1,4 @@
-"""Different schemes have different rows and labels; the same scheme is refused where it stands twice."""
+"""Different schemes have different rows and labels; the same scheme is refused where it is listed twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the statistical tests share: codecs on a small picture, many trials of the array engine, and the test itself.
+"""What the statistical tests share: codecs on a small image, many trials of the array engine, and the test itself.
 
 Every comparison is seeded and allows 4.9 standard errors: a false alarm once in a million seeds.
 """
@@ -56,7 +56,7 @@ CHANNELS = list(_distinct())
 
 @dataclass(frozen=True)
 class Table:
-    """A scheme's picture decoded from every mask of its ten packets at risk, index bit j set = packet j received.
+    """A scheme's image decoded from every mask of its ten packets at risk, index bit j set = packet j received.
 
     quality: float64 [1024], PSNR in dB, FAILURE_DB where it failed. failed: bool [1024]. offer: what is sent.
     """
@@ -68,11 +68,11 @@ class Table:
 
 @cache
 def table(scheme: str) -> Table:
-    """Really encode the picture, protect it, and decode each distinct usable mask once."""
+    """Really encode the image, protect it, and decode each distinct usable mask once."""
     name, settings, point, protection = SCHEMES[scheme]
-    picture = np.ascontiguousarray(data.astronaut()[60:156, 160:288])
+    image = np.ascontiguousarray(data.astronaut()[60:156, 160:288])
     codec: Codec = create_codec(name, settings)
-    stream = codec.encode(picture, point)
+    stream = codec.encode(image, point)
     protected: ProtectedStream = protection_from_spec(protection).protect(stream)
     at_risk = np.flatnonzero(~protected.sent.protected)
     assert len(at_risk) == PACKETS
@@ -81,7 +81,7 @@ def table(scheme: str) -> Table:
     usable, which = np.unique(codec.usable(stream, protected.recover(received)), axis=0, return_inverse=True)
     decodable = usable.any(axis=1)
     quality = np.full(len(usable), FAILURE_DB)
-    quality[decodable] = psnr_db(picture, codec.decode(stream, usable[decodable]))
+    quality[decodable] = psnr_db(image, codec.decode(stream, usable[decodable]))
     which = which.reshape(-1)
     sizes, marks = protected.sent.sizes_bytes.tolist(), protected.sent.protected.tolist()
     return Table(quality[which], ~decodable[which], PacketBurst(tuple(sizes), tuple(marks)))

@@ -124,14 +124,14 @@ SAMPLED = [  # scheme, channel, trials, slots
 
 @pytest.mark.parametrize(("scheme", "name", "trials", "slots"), SAMPLED)
 def test_means_and_failure_ratios_of_sampled_trials(scheme: str, name: str, trials: int, slots: int) -> None:
-    picture, probability = image(scheme), law(name)
+    decoded, probability = image(scheme), law(name)
     masks = array_masks(channel(name), SEEDS * trials, slots, OFFER).reshape(SEEDS, trials * slots)
     batch = np.repeat(np.arange(trials), slots)
     possible = name != "ge-15"  # where all ten packets are never lost
     found = [
         quality_interval(
-            picture.quality_db[one],
-            picture.failed[one],
+            decoded.quality_db[one],
+            decoded.failed[one],
             np.ones(len(one)),
             batch,
             lost_share(one),
@@ -140,27 +140,27 @@ def test_means_and_failure_ratios_of_sampled_trials(scheme: str, name: str, tria
         )
         for one in masks
     ]
-    share = float(probability @ picture.failed)
+    share = float(probability @ decoded.failed)
     expected = trials * share if possible else 0.0
-    check(held([mean for mean, _ in found], float(probability @ picture.quality_db)), "mean", expected)
+    check(held([mean for mean, _ in found], float(probability @ decoded.quality_db)), "mean", expected)
     if possible:
         assert held([ratio for _, ratio in found], share) >= LEAST
 
 
 def test_without_the_failures_part_a_mean_would_not_be_held() -> None:
     """What the tests above can see: a t interval alone."""
-    picture, probability = image("first packet"), law("0.04")
+    decoded, probability = image("first packet"), law("0.04")
     masks = array_masks(channel("0.04"), SEEDS * 100, 1, OFFER).reshape(SEEDS, 100)
     ones, each = np.ones(100), np.arange(100)
     alone = [
-        quality_interval(picture.quality_db[one], picture.failed[one], ones, each, ones, FAILURE_DB, can_fail=False)[0]
+        quality_interval(decoded.quality_db[one], decoded.failed[one], ones, each, ones, FAILURE_DB, can_fail=False)[0]
         for one in masks
     ]
-    assert held(alone, float(probability @ picture.quality_db)) < LEAST
+    assert held(alone, float(probability @ decoded.quality_db)) < LEAST
 
 
 def test_means_and_failure_ratios_of_the_event_engine() -> None:
-    picture, probability, trials = image("prefix"), law("EP6"), 10
+    decoded, probability, trials = image("prefix"), law("EP6"), 10
     losses, bits = Streams(3, "losses", "EP6"), 1 << np.arange(PACKETS)
     masks = np.array(
         [
@@ -174,8 +174,8 @@ def test_means_and_failure_ratios_of_the_event_engine() -> None:
     ).reshape(SEEDS, trials)
     found = [
         quality_interval(
-            picture.quality_db[one],
-            picture.failed[one],
+            decoded.quality_db[one],
+            decoded.failed[one],
             np.ones(trials),
             np.arange(trials),
             lost_share(one),
@@ -183,8 +183,8 @@ def test_means_and_failure_ratios_of_the_event_engine() -> None:
         )
         for one in masks
     ]
-    share = float(probability @ picture.failed)
-    check(held([mean for mean, _ in found], float(probability @ picture.quality_db)), "mean", trials * share)
+    share = float(probability @ decoded.failed)
+    check(held([mean for mean, _ in found], float(probability @ decoded.quality_db)), "mean", trials * share)
     assert held([ratio for _, ratio in found], share) >= LEAST
 
 
@@ -197,31 +197,31 @@ STRATIFIED = [  # scheme, channels that share the sample, decodings, slots
 
 
 def sample_of(
-    picture: Image, probabilities: NDArray[np.float64], which: int, draws: int, rng: np.random.Generator
+    image: Image, probabilities: NDArray[np.float64], which: int, draws: int, rng: np.random.Generator
 ) -> tuple[StratifiedSample, NDArray[np.float64]]:
     """A slot of the stratified engine and its qualities."""
-    chosen = stratified.select(picture.usable, stratified.given_a_loss(MASKS, probabilities), draws, rng)
-    design, left = chosen.design_weight(probabilities[which]), ~chosen.certain & ~picture.failed
-    mean = probabilities[which, left] @ features(picture.usable[left])
-    usable = picture.usable[chosen.index]
+    chosen = stratified.select(image.usable, stratified.given_a_loss(MASKS, probabilities), draws, rng)
+    design, left = chosen.design_weight(probabilities[which]), ~chosen.certain & ~image.failed
+    mean = probabilities[which, left] @ features(image.usable[left])
+    usable = image.usable[chosen.index]
     weight = stratified.estimator_weights(usable, chosen.replicate, design, mean)
-    return StratifiedSample(weight, design, chosen.replicate, usable), picture.quality_db[chosen.index]
+    return StratifiedSample(weight, design, chosen.replicate, usable), image.quality_db[chosen.index]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "names", "draws", "slots"), STRATIFIED)
 def test_means_of_stratified_draws(scheme: str, names: tuple[str, ...], draws: int, slots: int) -> None:
     """And failure ratios are exact."""
-    pictures, probabilities = [image(scheme, 5 + slot) for slot in range(slots)], np.stack([law(n) for n in names])
+    images, probabilities = [image(scheme, 5 + slot) for slot in range(slots)], np.stack([law(n) for n in names])
     for which, probability in enumerate(probabilities):
-        truth = float(np.mean([probability @ picture.quality_db for picture in pictures]))
+        truth = float(np.mean([probability @ decoded.quality_db for decoded in images]))
         means = []
         for seed in range(SEEDS):
             rng = np.random.default_rng([seed, 7])
-            found = [sample_of(picture, probabilities, which, draws, rng) for picture in pictures]
+            found = [sample_of(decoded, probabilities, which, draws, rng) for decoded in images]
             mean, ratio = stratified_quality(found, FAILURE_DB)
             means.append(mean)
-            share = float(probability @ pictures[0].failed)
+            share = float(probability @ images[0].failed)
             assert ratio.low == ratio.high == pytest.approx(share, abs=1e-12)
         check(held(means, truth), "mean")
 
@@ -265,8 +265,8 @@ def test_differences_of_two_schemes_that_meet_the_same_losses(one: str, other: s
     first, second, probability = image(one), image(other), law(name)
     found = []
     for masks in array_masks(channel(name), SEEDS * trials, 1, OFFER).reshape(SEEDS, trials):
-        values = [picture.quality_db[masks] for picture in (first, second)]
-        failed = [picture.failed[masks] for picture in (first, second)]
+        values = [decoded.quality_db[masks] for decoded in (first, second)]
+        failed = [decoded.failed[masks] for decoded in (first, second)]
         ones = np.ones(trials)
         found.append(difference_interval(values, failed, ones, np.arange(trials), lost_share(masks), FAILURE_DB))
     alone = [trials * float(probability @ x) for x in (first.failed & ~second.failed, second.failed & ~first.failed)]
@@ -279,9 +279,9 @@ def test_differences_of_two_schemes_that_meet_the_same_losses(one: str, other: s
     ("scheme", "name", "trials", "slots"), [("slc", "EP4", 10, 24), ("prefix", "EP6", 100, 24), ("slc", "EP2", 100, 24)]
 )
 def test_variances_of_traces(scheme: str, name: str, trials: int, slots: int) -> None:
-    picture = image(scheme)
+    decoded = image(scheme)
     masks = array_masks(channel(name), SEEDS * trials, slots, OFFER)
-    means = picture.quality_db[masks].mean(axis=1)
+    means = decoded.quality_db[masks].mean(axis=1)
     truth = float(means.var())  # of 10,000 and more traces: slots of a trace are correlated, and have no closed form
     check(held([variance_interval(one) for one in means.reshape(SEEDS, trials)], truth), "variance")
 
@@ -298,16 +298,16 @@ STOPPED = [  # scheme, channel, precision in dB
 @pytest.mark.parametrize(("scheme", "name", "precision_db"), STOPPED)
 def test_sampling_until_a_precision_is_reached_reaches_it(scheme: str, name: str, precision_db: float) -> None:
     """A thousand runs: the mean lies within the stated precision, and in its interval, in 93 of 100 or more."""
-    picture, limit = image(scheme), 4_000
-    truth, within, means = float(law(name) @ picture.quality_db), 0, []
+    decoded, limit = image(scheme), 4_000
+    truth, within, means = float(law(name) @ decoded.quality_db), 0, []
     masks = array_masks(channel(name), SEEDS * limit, 1, OFFER).reshape(SEEDS, limit)
     for one in masks:
         have, want = 0, FIRST_TRIALS
         while want > have:
             have, some = want, one[:want]
             mean, _ = quality_interval(
-                picture.quality_db[some],
-                picture.failed[some],
+                decoded.quality_db[some],
+                decoded.failed[some],
                 np.ones(have),
                 np.arange(have),
                 lost_share(some),

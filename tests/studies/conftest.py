@@ -13,7 +13,7 @@ from netsim.studies.recipe import Recipe
 
 SCENARIO = """\
 name: small
-images: pictures
+images: images
 codecs:
   - jpeg2000: {bpp: [0.5, 0.8, 1.2], receiver: prefix, packets: 1}
   - jpeg2000: {bpp: [0.5, 0.8, 1.2], receiver: resilient, packets: 4}
@@ -30,9 +30,9 @@ MakeRecipe = Callable[..., Recipe]
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeRecipe:
     """Makes a recipe of the small scenario: its study, further keys, ``published`` as the text of its CSV."""
-    (tmp_path / "pictures").mkdir()
-    for name, picture in (("a", data.astronaut()[60:156, 180:308]), ("b", data.coffee()[100:196, 200:300])):
-        Image.fromarray(picture).save(tmp_path / "pictures" / f"{name}.png")
+    (tmp_path / "images").mkdir()
+    for name, image in (("a", data.astronaut()[60:156, 180:308]), ("b", data.coffee()[100:196, 200:300])):
+        Image.fromarray(image).save(tmp_path / "images" / f"{name}.png")
     (tmp_path / "scenario.yaml").write_text(SCENARIO)
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
 

@@ -43,7 +43,7 @@ SCENARIO = {
 
 @pytest.fixture
 def run(small: MakeRecipe, tmp_path: Path) -> tuple[netsim.Plan, netsim.Run]:
-    plan = netsim.plan({**SCENARIO, "images": str(small().folder / "pictures"), "seed": 3})
+    plan = netsim.plan({**SCENARIO, "images": str(small().folder / "images"), "seed": 3})
     return plan, netsim.run(plan, out=tmp_path / "run")
 
 

@@ -36,7 +36,7 @@ def test_the_machine_is_named_with_what_keeps_it_busy(monkeypatch: pytest.Monkey
     assert hardware().endswith("busy with other programs (load 12.3)") == busy
 
 
-def test_ratios_are_of_each_picture_and_the_papers_of_its_numbers(
+def test_ratios_are_of_each_image_and_the_papers_of_its_numbers(
     small: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (1.0, 1.0, 1.0))
@@ -60,7 +60,7 @@ def test_ratios_are_of_each_picture_and_the_papers_of_its_numbers(
         add_complexity(comparison, measured, "c")
 
 
-def test_every_picture_is_coded_by_every_scheme(small: MakeRecipe, tmp_path: Path) -> None:
+def test_every_image_is_coded_by_every_scheme(small: MakeRecipe, tmp_path: Path) -> None:
     recipe = small(study={"complexity": {"reference": "jpeg"}}, quick=ONE_POINT)
     files = reproduce(recipe, False, tmp_path / "out", 1, Reporter()).files
     times = pd.read_csv(files[1])

@@ -1,4 +1,4 @@
-"""Shares of lost packets: which are lost, what is left of the picture, ours beside the paper's."""
+"""Shares of lost packets: which are lost, what is left of the image, ours beside the paper's."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_every_packet_is_lost_as_often() -> None:
 def test_quality_falls_with_the_share_and_both_schemes_lose_the_same(small: MakeRecipe, tmp_path: Path) -> None:
     recipe = small(study={"masked": {"shares": [0.3, 0.5, 0.8]}})
     qualities = _qualities(recipe, tmp_path)
-    assert len(qualities) == 2 * 2 * 4 * 4  # schemes, pictures, draws, shares with 0
+    assert len(qualities) == 2 * 2 * 4 * 4  # schemes, images, draws, shares with 0
     summary = masked_summary(qualities, 13.0)
     for scheme in (PREFIX, RESILIENT):
         mine = summary[summary["scheme"] == scheme]
@@ -70,10 +70,10 @@ def test_quality_falls_with_the_share_and_both_schemes_lose_the_same(small: Make
     wide = qualities.pivot(index=["image", "draw", "share"], columns="scheme", values=["lost", "psnr_db"])
     assert (wide["lost", PREFIX] == wide["lost", RESILIENT]).all()
     whole = wide.xs(0.0, level="share")["psnr_db"]
-    assert whole.nunique().max() == 2  # nothing lost: each picture's own, whatever the draw
+    assert whole.nunique().max() == 2  # nothing lost: each image's own, whatever the draw
 
 
-def test_differences_are_paired_by_picture_and_draw(small: MakeRecipe, tmp_path: Path) -> None:
+def test_differences_are_paired_by_image_and_draw(small: MakeRecipe, tmp_path: Path) -> None:
     qualities = _qualities(small(study={"masked": {"shares": [0.5]}}), tmp_path)
     frame = masked_differences(qualities, [[RESILIENT, PREFIX]], 13.0).set_index("share")
     row = frame.loc[0.5]
@@ -89,7 +89,7 @@ def test_differences_are_paired_by_picture_and_draw(small: MakeRecipe, tmp_path:
         masked_differences(qualities, [["vvc", PREFIX]], 13.0)
 
 
-def test_a_draw_without_a_picture_counts_as_a_failure() -> None:
+def test_a_draw_without_an_image_counts_as_a_failure() -> None:
     rows = [["a", "x", "p", draw, 0.5, 0.5, 1.0, value] for draw, value in enumerate([30.0, np.nan])]
     columns = ["scheme", "image", "operating_point", "draw", "share", "lost", "bpp", "psnr_db"]
     [row] = masked_summary(pd.DataFrame(rows, columns=columns), 13.0).to_dict("records")
@@ -111,7 +111,7 @@ def test_files_and_published_numbers(small: MakeRecipe, tmp_path: Path) -> None:
     assert set(comparison["condition"]) == {"0 %", "20 %", "50 %"}
 
 
-def test_the_pictures_shown_are_those_of_the_first_draw(small: MakeRecipe, tmp_path: Path) -> None:
+def test_the_images_shown_are_those_of_the_first_draw(small: MakeRecipe, tmp_path: Path) -> None:
     from netsim.metrics.psnr import psnr_db
 
     recipe = small(study={"masked": {"shares": [0.3, 0.6], "shown": [0.6], "image": "b"}})

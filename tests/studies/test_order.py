@@ -60,8 +60,8 @@ def test_each_pair_of_printed_numbers_is_an_order(small: MakeRecipe) -> None:
     table.add("5%", "A", "psnr_variance", certain(0.05), point="1")
     table.add("5%", "B", "psnr_variance", certain(0.2), point="1")
     found = orders(recipe, table.frame(), None)
-    told = {(row.quantity, row.better, row.worse): row.verdict for row in found.itertuples()}
-    assert told == {
+    verdicts = {(row.quantity, row.better, row.worse): row.verdict for row in found.itertuples()}
+    assert verdicts == {
         ("psnr_mean_db", "B", "A"): NOT_TOLD_APART,
         ("psnr_mean_db", "C", "A"): NOT_MEASURED,
         ("psnr_mean_db", "C", "B"): NOT_MEASURED,

@@ -67,8 +67,8 @@ def test_bytes_add_up_to_what_is_sent(small: MakeRecipe, tmp_path: Path) -> None
         from netsim.studies.plan_schemes import plan_schemes
 
         [scheme] = plan_schemes(plan)
-        for picture in scheme.images:
-            stream, mine = cache.encode(picture), sizes[sizes["image"] == picture.image.name]
+        for key in scheme.images:
+            stream, mine = cache.encode(key), sizes[sizes["image"] == key.image.name]
             assert mine["bytes"].sum() == stream.bytes_total
             assert mine["bpp"].sum() == pytest.approx(stream.bpp)
             droppable = int((~stream.protected).sum())
@@ -78,7 +78,7 @@ def test_bytes_add_up_to_what_is_sent(small: MakeRecipe, tmp_path: Path) -> None
 
 
 def _sizes(packets: list[list[int]]) -> pd.DataFrame:
-    """Bytes per picture and packet; twice as many bytes as tokens."""
+    """Bytes per image and packet; twice as many bytes as tokens."""
     rows = [
         ["s", "q=1", f"image {i}", packet, packet == 0, size / 2, size, size / 100]
         for i, sizes in enumerate(packets)
@@ -88,7 +88,7 @@ def _sizes(packets: list[list[int]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_means_over_the_pictures_beside_the_papers(small: MakeRecipe) -> None:
+def test_means_over_the_images_beside_the_papers(small: MakeRecipe) -> None:
     recipe = small(
         "condition,scheme,quantity,published\npacket 2,S,tokens,17\n", "packet_sizes", paper_names={"s": "S"}
     )

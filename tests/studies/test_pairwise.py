@@ -1,4 +1,4 @@
-"""Differences over traces and over pictures, and BD-rates, of a log made by hand."""
+"""Differences over traces and over images, and BD-rates, of a log made by hand."""
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ def log() -> pd.DataFrame:
     return sampled_log(["vvc", "hevc"], ["EP4", "EP6"], (0.1, 0.2, 0.35, 0.5), trials=6, slots=8)
 
 
-def test_differences_have_an_interval_over_traces_and_one_over_pictures(log: pd.DataFrame) -> None:
-    shifted = log["psnr_db"] + 0.3 * (log["slot"] % 4) * (log["scheme"] == "vvc")  # pictures differ in the difference
+def test_differences_have_an_interval_over_traces_and_one_over_images(log: pd.DataFrame) -> None:
+    shifted = log["psnr_db"] + 0.3 * (log["slot"] % 4) * (log["scheme"] == "vvc")  # images differ in the difference
     found = differences(log.assign(psnr_db=shifted, can_fail=False), [["vvc", "hevc"]], 13.0)  # spread alone
     assert len(found) == 2 * 4
     row = found[(found["channel"] == "EP4") & (found["point_a"] == "bpp=0.35")].iloc[0]

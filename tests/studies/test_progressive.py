@@ -57,7 +57,7 @@ def test_the_images_shown_have_the_psnr_stated(small: MakeRecipe, tmp_path: Path
 
     trace = _traces(small(study={"progressive": {"lost": [2], "image": "b"}}), tmp_path)["jpeg2000 resilient"]
     assert trace.image == "b"
-    reference = read_image(tmp_path / "pictures" / "b.png")
+    reference = read_image(tmp_path / "images" / "b.png")
     for count, image in zip(trace.stages, trace.images, strict=True):
         assert image is not None
         assert psnr_db(reference, image[None])[0] == pytest.approx(trace.psnr_db[count], abs=1e-9)

@@ -54,7 +54,7 @@ def test_a_run_is_compared_trace_by_trace(small: MakeRecipe, tmp_path: Path) -> 
     assert tuple(shown[["psnr_least_db", "psnr_most_db"]]) == pytest.approx((means.min(), means.max()))
     text = files[1].read_text()
     assert "The images are not the paper's (kodak)" in text
-    assert f"2 images ({tmp_path / 'pictures'})" in text or "2 images (pictures)" in text
+    assert f"2 images ({tmp_path / 'images'})" in text or "2 images (images)" in text
 
 
 def _spread(rates: dict[str, float], means: dict[str, float], variances: dict[str, float]) -> pd.DataFrame:
@@ -107,7 +107,7 @@ def test_the_papers_table_is_whole_and_its_method_the_best_in_it() -> None:
     assert set(recipe.paper_names.values()) == set(table["condition"]) | set(table["scheme"])
 
 
-def test_a_traces_chain_runs_on_from_picture_to_picture(small: MakeRecipe, tmp_path: Path) -> None:
+def test_a_traces_chain_runs_on_from_image_to_image(small: MakeRecipe, tmp_path: Path) -> None:
     recipe = small(study="traces")
     path = tmp_path / "scenario.yaml"
     path.write_text(path.read_text().replace("uniform-20", "{loss_rate: 0.5, mean_burst: 400}") + "slots: 40\n")
@@ -116,4 +116,4 @@ def test_a_traces_chain_runs_on_from_picture_to_picture(small: MakeRecipe, tmp_p
     log = log[(log["channel"] != "no loss") & (log["scheme"] == "jpeg2000 prefix")]
     lost = (log["packets_lost"] > 0).to_numpy().reshape(-1, 40)  # point and trial, slot
     assert 0.1 < lost.mean() < 0.9
-    assert (lost[:, 1:] == lost[:, :-1]).mean() > 0.9  # a chain that began anew for each picture would give about .5
+    assert (lost[:, 1:] == lost[:, :-1]).mean() > 0.9  # a chain that began anew for each image would give about .5

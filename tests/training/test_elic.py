@@ -21,10 +21,10 @@ def test_paper_size_is_elic_with_256_channels_and_a_latent_of_192() -> None:
     theirs = compressai.models.sensetime.Elic2022Official(256, 192)
     theirs.g_a.load_state_dict(analysis.state_dict())  # the same layers in the same places
     theirs.g_s.load_state_dict(synthesis.state_dict())
-    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    latent = analysis(picture)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    latent = analysis(image)
     assert latent.shape == (1, 192, 4, 4)
-    assert torch.equal(latent, theirs.g_a(picture))
+    assert torch.equal(latent, theirs.g_a(image))
     shown = synthesis(latent)
     assert shown.shape == (1, 3, 64, 64)
     assert torch.equal(shown, theirs.g_s(latent))

@@ -98,7 +98,7 @@ def test_the_average_is_the_mean_of_the_weights_it_saw_with_decaying_shares() ->
     for step, value in enumerate(values, 10_000):
         ema_update(average, [torch.tensor(value), torch.ones((), dtype=torch.int64)], 0.9, step)
     assert float(average[0]) == pytest.approx(0.1 * (7 + 0.9 * 5 + 0.81 * 3))
-    assert int(average[1]) == 0  # counters are no weights
+    assert int(average[1]) == 0  # counters are not weights
     early = [torch.zeros(())]
     ema_update(early, [torch.tensor(1.0)], 0.998, 1)
     assert float(early[0]) == pytest.approx(1 - 2 / 11)

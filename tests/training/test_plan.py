@@ -158,8 +158,8 @@ def test_another_machine_goes_on_from_a_snapshot(here: Path, monkeypatch: pytest
     monkeypatch.setattr(ProgressiveObjective, "loss", stopping)
     assert plan._spawn(piece, 1) == 128 + 15
     monkeypatch.setattr(ProgressiveObjective, "loss", loss)
-    told = _run("--snapshot")
-    assert "after 1 of 2 steps" in told
+    output = _run("--snapshot")
+    assert "after 1 of 2 steps" in output
     facts = read_weights(here / "running.safetensors")[1]
     assert (facts["piece"], facts["steps"], facts["method"]) == ("first", 1, "mbt-mean")
     average = load_tensors(here / "runs" / "first" / "checkpoint.safetensors")[0]["average/log_gain"]

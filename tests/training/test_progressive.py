@@ -86,9 +86,9 @@ def test_help_is_the_trainers_own(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_a_wrong_command_is_a_sentence(arguments: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert netsim("train", *arguments.split()) == 2
-    told = capsys.readouterr().err
-    assert words in told
-    assert "Traceback" not in told
+    output = capsys.readouterr().err
+    assert words in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_a_wrong_command_is_a_sentence(arguments: str, words: str, capsys: pytes
 )
 def test_bad_input_is_a_sentence_and_leaves_nothing(line: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(f"--out new {line}") == 2
-    told = capsys.readouterr().err
-    assert words in told
-    assert "Traceback" not in told
+    output = capsys.readouterr().err
+    assert words in output
+    assert "Traceback" not in output
     assert not Path("new").exists()
 
 

@@ -43,7 +43,7 @@ MAX_CHAINS = 100_000  # against damaged headers: far above that of any image
 
 
 class CodestreamError(ValueError):
-    """The bytes are no codestream of the kind that is read here."""
+    """The bytes are not a codestream of the kind that is read here."""
 
 
 def pack_numbers(numbers: Iterable[int]) -> bytes:

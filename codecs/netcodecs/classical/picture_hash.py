@@ -30,7 +30,7 @@ def split_picture_hash(bitstream: bytes, standard: str) -> tuple[bytes, PlaneHas
         standard: ``hevc`` or ``vvc``.
 
     Raises:
-        InputError: The last NAL unit is no MD5 picture hash of three planes.
+        InputError: The last NAL unit is not an MD5 picture hash of three planes.
     """
     header, front = _SUFFIX_SEI[standard]
     at = bitstream.rfind(_START)

@@ -216,7 +216,7 @@ class BitstreamCodec(Codec):
         return self._remembered(image, setting).coded
 
     def _remembered(self, image: Image, setting: int) -> _Remembered:
-        # packets only cut the bitstream, so they are no part of the key
+        # packets only cut the bitstream, so they are not part of the key
         made = self.settings.model_dump_json(exclude={"packets"})
         key = (type(self).__qualname__, made, repr(self.fingerprint), setting, image_sha256(image))
         if key not in _memory:

@@ -37,7 +37,7 @@ _NORM_BITS = 12  # fraction bits of what a norm squares: leaves room for large f
 def to_grid(values: Tensor, bits: int = _GRID_BITS) -> Tensor:
     """Rounds to multiples of 2^-bits, in place, half to even.
 
-    Adds and subtracts a number whose last bit is worth 2^-bits: two passes through memory and no division.
+    Adds and subtracts a number whose last bit stands for 2^-bits: two passes through memory and no division.
 
     Args:
         values: float64, |values| < 2^(51-bits).

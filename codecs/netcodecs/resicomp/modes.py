@@ -74,7 +74,7 @@ def context_matrix(mode: str | Sequence[Any], slices: int) -> BoolArray:
         bool (L, L).
 
     Raises:
-        InputError: An unknown mode, no slices, or rows that are no context matrix of L slices.
+        InputError: An unknown mode, no slices, or rows that are not a context matrix of L slices.
 
     >>> context_matrix("MDC-2", 4).astype(int)
     array([[0, 0, 0, 0],
@@ -161,7 +161,7 @@ def _square(rows: Any, slices: int | None) -> BoolArray:
         for j, entry in enumerate(row):
             if not isinstance(entry, int | np.integer | np.bool_) or entry not in _TRUTH:
                 message = f"context matrix: {entry!r} in row {i + 1}, column {j + 1} (counted from 1)"
-                raise InputError(message, hint="1: is a context, 0: is none", key=(i, j))
+                raise InputError(message, hint="1: is a context, 0: is not", key=(i, j))
     return np.array([[bool(entry) for entry in row] for row in rows], dtype=bool)
 
 

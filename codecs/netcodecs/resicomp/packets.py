@@ -105,7 +105,7 @@ def read_header(payload: bytes, packets: int) -> ResiCompHeader:
         packets: Of the whole stream.
 
     Raises:
-        InputError: The payload is no header, or belongs to a stream of another number of packets.
+        InputError: The payload is not a header, or belongs to a stream of another number of packets.
     """
     numbers = integers(body := unsealed(payload))
     start = list(islice(numbers, 5))

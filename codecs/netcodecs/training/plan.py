@@ -3,8 +3,8 @@
 The plan (``codecs/training-plan.yaml``) lists pieces in order. A piece says what is trained, from which weights, and
 for how many steps. This program takes the first piece that is not in the ledger (``codecs/training-ledger.csv``), runs
 it at lowest priority in single-threaded processes, exports its weights and writes it into the ledger, then takes the
-next. Checkpoints every five minutes; a killed run goes on from the last one. ``--snapshot`` writes the running piece's
-averaged weights as float16 into ``codecs/training-running.safetensors``, from which another machine goes on.
+next. Checkpoints every five minutes; a killed run resumes from the last one. ``--snapshot`` writes the running piece's
+averaged weights as float16 into ``codecs/training-running.safetensors``, from which another machine can continue.
 """
 
 from __future__ import annotations

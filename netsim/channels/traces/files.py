@@ -33,7 +33,7 @@ def open_binary(path: Path) -> BinaryIO:
     """Open a regular file; one packed with gzip is unpacked as it is read.
 
     Raises:
-        InputError: The file can't be read, or is no regular file (reading a device or a pipe may never end).
+        InputError: The file can't be read, or is not a regular file (reading a device or a pipe may never end).
     """
     try:
         if path.exists() and not path.is_file():

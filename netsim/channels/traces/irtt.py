@@ -57,15 +57,15 @@ def read_irtt(path: Path, options: TraceOptions) -> Trace:
         counts = ", ".join(f"{states.count(state):,} {state}" for state in _STATES if state in states)
         hint = f"lost: {counts}\ngive --direction round-trip, up or down"
         raise InputError(f"trace {path} holds losses of both directions", hint=hint, key=("direction",))
-    told = np.array(states)
-    if options.direction != "round-trip" and (told == "true").any():
+    statuses = np.array(states)
+    if options.direction != "round-trip" and (statuses == "true").any():
         hint = "the server must count what it receives (`irtt server --stats=…`); or --direction round-trip"
         raise InputError(f"trace {path} does not tell losses up from losses down", hint=hint, key=("direction",))
     times = np.array(times_s)
     if options.direction == "down":
-        arrived = told != "true_up"
-        told, times = told[arrived], times[arrived]
-    received = told == "false" if options.direction == "round-trip" else told != f"true_{options.direction}"
+        arrived = statuses != "true_up"
+        statuses, times = statuses[arrived], times[arrived]
+    received = statuses == "false" if options.direction == "round-trip" else statuses != f"true_{options.direction}"
     if not len(received):
         raise InputError(f"trace {path}: no request arrived", hint="--direction up")
     check_packets(path, len(received))

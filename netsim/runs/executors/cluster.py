@@ -26,7 +26,7 @@ _RETRIES = 3  # of a task whose worker dies
 _TASKS_A_CPU = 2  # under way: one runs, one waits with its values at hand
 _KEPT_VALUES = 64  # references held beside those of tasks under way; Ray writes to disk what memory does not hold
 _REACH_S = 5.0
-_AGAIN = "run the same command again: it goes on where it was"
+_AGAIN = "rerun the same command to resume"
 
 
 class RayExecutor(Executor):

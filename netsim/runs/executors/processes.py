@@ -143,7 +143,7 @@ class _Worker:
         self.process.join(_END_S)
         code = self.process.exitcode
         how = f"ended with exit code {code}" if code is None or code >= 0 else f"was killed by {_signal_name(-code)}"
-        hint = "run the same command again: it goes on where it was"
+        hint = "rerun the same command to resume"
         if code == -signal.SIGKILL:
             hint = f"most often memory has run out: fewer --workers need less\n{hint}"
         elif code is not None and code > 0:

@@ -45,7 +45,7 @@ def tiny_model(transforms: GainedTransforms, size: Size = TINY, *, separate: boo
 
 
 @pytest.fixture(scope="session")
-def picture() -> Image:
+def image() -> Image:
     """uint8 (64, 70, 3): no multiple of 16, 4 × 5 tokens."""
     return np.ascontiguousarray(data.astronaut()[20:84, 190:260])
 

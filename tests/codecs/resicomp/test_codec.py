@@ -49,8 +49,8 @@ def codec(tiny: Path) -> ResiComp:
 
 
 @pytest.fixture(scope="module")
-def stream(codec: ResiComp, picture: Image) -> Stream:
-    return codec.encode(picture, QUALITY)
+def stream(codec: ResiComp, image: Image) -> Stream:
+    return codec.encode(image, QUALITY)
 
 
 def masks_of(*rows: str) -> np.ndarray:
@@ -64,28 +64,28 @@ def with_payload(stream: Stream, place: int, payload: bytes) -> Stream:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_keeps_the_contract(tiny: Path, picture: Image, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeps_the_contract(tiny: Path, image: Image, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new process, which takes seconds to load torch, once for all modes."""
     if mode != "TwoLoop":
         monkeypatch.setattr(conformance, "_packets_elsewhere", lambda case: conformance._digest(case.stream))
-    results = check_codec(codec_of(tiny, mode=mode, slices=4), [picture[:40, :50]], [QUALITY])
+    results = check_codec(codec_of(tiny, mode=mode, slices=4), [image[:40, :50]], [QUALITY])
     assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []
 
 
-def test_slices_are_as_long_as_the_network_says(tiny: Path, codec: ResiComp, picture: Image) -> None:
+def test_slices_are_as_long_as_the_network_says(tiny: Path, codec: ResiComp, image: Image) -> None:
     """Within 1 % + 8 bytes of the entropy under the trained network as it is, in floating point, slice by slice."""
     networks, network = codec.networks, load_weights(tiny).transformer.double()
     for mode in ("LC", "SLC"):
-        stream = codec_of(tiny, mode=mode).encode(picture, QUALITY)
+        stream = codec_of(tiny, mode=mode).encode(image, QUALITY)
         layout = layout_of(read_header(stream.packets[0].payload, len(stream)))
-        symbols, rate = networks.symbols(networks.analyse(picture), 2.0), networks.rate(2.0)
+        symbols, rate = networks.symbols(networks.analyse(image), 2.0), networks.rate(2.0)
         grown = np.pad(symbols / rate.steps, ((0, -symbols.shape[0] % 4), (0, -symbols.shape[1] % 4), (0, 0)))
         for number, cells in enumerate(layout.cells):
             known = np.zeros(grown.shape[:2], bool)
             known[: symbols.shape[0], : symbols.shape[1]] = layout.known(layout.contexts[number])
             with torch.no_grad():
-                told = torch.tensor([rate.log_rate], dtype=torch.float64)
-                hidden = network.hidden(torch.from_numpy(grown)[None], torch.from_numpy(known)[None], told)
+                log_rate = torch.tensor([rate.log_rate], dtype=torch.float64)
+                hidden = network.hidden(torch.from_numpy(grown)[None], torch.from_numpy(known)[None], log_rate)
                 rows, columns = np.divmod(cells, symbols.shape[1])
                 among_unknown = np.cumsum(~known).reshape(known.shape) - 1
                 logits, means, scales = network.densities(hidden[among_unknown[rows, columns]])
@@ -108,13 +108,13 @@ def test_losses_are_what_the_mode_says(codec: ResiComp, stream: Stream) -> None:
 
 
 def test_every_symbol_agrees_whatever_the_threads_and_the_batch(
-    codec: ResiComp, tiny: Path, picture: Image, threads: None
+    codec: ResiComp, tiny: Path, image: Image, threads: None
 ) -> None:
     for mode in ("LC", "MDC-2", "ISC"):
         torch.set_num_threads(1)
         sender, receiver = codec_of(tiny, mode=mode), codec_of(tiny, mode=mode)
-        stream = sender.encode(picture, QUALITY)
-        expected = codec.networks.symbols(codec.networks.analyse(picture), 2.0)
+        stream = sender.encode(image, QUALITY)
+        expected = codec.networks.symbols(codec.networks.analyse(image), 2.0)
         torch.set_num_threads(2)
         payloads = [p.payload for p in stream.packets]
         head = read_header(payloads[0], len(payloads))
@@ -129,7 +129,7 @@ def test_every_symbol_agrees_whatever_the_threads_and_the_batch(
 
 
 def test_entropy_decoding_is_done_once(
-    tiny: Path, picture: Image, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, image: Image, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many masks, in one call or in several, whatever lies in place of lost packets."""
     receiver = codec_of(tiny, mode="MDC-2")
@@ -151,16 +151,16 @@ def test_entropy_decoding_is_done_once(
     assert np.array_equal(receiver.decode(other, masks_of("111111")), expected)
     assert np.array_equal(receiver.decode(stream, some), first)
     assert len(decoded) == 7
-    brighter = codec_of(tiny, mode="MDC-2").encode(picture // 2 + 100, QUALITY)
+    brighter = codec_of(tiny, mode="MDC-2").encode(image // 2 + 100, QUALITY)
     assert not np.array_equal(receiver.decode(brighter, some), first)
     assert len(decoded) == 9
 
 
-def test_concealment_is_a_setting(tiny: Path, separate: Path, picture: Image, stream: Stream) -> None:
-    """The same packets; other pictures where something is lost, the same where nothing is."""
+def test_concealment_is_a_setting(tiny: Path, separate: Path, image: Image, stream: Stream) -> None:
+    """The same packets; other images where something is lost, the same where nothing is."""
     kinds = [codec_of(tiny, mode="MDC-2", conceal=kind) for kind in ("plc", "mean", "zero")]
     kinds.append(codec_of(separate, mode="MDC-2"))
-    assert all(kind.encode(picture, QUALITY).packets == stream.packets for kind in kinds)
+    assert all(kind.encode(image, QUALITY).packets == stream.packets for kind in kinds)
     lost = [kind.decode(stream, masks_of("101010"))[0].tobytes() for kind in kinds]
     assert len(set(lost)) == 4
     assert len({kind.decode(stream, masks_of("111111"))[0].tobytes() for kind in kinds}) == 1
@@ -169,7 +169,7 @@ def test_concealment_is_a_setting(tiny: Path, separate: Path, picture: Image, st
     assert kinds[0].networks is kinds[1].networks
 
 
-def test_own_matrix(tiny: Path, codec: ResiComp, picture: Image) -> None:
+def test_own_matrix(tiny: Path, codec: ResiComp, image: Image) -> None:
     rows = [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
     own = create_codec("resicomp", {"mode": rows, "weights": tiny})
     as_text = create_codec("resicomp", {"mode": "000/100/100", "weights": tiny})
@@ -177,8 +177,8 @@ def test_own_matrix(tiny: Path, codec: ResiComp, picture: Image) -> None:
     assert own.settings.model_dump(mode="json")["mode"] == "000/100/100"
     assert own.label.split()[1].startswith("own-")
     assert own.label == as_text.label
-    stream = own.encode(picture[:40, :50], QUALITY)
-    assert stream.packets == as_text.encode(picture[:40, :50], QUALITY).packets
+    stream = own.encode(image[:40, :50], QUALITY)
+    assert stream.packets == as_text.encode(image[:40, :50], QUALITY).packets
     assert own.usable(stream, masks_of("1101", "1011")).tolist() == masks_of("1101", "0000").tolist()
     assert codec.decode(stream, masks_of("1101")).shape == (1, 40, 50, 3)  # what it was coded with stands in the head
 
@@ -204,8 +204,8 @@ def test_wrong_settings_are_refused(tiny: Path, settings: dict, message: str, ke
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (17, 33), (64, 100)])
-def test_any_size(tiny: Path, picture: Image, height: int, width: int) -> None:
-    image = np.ascontiguousarray(np.tile(picture, (1, 2, 1))[:height, :width])
+def test_any_size(tiny: Path, image: Image, height: int, width: int) -> None:
+    image = np.ascontiguousarray(np.tile(image, (1, 2, 1))[:height, :width])
     codec = codec_of(tiny, slices=1 if height == 1 else 6)
     stream = codec.encode(image, QUALITY)
     assert codec.decode(stream, np.ones((1, len(stream)), bool)).shape == (1, height, width, 3)
@@ -214,22 +214,22 @@ def test_any_size(tiny: Path, picture: Image, height: int, width: int) -> None:
         many.encode(image[:60, :60], QUALITY)
 
 
-def test_rates(tiny: Path, picture: Image) -> None:
+def test_rates(tiny: Path, image: Image) -> None:
     codec = codec_of(tiny, mode="SLC")
-    low, high = (codec.encode(picture, OperatingPoint("quality", q)) for q in (0.6, 3))
+    low, high = (codec.encode(image, OperatingPoint("quality", q)) for q in (0.6, 3))
     assert low.bpp < high.bpp
     target = (low.bpp * high.bpp) ** 0.5
-    assert codec.encode(picture, OperatingPoint("bpp", target)).bpp == pytest.approx(target, rel=0.011)
+    assert codec.encode(image, OperatingPoint("bpp", target)).bpp == pytest.approx(target, rel=0.011)
     with pytest.raises(InputError, match="can't be reached"):
-        codec.encode(picture, OperatingPoint("bpp", 0.5 * low.bpp))
+        codec.encode(image, OperatingPoint("bpp", 0.5 * low.bpp))
     with pytest.raises(InputError, match=r"quality 4\.1") as caught:
-        codec.encode(picture, OperatingPoint("quality", 4.1))
+        codec.encode(image, OperatingPoint("quality", 4.1))
     assert "0 to 4" in caught.value.hint
-    assert codec.encode(picture, OperatingPoint("quality", 4)).bpp > high.bpp
+    assert codec.encode(image, OperatingPoint("quality", 4)).bpp > high.bpp
 
 
 def test_a_rate_is_found_in_few_codings(
-    tiny: Path, picture: Image, threads: None, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, image: Image, threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One where no slice has contexts; and the same stream whatever the threads."""
     codings = []
@@ -237,25 +237,25 @@ def test_a_rate_is_found_in_few_codings(
     monkeypatch.setattr(SliceEncoder, "encode", lambda coder, quality: codings.append(quality) or plain(coder, quality))
     for mode, most in (("MDC-2", 3), ("ISC", 1)):
         codec = codec_of(tiny, mode=mode)
-        low, high = (codec.encode(picture, OperatingPoint("quality", q)).bpp for q in (0.6, 3))
+        low, high = (codec.encode(image, OperatingPoint("quality", q)).bpp for q in (0.6, 3))
         target, codings[:] = (low * high) ** 0.5, []
         torch.set_num_threads(1)
-        stream = codec.encode(picture, OperatingPoint("bpp", target))
+        stream = codec.encode(image, OperatingPoint("bpp", target))
         assert len(codings) <= most
         assert stream.bpp == pytest.approx(target, rel=RATE_TOLERANCE + 0.002)  # a byte is a part in a thousand here
         torch.set_num_threads(2)
-        assert codec_of(tiny, mode=mode).encode(picture, OperatingPoint("bpp", target)).packets == stream.packets
+        assert codec_of(tiny, mode=mode).encode(image, OperatingPoint("bpp", target)).packets == stream.packets
 
 
-def test_without_contexts_all_tokens_are_alike(tiny: Path, codec: ResiComp, picture: Image) -> None:
+def test_without_contexts_all_tokens_are_alike(tiny: Path, codec: ResiComp, image: Image) -> None:
     """The one that stands for them, against the network as it is, in floating point, on a whole grid."""
     networks, network = codec.networks, load_weights(tiny).transformer.double()
-    symbols, rate = networks.symbols(networks.analyse(picture), 1.7), networks.rate(1.7)
+    symbols, rate = networks.symbols(networks.analyse(image), 1.7), networks.rate(1.7)
     tokens, none = torch.zeros(1, 8, 12, symbols.shape[2], dtype=torch.float64), torch.zeros(1, 8, 12, dtype=torch.bool)
     with torch.no_grad():
-        told = torch.tensor([rate.log_rate], dtype=torch.float64)
+        log_rate = torch.tensor([rate.log_rate], dtype=torch.float64)
         _, means, scales = (
-            part.unflatten(0, (8, 12)) for part in network.densities(network.hidden(tokens, none, told))
+            part.unflatten(0, (8, 12)) for part in network.densities(network.hidden(tokens, none, log_rate))
         )
     blank = networks.blank(1.7)
     assert np.allclose(blank.means / rate.steps, means.numpy(), atol=1e-3)
@@ -265,13 +265,13 @@ def test_without_contexts_all_tokens_are_alike(tiny: Path, codec: ResiComp, pict
     assert counted_bits(symbols, blank) == pytest.approx(bits, rel=1e-9)
 
 
-def test_a_packet_limit_says_how_many_slices_would_do(tiny: Path, picture: Image) -> None:
+def test_a_packet_limit_says_how_many_slices_would_do(tiny: Path, image: Image) -> None:
     codec = codec_of(tiny, mode="ISC", slices=2)
-    largest = int(codec.encode(picture, QUALITY).sizes_bytes.max())
+    largest = int(codec.encode(image, QUALITY).sizes_bytes.max())
     with pytest.raises(InputError, match="2 slices, whose largest has") as caught:
-        codec.encode(picture, QUALITY, largest // 3)
+        codec.encode(image, QUALITY, largest // 3)
     slices = int(caught.value.hint.split("slices: ")[1].split("`")[0])
-    assert codec_of(tiny, mode="ISC", slices=slices).encode(picture, QUALITY, largest // 3).sizes_bytes.max() > 0
+    assert codec_of(tiny, mode="ISC", slices=slices).encode(image, QUALITY, largest // 3).sizes_bytes.max() > 0
 
 
 def mutated(payload: bytes, kind: int, rng: np.random.Generator) -> bytes:
@@ -282,7 +282,7 @@ def mutated(payload: bytes, kind: int, rng: np.random.Generator) -> bytes:
 
 
 def test_ten_thousand_mutations_are_losses(codec: ResiComp, stream: Stream) -> None:
-    """Flipped bytes, cuts, noise: the packet counts as lost, and the picture is that of the loss."""
+    """Flipped bytes, cuts, noise: the packet counts as lost, and the image is that of the loss."""
     rng = np.random.default_rng(0)
     everything = np.ones((1, len(stream)), bool)
     lost = [codec.usable(stream, everything & (np.arange(len(stream)) != victim)) for victim in range(len(stream))]
@@ -297,7 +297,7 @@ def test_ten_thousand_mutations_are_losses(codec: ResiComp, stream: Stream) -> N
                 codec.decode(damaged, everything)
 
 
-def test_noise_under_a_true_checksum_is_a_picture_or_refused(codec: ResiComp, stream: Stream) -> None:
+def test_noise_under_a_true_checksum_is_an_image_or_refused(codec: ResiComp, stream: Stream) -> None:
     """As nobody's encoder made it: past every checksum, into the range decoder and the head's reader."""
     rng = np.random.default_rng(1)
     start = stream.packets[0].payload
@@ -330,12 +330,10 @@ def test_heads_come_back(mode: object) -> None:
         assert np.array_equal(back.contexts, context_matrix(mode, 3))  # type: ignore[arg-type]
 
 
-def test_betas_make_packets_alike(
-    tiny: Path, picture: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_betas_make_packets_alike(tiny: Path, image: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image as PillowImage
 
-    PillowImage.fromarray(picture).save(tmp_path / "one.png")
+    PillowImage.fromarray(image).save(tmp_path / "one.png")
     out = tmp_path / "betas.csv"
     betas.main(tmp_path, weights=tiny, slices=3, out=out)
     rows = list(csv.DictReader(out.open()))
@@ -351,17 +349,17 @@ def test_betas_make_packets_alike(
 
 
 def layout_sizes(mode: str, beta: float, bits: np.ndarray) -> np.ndarray:
-    """Bits of each packet of a Kodak picture, token by token."""
+    """Bits of each packet of a Kodak image, token by token."""
     head = ResiCompHeader(512, 768, 2.0, 10, beta, mode)
     layout = layout_of(head)
     shares = [layout.known(row).mean() for row in layout.contexts]
     return np.array([len(c) * np.interp(s, betas.SHARES, bits) for c, s in zip(layout.cells, shares, strict=True)])
 
 
-def test_slices_with_the_same_contexts_take_one_pass(codec: ResiComp, picture: Image) -> None:
+def test_slices_with_the_same_contexts_take_one_pass(codec: ResiComp, image: Image) -> None:
     networks = codec.networks
     layout = layout_of(ResiCompHeader(64, 70, 2.0, 5, 2.2, "SLC"))
-    symbols = networks.symbols(networks.analyse(picture), 2.0)
+    symbols = networks.symbols(networks.analyse(image), 2.0)
     together = dict(predicted_slices(networks, layout, symbols, 2.0))
     for number in (2, 4):
         wanted = np.arange(5) == number
@@ -370,16 +368,16 @@ def test_slices_with_the_same_contexts_take_one_pass(codec: ResiComp, picture: I
         assert np.array_equal(alone[number].scales, together[number].scales)
 
 
-def test_other_files_are_no_weights(tmp_path: Path, picture: Image, tiny: Path) -> None:
+def test_other_files_are_no_weights(tmp_path: Path, image: Image, tiny: Path) -> None:
     noise = tmp_path / "noise.safetensors"
     noise.write_bytes(b"no weights")
     with pytest.raises(InputError, match="is not a safetensors file"):
-        codec_of(noise).encode(picture, QUALITY)
+        codec_of(noise).encode(image, QUALITY)
     shown = codec_of(tiny)
     assert shown.fingerprint["weights"] != codec_of(noise).fingerprint["weights"]
 
 
-def test_torch_waits_for_the_first_picture(tiny: Path) -> None:
+def test_torch_waits_for_the_first_image(tiny: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from netcodecs.resicomp.codec import ResiComp, ResiCompSettings; "
         f"codec = ResiComp(ResiCompSettings(mode='ISC', weights=Path({str(tiny)!r}))); codec.fingerprint; codec.label; "
@@ -389,10 +387,10 @@ def test_torch_waits_for_the_first_picture(tiny: Path) -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_settings_are_plain_and_come_back(tiny: Path, picture: Image) -> None:
+def test_settings_are_plain_and_come_back(tiny: Path, image: Image) -> None:
     codec = ResiComp(ResiCompSettings(mode=((0, 0), (1, 0)), weights=tiny))
     again = create_codec("resicomp", codec.settings.model_dump(mode="json"))
     hash(tuple(codec.settings.model_dump(mode="json").items()))
-    assert again.encode(picture[:32, :32], QUALITY).packets == codec.encode(picture[:32, :32], QUALITY).packets
+    assert again.encode(image[:32, :32], QUALITY).packets == codec.encode(image[:32, :32], QUALITY).packets
     everything = np.ones((1, 3), bool)
-    assert psnr_db(picture[:32, :32], again.decode(codec.encode(picture[:32, :32], QUALITY), everything))[0] > 15
+    assert psnr_db(image[:32, :32], again.decode(codec.encode(image[:32, :32], QUALITY), everything))[0] > 15

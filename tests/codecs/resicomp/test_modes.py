@@ -163,9 +163,9 @@ def test_rounds_decode_every_usable_slice_after_its_contexts(contexts, random):
         assert decoded.isdisjoint(one.slices)
         decoded.update(one.slices)
     assert sorted(decoded) == np.flatnonzero(wanted).tolist()
-    told = [one.contexts for one in decoding_passes(contexts)]
-    assert len(told) == len(set(told)) == len(np.unique(contexts, axis=0))
-    assert told[0] == ()
+    passes = [one.contexts for one in decoding_passes(contexts)]
+    assert len(passes) == len(set(passes)) == len(np.unique(contexts, axis=0))
+    assert passes[0] == ()
 
 
 def test_passes_of_the_modes():

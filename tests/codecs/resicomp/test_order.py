@@ -33,7 +33,7 @@ def test_plastic_number_solves_its_equation():
     assert abs(PLASTIC**3 - PLASTIC - 1) < 1e-15
 
 
-def test_first_cells_of_a_kodak_picture():
+def test_first_cells_of_a_kodak_image():
     assert [divmod(int(cell), 48) for cell in qlds_order(32, 48)[:4]] == [(8, 3), (0, 31), (24, 10), (17, 37)]
 
 
@@ -50,8 +50,8 @@ def test_every_cell_once(height, width):
     assert np.array_equal(np.sort(order), np.arange(height * width))
 
 
-def test_any_tenth_covers_the_picture():
-    """The point of it: in every tenth of the order each quarter of the picture has about a quarter of the cells."""
+def test_any_tenth_covers_the_image():
+    """The point of it: in every tenth of the order each quarter of the image has about a quarter of the cells."""
     row, column = np.divmod(qlds_order(32, 48), 48)
     quarter = 2 * (row >= 16) + (column >= 24)
     for tenth in np.array_split(quarter, 10):

@@ -35,10 +35,10 @@ def test_wrong_choices_are_refused(choices: object, message: str) -> None:
         plan(scenario)
 
 
-def test_the_mode_follows_the_loss(tiny: Path, picture: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mode_follows_the_loss(tiny: Path, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first slots in the first mode; later ones in the mode that the loss of the interval before calls for."""
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
-    PillowImage.fromarray(picture).save(tmp_path / "one.png")
+    PillowImage.fromarray(image).save(tmp_path / "one.png")
     scenario = written() | {"images": str(tmp_path / "one.png"), "trials": 1, "slots": 30}
     del scenario["codecs"][0]["resicomp"]["bpp"]
     scenario["codecs"][0]["resicomp"] |= {"quality": 2, "weights": str(tiny), "slices": 4}
@@ -51,5 +51,5 @@ def test_the_mode_follows_the_loss(tiny: Path, picture: Image, tmp_path: Path, m
         before = slots[interval == number - 1]
         at_risk = before["packets_sent"].sum() - len(before)  # the head is never lost
         loss = 1 - (before["packets_delivered"].sum() - len(before)) / at_risk
-        told = (interval == number) & (slots["slot"].to_numpy() % 5 > 1)  # all reports of the interval are there
-        assert set(modes[told]) == {["LC", "MDC-2", "ISC"][by_thresholds(loss, [0.05, 0.2])]}
+        known = (interval == number) & (slots["slot"].to_numpy() % 5 > 1)  # all reports of the interval are there
+        assert set(modes[known]) == {["LC", "MDC-2", "ISC"][by_thresholds(loss, [0.05, 0.2])]}

@@ -1,4 +1,4 @@
-"""Image files: whole ones of every format, bit depth and number of pictures, and damaged ones."""
+"""Image files: whole ones of every format, bit depth and number of images, and damaged ones."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = ["CHECKPOINT", "VALIDATION", "Objective", "TrainingConfig", "TrainingR
 CHECKPOINT, VALIDATION = "checkpoint.safetensors", "validation.csv"
 _CHECKPOINT_S, _LINE_S = 300.0, 60.0
 _SAME_RUN = ("trains", "kind", "widths", "lambdas")  # facts in which a run does not change
-_RESTART_STEPS = 200  # over which rates rise again where a run goes on without its optimisers' state
+_RESTART_STEPS = 200  # over which rates rise again where a run continues without its optimisers' state
 
 
 def supports_bf16(device: str) -> bool:
@@ -253,7 +253,7 @@ def duration(seconds: float) -> str:
 def add_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Adds the rows of a step to a CSV file, in place of any of this step and of later ones.
 
-    A killed run goes on from an earlier step: each step stands in the file once.
+    A killed run resumes from an earlier step: each step is in the file once.
     """
     kept: list[Mapping[str, Any]] = []
     if path.exists():

@@ -1,1 +1,1 @@
-"""Initial weights: what signal theory knows, so that training need not learn it."""
+"""Initial weights: from signal theory, so that training need not learn them."""

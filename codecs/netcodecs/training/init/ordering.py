@@ -1,6 +1,6 @@
 """Channels in order of their bits: another numbering, the same function.
 
-Tail drop keeps the first channels, so that they have to be worth the most.
+Tail drop keeps the first channels, so that they have to be the most important.
 """
 
 from __future__ import annotations

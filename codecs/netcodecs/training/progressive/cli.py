@@ -27,7 +27,7 @@ def progressive(
     images: Annotated[list[Path], typer.Option(help="Folder of training images; may be given several times.")],
     validation: Annotated[Path, typer.Option(help="Folder of images held out; eight are used.")],
     steps: Annotated[int, typer.Option(min=1, help="Length of the run; the learning rate falls to zero over it.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on from its checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command resumes from its checkpoint.")],
     method: Annotated[str, typer.Option(help=", ".join(METHODS))] = "mbt-mean",
     start: Annotated[str, typer.Option(help="Weights to start from: a file, or `lapped`: none.")] = "",
     rate: Annotated[float, typer.Option(min=1e-9, help="Maximal learning rate.")] = 1e-3,

@@ -25,7 +25,7 @@ def resicomp(
     images: Annotated[list[Path], typer.Option(help="Folder of training images; may be given several times.")],
     validation: Annotated[Path, typer.Option(help="Folder of images held out; eight are used.")],
     steps: Annotated[int, typer.Option(min=1, help="Length of the run; the learning rate falls to zero over it.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on from its checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command resumes from its checkpoint.")],
     start: Annotated[
         Path | None,
         typer.Option(help="Weights of resicomp to go on from, or of mbt-mean for its transforms.", show_default=False),
