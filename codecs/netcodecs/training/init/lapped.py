@@ -1,8 +1,8 @@
 """Initialises a residual network as a lapped-transform codec.
 
 Trained from random weights a transform coder spends its first day learning what textbooks describe. Here g_a starts
-as an orthonormal 16-band lapped transform of luma and chroma (LOT with the optimal orthogonal factor, Malvar & Staelin 1989,
-"The LOT: transform coding without blocking effects", eq. 12-16) and g_s as its transpose:
+as an orthonormal 16-band lapped transform of luma and chroma (LOT with the optimal orthogonal factor, Malvar & Staelin
+1989, "The LOT: transform coding without blocking effects", eq. 12-16) and g_s as its transpose:
 
 - the first 1×1 convolution is the colour DCT of 8×8 pixels;
 - the 4×4 convolution of stride 2 makes the lapped bands of largest variance from 4×4 such blocks;
