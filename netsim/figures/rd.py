@@ -134,8 +134,10 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     bars = _range_note(numbers) if ranged else interval_note(numbers)
     if len(published):
         bars += f" Thin lines: {_origin(published)}."
-    counted = f"A slot without an image counts as {failure_db:g} dB."
-    note = f"Rate: all that was sent. {bars} {counted} {grey_note(list(numbers['scheme']), bold)}".rstrip()
+    failed = numbers["failure_ratio"].max() > 0
+    counted = f"A slot without an image counts as {failure_db:g} dB." if failed else ""
+    note = f"Rate: all that was sent. {bars} {counted} {grey_note(list(numbers['scheme']), bold)}"
+    note = " ".join(note.split())
     ends = None if len(conditions) > 1 or len(published) else _ends(numbers, style)
     legend(figure, panels[0, 0], note, ax, ends)
     return figure

@@ -42,13 +42,14 @@ class BdRates(BaseModel):
 
 
 class RateDistortionOptions(StudyOptions):
-    """figure: what is drawn. bars: of an rd figure. difference: pairs in dB.
+    """figure: what is drawn. bars: of an rd figure. highlight: schemes in colour (rd, radar). difference: pairs in dB.
 
     curves: a CSV of published curves. published: names of curves that netsim has.
     """
 
     figure: Literal["radar", "rd", "timeline"] = "rd"
     bars: Literal["interval", "range"] = "interval"
+    highlight: list[str] | None = None
     low_bpp: float | None = None
     high_bpp: float | None = None
     difference: list[Pair] = Field(default_factory=list)
@@ -121,12 +122,15 @@ class RateDistortion(Study):
         kind, run = self.options.figure, measured.run
         name, figure = KINDS[kind].file_name, None
         if kind == "rd" and len(measured.drawn_curves):
-            numbers = rd.numbers(run.summary, published=measured.drawn_curves)
+            numbers = rd.numbers(run.summary, published=measured.drawn_curves, highlight=self.options.highlight)
             figure = rd.draw(numbers)
             return Drawing(name, figure, numbers)
-        options: Any = {"rd": {"bars": self.options.bars}, "timeline": {}}.get(
-            kind, {"low_bpp": self.options.low_bpp, "high_bpp": self.options.high_bpp}
-        )
+        asked = self.options
+        options: Any = {
+            "rd": {"bars": asked.bars, "highlight": asked.highlight},
+            "radar": {"low_bpp": asked.low_bpp, "high_bpp": asked.high_bpp, "highlight": asked.highlight},
+            "timeline": {},
+        }[kind]
         numbers, made = make(kind, run.log, run.summary, **options)
         drawn: Figure = made
         return Drawing(name, drawn, numbers)
