@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,17 +57,20 @@ def plot(
 ) -> None:
     """Draw a figure of a run: radar, failure ratio, rate–distortion, PSNR over time, or which scheme is best where."""
     from netsim.figures.kinds import given_options
+
+    rates = {"low_bpp": low_bpp, "high_bpp": high_bpp, "near_bpp": near_bpp}
+    more = {"channel": channel, "highlight": highlight or None, "published": published or None}
+    tables = {"images": images or None, "link": link, "over": over}
+    options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables, **more})
+    _write(run, kind, out or run, paper, options)
+
+
+def _write(run: Path, kind: str, out: Path, paper: bool, options: dict[str, Any]) -> None:
     from netsim.figures.of_run import figure_of_run
     from netsim.figures.style import save, save_for_paper
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.results import load_run
 
-    rates = {"low_bpp": low_bpp, "high_bpp": high_bpp, "near_bpp": near_bpp}
-    more = {"channel": channel, "highlight": highlight or None, "published": published or None}
-    tables = {"images": images or None, "link": link, "over": over}
-    options = given_options(
-        kind, {**rates, "trial": trial, "slots": slots, **tables, "published": published or None, **more}
-    )
     found = load_run(run)  # an unknown kind or option is refused before a long log is read
     reporter = ConsoleReporter()
 
@@ -75,8 +78,8 @@ def plot(
         return figure_of_run(found, kind, reporter=reporter, say=lambda text: typer.echo(text, err=True), **options)
 
     name, numbers, figure = drawn()
-    paths = save(figure, numbers, out or run, name)
+    paths = save(figure, numbers, out, name)
     if paper:
-        paths += save_for_paper(lambda: drawn()[2], out or run, name)
+        paths += save_for_paper(lambda: drawn()[2], out, name)
     for path in paths:
         typer.echo(f"wrote  {path}")

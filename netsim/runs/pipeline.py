@@ -74,13 +74,7 @@ def run_plan(
             for part in folder.parts.glob("*.npz"):  # made with streams of the store
                 part.unlink()
         fresh = fresh or folder.store.exists()
-        done = sum(1 for _ in folder.parts.glob("*.npz"))
-        if done:
-            reporter.say("resume", f"{folder.path}: {counted_noun(done, 'part')} of its transport done before")
-        notes = plan_notes(plan)
-        for note in notes:
-            reporter.say("note", note)
-        about = manifest(plan, [*_notes(plan), *notes], workers, cluster)
+        about = manifest(plan, _say_notes(plan, folder, reporter), workers, cluster)
         folder.write_manifest(about)
         with Store(folder.store if fresh else default_store_path()) as store:
             context = RunContext(plan, CodecCache(store), folder.parts)
@@ -93,9 +87,8 @@ def run_plan(
                 folder.write_manifest(about)
                 context = replace(context, plan=plan)
                 sampling = _transport_and_decode(context, executor, reporter)
-            report = sampling.report()
-            about = {**about, "precision": report}
-            for sentence in report:
+            about = {**about, "precision": sampling.report()}
+            for sentence in about["precision"]:
                 reporter.say("precision", sentence)
             _log(context, folder, sampling, reporter)
         summarise(folder, plan.failure_db)
@@ -108,7 +101,18 @@ def run_plan(
         return folder.path
 
 
-def _notes(plan: Plan) -> list[str]:
+def _say_notes(plan: Plan, folder: RunFolder, reporter: Reporter) -> list[str]:
+    """Say what is resumed and which numbers have no effect; returns the notes of the manifest."""
+    done = sum(1 for _ in folder.parts.glob("*.npz"))
+    if done:
+        reporter.say("resume", f"{folder.path}: {counted_noun(done, 'part')} of its transport done before")
+    notes = plan_notes(plan)
+    for note in notes:
+        reporter.say("note", note)
+    return [*_discrepancies(plan), *notes]
+
+
+def _discrepancies(plan: Plan) -> list[str]:
     """Where a channel of the plan does not do what its paper says."""
     from netsim.channels.describe import discrepancies
 

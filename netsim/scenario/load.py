@@ -50,7 +50,19 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
 
 
 def plan_document(document: Document, base_dir: Path, default_name: str = "scenario") -> Plan:
-    """Check a parsed scenario and write out its grid. base_dir: relative paths in it start here."""
+    """Check a parsed scenario and write out its grid.
+
+    Args:
+        document: The scenario.
+        base_dir: Folder at which relative paths in it start.
+        default_name: Name of the run where the scenario gives none.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InputError: The scenario is faulty; with the place of the fault.
+    """
     model = _checked(document)
     name = model.name or default_name
     with document.standing_at(("name",)):
@@ -75,27 +87,12 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         check_published(model.published)
     with document.standing_at(("precision",)):
         precision_db = _precision_db(model.precision)
-    with document.standing_at(("images",)):
-        images: ImageSet = images_from_spec(model.images, base_dir)
-        for item in images.items:
-            check_text("image", item.name)
-        hashes = tuple(item.sha256 for item in images.items)
-    for i, metric in enumerate(model.metrics):
-        with document.standing_at(("metrics", i)):
-            _check_image_sizes(metric, images)
+    images, hashes = _read_images(document, model, base_dir)
     trials = model.trials or (_TRIALS if precision_db is None else _TRIALS_LIMIT)
     slots = model.slots or len(images.items)
     if precision_db is None:
         with document.standing_at(("slots",) if model.slots else ("trials",)):
             _check_log_rows(sum(row.engine != "exact" for row in rows), trials, slots)
-    resolved = model.model_dump() | {
-        "name": name,
-        "channels": list(written.channels.values()),
-        "images": images.spec,
-    }
-    if model.link is not None:
-        links_written = [link.written for link in links]
-        resolved["link"] = links_written if isinstance(model.link, list) else links_written[0]
     return Plan(
         name=name,
         rows=rows,
@@ -110,9 +107,35 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         coverage=model.coverage,
         precision_db=precision_db,
         failure_db=model.failure_db,
-        resolved=resolved,
+        resolved=_resolved(model, name, written, images),
         written=written,
     )
+
+
+def _read_images(document: Document, model: ScenarioModel, base_dir: Path) -> tuple[ImageSet, tuple[str, ...]]:
+    """The images and the digests of their pixels."""
+    with document.standing_at(("images",)):
+        images = images_from_spec(model.images, base_dir)
+        for item in images.items:
+            check_text("image", item.name)
+        hashes = tuple(item.sha256 for item in images.items)
+    for i, metric in enumerate(model.metrics):
+        with document.standing_at(("metrics", i)):
+            _check_image_sizes(metric, images)
+    return images, hashes
+
+
+def _resolved(model: ScenarioModel, name: str, written: Written, images: ImageSet) -> dict[str, Any]:
+    """The scenario as plain data that holds wherever it is read."""
+    resolved = model.model_dump() | {
+        "name": name,
+        "channels": list(written.channels.values()),
+        "images": images.spec,
+    }
+    if model.link is not None:
+        links = list(written.links.values())
+        resolved["link"] = links if isinstance(model.link, list) else links[0]
+    return resolved
 
 
 def _check_name(name: str) -> None:

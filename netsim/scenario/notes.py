@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import Protection
 from netsim.protection.reed_solomon import ReedSolomon
-from netsim.scenario.plan import Plan, PlanRow
 from netsim.text import number_text
+
+if TYPE_CHECKING:
+    from netsim.scenario.plan import Plan, PlanRow
 
 __all__ = ["plan_notes"]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from html import escape
+from typing import TYPE_CHECKING
 
 from netsim.scenario.notes import plan_notes
-from netsim.scenario.plan import Plan
 from netsim.text import counted_noun
+
+if TYPE_CHECKING:
+    from netsim.scenario.plan import Plan
 
 __all__ = ["plan_html", "plan_json", "plan_line", "plan_text"]
 

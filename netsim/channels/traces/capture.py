@@ -62,28 +62,12 @@ def read_capture(path: Path, options: TraceOptions) -> Trace:
         raise InputError(
             f"trace {path} does not say where its packets have their number", hint=_flows_hint(path, options)
         )
-    bits = options.counter_bits or (_RTP_BITS if options.rtp else place[1] * 8 if place and place[1] < 8 else None)
-    flows: dict[str, _Flow] = {}
     notes: list[str] = []
-    packets = 0
-    for time_s, name, payload in _udp_packets(path, options.port, notes):
-        numbered = _rtp(payload) if options.rtp else _numbered(payload, place)
-        if numbered is None:
-            continue
-        number, stream = numbered
-        label = f"{name} {stream}".rstrip()
-        if label not in flows:
-            if len(flows) == _FLOWS_LIMIT:
-                raise InputError(f"trace {path} has over {_FLOWS_LIMIT:,} flows", hint="keep one with --port")
-            flows[label] = _Flow()
-        flows[label].numbers.append(number)
-        flows[label].times_s.append(time_s)
-        packets += 1
-        if packets > PACKETS_LIMIT:
-            raise InputError(f"trace {path} has over {PACKETS_LIMIT:,} packets", hint="split it into several files")
+    flows = _read_flows(path, options, place, notes)
     if not flows:
         what = "RTP" if options.rtp else "UDP with that number"
         raise InputError(f"trace {path} holds no packets of {what}", hint=_flows_hint(path, options))
+    bits = options.counter_bits or (_RTP_BITS if options.rtp else place[1] * 8 if place and place[1] < 8 else None)
     recordings = []
     total = 0
     for label, flow in flows.items():
@@ -101,6 +85,30 @@ def read_capture(path: Path, options: TraceOptions) -> Trace:
         recordings.append(one)
         notes += more
     return Trace(path, "pcap", tuple(recordings), tuple(notes))
+
+
+def _read_flows(
+    path: Path, options: TraceOptions, place: tuple[int, int, str] | None, notes: list[str]
+) -> dict[str, _Flow]:
+    """Numbers and times of each flow's packets; adds to ``notes``."""
+    flows: dict[str, _Flow] = {}
+    packets = 0
+    for time_s, name, payload in _udp_packets(path, options.port, notes):
+        numbered = _rtp(payload) if options.rtp else _numbered(payload, place)
+        if numbered is None:
+            continue
+        number, stream = numbered
+        label = f"{name} {stream}".rstrip()
+        if label not in flows:
+            if len(flows) == _FLOWS_LIMIT:
+                raise InputError(f"trace {path} has over {_FLOWS_LIMIT:,} flows", hint="keep one with --port")
+            flows[label] = _Flow()
+        flows[label].numbers.append(number)
+        flows[label].times_s.append(time_s)
+        packets += 1
+        if packets > PACKETS_LIMIT:
+            raise InputError(f"trace {path} has over {PACKETS_LIMIT:,} packets", hint="split it into several files")
+    return flows
 
 
 class _Limited:

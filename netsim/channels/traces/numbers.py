@@ -68,18 +68,10 @@ def recording_from_numbers(
     if bits is not None:
         if numbers.min() < 0 or numbers.max() >= 1 << bits:
             wrong = numbers[(numbers < 0) | (numbers >= 1 << bits)][0]
-            raise InputError(
-                f"trace {path} has the number {wrong}", hint=f"a counter of {bits} bits has no such number"
-            )
+            hint = f"a counter of {bits} bits has no such number"
+            raise InputError(f"trace {path} has the number {wrong}", hint=hint)
         numbers = unwrapped(numbers, bits)
-    first, last = (int(numbers.min()), int(numbers.max())) if sent is None else sent
-    if numbers.min() < first or numbers.max() > last:
-        wrong = int(numbers.min()) if numbers.min() < first else int(numbers.max())
-        raise InputError(f"trace {path} has the number {wrong}, sent were {first}..{last}", key=("sent",))
-    packets = last - first + 1
-    if packets > PACKETS_LIMIT:
-        hint = f"at most {PACKETS_LIMIT:,} packets; is it a sequence number, and did its counter start again?"
-        raise InputError(f"trace {path}: numbers from {first} to {last} are {packets:,} packets", hint=hint)
+    first, packets = _range_sent(path, numbers, sent)
     places = numbers - first
     arrived = places if lost is None else places[~lost]
     received = np.zeros(packets, dtype=bool)
@@ -98,3 +90,16 @@ def recording_from_numbers(
     if sent is None and lost is None:
         notes.append(f"{label}: losses before the first and after the last received packet are unknown (see sent)")
     return Recording(label, received, times), notes
+
+
+def _range_sent(path: Path, numbers: NDArray[np.int64], sent: tuple[int, int] | None) -> tuple[int, int]:
+    """Number of the first packet sent, and how many were sent."""
+    first, last = (int(numbers.min()), int(numbers.max())) if sent is None else sent
+    if numbers.min() < first or numbers.max() > last:
+        wrong = int(numbers.min()) if numbers.min() < first else int(numbers.max())
+        raise InputError(f"trace {path} has the number {wrong}, sent were {first}..{last}", key=("sent",))
+    packets = last - first + 1
+    if packets > PACKETS_LIMIT:
+        hint = f"at most {PACKETS_LIMIT:,} packets; is it a sequence number, and did its counter start again?"
+        raise InputError(f"trace {path}: numbers from {first} to {last} are {packets:,} packets", hint=hint)
+    return first, packets
