@@ -18,6 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["NETSIM_STORE"] = str(Path(folder) / "store.sqlite")
     os.environ["NETSIM_CONFIG"] = str(Path(folder) / "config")
+    os.environ["NETSIM_PROGRAMS"] = "/"  # tests name programs of their own
     for name in _FOREIGN:
         os.environ.pop(name, None)
 

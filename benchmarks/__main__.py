@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import closed_forms, learned, memory, resicomp, sampling, sweep, transport
+from benchmarks import closed_forms, growth, learned, memory, resicomp, sampling, sweep, transport
 from benchmarks.page import table, write_page
 from benchmarks.result import Result
 
@@ -22,8 +22,9 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "learned": learned.learned_codecs,
     "resicomp": resicomp.resicomp,
     "memory": memory.long_sweep,
+    "growth": growth.growth,
 }
-SLOW = {"learned", "memory", "resicomp", "sweep"}
+SLOW = {"growth", "learned", "memory", "resicomp", "sweep"}
 
 
 def main(arguments: list[str] | None = None) -> int:

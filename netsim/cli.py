@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from contextlib import suppress
 from errno import EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS
@@ -29,6 +30,7 @@ from netsim.commands.verify import verify
 from netsim.commands.watch import watch
 from netsim.errors import InputError
 from netsim.interrupt import Stopped, end_on_signals
+from netsim.text import visible
 
 __all__ = ["app", "main"]
 
@@ -226,7 +228,7 @@ def main() -> None:
         with end_on_signals(_kill_workers):
             app()
     except InputError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{visible(str(error))}\n")
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
@@ -255,6 +257,27 @@ def _detach_from_shell() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an encoding may lack characters, and a name may not be text
             stream.reconfigure(errors="backslashreplace")
+    if not sys.stdout.isatty():
+        return
+    sys.stdout = _VisibleStream(sys.stdout)  # names in somebody's run may hold what a terminal obeys
+
+
+class _VisibleStream:
+    """Standard output to a terminal, in which no text can do more than change colours."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        parts = _COLOURS.split(text)  # what our tables are printed in
+        self._stream.write("".join(part if i % 2 else visible(part) for i, part in enumerate(parts)))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+_COLOURS = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netsim.errors import InputError
+from netsim.text import visible
 
 __all__ = ["check_text", "output_path", "user_path"]
 
@@ -51,7 +52,10 @@ def output_path(text: str) -> Path:
 
 
 def check_text(what: str, name: str) -> None:
-    """Raises InputError for a name that can't stand in a log: of bytes that are not UTF-8, or with control characters.
+    """Raises InputError for a name that can't stand in a log or a table.
+
+    That is a name of bytes that are not UTF-8, one with control characters or marks that reverse text, and one that a
+    spreadsheet takes for a formula.
 
     >>> check_text("image", "coffee")
     """
@@ -60,8 +64,14 @@ def check_text(what: str, name: str) -> None:
     except UnicodeEncodeError:
         message = f"the {what} {name!r} is named in bytes that are not UTF-8"
         raise InputError(message, hint="rename the file: logs are in UTF-8") from None
-    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+    if visible(name) != name or "\n" in name or "\t" in name:
         raise InputError(f"{what} {name!r} holds control characters", hint="a name of visible characters")
+    if name[:1] in _FORMULA:
+        hint = f"a name that does not begin with {' '.join(_FORMULA)}"
+        raise InputError(f"{what} {name!r} is a formula to a spreadsheet", hint=hint)
+
+
+_FORMULA = ("=", "+", "-", "@")
 
 
 def _short(text: str) -> str:

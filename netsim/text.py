@@ -1,8 +1,10 @@
-"""Numbers as text in names."""
+"""Numbers as text in names; text that a terminal shows as it is."""
 
 from __future__ import annotations
 
-__all__ = ["counted_noun", "number_text"]
+import re
+
+__all__ = ["counted_noun", "number_text", "visible"]
 
 
 def number_text(value: float) -> str:
@@ -21,3 +23,17 @@ def counted_noun(count: int, noun: str) -> str:
     ('1 row', '4,200 slots')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def visible(text: str) -> str:
+    """A text without what a terminal would obey: control characters and marks that reverse text, as escapes.
+
+    Line ends and tabs stay.
+
+    >>> visible("a\\x1b[2Jb\\n")
+    'a\\\\x1b[2Jb\\n'
+    """
+    return _HIDDEN.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+
+
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

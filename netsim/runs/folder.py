@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -198,15 +199,24 @@ def _inputs(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
 def _lock(path: Path) -> TextIO | None:
     try:
         (path / "parts").mkdir(parents=True, exist_ok=True)
-        lock = (path / "parts" / "lock").open("w")
+        _refuse_links(path)
+        handle = os.open(path / "parts" / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise InputError(f"can't write to `{path}`: {error.strerror}", hint="--out names another folder") from None
+    lock = os.fdopen(handle, "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
         return None
     return lock
+
+
+def _refuse_links(path: Path) -> None:
+    """A link could lead a run, which writes and deletes parts, to another folder."""
+    for inside in (path / "parts", *(path / "parts" / name for name in ("lock", "store.sqlite"))):
+        if inside.is_symlink():
+            raise InputError(f"`{inside}` is a link", hint="remove it, or name another folder with --out")
 
 
 def _remove_lock(path: Path) -> None:

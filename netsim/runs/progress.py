@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.progress import Task as RichTask
 from rich.text import Text
 
+from netsim.text import visible
+
 __all__ = ["Board", "ConsoleReporter", "Reporter", "counted", "left_s"]
 
 
@@ -63,7 +65,7 @@ class ConsoleReporter(Reporter):
         self._where: Any = {"console": self.console, "redirect_stdout": False}  # standard output is for results
 
     def say(self, phase: str, text: str) -> None:
-        self.console.print(f"{phase:<10}{text}", soft_wrap=True, markup=False)
+        self.console.print(visible(f"{phase:<10}{text}"), soft_wrap=True, markup=False)
 
     @contextmanager
     def board(self) -> Iterator[Board]:

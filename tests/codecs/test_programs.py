@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 
@@ -234,3 +235,32 @@ def test_a_changed_program_has_another_identity(tmp_path: Path) -> None:
     second = identity(program(tmp_path, "App", "print('App version 1.0 ')"))
     assert first["version"] == "1.0"
     assert first["sha256"] != second["sha256"]
+
+
+def test_a_program_that_a_scenario_names_runs_only_where_the_user_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, witness = tmp_path / "bin" / "EncoderApp", tmp_path / "ran"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {witness}\n")
+    program.chmod(0o755)
+    for allowed in ("", str(tmp_path / "other"), str(tmp_path / "bi")):
+        monkeypatch.setenv("NETSIM_PROGRAMS", allowed)
+        with pytest.raises(InputError, match=rf"not allowed\n.*NETSIM_PROGRAMS={program.parent}") as caught:
+            create_codec("vvc", {"encoder": str(program)})
+        assert caught.value.key == ("encoder",)
+        with pytest.raises(InputError, match="not allowed"):
+            find_program("sh", "vvc", "decoder")
+    assert not witness.exists()
+    for allowed in (program, program.parent):
+        monkeypatch.setenv("NETSIM_PROGRAMS", f"{tmp_path / 'other'}:{allowed}")
+        assert find_program(str(program), "vvc", "encoder") == str(program)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_a_program_gets_no_more_memory_than_its_limit() -> None:
+    code = "import sys; sys.stdin.read(); print(len(bytearray(300 << 20)))"
+    assert run_program([sys.executable, "-c", code]) == b"314572800\n"
+    with pytest.raises(InputError, match="failed with exit code 1") as caught:
+        run_program([sys.executable, "-c", code], memory_bytes=200 << 20)
+    assert "MemoryError" in caught.value.hint

@@ -38,6 +38,7 @@ TO_RGB = "scale=in_color_matrix=bt709:in_range=pc:flags=lanczos+accurate_rnd,for
 RAW_RGB = ("-f", "rawvideo", "-pix_fmt", "rgb24")
 CODED_BORDER = 256  # a decoder's frame is larger than the image by its blocks
 DECODE_TIMEOUT_S = 120
+DECODE_BYTES = 8 << 30  # of memory: an image of MAX_PIXELS takes a quarter of it
 
 
 @cache
@@ -101,7 +102,9 @@ def _decode(bitstream: bytes, container: str, pixels: int, output: Sequence[str]
     """pixels: the decoder refuses larger images, whatever a damaged bitstream claims."""
     source = [*ONE_THREAD, "-max_pixels", str(pixels), "-f", container, "-i", "pipe:0"]
     arguments = [*QUIET, *source, "-frames:v", "1", *output, "pipe:1"]
-    return run_program([ffmpeg_path(), *arguments], data=bitstream, timeout_s=DECODE_TIMEOUT_S)
+    return run_program(
+        [ffmpeg_path(), *arguments], data=bitstream, timeout_s=DECODE_TIMEOUT_S, memory_bytes=DECODE_BYTES
+    )
 
 
 def decode_image(bitstream: bytes, container: str, width: int, height: int) -> Image:

@@ -38,6 +38,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path.name} is not a safetensors file", hint=str(error)) from None
     except Exception as error:  # torch raises what its zip reader, its unpickler or the file itself calls for
-        raise InputError(f"{path.name} can't be read as a checkpoint", hint=str(error).splitlines()[0]) from None
+        reason = str(error).partition("\n")[0]
+        if "weights_only" in reason or "Weights only" in reason:  # torch's way out would run the file's code
+            reason = "it holds more than tensors: nothing else is read from a stranger's file; save its state_dict"
+        raise InputError(f"{path.name} can't be read as a checkpoint", hint=reason) from None
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
     return {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)}

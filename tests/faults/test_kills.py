@@ -1,0 +1,25 @@
+"""A killed run, worker or driver: the repeated command gives the undisturbed bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults.kills import TARGETS, kill_once, undisturbed
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc"),
+]
+
+
+@pytest.mark.parametrize(("way", "kills"), [("workers", 6), ("ray", 3)])
+def test_kills_at_random_moments_change_no_byte(way: str, kills: int, tmp_path: Path) -> None:
+    if way == "ray":
+        pytest.importorskip("ray")
+    expected, rng = undisturbed(tmp_path, [way]), Random(way)
+    for number in range(kills):
+        kill = kill_once(tmp_path, f"r{number}", way, TARGETS[number % len(TARGETS)], expected, rng)
+        assert not kill.faults, kill
