@@ -16,7 +16,7 @@ def reproduce_command(
     full: Annotated[bool, typer.Option("--full/--quick", help="The paper's size, or minutes on two cores.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="All recipes, and one page: reproduction.md.")] = False,
     page: Annotated[
-        Path | None, typer.Option("--page", metavar="FILE", help="With --all: where reproduction.md is written too.")
+        Path | None, typer.Option("--page", metavar="FILE", help="With --all: the page with small figures, too.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = None,
     images: Annotated[
@@ -26,12 +26,11 @@ def reproduce_command(
 ) -> None:
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""
     from netsim.errors import InputError
-    from netsim.runs.atomic import write_atomically
     from netsim.runs.executors import default_workers
     from netsim.runs.progress import ConsoleReporter
     from netsim.studies.recipe import find_recipe, recipe_names
     from netsim.studies.reproduce import reproduce
-    from netsim.studies.reproduction import Failed, reproduce_all
+    from netsim.studies.reproduction import Failed, reproduce_all, write_page
 
     overrides = [] if images is None else [f"images={json.dumps({'folder': str(images.resolve())})}"]
     processes = workers or default_workers()
@@ -41,8 +40,7 @@ def reproduce_command(
         written, outcomes = reproduce_all(recipe_names(), full, out, processes, ConsoleReporter(), overrides)
         typer.echo(str(written))
         if page is not None:
-            content = written.read_bytes()
-            write_atomically(page, lambda file: file.write(content))
+            write_page(page, outcomes, full)
         failed = [one.recipe.name for one in outcomes if isinstance(one, Failed)]
         if failed:
             raise InputError(f"recipes that did not run: {', '.join(failed)}", hint=f"`{written}` says why")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from netsim.figures.highlight import MOST
 from netsim.figures.select import NEAR_BPP, interval_note, nearest_point, with_condition
 from netsim.figures.style import BAND, MUTED, figure_size, legend, looks, own_panel, styled
 
@@ -79,6 +80,8 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
 def _note(numbers: pd.DataFrame) -> str:
     sampled = numbers[numbers["engine"] != "exact"]
     notes = ["Share of slots without an image.", interval_note(numbers)]
+    if numbers["scheme"].nunique() > MOST:
+        notes.append("Schemes stand in the legend's order, column by column.")
     if 0 < len(sampled) < len(numbers):
         notes.append("Schemes without a bar in any channel: exact.")
     if sampled["exact"].notna().any():

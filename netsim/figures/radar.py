@@ -207,15 +207,15 @@ def _polygons(
     rings = _rings(numbers)
     highest = max(1.0, float(numbers["relative_high"].max()))
     axes.set_ylim(rings[0], highest + 0.02 * (1 - rings[0]))
-    axes.set_yticks(rings[1:], [f"{100 * ring:.3g} %" for ring in rings[1:]])
-    axes.set_rlabel_position(180 / len(conditions))
+    axes.set_yticks(rings[1:], [""] * len(rings[1:]))
     backing = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-    for text in axes.get_yticklabels():
-        text.set(fontsize=7, color=MUTED, bbox=backing, zorder=4)
+    small: Any = {"ha": "center", "va": "center", "fontsize": 7, "color": MUTED, "bbox": backing, "zorder": 4}
+    for ring in rings[1:]:
+        axes.text(np.pi / len(conditions), ring, f"{100 * ring:.3g} %", **small)
     circle = np.linspace(0, 2 * np.pi, 361)
     axes.plot(circle, np.ones_like(circle), color=MUTED, linewidth=0.8, zorder=1)
     axes.spines["polar"].set_visible(False)
-    axes.text(0, rings[0], f"{100 * rings[0]:.3g} %", ha="center", va="center", fontsize=7, color=MUTED, bbox=backing)
+    axes.text(0, rings[0], f"{100 * rings[0]:.3g} %", **small)
     best = numbers.groupby("condition", sort=False)["best_db"].first()
     axes.set_xticks(angles, [""] * len(conditions))
     edge = highest + 0.07 * (highest - rings[0])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from netsim.results import Run
 
+_BEST_OF = "best of "
+"""A claim may order codecs by their best schemes: ``best of resicomp``."""
+
 __all__ = ["BdRates", "Pair", "RateDistortion", "RateDistortionOptions", "add_bd_rates", "curve_levels"]
 
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
@@ -103,6 +106,8 @@ class RateDistortion(Study):
 
     def difference(self, measured: _Measured, condition: str, better: str, worse: str) -> Estimate | None:
         run = measured.run
+        if _BEST_OF in better or _BEST_OF in worse:
+            return None
         return curve_difference(run.log, condition, better, worse, float(run.manifest.get("failure_db", 13.0)))
 
     def levels(self, measured: _Measured) -> pd.DataFrame:
@@ -160,7 +165,9 @@ def add_bd_rates(table: Comparison, rates: pd.DataFrame) -> None:
 def curve_levels(summary: pd.DataFrame) -> pd.DataFrame:
     """Mean PSNR of each scheme in each channel, over the widest range of rates that all curves cover there.
 
-    summary: columns channel, scheme, bpp, psnr_db, psnr_low, psnr_high, link. Returns columns condition, scheme,
+    Codecs of several schemes have a row of their best one, too: ``best of CODEC``.
+
+    summary: columns channel, scheme, codec, bpp, psnr_db, psnr_low, psnr_high, link. Returns columns condition, scheme,
     quantity, ours, ours_low, ours_high.
     """
     import pandas as pd
@@ -168,11 +175,18 @@ def curve_levels(summary: pd.DataFrame) -> pd.DataFrame:
     from netsim.figures.radar import common_range, mean_over_range
 
     rows = []
+    codecs = dict(zip(summary["scheme"], summary["codec"], strict=True))
     for channel, here in summary.groupby("channel", sort=False):
         low, high = common_range(here)
+        of_codec: dict[str, list[dict[str, Any]]] = {}
         for scheme, curve in here.groupby("scheme", sort=False):
             points = curve[["bpp", "psnr_db", "psnr_low", "psnr_high"]].to_numpy(float)
             mean = mean_over_range(points, low, high)
             ends = {"ours": mean.psnr_db, "ours_low": mean.low_db, "ours_high": mean.high_db}
             rows.append({"condition": str(channel), "scheme": str(scheme), "quantity": "psnr_db"} | ends)
+            if not math.isnan(mean.psnr_db):
+                of_codec.setdefault(codecs[scheme], []).append(rows[-1])
+        for codec, mine in of_codec.items():
+            if len(mine) > 1:
+                rows.append(max(mine, key=lambda row: row["ours"]) | {"scheme": _BEST_OF + codec})
     return pd.DataFrame(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from netsim.errors import InputError
 from netsim.runs.atomic import write_atomically
 from netsim.runs.folder import fresh_folder
 from netsim.runs.progress import Reporter
+from netsim.studies.gallery import write_previews
 from netsim.studies.order import NO, NOT_MEASURED, NOT_TOLD_APART, YES
 from netsim.studies.recipe import Recipe, find_recipe
 from netsim.studies.reproduce import Reproduced, reproduce
@@ -20,9 +21,10 @@ from netsim.text import counted_noun
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Failed", "reproduce_all", "reproduction_markdown"]
+__all__ = ["Failed", "reproduce_all", "reproduction_markdown", "write_page"]
 
 _ROWS_SHOWN = 40
+_FIGURES_SHOWN = 2  # of an artefact
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,46 @@ def reproduce_all(
         except InputError as error:
             reporter.say("failed", f"{name}: {error}")
             outcomes.append(Failed(recipe, " ".join(str(error).split())))
-        text = reproduction_markdown(outcomes, full)
+        text = reproduction_markdown(outcomes, full, lambda one: [_relative(path, folder) for path in _figures(one)])
         write_atomically(page, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
     return page, outcomes
 
 
-def reproduction_markdown(outcomes: Sequence[Outcome], full: bool) -> str:
+def write_page(page: Path, outcomes: Sequence[Outcome], full: bool) -> None:
+    """Write the page with small copies of the figures, in a folder beside it that has the page's name.
+
+    Args:
+        page: A Markdown file.
+        outcomes: What each recipe gave.
+        full: Whether they ran at the papers' sizes.
+    """
+    folder = page.with_suffix("")
+
+    def figures(one: Reproduced) -> list[str]:
+        copies = write_previews(_figures(one), folder, one.recipe.name.replace("/", "-"))
+        return [_relative(path, page.parent) for path in copies]
+
+    text = reproduction_markdown(outcomes, full, figures)
+    write_atomically(page, lambda file: file.write(text.encode()))
+
+
+def _figures(one: Reproduced) -> list[Path]:
+    return [path for path in one.files if path.suffix == ".png"][:_FIGURES_SHOWN]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.resolve().relative_to(folder.resolve()).as_posix()
+
+
+def reproduction_markdown(
+    outcomes: Sequence[Outcome], full: bool, figures: Callable[[Reproduced], Sequence[str]] = lambda one: ()
+) -> str:
     """The page: a table of all artefacts, then each with its numbers and orders. Every sentence follows from the rows.
 
     Args:
         outcomes: What each recipe gave.
         full: Whether they ran at the papers' sizes.
+        figures: Of a recipe's results, the figures to show, relative to the page.
     """
     size = "the papers' sizes (`--full`)" if full else "small sizes (`--quick`)"
     lines = [
@@ -101,7 +132,7 @@ def reproduction_markdown(outcomes: Sequence[Outcome], full: bool) -> str:
         "",
     ]
     for one in outcomes:
-        lines += _failed(one) if isinstance(one, Failed) else _artefact(one)
+        lines += _failed(one) if isinstance(one, Failed) else _artefact(one, figures(one))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -128,8 +159,10 @@ def _heading(recipe: Recipe) -> list[str]:
     return [f"## {recipe.title}", "", f"`{recipe.name}`, {recipe.source}.", ""]
 
 
-def _artefact(one: Reproduced) -> list[str]:
+def _artefact(one: Reproduced, figures: Sequence[str]) -> list[str]:
     lines = _heading(one.recipe)
+    for figure in figures:
+        lines += [f"![Ours: {one.recipe.title}]({figure})", ""]
     lines += [f"- {note}" for note in one.notes] + ([""] if one.notes else [])
     return [*lines, *_numbers(one.comparison), "", *_orders(one.orders), ""]
 

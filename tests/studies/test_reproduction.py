@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import PIL.Image
 import pytest
 from netcodecs.classical.jpeg2000 import Jpeg2000
 from typer.testing import CliRunner
@@ -12,8 +16,9 @@ from netsim.runs.progress import Reporter
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.order import orders
+from netsim.studies.rate_distortion import curve_levels
 from netsim.studies.reproduce import Reproduced, reproduce
-from netsim.studies.reproduction import Failed, reproduce_all, reproduction_markdown
+from netsim.studies.reproduction import Failed, reproduce_all, reproduction_markdown, write_page
 from tests.studies.conftest import MakeRecipe
 
 PUBLISHED = "condition,scheme,quantity,published\nEP1,A,psnr_db,31\nEP1,B,psnr_db,30\nEP1,C,psnr_db,29\n"
@@ -47,6 +52,47 @@ def test_what_codecs_say_about_their_results_becomes_notes(
     )
     found = reproduce(small(notes=["A note."]), False, tmp_path / "out", 1, Reporter())
     assert found.notes == ("A note.", "A remark.")
+
+
+def test_the_page_of_a_folder_shows_small_copies_of_the_figures(small: MakeRecipe, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 1600, 3), dtype=np.uint8)
+    drawn = np.full((300, 1600, 3), 255, dtype=np.uint8)
+    drawn[100:110] = (0, 114, 178)
+    files = []
+    for name, pixels in (("course", drawn), ("images", noise), ("third", drawn)):
+        files.append(tmp_path / f"{name}.png")
+        PIL.Image.fromarray(pixels).save(files[-1])
+    found = replace(_found(small), files=(tmp_path / "comparison.csv", *files))
+    (tmp_path / "docs" / "page").mkdir(parents=True)
+    (tmp_path / "docs" / "page" / "paper-table-old.png").write_bytes(b"")
+    write_page(tmp_path / "docs" / "page.md", [found], full=False)
+    text = (tmp_path / "docs" / "page.md").read_text()
+    assert "![Ours: A table](page/paper-table-course.png)" in text
+    assert "![Ours: A table](page/paper-table-images.jpg)" in text
+    copies = sorted(path.name for path in (tmp_path / "docs" / "page").iterdir())
+    assert copies == ["paper-table-course.png", "paper-table-images.jpg"]
+    with PIL.Image.open(tmp_path / "docs" / "page" / "paper-table-course.png") as copy:
+        assert copy.size == (800, 150)
+
+
+def test_a_claim_may_be_about_the_best_scheme_of_a_codec() -> None:
+    rows = [
+        {
+            "channel": "EP1",
+            "link": "ideal",
+            "scheme": scheme,
+            "codec": scheme[0],
+            "bpp": bpp,
+            "psnr_db": level + 10 * bpp,
+        }
+        for scheme, level in (("a1", 30.0), ("a2", 28.0), ("b1", 29.0))
+        for bpp in (0.2, 0.4)
+    ]
+    frame = pd.DataFrame(rows).assign(psnr_low=lambda f: f["psnr_db"] - 0.1, psnr_high=lambda f: f["psnr_db"] + 0.1)
+    levels = curve_levels(frame).set_index("scheme")
+    assert list(levels.index) == ["a1", "a2", "b1", "best of a"]
+    assert levels.loc["best of a", "ours"] == levels.loc["a1", "ours"] == pytest.approx(33.0)
+    assert levels.loc["best of a", "ours_low"] == pytest.approx(32.9)
 
 
 def test_an_artefact_without_printed_numbers_says_so(small: MakeRecipe) -> None:
