@@ -144,7 +144,7 @@ def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
         module = _read(str(path), name, path.stat().st_mtime_ns, path.stat().st_size)
         sources[name] = module.digest
         waiting += [*module.imports, *_parents(name)]
-        if module.dynamic and top in own:
+        if module.dynamic and top in own - {"netsim"}:  # netsim imports plug-ins so, not parts of one
             waiting += _modules_of(top)
         if module.names:
             for file in _data_files(path, _package_folder(name)):
