@@ -12,21 +12,31 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from netsim.analysis.distribution import Distribution
-from netsim.analysis.summary import GROUP, NEEDED, OPTIONAL, SlotGroup, slot_group
+from netsim.analysis.summary import GROUP, NEEDED, OPTIONAL, SlotGroup, check_columns, slot_group
 from netsim.errors import InputError
 from netsim.metrics.further import further_metrics, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["described_groups", "logged_metrics"]
+__all__ = ["described_groups", "logged_metrics", "summary_of_log"]
 
 Key = tuple[str, ...]
 
 
 def logged_metrics(path: Path) -> list[str]:
-    """The metrics beside PSNR that the log at ``path`` has."""
-    return further_metrics(pq.read_schema(path).names)
+    """The metrics beside PSNR that the log at ``path`` has values of; all its metrics where no slot shows an image."""
+    with pq.ParquetFile(path) as log:
+        floats = [field.name for field in log.schema_arrow if pa.types.is_floating(field.type)]
+        shown = not _is_empty(log, "psnr_db")
+        return [name for name in further_metrics(floats) if not (shown and _is_empty(log, name))]
+
+
+def _is_empty(log: pq.ParquetFile, name: str) -> bool:
+    """Whether a column has no value, as far as the file's statistics tell."""
+    column, metadata = log.schema_arrow.get_field_index(name), log.metadata
+    chunks = (metadata.row_group(place).column(column) for place in range(metadata.num_row_groups))
+    return all(one.statistics is not None and one.statistics.null_count == one.num_values for one in chunks)
 
 
 @dataclass
@@ -53,8 +63,10 @@ def described_groups(path: Path, failure_db: float) -> Iterator[tuple[dict[str, 
         (``netsim.analysis.distribution.distributions``).
 
     Raises:
-        InputError: The log has no slots, or a group stands in it under several rows of the plan, far from each other.
+        InputError: The log lacks columns or has no slots, or a group stands in it under several rows of the plan, far
+            from each other.
     """
+    check_columns(pq.read_schema(path).names)
     scales = {name: scale_of(name) for name in logged_metrics(path)}
     waiting: dict[Key, _Open] = {}
     closed: set[int] = set()
@@ -83,6 +95,13 @@ def described_groups(path: Path, failure_db: float) -> Iterator[tuple[dict[str, 
                 yield {**named, **one.slots.row()}, [{**named, **row} for row in one.spread.rows()]
     if not closed:
         raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
+
+
+def summary_of_log(path: Path, failure_db: float) -> pd.DataFrame:
+    """The summary of a log on disk: see ``netsim.analysis.summary.summarise``."""
+    import pandas as pd
+
+    return pd.DataFrame([row for row, _ in described_groups(path, failure_db)]).assign(failure_db=failure_db)
 
 
 def _strings(path: Path) -> list[str]:

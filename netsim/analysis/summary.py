@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from netsim.statistics.stratified import StratifiedSample, stratified_quality
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GROUP", "NEEDED", "OPTIONAL", "can_fail", "slot_group", "slot_quality", "summarise"]
+__all__ = ["GROUP", "NEEDED", "OPTIONAL", "can_fail", "check_columns", "slot_group", "slot_quality", "summarise"]
 
 GROUP = ["scheme", "codec", "operating_point", "channel", "link", "engine"]
 """Columns that tell one row of a summary from another."""
@@ -65,9 +65,7 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     """
     import pandas as pd
 
-    missing = [name for name in NEEDED if name not in log.columns]
-    if missing:
-        raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
+    check_columns(log.columns)
     slots = log[log["packet"].isna()]
     further = [
         name for name in further_metrics(slots.columns) if slots[name].dtype.kind == "f" and was_measured(slots, name)
@@ -81,6 +79,13 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     if not rows:
         raise InputError("the log has no slots", hint="`trials` and `slots` of the scenario are at least 1")
     return pd.DataFrame(rows).assign(failure_db=failure_db)
+
+
+def check_columns(names: Iterable[str]) -> None:
+    """Raise InputError if a log lacks a column of ``NEEDED``."""
+    missing = sorted({*NEEDED} - {*names}, key=NEEDED.index)
+    if missing:
+        raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
 
 
 class SlotGroup(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netsim.analysis.summary import summarise
+from netsim.analysis.log_groups import summary_of_log
 from netsim.errors import InputError
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.radar import common_range
@@ -34,9 +34,9 @@ def illustrate(run: Path) -> list[Path]:
     found, summary = _read(run)
     rates = common_range(summary)
     files: list[Path] = []
-    figures = []
+    figures, log = [], found.trial_log(0)
     for name, kind in KINDS.items():
-        drawing = _drawing(name, found, summary, rates)
+        drawing = _drawing(name, log, summary, rates)
         if isinstance(drawing, FigureText):
             figures.append(drawing)
             continue
@@ -90,9 +90,9 @@ def write_report(
     path = out or run / "report.html"
     if not path.parent.is_dir():
         raise InputError(f"no folder `{path.parent}`", hint="make it first, or write elsewhere")
-    figures = []
+    figures, log = [], found.trial_log(0)
     for name, kind in KINDS.items():
-        drawing = _drawing(name, found, summary, rates)
+        drawing = _drawing(name, log, summary, rates)
         if not isinstance(drawing, FigureText):
             drawing = FigureText(name, kind.title, figure_bytes(drawing[1], "svg"), "")
         figures.append(drawing)
@@ -101,19 +101,22 @@ def write_report(
 
 def _read(run: Path) -> tuple[FinishedRun, pd.DataFrame]:
     found = load_run(run)
-    return found, summarise(found.log, found.manifest.get("failure_db", 13.0))
+    return found, summary_of_log(found.checked("log.parquet"), found.manifest.get("failure_db", 13.0))
 
 
 Rates = tuple[float, float]
 
 
 def _drawing(
-    name: str, found: FinishedRun, summary: pd.DataFrame, rates: Rates
+    name: str, log: pd.DataFrame, summary: pd.DataFrame, rates: Rates
 ) -> tuple[pd.DataFrame, Figure] | FigureText:
-    """A figure's numbers and drawing, or why this run has none (the others are drawn all the same)."""
+    """A figure's numbers and drawing, or why this run has none (the others are drawn all the same).
+
+    log: of the first trial, which the timeline shows; the others draw the summary.
+    """
     try:
         ranked: Any = {"low_bpp": rates[0], "high_bpp": rates[1]} if name == "radar" else {}
-        return make(name, found.log, summary, **ranked)
+        return make(name, log, summary, **ranked)
     except InputError as error:
         return FigureText(name, KINDS[name].title, None, error.message)
 

@@ -96,10 +96,11 @@ def slot_section(
     try:
         plan = replayed_plan(run)
         groups = _groups(plan, summary)
+        log = run.trial_log(trial)
         made = []
         for title, rows in groups[:_CONDITIONS]:
-            chosen = list(slots) or chosen_slots(run.log, rows, plan.slots, trial, _SLOTS)
-            made.append((title, slot_images(plan, run.log, rows, trial, chosen)))
+            chosen = list(slots) or chosen_slots(log, rows, plan.slots, trial, _SLOTS)
+            made.append((title, slot_images(plan, log, rows, trial, chosen)))
     except InputError as error:
         if error.where in ("--trial", "--slot"):
             raise

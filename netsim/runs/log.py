@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from netsim.decoding.cases import case_packets
@@ -81,18 +82,31 @@ _ROW_GROUP = 1 << 16  # rows, at least
 _ROW_GROUP_LIMIT = 1 << 20
 
 
-def read_log(path: Path) -> pa.Table:
-    """Read a log whole, its pages checked.
+def read_log(path: Path, trial: int | None = None) -> pa.Table:
+    """Read a log, its pages checked.
+
+    Args:
+        path: The log.
+        trial: Keep the rows of this trial, and all rows of engines that simulate no trials; None: all rows.
 
     Raises:
         InputError: If it is not a Parquet file, or a page does not match its checksum.
     """
     try:  # not by pandas.read_parquet: its readers' threads may abort the interpreter at exit
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read()
+            if trial is None:
+                return file.read()
+            groups = (file.read_row_group(place) for place in range(file.num_row_groups))
+            kept = [table.filter(_of_trial(table, trial)) for table in groups]
+            return pa.concat_tables(kept) if kept else file.schema_arrow.empty_table()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"`{path}` is damaged: {reason}", hint="run the scenario again") from None
+
+
+def _of_trial(table: pa.Table, trial: int) -> pa.Array:
+    weighted = pc.is_in(table["engine"], pa.array(["exact", "stratified"]))
+    return pc.or_(pc.equal(table["trial"], trial), weighted)
 
 
 def _table(plan: Plan, row: PlanRow, arrays: Arrays, qualities: Mapping[str, np.ndarray]) -> pa.Table:

@@ -61,7 +61,15 @@ class FinishedRun:
     @cached_property
     def log(self) -> pd.DataFrame:
         """All rows of the log, as written."""
-        return read_log(self._checked("log.parquet")).to_pandas()
+        return read_log(self.checked("log.parquet")).to_pandas()
+
+    def trial_log(self, trial: int) -> pd.DataFrame:
+        """The log's rows of one trial, and all rows of engines that simulate no trials; the rest is not kept in memory.
+
+        Args:
+            trial: Number of the trial.
+        """
+        return read_log(self.checked("log.parquet"), trial).to_pandas()
 
     @property
     def slots(self) -> pd.DataFrame:
@@ -73,14 +81,14 @@ class FinishedRun:
         """One row per scheme, operating point, channel and link, with 95 % intervals."""
         import pandas as pd
 
-        return pd.read_csv(self._checked("summary.csv"))
+        return pd.read_csv(self.checked("summary.csv"))
 
     @cached_property
     def distribution(self) -> pd.DataFrame:
         """Mean, variance, quantiles and failure ratio of each metric, per image and over all images."""
         import pandas as pd
 
-        return pd.read_csv(self._checked("distribution.csv"))
+        return pd.read_csv(self.checked("distribution.csv"))
 
     def export_rd(self, out: str | Path | None = None) -> list[Path]:
         """Write the summary's rate–distortion points in CompressAI's JSON format, as ``netsim export`` does.
@@ -104,7 +112,8 @@ class FinishedRun:
             written.append(folder / name)
         return written
 
-    def _checked(self, name: str) -> Path:
+    def checked(self, name: str) -> Path:
+        """The path of one of the run's files. Raises InputError if it is not as the run wrote it."""
         fault = file_fault(self.path, name, self.manifest)
         if fault:
             raise InputError(fault, hint="run the scenario again")
