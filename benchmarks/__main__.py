@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import closed_forms, growth, learned, memory, resicomp, sampling, sweep, transport
+from benchmarks import closed_forms, cluster, growth, learned, memory, resicomp, sampling, sweep, transport
 from benchmarks.page import table, write_page
 from benchmarks.result import Result
 
@@ -23,8 +23,9 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "resicomp": resicomp.resicomp,
     "memory": memory.long_sweep,
     "growth": growth.growth,
+    "cluster": cluster.cluster,
 }
-SLOW = {"growth", "learned", "memory", "resicomp", "sweep"}
+SLOW = {"cluster", "growth", "learned", "memory", "resicomp", "sweep"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -32,7 +32,8 @@ engine: exact
 seed: 5
 """
 _END_S = 600.0  # for what takes seconds; a machine may be busy
-_TRIES = 3
+_TRIES = 5
+_NOT_STARTED = "The current node timed out during startup"  # Ray's own limit is 30 s: a busy machine is no fault
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,23 @@ def undisturbed(folder: Path, ways: list[str]) -> Undisturbed:
         AssertionError: A run fails, or its bytes differ by way.
     """
     _write_scenario(folder)
-    command, environment = _command(folder, "one", ("--workers", "1")), _environment(folder, "one")
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_END_S)
-    files, seconds = _files(folder / "one"), {}
+    files = _whole(folder, "one", ("--workers", "1"))
+    seconds = {}
     for way in ways:
         began = time.monotonic()
-        command = _command(folder, f"whole-{way}", WAYS[way])
-        subprocess.run(
-            command, env=_environment(folder, f"whole-{way}"), check=True, capture_output=True, timeout=_END_S
-        )
+        assert _whole(folder, f"whole-{way}", WAYS[way]) == files, f"{way}: other bytes than one process"
         seconds[way] = time.monotonic() - began
-        assert _files(folder / f"whole-{way}") == files, f"{way}: other bytes than one process"
     return Undisturbed(files, seconds)
+
+
+def _whole(folder: Path, name: str, way: tuple[str, ...]) -> dict[str, bytes]:
+    """The files of a run that nobody disturbs. Ray may take too long to start on a busy machine."""
+    for _ in range(_TRIES):
+        process = _start(_command(folder, name, way), _environment(folder, name))
+        _, told = process.communicate(timeout=_END_S)
+        if process.returncode == 0:
+            return _files(folder / name)
+    raise AssertionError(told)
 
 
 def kill_once(folder: Path, name: str, way: str, target: str, expected: Undisturbed, rng: Random) -> Kill:
@@ -120,9 +126,11 @@ def kill_once(folder: Path, name: str, way: str, target: str, expected: Undistur
         tries += 1
         process = _start(command, environment)
         out, told = process.communicate(timeout=_END_S)
-        if process.returncode != 0:
+        if process.returncode != 0 and _NOT_STARTED not in told:
             faults.append(f"the repeated command ended with exit code {process.returncode}: {told[-300:]}")
-    if process.returncode == 0:
+    if process.returncode != 0:
+        faults.append("it did not end well")
+    else:
         found = _files(Path(out.splitlines()[-1]))
         faults += [f"{file} has other bytes" for file in FILES if found[file] != expected.files[file]]
     return Kill(way, target, after_s, tuple(faults), resumed)

@@ -68,6 +68,15 @@ def test_auto_needs_a_cluster(ray: Any, monkeypatch: pytest.MonkeyPatch, tmp_pat
         RayExecutor("", str, 1, "auto")
 
 
+def test_a_ray_that_does_not_start_is_one_error(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(**_: Any) -> None:
+        raise Exception("The current node timed out during startup.\nThis could happen")  # as Ray raises it
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(InputError, match=r"`ray` can't be used: The current node timed out during startup\.\n"):
+        RayExecutor("", str, 1, "ray")
+
+
 @pytest.fixture(scope="module")
 def started() -> Iterator[Any]:
     """A Ray of two workers, which all executors of these tests use."""

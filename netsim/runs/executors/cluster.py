@@ -127,7 +127,7 @@ def _connect(ray: Any, workers: int, address: str) -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**(here if address == "ray" else {"address": address}), **quiet)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except Exception as error:  # a node that does not start in time raises no type of its own
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
             f"the Ray cluster `{address}` can't be used: {reason}", where="--cluster", hint=_HINT
@@ -137,7 +137,10 @@ def _connect(ray: Any, workers: int, address: str) -> None:
             signal.signal(signal.SIGTERM, before)  # Ray sets its own
 
 
-_HINT = "`ray start --head` prints the address of a cluster; `ray` starts Ray on this machine"
+_HINT = (
+    "a busy machine may need another try; `ray start --head` prints the address of a cluster; `ray` starts Ray on this "
+    "machine"
+)
 
 
 def _check_reachable(address: str) -> None:

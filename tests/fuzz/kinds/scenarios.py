@@ -14,6 +14,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from netsim.channels.markov import MarkovChannel
+from netsim.registry import load_plugin
 from netsim.scenario.document import Document
 from netsim.scenario.load import plan_document
 from netsim.scenario.show import plan_json
@@ -80,6 +81,11 @@ def attempt(rng: Random, folder: Path) -> object:
     json.loads(plan_json(plan))
     json.dumps(plan.resolved, ensure_ascii=False).encode()
     return plan.run_id
+
+
+def prepare() -> None:
+    """Imports what the metrics need: on a busy machine that takes longer than a case may."""
+    load_plugin("metric", "ms_ssim")
 
 
 @cache
