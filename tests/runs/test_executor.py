@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -67,3 +67,24 @@ def test_a_worker_is_sent_a_value_once_while_it_has_room_for_it(monkeypatch: pyt
     assert [drop for _, drop in [sent.update("c", fetch)]] == [["a"]]
     assert fetched == ["a", "b", "c"]
     assert sent.update("abc", fetch)[1] == []  # more than there is room for, and all needed at once
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tasks_are_taken_when_a_worker_is_free_and_added_ones_go_first(workers: int) -> None:
+    taken, order = 0, list[str]()
+
+    def tasks() -> Iterator[Task]:
+        nonlocal taken
+        for number in range(20):
+            taken += 1
+            yield Task("first", joined, str(number))
+
+    def done(task: Task, result: str) -> Iterable[Task]:
+        order.append(task.kind)
+        assert taken - order.count("first") <= workers
+        return [Task("added", joined, "more")] if task.kind == "first" else ()
+
+    with executor_for("all", str.upper, workers) as executor:
+        executor.work(tasks(), done)
+    assert (order.count("first"), order.count("added")) == (20, 20)
+    assert all(order[: i + 1].count("first") - order[: i + 1].count("added") <= workers for i in range(len(order)))

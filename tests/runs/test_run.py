@@ -5,17 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 
 import netsim
+from netsim import images
 from netsim.codec import Stream
 from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
+from netsim.image_file import read_image_file
 from netsim.metrics.further import LOG_COLUMNS
 from netsim.runs import parts as part_files
 from netsim.runs import tasks, transport
@@ -205,3 +209,25 @@ def test_exact_counts_what_is_late_in_later_slots_as_array_does(scenario: Path, 
     for name in ("psnr_db", "failure_ratio", "late_rate", "dropped_rate"):
         assert exact[name] == pytest.approx(array[name], abs=1e-12)
     assert array["late_rate"] + array["dropped_rate"] > 0
+
+
+def test_an_image_is_read_a_few_times_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its hash, for each codec's encoding and for its masks; never for the log, however many parts that has."""
+    (tmp_path / "images").mkdir()
+    for number in range(40):
+        noise = np.random.default_rng(number).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        PIL.Image.fromarray(noise).save(tmp_path / "images" / f"{number}.png")
+    reads: Counter[str] = Counter()
+
+    def read(path: Path) -> np.ndarray:
+        reads[path.name] += 1
+        return read_image_file(path)
+
+    monkeypatch.setattr(images, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(images, "read_image_file", read)
+    monkeypatch.setattr(part_files, "_SLOTS_IN_PART", 40)
+    scenario = {"images": str(tmp_path / "images"), "codecs": [{"jpeg": {"quality": 30}}], "channels": ["EP4", "EP1"]}
+    run = netsim.run({**scenario, "engine": "array", "trials": 6}, out=tmp_path / "run")
+    assert len(run.log) == 2 * 6 * 40
+    assert len(reads) == 40
+    assert max(reads.values()) <= 3
