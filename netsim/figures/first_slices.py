@@ -41,6 +41,8 @@ def draw(preview: Any) -> Figure:
             continue
         mine = preview.tokens == preview.first + number - 1
         show_image(panel, _dots(mine), (height, width), "nearest")
+        for spine in panel.spines.values():  # white maps side by side need an edge
+            spine.set_visible(True)
         panel.set_xlabel(f"slice {number}: {int(mine.sum())} tokens of {mine.size}")
     for count, (panel, image, quality) in enumerate(zip(panels[1], preview.images, preview.psnr_db, strict=True)):
         show_image(panel, image, (height, width))
