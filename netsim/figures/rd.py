@@ -85,8 +85,11 @@ def _with_published(frame: pd.DataFrame, published: pd.DataFrame | None) -> pd.D
 
 
 @styled
-def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
-    """Small multiples, one panel per condition on shared axes."""
+def draw(numbers: pd.DataFrame, ax: Axes | None = None, to_bpp: float | None = None) -> Figure:
+    """Small multiples, one panel per condition on shared axes.
+
+    to_bpp: where the axis of rates ends, if curves go on beyond; None: at the greatest rate.
+    """
     from matplotlib.figure import Figure
 
     conditions = list(dict.fromkeys(numbers["condition"]))
@@ -129,13 +132,19 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
         panels[lowest, column].set_xlabel("rate (bit/pixel)")
     for panel in panels[:, 0]:
         panel.set_ylabel("mean PSNR (dB)")
-    panels[0, 0].set_xlim(*_room(numbers["bpp"].min(), numbers["bpp"].max()))
+    left, right = _room(numbers["bpp"].min(), numbers["bpp"].max())
+    cut = to_bpp is not None and to_bpp < numbers["bpp"].max()
+    panels[0, 0].set_xlim(left, to_bpp if cut else right)
+    if cut:
+        inside = numbers.loc[numbers["bpp"] <= to_bpp, ["psnr_low", "psnr_high"]]
+        panels[0, 0].set_ylim(*_spread(float(inside.min().min()), float(inside.max().max())))
     failure_db = numbers["failure_db"].iloc[0]
     bars = _range_note(numbers) if ranged else interval_note(numbers)
     if len(published):
         bars += f" Thin lines: {_origin(published)}."
     failed = numbers["failure_ratio"].max() > 0
     counted = f"A slot without an image counts as {failure_db:g} dB." if failed else ""
+    bars += f" Some curves go on beyond {to_bpp:g} bit/pixel." if cut else ""
     note = f"Rate: all that was sent. {bars} {counted} {grey_note(list(numbers['scheme']), bold)}"
     note = " ".join(note.split())
     ends = None if len(conditions) > 1 or len(published) else _ends(numbers, style)
@@ -183,6 +192,11 @@ def _shifts(numbers: pd.DataFrame, schemes: int) -> list[float]:
     """How far each curve is moved sideways: schemes that meet the same rates have bars one over the other."""
     step = 0.012 * float(numbers["bpp"].max() - numbers["bpp"].min())
     return [step * (i - (schemes - 1) / 2) for i in range(schemes)]
+
+
+def _spread(low: float, high: float) -> tuple[float, float]:
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin
 
 
 def _room(low: float, high: float) -> tuple[float, float]:

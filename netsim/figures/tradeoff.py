@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from netsim.figures.style import BAND, MUTED, figure_size, legend, looks, styled
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _PUBLISHED = " (published)"
-_STRIP = 0.2  # of the axes' height: the strip of published codecs, whose quality under loss is not known
+_LEVELS, _POINTS = 5, 7.0  # of names in the strip
+_STRIP = 0.3  # of the axes' height: the strip of published codecs, whose quality under loss is not known
 
 
 @styled
@@ -36,7 +39,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
             axes.vlines(saving, row["psnr_low"], row["psnr_high"], color=look.colour, linewidth=1.0)
             axes.plot(saving, row["psnr_db"], label=scheme, **{**look.line, "linestyle": "none"})
     published = numbers[theirs & numbers["bd_rate_percent"].notna() & numbers["psnr_db"].isna()]
-    _draw_strip(axes, published)
+    _draw_strip(figure, axes, published)
     axes.set_xlabel("bitrate saving, nothing lost (%)")
     axes.set_ylabel("mean PSNR under loss (dB)")
     left = [name for name in numbers["scheme"] if name not in {*shown["scheme"], *published["scheme"]}]
@@ -44,7 +47,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_strip(axes: Axes, published: pd.DataFrame) -> None:
+def _draw_strip(figure: Figure, axes: Axes, published: pd.DataFrame) -> None:
     """Published codecs by their saving alone, each named beside its mark."""
     if published.empty:
         return
@@ -55,11 +58,15 @@ def _draw_strip(axes: Axes, published: pd.DataFrame) -> None:
     savings = -published["bd_rate_percent"].to_numpy(dtype=float)
     left, right = min(ends[0], savings.min()), max(ends[1], savings.max())
     room = 0.05 * (right - left)
-    for i, (name, saving) in enumerate(sorted(zip(published["scheme"], savings, strict=True), key=lambda one: one[1])):
-        level = low - height * (0.2 + 0.6 * (i % 3) / 2)
-        axes.plot(saving, level, "|", color=MUTED, markersize=6)
+    in_points = 0.8 * 72 * float(figure.get_size_inches()[0]) / (right - left + 4 * room)
+    free = [-np.inf] * _LEVELS  # where the last name on each level ends
+    for name, saving in sorted(zip(published["scheme"], savings, strict=True), key=lambda one: one[1]):
         text = " " + str(name).removesuffix(_PUBLISHED)
-        axes.text(saving, level, text, fontsize=7, va="center", ha="left", color=MUTED)
+        level = next((i for i in range(_LEVELS) if free[i] <= saving), int(np.argmin(free)))
+        free[level] = saving + (0.62 * _POINTS * (len(text) + 1)) / in_points
+        place = low - height * (0.12 + 0.76 * level / (_LEVELS - 1))
+        axes.plot(saving, place, "|", color=MUTED, markersize=6)
+        axes.text(saving, place, text, fontsize=_POINTS, va="center", ha="left", color=MUTED)
     axes.set_xlim(left - room, right + 3 * room)
     axes.set_ylim(low - height, high)
     axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["bd_rates", "curve_difference", "differences"]
 
 _SLOT = ["seed", "trial", "slot", "image"]
+_CURVE = ["image", "operating_point", "bpp", "quality", "weight"]
 _OTHER_IMAGES = "the published curve is of other images"
 _FEWEST_POINTS = {3: "pchip"}  # Akima's interpolation needs four
 
@@ -134,12 +135,12 @@ def bd_rates(
 def _curve(
     log: pd.DataFrame, channel: str, scheme: str, link: str, failure_db: float, published: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """Columns image, operating_point, bpp, quality. A published curve has one image, without a name."""
+    """Columns image, operating_point, bpp, quality, weight. A published curve has one image, without a name."""
     if published is not None and scheme in set(published["scheme"]):
         mine = published[(published["channel"] == channel) & (published["scheme"] == scheme)]
-        return mine.assign(quality=mine["psnr_db"], image="")
+        return mine.assign(quality=mine["psnr_db"], image="", weight=1.0)
     mine = _slots(log, channel, scheme, link)
-    return mine.assign(quality=slot_quality(mine, failure_db))[["image", "operating_point", "bpp", "quality"]]
+    return mine.assign(quality=slot_quality(mine, failure_db))[_CURVE]
 
 
 def _over_images_rates(curves: list[pd.DataFrame]) -> dict[str, float]:
@@ -157,13 +158,21 @@ def _bd_rate(curves: list[pd.DataFrame]) -> tuple[float, str]:
     """(BD-rate of the second curve against the first, why there is none)."""
     points: list[list[float]] = []
     for curve in curves:
-        means = curve.groupby("operating_point")[["bpp", "quality"]].mean().sort_values("bpp")
+        means = _weighted_means(curve)
         points += [means["bpp"].tolist(), means["quality"].tolist()]
     method: Any = _FEWEST_POINTS.get(min(len(points[0]), len(points[2])), "akima")
     try:
         return bd_rate_percent(points[0], points[1], points[2], points[3], method), ""
     except InputError as error:
         return float("nan"), str(error)
+
+
+def _weighted_means(curve: pd.DataFrame) -> pd.DataFrame:
+    """Mean bpp and quality of each operating point, by rate; a log's rows have weights (exact, stratified engine)."""
+    known = curve.dropna(subset=["quality"])
+    parts = known[["bpp", "quality"]].mul(known["weight"], axis=0).assign(weight=known["weight"])
+    sums = parts.groupby(known["operating_point"], sort=False).sum()
+    return sums[["bpp", "quality"]].div(sums["weight"], axis=0).sort_values("bpp")
 
 
 def _slots(log: pd.DataFrame, channel: str, scheme: str, link: str) -> pd.DataFrame:

@@ -47,6 +47,7 @@ class BdRates(BaseModel):
 class RateDistortionOptions(StudyOptions):
     """figure: what is drawn. bars: of an rd figure. highlight: schemes in colour (rd, radar). difference: pairs in dB.
 
+    low_bpp, high_bpp: the range of a radar; an rd figure's axis ends at high_bpp.
     curves: a CSV of published curves. published: names of curves that netsim has.
     """
 
@@ -137,6 +138,8 @@ class RateDistortion(Study):
             "timeline": {},
         }[kind]
         numbers, made = make(kind, run.log, run.summary, **options)
+        if kind == "rd" and asked.high_bpp is not None:
+            made = rd.draw(numbers, to_bpp=asked.high_bpp)
         drawn: Figure = made
         return Drawing(name, drawn, numbers)
 

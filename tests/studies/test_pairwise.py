@@ -45,6 +45,17 @@ def test_a_tenth_more_rate_is_a_bd_rate_of_ten_per_cent(log: pd.DataFrame) -> No
     assert row["bd_rate_percent"] == pytest.approx(10.0, abs=0.01)
 
 
+def test_a_bd_rate_weighs_the_rows_of_a_log(log: pd.DataFrame) -> None:
+    """Rows of the exact and the stratified engine have weights: an impossible mask does not count."""
+    clean = log[(log["scheme"] == "vvc") & (log["channel"] == "EP4")].assign(status="ok")
+    clean["psnr_db"] = 25 + 20 * clean["bpp"]
+    dearer = clean.assign(scheme="dear", bpp=1.1 * clean["bpp"])
+    halves = pd.concat([dearer.assign(weight=0.5), dearer.assign(weight=0.5), dearer.assign(weight=0.0, psnr_db=14.0)])
+    [row] = bd_rates(pd.concat([clean, halves]), "EP4", [["vvc", "dear"]], 13.0).to_dict("records")
+    assert row["bd_rate_percent"] == pytest.approx(10.0, abs=1e-9)
+    assert row["images_mean"] == pytest.approx(10.0, abs=1e-9)
+
+
 def test_curves_without_a_bd_rate_say_why(log: pd.DataFrame) -> None:
     flat = log[log["channel"] == "EP4"].assign(status="full", psnr_db=30.0)
     [row] = bd_rates(flat, "EP4", [["vvc", "hevc"]], 13.0).to_dict("records")
