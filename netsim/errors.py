@@ -35,6 +35,9 @@ class InputError(ValueError):
 
         Args:
             where: Place of the value.
+
+        Returns:
+            A new error.
         """
         return InputError(self.message, where=where, hint=self.hint, key=self.key)
 

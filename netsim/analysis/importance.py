@@ -21,9 +21,14 @@ Floats = NDArray[np.float64]
 def importance_db(masks: NDArray[np.bool_], quality_db: Floats, probabilities: Floats) -> Floats:
     """E[quality | packet received] − E[quality | packet lost], of each packet under each channel.
 
-    masks: bool [m, n], True = received; quality_db: float64 [m]; probabilities: float64 [channels, m].
-    Returns float64 [channels, n], NaN where a packet is never, or always, lost. With bursts, a packet's
-    loss correlates with its neighbours' losses, and their importance is part of the number.
+    Args:
+        masks: bool [m, n], True = received.
+        quality_db: float64 [m].
+        probabilities: float64 [channels, m].
+
+    Returns:
+        float64 [channels, n], NaN where a packet is never, or always, lost. With bursts, a packet's loss correlates
+        with its neighbours' losses, and their importance is part of the number.
 
     >>> both = np.array([[False, False], [True, False], [False, True], [True, True]])
     >>> importance_db(both, np.array([13.0, 20.0, 13.0, 30.0]), np.full((1, 4), 0.25)).tolist()

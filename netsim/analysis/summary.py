@@ -40,7 +40,7 @@ OPTIONAL = ["can_fail", "drawn", "usable_mask", "design_weight"]
 def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     """One row per (scheme, codec, operating point, channel, link, engine), in the log's order.
 
-    log: the table that a run writes; rows of single packets are left out. failure_db: what a slot without a
+    log: the table that a run writes; rows of single packets are left out. failure_db: what a slot without an
     image counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``). Everything is weighted by
     ``weight``. Columns, with X_low and X_high the ends of a 95 % interval:
 

@@ -60,6 +60,9 @@ class Channel(ABC):
 
         Args:
             u: A uniform in [0, 1).
+
+        Returns:
+            The state, of a type of the channel's own.
         """
 
     def enter_slot(self, u: float, state: Any) -> Any:
@@ -68,6 +71,9 @@ class Channel(ABC):
         Args:
             u: A uniform in [0, 1).
             state: State after the previous slot.
+
+        Returns:
+            The state before the slot's first packet.
         """
         return state
 

@@ -90,7 +90,14 @@ class MarkovChannel(Channel):
         return bisect_right(self._start_cdf, u)
 
     def initial_states(self, uniforms: Vector) -> IntArray:
-        """``initial_state`` of each of many trials: float64 [t] → int64 [t]."""
+        """``initial_state`` of each of many trials.
+
+        Args:
+            uniforms: float64 [t], in [0, 1).
+
+        Returns:
+            int64 [t].
+        """
         return np.searchsorted(np.array(self._start_cdf), uniforms, side="right").astype(np.int64)
 
     def receive_one(self, u_step: float, u_loss: float, state: int, steps: int = 1) -> tuple[bool, int]:
@@ -100,7 +107,16 @@ class MarkovChannel(Channel):
         return u_loss >= self._loss[state], state
 
     def receive(self, uniforms: Vector, state: int, steps: int | IntArray = 1) -> tuple[BoolArray, int]:
-        """Packets in order. uniforms: float64 [n, 2]; steps: int or int [n]; returns (bool [n], state)."""
+        """Send packets in order.
+
+        Args:
+            uniforms: float64 [n, 2], for the transition and the loss of each packet.
+            state: State before the first packet.
+            steps: int or int [n], steps of the chain before each packet.
+
+        Returns:
+            Received, bool [n], and the state after the last packet.
+        """
         steps = int(steps) if np.ndim(steps) == 0 else np.asarray(steps)
         received, states = self.receive_many(uniforms[None], np.array([state], dtype=np.int64), steps)
         return received[0], int(states[0])
@@ -161,7 +177,17 @@ class MarkovChannel(Channel):
         return np.asarray(power / power.sum(axis=1, keepdims=True))
 
     def decimated(self, steps: int) -> MarkovChannel:
-        """The channel that packets see which lie ``steps`` steps apart; its closed forms hold for them."""
+        """The channel of packets that lie several steps apart; its closed forms hold for them.
+
+        Args:
+            steps: Steps of the chain between two packets, 0 or more.
+
+        Returns:
+            A channel with one step per packet.
+
+        Raises:
+            InputError: ``steps`` is negative.
+        """
         return MarkovChannel(self.name, self._power(steps), self.loss, self.states, self.start, self.step_s)
 
     # closed forms -----------------------------------------------------------------------------------------
@@ -186,7 +212,17 @@ class MarkovChannel(Channel):
         return statistics.mean_burst(self.transition, self.loss)
 
     def autocorrelation(self, lag: int) -> float:
-        """Correlation of the loss of two packets ``lag`` apart."""
+        """Correlation of the losses of two packets.
+
+        Args:
+            lag: Packets from the one to the other, 0 or more.
+
+        Returns:
+            From −1 to 1.
+
+        Raises:
+            InputError: ``lag`` is negative.
+        """
         return statistics.autocorrelation(self.transition, self.loss, lag)
 
     def loss_count_probabilities(self, packets: int, start: ArrayLike | None = None) -> Vector:
@@ -205,11 +241,29 @@ class MarkovChannel(Channel):
         return statistics.loss_count_probabilities(self.transition, self.loss, self._start(start), packets)
 
     def mask_probabilities(self, packets: int, start: ArrayLike | None = None) -> Vector:
-        """Probability of every mask of ``packets``: float64 [2**packets], bit j set = packet j received."""
+        """Probability of every mask.
+
+        Args:
+            packets: Length of the masks.
+            start: Distribution of the state before the first packet, [S]; None: the channel's own.
+
+        Returns:
+            float64 [2**packets]; in the index, bit j set = packet j received.
+
+        Raises:
+            InputError: Too many packets, or ``start`` is not a distribution.
+        """
         return statistics.mask_probabilities(self.transition, self.loss, self._start(start), packets)
 
     def burst_length_probabilities(self, longest: int) -> Vector:
-        """Law of the length of a run of losses: float64 [longest + 1], index = length."""
+        """Distribution of the length of a run of losses.
+
+        Args:
+            longest: The greatest length listed.
+
+        Returns:
+            float64 [longest + 1], index = length.
+        """
         return statistics.burst_length_probabilities(self.transition, self.loss, longest)
 
     def _start(self, start: ArrayLike | None) -> Vector:
@@ -230,6 +284,15 @@ def bernoulli(
 ) -> MarkovChannel:
     """Independent loss: every packet is lost with probability ``loss_rate``.
 
+    Args:
+        loss_rate: Probability of loss.
+        name: Name in logs and figures; empty: made of the numbers.
+        start: State before the first packet: a state's name, or ``stationary``.
+        step_s: Seconds per step of the chain; None: one step per packet.
+
+    Returns:
+        The channel.
+
     Raises:
         InputError: ``loss_rate`` is outside 0…1.
 
@@ -246,6 +309,18 @@ def gilbert_elliott(
     """Gilbert–Elliott: p = P(G→B), r = P(B→G); a packet is lost with probability 1−k in G and 1−h in B.
 
     Source: Sha et al., Towards Loss-Resilient Image Coding, section 3.4, equations 4 and 5.
+
+    Args:
+        p: P(G→B) per step.
+        r: P(B→G) per step.
+        h: Probability that a packet arrives in B.
+        k: Probability that a packet arrives in G.
+        name: Name in logs and figures; empty: made of the numbers.
+        start: State before the first packet: a state's name, or ``stationary``.
+        step_s: Seconds per step of the chain; None: one step per packet.
+
+    Returns:
+        The channel.
 
     Raises:
         InputError: A probability is outside 0…1.
@@ -269,6 +344,18 @@ def lossy_states(
     step_s: float | None = None,
 ) -> MarkovChannel:
     """Gilbert–Elliott by its loss probabilities in B and G, as netem's ``gemodel p r 1-h 1-k`` has them.
+
+    Args:
+        p: P(G→B) per step.
+        r: P(B→G) per step.
+        loss_bad: Probability of loss in B.
+        loss_good: Probability of loss in G.
+        name: Name in logs and figures; empty: made of the numbers.
+        start: State before the first packet: a state's name, or ``stationary``.
+        step_s: Seconds per step of the chain; None: one step per packet.
+
+    Returns:
+        The channel.
 
     Raises:
         InputError: A probability is outside 0…1.
@@ -298,6 +385,18 @@ def three_state(
     Rows, columns (G, B, I): G = (p_G, 1−p_G, 0); B = (p_BG, p_B, 1−p_B−p_BG); I = (0, 1−p_I, p_I).
     Source: Wang et al., ResiComp, Fig. 10 and Table I.
 
+    Args:
+        p_good: p_G, the probability to stay in G.
+        p_bad: p_B, the probability to stay in B.
+        p_intermediate: p_I, the probability to stay in I.
+        p_bad_to_good: p_BG.
+        name: Name in logs and figures; empty: made of the numbers.
+        start: State before the first packet: a state's name, or ``stationary``.
+        step_s: Seconds per step of the chain; None: one step per packet.
+
+    Returns:
+        The channel.
+
     Raises:
         InputError: Row B sums to more than one, or a probability is outside 0…1.
 
@@ -326,6 +425,16 @@ def burst(
     """Two-state chain with this loss rate (ε) and mean burst (γ, packets), lossless in G, lossy in B.
 
     P(B→G) = 1/γ and P(G→B) = ε/(γ(1−ε)).
+
+    Args:
+        loss_rate: ε, the share of packets lost in the long run.
+        mean_burst: γ, the mean length of a run of losses, in packets.
+        name: Name in logs and figures; empty: made of the numbers.
+        start: State before the first packet: a state's name, or ``stationary``.
+        step_s: Seconds per step of the chain; None: one step per packet.
+
+    Returns:
+        The channel.
 
     Raises:
         InputError: No such chain exists: mean_burst < 1, or so short that P(G→B) would exceed one.

@@ -54,6 +54,12 @@ def preset_names() -> list[str]:
 def preset_variants(name: str) -> tuple[str, ...]:
     """Variants of a preset, the default first; independent loss has one alone.
 
+    Args:
+        name: The preset's.
+
+    Returns:
+        Some of ``corrected``, ``released`` and ``printed``.
+
     Raises:
         InputError: The preset is unknown.
     """
@@ -62,6 +68,12 @@ def preset_variants(name: str) -> tuple[str, ...]:
 
 def published(name: str) -> dict[str, float]:
     """What the paper prints of a preset, by quantity.
+
+    Args:
+        name: The preset's.
+
+    Returns:
+        Numbers by the names of their quantities.
 
     Raises:
         InputError: The preset is unknown.
@@ -99,6 +111,9 @@ def preset(
         start: State before the first packet.
         step_s: Seconds per step; None: a step per packet.
         label: The channel's name; by default the preset's, with the variant unless it is ``corrected``.
+
+    Returns:
+        The channel.
 
     Raises:
         InputError: The preset, variant or start is unknown, or a printed variant is not a chain.

@@ -54,6 +54,9 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
             mapping with the keys of one form; docs/reference/channels.md lists them.
         base_dir: Folder at which paths of traces start; None: the current one.
 
+    Returns:
+        The channel.
+
     Raises:
         InputError: An unknown name or key, or values that make no valid channel; ``key`` is the place in ``spec``.
 
@@ -103,6 +106,12 @@ def reserved_names() -> set[str]:
 
 def expand_range(text: str) -> list[str]:
     """Names from a range of numbered presets, the end included; any other text is itself.
+
+    Args:
+        text: ``EP1..EP3``, or a name.
+
+    Returns:
+        The names.
 
     Raises:
         InputError: The ends of the range don't belong together.

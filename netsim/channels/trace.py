@@ -73,6 +73,9 @@ class TraceChannel(Channel):
             uniforms: float64 [n, 2], for their number alone.
             state: Before the first packet.
             steps: int or int [n], records further on.
+
+        Returns:
+            Received, bool [n], and the state after the last packet.
         """
         number, position = state
         records = self.series[number]
@@ -97,7 +100,17 @@ class TraceChannel(Channel):
         return lost / begins if begins else float("inf")
 
     def autocorrelation(self, lag: int) -> float:
-        """Correlation of the loss of two packets ``lag`` apart; 0 where there is no variance."""
+        """Correlation of the losses of two packets; 0 where there is no variance.
+
+        Args:
+            lag: Packets from the one to the other, 0 or more.
+
+        Returns:
+            From −1 to 1.
+
+        Raises:
+            InputError: ``lag`` is negative.
+        """
         if lag < 0:
             raise InputError(f"lag {lag} is negative", hint="a lag is a number of packets, 0 or more")
         if lag == 0:
@@ -109,7 +122,17 @@ class TraceChannel(Channel):
         return joint / int(self._ends[-1]) / (rate * (1 - rate))
 
     def loss_count_probabilities(self, packets: int) -> Vector:
-        """Distribution of the number lost among ``packets``: float64 [packets + 1], index = packets lost."""
+        """Distribution of the number lost among ``packets``.
+
+        Args:
+            packets: Length of the window, at least 1.
+
+        Returns:
+            float64 [packets + 1], index = packets lost.
+
+        Raises:
+            InputError: ``packets`` is below 1.
+        """
         if packets < 1:
             raise InputError(f"{packets} packets", hint="a window holds at least one packet")
         counts = np.zeros(packets + 1)
@@ -121,7 +144,17 @@ class TraceChannel(Channel):
         return np.asarray(counts / self._ends[-1])
 
     def mask_probabilities(self, packets: int) -> Vector:
-        """Probability of every mask: float64 [2**packets], bit j set = packet j received."""
+        """Probability of every mask.
+
+        Args:
+            packets: Length of the masks.
+
+        Returns:
+            float64 [2**packets]; in the index, bit j set = packet j received.
+
+        Raises:
+            InputError: No packets, or too many.
+        """
         if not 1 <= packets <= MASK_PACKETS_LIMIT:
             raise InputError(f"masks of {packets} packets", hint=f"from 1 to {MASK_PACKETS_LIMIT}")
         counts = np.zeros(2**packets)

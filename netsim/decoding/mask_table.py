@@ -174,7 +174,12 @@ def slot_probabilities(table: QualityTable, channel: Channel, link: LinkProfile)
 def expected_db(quality_db: Floats, probabilities: Floats) -> Floats:
     """Expected quality under any number of channels at once: one matrix product.
 
-    quality_db: float64 [images, masks]; probabilities: float64 [channels, masks]. Returns [images, channels].
+    Args:
+        quality_db: float64 [images, masks].
+        probabilities: float64 [channels, masks].
+
+    Returns:
+        [images, channels].
 
     >>> expected_db(np.array([[13.0, 30.0]]), np.array([[0.1, 0.9], [0.5, 0.5]]))
     array([[28.3, 21.5]])

@@ -20,7 +20,9 @@ _LABELS = {"loss_rate": "loss rate", "mean_burst": "mean burst (packets)"}
 def draw(comparison: pd.DataFrame) -> Figure:
     """Two panels, a column per channel: a bar where the paper prints its number, a mark per variant.
 
-    comparison: rows of ``netsim.studies.comparison`` with condition, scheme (the variant), quantity, ours, published.
+    Args:
+        comparison: Rows of ``netsim.studies.comparison`` with condition, scheme (the variant), quantity, ours,
+            published.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, StrMethodFormatter

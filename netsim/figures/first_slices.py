@@ -22,7 +22,8 @@ _WIDTH = 8.0  # inches
 def draw(preview: Any) -> Figure:
     """Above the image and where each slice's tokens lie, below what 0, 1, … slices show.
 
-    preview: a ``netsim.studies.first_slices.Preview``.
+    Args:
+        preview: A ``netsim.studies.first_slices.Preview``.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -51,7 +51,9 @@ def draw_examples(original: NDArray[np.uint8], examples: Sequence[Any]) -> Figur
     Where all examples have it, a row shows the error of each token after concealment: white none, black a scheme's
     greatest, on a scale of square roots.
 
-    original: uint8 [H, W, 3]. examples: ``netsim.studies.masked.Example``, as many of each scheme, at the same shares.
+    Args:
+        original: uint8 [H, W, 3].
+        examples: ``netsim.studies.masked.Example``, as many of each scheme, at the same shares.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

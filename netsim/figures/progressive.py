@@ -25,8 +25,10 @@ _WIDTH, _LABEL, _CAPTION = 11.0, 0.42, 0.3  # inches: the figure's width, a row'
 def draw_images(numbers: pd.DataFrame, images: Mapping[tuple[str, int], NDArray[np.uint8] | None]) -> Figure:
     """A row of images per scheme, in the order in which they are shown; under each what arrived, and its PSNR.
 
-    numbers: columns scheme, operating_point, bpp, trace, packet, missing, psnr_db, shown (see
-    ``netsim.studies.progressive``). images: by scheme and packet, uint8 [H, W, 3]; None where nothing can be shown.
+    Args:
+        numbers: Columns scheme, operating_point, bpp, trace, packet, missing, psnr_db, shown (see
+            ``netsim.studies.progressive``).
+        images: By scheme and packet, uint8 [H, W, 3]; None where nothing can be shown.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -63,7 +65,8 @@ def _caption(row: Mapping[Any, Any], last: int) -> str:
 def draw_curve(numbers: pd.DataFrame) -> Figure:
     """PSNR after each packet: with the losses in full lines, × at each lost packet; without loss thin and pale.
 
-    numbers: as for ``draw_images``; a packet counts when it is sent, whether or not it arrives.
+    Args:
+        numbers: As for ``draw_images``; a packet counts when it is sent, whether or not it arrives.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -18,7 +18,8 @@ NEAR_BPP = 0.35
 def with_condition(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a column ``condition``: the channel, with the link where the frame has several.
 
-    frame: has columns channel, link.
+    Args:
+        frame: Has columns channel, link.
     """
     condition = [str(name) for name in frame["channel"]]
     if frame["link"].nunique() > 1:

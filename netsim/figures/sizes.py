@@ -20,8 +20,9 @@ _TINTS = ("#9fc4de", "#d3e4f0")  # light enough for print on them
 def numbers(sizes: pd.DataFrame) -> pd.DataFrame:
     """Means over the images of one row per scheme, operating point and packet: tokens, bytes, bpp.
 
-    sizes: from ``netsim.studies.sizes.packet_sizes``; columns scheme, operating_point, packet, protected, tokens,
-    bytes, bpp.
+    Args:
+        sizes: From ``netsim.studies.sizes.packet_sizes``; columns scheme, operating_point, packet, protected, tokens,
+            bytes, bpp.
     """
     keys = ["scheme", "operating_point", "packet", "protected"]
     return sizes.groupby(keys, sort=False)[["tokens", "bytes", "bpp"]].mean().reset_index()

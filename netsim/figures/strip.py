@@ -27,7 +27,10 @@ _MOST_BOXES = 40
 def draw(original: NDArray[np.uint8], images: Sequence[Any], about: str) -> Figure:
     """The original and an image per scheme, each with its scheme, rate, PSNR, and a box per packet (white: lost).
 
-    original: uint8 [H, W, 3]. images: of ``netsim.analysis.strip.StripImage``. about: where the losses come from.
+    Args:
+        original: uint8 [H, W, 3].
+        images: Of ``netsim.analysis.strip.StripImage``.
+        about: Where the losses come from.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -17,7 +17,8 @@ __all__ = ["draw", "numbers"]
 def numbers(densities: Mapping[int, Any]) -> pd.DataFrame:
     """One row per number of context slices and symbol: contexts, channel, symbol, probability, actual.
 
-    densities: by number of context slices, what a codec's ``token_densities`` gives.
+    Args:
+        densities: By number of context slices, what a codec's ``token_densities`` gives.
     """
     import pandas as pd
 

@@ -24,8 +24,9 @@ _STRIP = 0.3  # of the axes' height: the strip of published codecs, whose qualit
 def draw(numbers: pd.DataFrame) -> Figure:
     """Bitrate saving against mean PSNR under loss; published codecs in a strip below, as their PSNR is not known.
 
-    numbers: columns scheme, anchor, bd_rate_percent, psnr_db, psnr_low, psnr_high, channels, low_bpp, high_bpp,
-    failure_db, engine (see ``netsim.studies.tradeoff``); a scheme that lacks a coordinate is named in the note.
+    Args:
+        numbers: Columns scheme, anchor, bd_rate_percent, psnr_db, psnr_low, psnr_high, channels, low_bpp, high_bpp,
+            failure_db, engine (see ``netsim.studies.tradeoff``); a scheme that lacks a coordinate is named in the note.
     """
     from matplotlib.figure import Figure
 

@@ -15,12 +15,19 @@ _SAMPLES_AT_ONCE = 1 << 21  # an image of any size takes no more than this in fl
 def psnr_db(reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """PSNR of each image against the reference: 10·log10(255² / MSE), the MSE over all pixels and channels.
 
-    reference: uint8 [H, W, 3], RGB, unpadded. images: uint8 [m, H, W, 3]. Returns float64 [m], in dB;
-    infinite where an image equals the reference (the log keeps the infinity, summaries count it as a stated
-    number of dB, see ``netsim.analysis.summary``). The squared errors are summed without rounding, so the result
-    does not depend on batch, threads or machine. Raises InputError if shapes or types differ.
-
     Source: both papers measure on clamped, rounded 8-bit RGB and take the mean over images in dB.
+
+    Args:
+        reference: uint8 [H, W, 3], RGB, unpadded.
+        images: uint8 [m, H, W, 3].
+
+    Returns:
+        float64 [m], in dB; infinite where an image equals the reference (the log keeps the infinity, summaries count
+        it as a stated number of dB, see ``netsim.analysis.summary``). The squared errors are summed without rounding,
+        so the result does not depend on batch, threads or machine.
+
+    Raises:
+        InputError: Shapes or types differ.
 
     >>> reference = np.zeros((2, 2, 3), np.uint8)
     >>> psnr_db(reference, np.stack([reference, reference + 255, reference + 1])).round(4)

@@ -81,6 +81,9 @@ class Protection(ABC):
 
         Args:
             total: Number of packets that a scenario asks for.
+
+        Returns:
+            A number of packets, at least 1.
         """
 
     @abstractmethod

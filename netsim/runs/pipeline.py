@@ -70,10 +70,7 @@ def run_plan(
     with run_folder(out, plan, exist, lambda text: reporter.say("passed", text)) as folder:
         reporter = WatchedReporter(reporter, folder.parts)
         reporter.say("plan", plan_line(plan))
-        if fresh and not folder.store.exists():
-            for part in folder.parts.glob("*.npz"):  # made with streams of the store
-                part.unlink()
-        fresh = fresh or folder.store.exists()
+        fresh = _start_fresh(folder) if fresh else folder.store.exists()
         about = manifest(plan, _say_notes(plan, folder, reporter), workers, cluster)
         folder.write_manifest(about)
         with Store(folder.store if fresh else default_store_path()) as store:
@@ -99,6 +96,14 @@ def run_plan(
         files = [path.name for path in (folder.log, folder.summary, folder.distribution, folder.manifest)]
         reporter.say("wrote", f"{folder.path}/  {'  '.join(files)}")
         return folder.path
+
+
+def _start_fresh(folder: RunFolder) -> bool:
+    """Remove parts that were made with streams of the store; a run that began fresh keeps its own. Returns True."""
+    if not folder.store.exists():
+        for part in folder.parts.glob("*.npz"):
+            part.unlink()
+    return True
 
 
 def _say_notes(plan: Plan, folder: RunFolder, reporter: Reporter) -> list[str]:

@@ -78,11 +78,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         protections=_distinct(placed.written for group in groups for placed in group.schemes),
         controls=_distinct(choice.written for choice in choices if choice.control is not None),
     )
-    _refuse_namesakes(document, [(("metrics", i), metric) for i, metric in enumerate(model.metrics)], "metric", "")
-    for i, metric in enumerate(model.metrics):
-        with document.standing_at(("metrics", i)):
-            check_metric_name(metric)
-            load_plugin("metric", metric)
+    _check_metrics(document, model.metrics)
     with document.standing_at(("published",)):
         check_published(model.published)
     with document.standing_at(("precision",)):
@@ -110,6 +106,14 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         resolved=_resolved(model, name, written, images),
         written=written,
     )
+
+
+def _check_metrics(document: Document, metrics: list[str]) -> None:
+    _refuse_namesakes(document, [(("metrics", i), metric) for i, metric in enumerate(metrics)], "metric", "")
+    for i, metric in enumerate(metrics):
+        with document.standing_at(("metrics", i)):
+            check_metric_name(metric)
+            load_plugin("metric", metric)
 
 
 def _read_images(document: Document, model: ScenarioModel, base_dir: Path) -> tuple[ImageSet, tuple[str, ...]]:

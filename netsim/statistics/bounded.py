@@ -23,14 +23,18 @@ def bounded_mean(
 ) -> Estimate:
     """Mean over images of each image's expectation, with bounds for the mass that was not decoded.
 
-    values, weights: float [n], one row per distinct usable mask of an image; an image's weights sum to one.
-    image: int [n], its number from 0. unresolved: bool [n], rows that stand for mass of unknown value.
-    worst, best: the least and greatest value that unknown mass can have; within_known: the greatest is the
-    image's best known value instead (the decoded masks are the likeliest and contain the fullest; fewer packets
-    do not make a better image), and a known value below ``worst`` lowers it.
-
     The value in between takes an image's unknown mass to be like its known mass (or halfway, if nothing is known).
     Without unknown mass all three are the weighted sum.
+
+    Args:
+        values: float [n], one row per distinct usable mask of an image; an image's weights sum to one.
+        weights: float [n], likewise.
+        image: int [n], its number from 0.
+        unresolved: bool [n], rows that stand for mass of unknown value.
+        worst: The least value that unknown mass can have.
+        best: The greatest value that unknown mass can have.
+        within_known: The greatest is the image's best known value instead (the decoded masks are the likeliest and
+            contain the fullest; fewer packets do not make a better image), and a known value below ``worst`` lowers it.
 
     >>> row_values, mass = np.array([30.0, np.nan]), np.array([0.9, 0.1])
     >>> bounds = bounded_mean(row_values, mass, np.zeros(2, int), np.array([False, True]), 13.0, 100.0, True)

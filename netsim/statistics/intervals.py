@@ -102,8 +102,13 @@ def batch_labels(trial: IntArray, slot: IntArray, images: int) -> IntArray:
     images' differences do not count as spread; else of single slots or more, where they do count, which widens
     the interval.
 
-    trial, slot: int [n], the slot's number counted over all plan rows and trials. images: number of distinct
-    images. Returns int [n], labels from 0.
+    Args:
+        trial: int [n], counted over all plan rows and trials.
+        slot: int [n], the slot's number.
+        images: Number of distinct images.
+
+    Returns:
+        int [n], labels from 0.
 
     >>> batch_labels(np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]), images=2)
     array([0, 1, 2, 3])

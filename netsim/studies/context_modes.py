@@ -55,7 +55,8 @@ def context_matrix(codec: Codec) -> BoolArray:
 def usable_masks(matrix: BoolArray) -> int:
     """How many different sets of usable slices there are: a slice is usable if it and all its contexts arrived.
 
-    matrix: bool [L, L], transitively closed.
+    Args:
+        matrix: bool [L, L], transitively closed.
 
     >>> usable_masks(np.tri(10, k=-1, dtype=bool))
     11

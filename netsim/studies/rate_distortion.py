@@ -170,8 +170,11 @@ def curve_levels(summary: pd.DataFrame) -> pd.DataFrame:
 
     Codecs of several schemes have a row of their best one, too: ``best of CODEC``.
 
-    summary: columns channel, scheme, codec, bpp, psnr_db, psnr_low, psnr_high, link. Returns columns condition, scheme,
-    quantity, ours, ours_low, ours_high.
+    Args:
+        summary: Columns channel, scheme, codec, bpp, psnr_db, psnr_low, psnr_high, link.
+
+    Returns:
+        Columns condition, scheme, quantity, ours, ours_low, ours_high.
     """
     import pandas as pd
 

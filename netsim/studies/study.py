@@ -128,6 +128,9 @@ class Study(ABC):
         Args:
             recipe: The recipe that names the study.
             measured: What ``measure`` returned.
+
+        Returns:
+            What is written into the results' folder.
         """
         return ()
 

@@ -88,7 +88,17 @@ class TraceOptions:
 
     @classmethod
     def from_mapping(cls, given: dict[str, Any]) -> TraceOptions:
-        """Options as a scenario writes them. Raises InputError for a value of a wrong type."""
+        """Options as a scenario writes them.
+
+        Args:
+            given: Values by the options' names.
+
+        Returns:
+            The options.
+
+        Raises:
+            InputError: A value has a wrong type; ``key`` names it.
+        """
         for key, value in given.items():
             wanted: Any = int if key in ("counter_bits", "port") else bool if key == "rtp" else str
             if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
