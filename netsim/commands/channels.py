@@ -100,14 +100,10 @@ def check_channel_command(
         checks = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results]
         _print_json({"channel": name, "passed": not failed, "checks": checks})
     else:
-        from rich import box
-        from rich.table import Table
+        from netsim.commands.checks import check_table
 
-        table = Table("check", "outcome", "tried", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        for result in results:
-            table.add_row(result.name, "passed" if result.passed else "FAILED", result.detail)
         console = _console()
-        console.print(table)
+        console.print(check_table(results))
         console.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps its contract")
     if failed:
         raise typer.Exit(1)

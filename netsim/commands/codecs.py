@@ -60,14 +60,10 @@ def check_codec_command(
         found = {"codec": name, "passed": not failed, "checks": checks, "warnings": _warnings(codec)}
         typer.echo(json.dumps(found, indent=2))
     else:
-        from rich import box
-        from rich.table import Table
+        from netsim.commands.checks import check_table
 
-        table = Table("check", "outcome", "tried", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        for result in results:
-            table.add_row(result.name, "passed" if result.passed else "FAILED", result.detail)
         console = _console()
-        console.print(table)
+        console.print(check_table(results))
         for warning in _warnings(codec):
             console.print(f"warning: {warning}", soft_wrap=True)
         console.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps its contract")

@@ -9,7 +9,6 @@ and β follow from Eq. 10. ``--code`` then codes each mode at its β and prints 
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from netcodecs.common.command import run_command
 from netcodecs.resicomp.codec import SLICES, ResiComp, ResiCompSettings
 from netcodecs.resicomp.modes import MODES, context_matrix
 from netcodecs.resicomp.order import qlds_order
@@ -138,8 +138,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from netcodecs.common.command import run_command
 from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import dependents_kept, save_weights
 from netcodecs.training.core.checkpoint import load_tensors
@@ -18,7 +18,6 @@ from netcodecs.training.measure import Measured, measure, table
 from netcodecs.training.progressive.session import averaged_network, count_symbols
 from netcodecs.training.resicomp.export import export as export_resicomp
 from netcodecs.training.validation_table import validation_table
-from netsim.errors import InputError
 
 __all__ = ["export", "main", "model_card"]
 
@@ -149,8 +148,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

@@ -6,7 +6,6 @@ No gradient steps: least squares over the residuals of some crops (a minute or t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import typer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from netcodecs.common.command import run_command
 from netcodecs.progressive.backbone import Backbone, M
 from netcodecs.progressive.concealment import ResidualConcealment, save_concealment
 from netcodecs.progressive.methods import METHODS, shipped_weights
@@ -28,7 +28,6 @@ from netcodecs.training.progressive.channel_masks import received_by
 from netcodecs.training.progressive.session import initial_network
 from netcodecs.transforms.gains import LAMBDAS
 from netcodecs.transforms.hyperprior import Hyperprior
-from netsim.errors import InputError
 from netsim.statistics.intervals import mean_interval
 
 __all__ = ["Compared", "compare", "fit_concealment", "main"]
@@ -191,8 +190,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

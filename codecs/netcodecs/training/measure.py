@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from netcodecs.common.command import run_command
 from netcodecs.progressive.codec import ChannelProgressive, ProgressiveSettings
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.weights import load_weights
 from netcodecs.training.core.crops import load_folder
 from netcodecs.transforms.gains import lambda_of
 from netsim.codec import OperatingPoint
-from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 
 __all__ = ["LOSS_RATES", "Measured", "codec_of", "main", "mean_loss", "measure", "published_psnr_db", "table"]
@@ -146,8 +145,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)
