@@ -33,7 +33,7 @@ seed: 5
 """
 _END_S = 600.0  # for what takes seconds; a machine may be busy
 _TRIES = 5
-_NOT_STARTED = "The current node timed out during startup"  # Ray's own limit is 30 s: a busy machine is no fault
+_NOT_STARTED = "The current node timed out during startup"  # Ray's own limit is 30 s: a busy machine is not a fault
 
 
 @dataclass(frozen=True)
