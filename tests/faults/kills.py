@@ -197,12 +197,12 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _is_worker(pid: int) -> bool:
-    """Of multiprocessing (not its helper, which tracks resources), or of Ray."""
+    """Of multiprocessing (not its helper, which tracks resources), or of Ray (not an agent of its node)."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return b"spawn_main" in command or command.startswith(b"ray::")
+    return b"spawn_main" in command or command.startswith((b"ray::_do", b"ray::IDLE"))
 
 
 def _alive(pid: int) -> bool:
