@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _PUBLISHED = " (published)"
-_LEVELS, _POINTS = 5, 7.0  # of names in the strip
+_LEVELS, _POINTS = 7, 7.0  # of names in the strip
 _STRIP = 0.3  # of the axes' height: the strip of published codecs, whose quality under loss is not known
 
 
