@@ -10,11 +10,11 @@ from netsim.runs.atomic import make_folder, write_atomically
 
 __all__ = ["preview", "write_previews"]
 
-_WIDTH, _COLOURS, _JPEG_QUALITY = 800, 48, 80
+_WIDTH, _COLOURS, _JPEG_QUALITIES, _ENOUGH_BYTES = 720, 32, (65, 45, 25), 60_000
 
 
 def preview(path: Path) -> tuple[str, bytes]:
-    """A figure at most 800 pixels wide, in few colours (PNG) or as JPEG, whichever is smaller.
+    """A figure at most 720 pixels wide, in few colours (PNG) or as JPEG, whichever is smaller.
 
     Args:
         path: A PNG file.
@@ -28,9 +28,13 @@ def preview(path: Path) -> tuple[str, bytes]:
         image = opened.convert("RGB")
     if image.width > _WIDTH:
         image = image.resize((_WIDTH, round(image.height * _WIDTH / image.width)), Image.Resampling.LANCZOS)
-    drawn, photo = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
     image.quantize(_COLOURS, dither=Image.Dither.NONE).save(drawn, "PNG", optimize=True)
-    image.save(photo, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    for quality in _JPEG_QUALITIES:
+        photo = io.BytesIO()
+        image.save(photo, "JPEG", quality=quality, optimize=True)
+        if photo.tell() <= _ENOUGH_BYTES:
+            break
     return min((".png", drawn.getvalue()), (".jpg", photo.getvalue()), key=lambda one: len(one[1]))
 
 

@@ -72,7 +72,7 @@ def test_the_page_of_a_folder_shows_small_copies_of_the_figures(small: MakeRecip
     copies = sorted(path.name for path in (tmp_path / "docs" / "page").iterdir())
     assert copies == ["paper-table-course.png", "paper-table-images.jpg"]
     with PIL.Image.open(tmp_path / "docs" / "page" / "paper-table-course.png") as copy:
-        assert copy.size == (800, 150)
+        assert copy.size == (720, 135)
 
 
 def test_a_claim_may_be_about_the_best_scheme_of_a_codec() -> None:
