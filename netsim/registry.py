@@ -133,7 +133,9 @@ def _check_object(kind: str, name: str, plugin: Any) -> None:
     elif kind == "link":
         if not isinstance(plugin, _found("netsim.links.profile:LinkProfile")):
             raise InputError(f"link `{name}` is {plugin!r}", hint="a netsim.LinkProfile")
-    elif not callable(plugin):
+    elif kind == "metric":
+        _found("netsim.metrics.further:check_metric_name")(name)
+    if not callable(plugin) and kind != "link":
         raise InputError(f"{kind} `{name}` is {plugin!r}, which can't be called", hint="a function or a class")
 
 

@@ -119,7 +119,6 @@ def test_an_unknown_name_has_the_nearest_known_one_as_hint(kind: str) -> None:
         ("protection", "arq"),
         ("controller", "fixed"),
         ("metric", "psnr_db"),
-        ("metric", "bpp"),
         ("figure", "radar"),
         ("trainer", "resicomp"),
     ],

@@ -13,6 +13,7 @@ function, all optional, say how its values count::
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOG_COLUMNS",
     "LOSSLESS_DB",
+    "SUMMARY_COLUMNS",
     "Scale",
     "check_metric_name",
     "further_metrics",
@@ -46,6 +48,16 @@ LOG_COLUMNS = (
     *("bytes", "bpp", "status", "psnr_db", "weight"),
 )
 """Columns that every log has. All others are metrics."""
+
+SUMMARY_COLUMNS = (
+    *("slots", "trials", "images", "bytes_per_slot", "packets_per_slot", "recovered_per_slot", "usable_per_slot"),
+    *("psnr_low", "psnr_high", "psnr_variance_over_trials", "psnr_received_db"),
+    *("failure_ratio", "failure_low", "failure_high", "failure_db", "loss_rate", "late_rate", "dropped_rate"),
+    "unresolved",
+)
+"""Columns that every summary has, but those of the log. All others are metrics with their intervals."""
+
+_ENDINGS = ("_low", "_high", "_received")  # a summary has these columns of each metric
 
 LOSSLESS_DB = 100.0
 """PSNR with which a lossless image counts in means."""
@@ -91,14 +103,24 @@ def was_measured(log: pd.DataFrame, metric: str) -> bool:
 
 
 def reserved_names() -> tuple[str, ...]:
-    """Names that no further metric may have: those of the log's columns."""
-    return LOG_COLUMNS
+    """The built-in metric."""
+    return ("psnr_db",)
 
 
 def check_metric_name(metric: str) -> None:
-    """Raise InputError for a metric whose column would be another column of the log."""
-    if metric in LOG_COLUMNS and metric != "psnr_db":
-        raise InputError(f"metric `{metric}` has the name of a column of every log", hint="register it by another name")
+    """Raise InputError for a metric whose columns would be other columns of the log or the summary."""
+    if metric == "psnr_db":
+        return
+    clash = next((ending for ending in _ENDINGS if metric.endswith(ending)), "")
+    if metric in LOG_COLUMNS or metric in SUMMARY_COLUMNS:
+        wrong = f"has the name of a column of every {'log' if metric in LOG_COLUMNS else 'summary'}"
+    elif clash:
+        wrong = f"ends with `{clash}`, as columns of a summary do beside each metric's mean"
+    elif not re.fullmatch(r"[\w-]+", metric):
+        wrong = "has a name that can't be a column: letters, digits, underscores and hyphens"
+    else:
+        return
+    raise InputError(f"metric `{metric}` {wrong}", hint="register it by another name")
 
 
 def measured(metric: str, reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
