@@ -52,7 +52,7 @@ def output_path(text: str) -> Path:
 
 
 def check_text(what: str, name: str) -> None:
-    """Raises InputError for a name that can't stand in a log or a table.
+    """Raises InputError for a name that is not allowed in logs and tables.
 
     That is a name of bytes that are not UTF-8, one with control characters or marks that reverse text, and one that a
     spreadsheet takes for a formula.

@@ -217,7 +217,7 @@ def _read(path: str, name: str, changed_ns: int, size_bytes: int) -> _Module:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Absolute names that a module's import statements may stand for; some are not modules."""
+    """Absolute names that a module's import statements may refer to; some are not modules."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue  # never run

@@ -1,4 +1,4 @@
-"""Numbers as text in names; text that a terminal shows as it is."""
+"""Numbers as text in names; text without control characters for terminals."""
 
 from __future__ import annotations
 

@@ -118,6 +118,8 @@ class _Histogram:
             self._merge()
 
     def _merge(self) -> None:
+        if not self._waiting:
+            return
         pieces = zip((self._image, self._value, self._weight, self._share), *self._waiting, strict=True)
         self._image, self._value, self._weight, self._share = _distinct(*map(np.concatenate, pieces))
         self._waiting, self._new = [], 0

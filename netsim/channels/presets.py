@@ -2,7 +2,7 @@
 
 - ``corrected`` (the default): a valid chain with the printed loss rate and mean burst.
 - ``released``: the chain that the authors' released code really runs, clipping included.
-- ``printed``: the numbers as they stand in the paper; refused where they are not a chain.
+- ``printed``: the numbers as printed in the paper; refused where they are not a chain.
 """
 
 from __future__ import annotations

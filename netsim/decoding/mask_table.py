@@ -86,7 +86,7 @@ class QualityTable:
 
     @property
     def failed(self) -> BoolArray:
-        """Under which masks there is no image, bool [2**n]."""
+        """Whether a mask gives no image, bool [2**n]."""
         return np.asarray(~self.usable.any(axis=1)[self.which])
 
 

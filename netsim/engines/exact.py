@@ -1,9 +1,9 @@
 """The exact engine: the possible masks with their probabilities. No seed, no noise.
 
-Up to ``ALL_MASKS_PACKETS`` packets every mask is taken. Beyond that, one mask stands for all that say the same to the
-receiver, where the number of losses decides, or the first packets do (``netsim.engines.deciding``). Elsewhere masks are
-taken in order of probability until a stated coverage is reached; the residual mass is returned, so that a result can
-carry a rigorous bound.
+Up to ``ALL_MASKS_PACKETS`` packets every mask is taken. Beyond that, one mask represents all that the receiver
+decodes alike: where the number of losses decides, or the first packets do (``netsim.engines.deciding``). Elsewhere
+masks are taken in order of probability until a stated coverage is reached; the residual mass is returned, so that a
+result can carry a rigorous bound.
 """
 
 from __future__ import annotations

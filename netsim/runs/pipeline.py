@@ -154,7 +154,7 @@ def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> dict
 
 
 def _transport_and_decode(context: RunContext, executor: Executor, reporter: Reporter) -> AdaptiveSampling:
-    """Rounds of transport; each part's masks are decoded as soon as it is there. Returns what was sampled."""
+    """Rounds of transport; each part's masks are decoded once it is transported. Returns what was sampled."""
     sampling = AdaptiveSampling(context)
     pool = _DecodePool(context)
     with reporter.board() as board:

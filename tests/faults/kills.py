@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-__all__ = ["TARGETS", "WAYS", "Kill", "Undisturbed", "kill_once", "undisturbed"]
+__all__ = ["TARGETS", "WAYS", "Kill", "Undisturbed", "descendants", "kill_once", "undisturbed"]
 
 WAYS = {"workers": ("--workers", "2"), "ray": ("--cluster", "ray", "--workers", "2")}
 TARGETS = ("run", "worker", "driver")
@@ -163,7 +163,7 @@ def _files(run: Path) -> dict[str, bytes]:
 
 
 def _kill(driver: int, target: str, rng: Random) -> None:
-    children = _descendants(driver)
+    children = descendants(driver)
     workers = [pid for pid in children if _is_worker(pid)]
     victims = [driver]
     if target == "worker" and workers:
@@ -181,7 +181,8 @@ def _kill(driver: int, target: str, rng: Random) -> None:
             time.sleep(0.1)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """All descendants of a process that live."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

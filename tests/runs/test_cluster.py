@@ -18,6 +18,7 @@ import netsim
 from netsim.errors import InputError
 from netsim.runs.executors import Task
 from netsim.runs.executors.cluster import RayExecutor
+from tests.faults.kills import descendants
 
 DEADLINE_S = 60  # for what takes seconds; a machine may be busy
 
@@ -156,22 +157,6 @@ def test_a_log_from_ray_has_the_bytes_of_one_process(
         assert (several.path / name).read_bytes() == (one.path / name).read_bytes(), name
 
 
-def _children(pid: int) -> list[int]:
-    """All descendants that live."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] not in "ZX":
-            parents[int(entry.parent.name)] = int(fields[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 def test_ctrl_c_ends_a_run_and_its_ray(ray: Any, scenario: Path) -> None:
@@ -182,7 +167,7 @@ def test_ctrl_c_ends_a_run_and_its_ray(ray: Any, scenario: Path) -> None:
         for line in process.stderr:
             if line.startswith("engine"):
                 break
-        children = _children(process.pid)
+        children = descendants(process.pid)
         assert len(children) > 2
         process.send_signal(signal.SIGINT)
         _, output = process.communicate(timeout=DEADLINE_S)

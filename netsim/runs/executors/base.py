@@ -57,7 +57,7 @@ class TaskQueue:
         self._added: deque[Task] = deque()
 
     def add(self, tasks: Iterable[Task]) -> None:
-        """Tasks that are done before any first one that has not begun."""
+        """Add tasks; they run before first tasks that have not begun."""
         self._added.extend(tasks)
 
     def next(self) -> Task | None:
