@@ -150,7 +150,7 @@ def test_values_on_the_command_line_are_yaml_of_a_scenario(here: Here) -> None:
     assert "is a date" in here.refuses("validate", "mine.yaml", "--set", "name=2024-13-45")
     assert "is a date" in here.refuses("check-codec", "jpeg", "--set", "quality=2024-13-45")
     assert "not a number" in here.refuses("check-codec", "jpeg", "--at", "quality=.nan")
-    assert "no text" in here.refuses("channels", "show", "{loss_rate: 0.1, 1: 2}")
+    assert "not text" in here.refuses("channels", "show", "{loss_rate: 0.1, 1: 2}")
 
 
 def test_no_folder_for_machine_code_only_costs_time(folder: Path) -> None:

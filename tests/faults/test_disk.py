@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,15 @@ def _files(run: Path) -> dict[str, bytes]:
 
 @contextmanager
 def _largest_file(size_bytes: int) -> Iterator[None]:
-    """No file may grow beyond a size; Python ignores the signal, so that a write fails as on a full disk."""
+    """No file may grow beyond a size; Python ignores the signal, so that a write fails as on a full disk.
+
+    Progress goes to memory meanwhile: the file that captures standard error could not grow either.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
