@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,19 @@ def optional_codecs(recipe: Recipe) -> tuple[list[dict[str, Any]], list[str]]:
                 create_codec(name, settings)
             except InputError as error:
                 shown = " ".join([name, *(f"{key}={given[key]}" for key in settings)])
-                notes.append(f"Left out, as its weights do not exist: {shown} ({error.message}).")
+                notes.append(f"Left out: {shown} ({_without_folders(error.message)}).")
             else:
                 entries.append({name: placed})
     return entries, notes
+
+
+def _without_folders(message: str) -> str:
+    """A message whose absolute paths are file names: pages are published, and folders are of one machine.
+
+    >>> _without_folders("resicomp: no weights at /home/me/paper/alpha-0.safetensors")
+    'resicomp: no weights at alpha-0.safetensors'
+    """
+    return re.sub(r"(?<!\S)/(\S*/)?", "", message)
 
 
 def _placed(folder: Path, key: str, value: Any) -> Any:

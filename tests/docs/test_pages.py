@@ -44,3 +44,8 @@ def test_every_function_of_the_api_page_documents_its_arguments() -> None:
         sections = {section.kind.value for section in function.docstring.parse("google")}
         arguments = {one.name for one in function.parameters} - {"self", "cls"}
         assert not arguments or "parameters" in sections, f"{function.path} has no Args"
+
+
+def test_the_generated_page_names_no_folder_of_the_machine_that_made_it() -> None:
+    page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?<![^\s(`])/\w[^\s)`]*", page) == []
