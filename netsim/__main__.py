@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Entry point. Ctrl-C while the command line is still being imported ends the process without a traceback."""
+    from netsim.console import open_closed_streams
+
+    open_closed_streams()
     try:
         from netsim.cli import main as run
 
         run()
     except KeyboardInterrupt:  # later, `netsim.cli` handles signals itself
-        os.write(2, b"stopping...\n")
+        with suppress(OSError):
+            os.write(2, b"stopping...\n")
         os._exit(130)
 
 

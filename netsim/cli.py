@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import sys
 from contextlib import suppress
 from errno import EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS
@@ -28,6 +26,7 @@ from netsim.commands.reproduce import reproduce_command
 from netsim.commands.train import train
 from netsim.commands.verify import verify
 from netsim.commands.watch import watch
+from netsim.console import guard_streams
 from netsim.errors import InputError
 from netsim.interrupt import Stopped, end_on_signals
 from netsim.text import visible
@@ -224,9 +223,14 @@ _ENVIRONMENT = (EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENO
 def main() -> None:
     """Entry point. Bad input: the error on standard error, exit code 2. A signal: 128 and its number."""
     _detach_from_shell()
+    guard_streams()
     try:
         with end_on_signals(_kill_workers):
-            app()
+            try:
+                app()
+            except SystemExit:
+                sys.stdout.flush()
+                raise
     except InputError as error:
         sys.stderr.write(f"{visible(str(error))}\n")
         sys.exit(2)
@@ -254,30 +258,6 @@ def _detach_from_shell() -> None:
     """Drops settings of the user's shell that are meant for other programs, for this process and its children."""
     for name in ("MPLBACKEND", "NUMBA_DISABLE_JIT"):  # files are drawn without a backend; no loop runs uncompiled
         os.environ.pop(name, None)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # an encoding may lack characters, and a name may not be text
-            stream.reconfigure(errors="backslashreplace")
-    if not sys.stdout.isatty():
-        return
-    sys.stdout = _VisibleStream(sys.stdout)  # names in somebody's run may hold what a terminal obeys
-
-
-class _VisibleStream:
-    """Standard output to a terminal, in which no text can do more than change colours."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        parts = _COLOURS.split(text)  # what our tables are printed in
-        self._stream.write("".join(part if i % 2 else visible(part) for i, part in enumerate(parts)))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-_COLOURS = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 if __name__ == "__main__":

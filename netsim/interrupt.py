@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 __all__ = ["Stopped", "end_on_signals"]
@@ -75,7 +75,8 @@ def _say_stopping() -> None:
     """Once: by the main thread or by the watch, whichever comes first."""
     if not _said.is_set():
         _said.set()
-        os.write(2, b"stopping...\n")
+        with suppress(OSError):  # standard error may be full
+            os.write(2, b"stopping...\n")
 
 
 def _watch(signals: socket.socket, kill: Callable[[], None]) -> None:
