@@ -6,11 +6,12 @@ channel and no clock. Masks are boolean with True = received, one entry per pack
 
 from __future__ import annotations
 
+import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Literal, get_args, get_origin
@@ -32,6 +33,7 @@ __all__ = [
     "OperatingPoint",
     "Packet",
     "Stream",
+    "check_codec_class",
     "codec_class",
     "codec_entry",
     "codec_identity",
@@ -315,7 +317,55 @@ def codec_class(name: str) -> type[Codec]:
         raise InputError(
             f"codec `{name}` is {kind!r}", hint="its entry point must name a subclass of netsim.codec.Codec"
         )
+    check_codec_class(name, kind)
     return kind
+
+
+@lru_cache(maxsize=256)
+def check_codec_class(name: str, kind: type[Codec]) -> None:
+    """Check what a codec's class says, before anything is coded.
+
+    Args:
+        name: As in a scenario.
+        kind: The class.
+
+    Raises:
+        InputError: A method is missing or takes other arguments, or a class attribute is not what it should be.
+    """
+    if missing := sorted(kind.__abstractmethods__):
+        raise InputError(
+            f"codec `{name}` has no `{missing[0]}`", hint=f"write {_signature(Codec.__dict__[missing[0]])}"
+        )
+    for method, arguments in (("encode", 3), ("usable", 2), ("decode", 2)):
+        try:
+            inspect.signature(getattr(kind, method)).bind(None, *[None] * arguments)
+        except TypeError:
+            message = f"codec `{name}` can't be called as netsim calls it: {_signature(getattr(kind, method))}"
+            raise InputError(message, hint=_signature(Codec.__dict__[method])) from None
+    if not (isinstance(kind.Settings, type) and issubclass(kind.Settings, CodecSettings)):
+        hint = "class Settings(netsim.CodecSettings), with one annotated field for each setting"
+        raise InputError(f"codec `{name}`: Settings is {kind.Settings!r}", hint=hint)
+    keys = getattr(kind, "operating_point_keys", None)
+    if not isinstance(keys, Mapping) or not keys or not all(isinstance(one, type) for one in keys.values()):
+        hint = 'operating_point_keys = {"bpp": float}: each key that sets the rate, with its type'
+        raise InputError(f"codec `{name}`: operating_point_keys is {keys!r}", hint=hint)
+    limits, known = kind.point_limits, [*keys, *(["sent_bpp"] if "bpp" in keys else [])]
+    if not isinstance(limits, Mapping) or not all(_is_range(one) for one in limits.values()):
+        raise InputError(f"codec `{name}`: point_limits is {limits!r}", hint='point_limits = {"quality": (1, 100)}')
+    for key in limits:
+        if key not in known:
+            message = f"codec `{name}`: point_limits has `{key}`, which is no operating point key"
+            raise InputError(message, hint=did_you_mean(str(key), known))
+
+
+def _signature(method: Any) -> str:
+    names = inspect.signature(method).parameters.values()
+    shown = (one.name if one.default is one.empty else f"{one.name}={one.default!r}" for one in names)
+    return f"{method.__name__}({', '.join(shown)})"
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(one, int | float) for one in value)
 
 
 def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.codec import Codec, OperatingPoint, Packet, Stream
+from netsim.codec import Codec, OperatingPoint, Packet, Stream, check_codec_class
+from netsim.codec_calls import checked_stream, decoded_images, usable_packets
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 
@@ -60,7 +61,7 @@ class Case:
 
     @cached_property
     def stream(self) -> Stream:
-        return self.codec.encode(self.image, self.point)
+        return checked_stream(self.codec, self.codec.encode(self.image, self.point), self.image)
 
     @cached_property
     def masks(self) -> BoolArray:
@@ -78,7 +79,7 @@ class Case:
 
     @cached_property
     def usable(self) -> BoolArray:
-        return self.codec.usable(self.stream, self.masks)
+        return usable_packets(self.codec, self.stream, self.masks)
 
     @cached_property
     def decoded(self) -> BoolArray:
@@ -91,7 +92,7 @@ class Case:
     @cached_property
     def decoded_images(self) -> Image:
         """uint8 [k, H, W, 3] of ``decoded``."""
-        return self.codec.decode(self.stream, self.decoded)
+        return decoded_images(self.codec, self.stream, self.decoded)
 
     def __str__(self) -> str:
         return f"{self.image.shape[1]}x{self.image.shape[0]} at {self.point}"
@@ -114,9 +115,7 @@ def round_trip(case: Case) -> str:
     """All received: an image of the same shape, nearer to the image than a grey one."""
     if not case.usable[0].all():
         raise Broken("with all packets received, `usable` leaves some out")
-    decoded = case.codec.decode(case.stream, case.masks[:1])
-    if decoded.dtype != np.uint8 or decoded.shape != (1, *case.image.shape):
-        raise Broken(f"decode returns {decoded.dtype} {list(decoded.shape)}, not uint8 {[1, *case.image.shape]}")
+    decoded = decoded_images(case.codec, case.stream, case.masks[:1])
     quality = _quality_db(case.image, decoded[0])
     grey = _quality_db(case.image, np.full_like(case.image, round(case.image.mean())))
     if quality <= grey:
@@ -205,8 +204,6 @@ def lost_payloads_unread(case: Case) -> str:
 def usable_is_subset(case: Case) -> str:
     """bool, same shape, no packet that was lost; the same for one mask as for many."""
     usable = case.usable
-    if usable.dtype != bool or usable.shape != case.masks.shape:
-        raise Broken(f"usable returns {usable.dtype} {list(usable.shape)}, not bool {list(case.masks.shape)}")
     wrong = np.flatnonzero((usable & ~case.masks).any(axis=1))
     if len(wrong):
         raise Broken(f"{case}, mask {_show(case.masks[wrong[0]])}: usable {_show(usable[wrong[0]])} has a lost packet")
@@ -369,15 +366,34 @@ def check_codec(
         damage: Also try damaged payloads. Leave this out for a codec whose native decoder may end the process.
 
     Returns:
-        One result per check, in the order of ``CHECKS``. An exception inside a check counts as a failure.
+        One result per check, in the order of ``CHECKS``. An exception inside a check counts as a failure. Where
+        ``encode`` returns no stream nothing else can be tried: the only result is that of the first check.
 
     Raises:
-        InputError: No operating point is given, and the codec takes no bpp.
+        InputError: ``codec`` is no instance, its class is at fault, or no operating point is given and the codec takes
+            no bpp.
     """
+    if not isinstance(codec, Codec):
+        message = f"check_codec takes a codec with its settings, not {codec!r}"
+        raise InputError(message, hint='an instance: MyCodec(), or create_codec("my-codec", {})')
+    check_codec_class(codec.name, type(codec))
     points = list(operating_points) if operating_points is not None else list(_default_points(codec))
     cases = [Case(codec, image, point, seed) for seed, (image, point) in enumerate(product(images, points))]
     names = [name for name in CHECKS if damage or name != "damaged payload"]
+    if broken := next(filter(None, map(_no_stream, cases)), None):
+        return [broken]
     return [_run(name, cases) for name in names]
+
+
+def _no_stream(case: Case) -> CheckResult | None:
+    """The failure of a case whose image makes no stream."""
+    try:
+        _ = case.stream
+    except InputError as error:
+        return CheckResult(next(iter(CHECKS)), False, f"{case}: {error.message}")
+    except Exception as error:  # a codec under test may raise anything
+        return CheckResult(next(iter(CHECKS)), False, f"{case}: encode raises {type(error).__name__}: {error}")
+    return None
 
 
 def _run(name: str, cases: Sequence[Case]) -> CheckResult:
@@ -387,6 +403,8 @@ def _run(name: str, cases: Sequence[Case]) -> CheckResult:
             details.append(CHECKS[name](case))
         except Broken as broken:
             return CheckResult(name, False, str(broken))
+        except InputError as error:
+            return CheckResult(name, False, f"{case}: {error.message}")
         except Exception as error:  # a codec under test may raise anything
             return CheckResult(name, False, f"{case}: {type(error).__name__}: {error}")
     return CheckResult(name, True, "; ".join(dict.fromkeys(details)))

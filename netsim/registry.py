@@ -127,6 +127,7 @@ def _check_object(kind: str, name: str, plugin: Any) -> None:
         if getattr(plugin, "name", None) != name:
             message = f"codec `{name}`: its class attribute `name` is {getattr(plugin, 'name', None)!r}"
             raise InputError(message, hint=f'name = "{name}"')
+        _found("netsim.codec:check_codec_class")(name, plugin)
     elif kind == "study":
         if not (isinstance(plugin, type) and issubclass(plugin, _found("netsim.studies.study:Study"))):
             raise InputError(f"study `{name}` is {plugin!r}", hint="a subclass of netsim.Study")

@@ -21,6 +21,7 @@ from netsim.analysis.replay import (
 )
 from netsim.channels.base import Channel
 from netsim.channels.spec import channel_from_spec
+from netsim.codec_calls import decoded_images
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.mask_table import QualityTable, quality_table, slot_probabilities
 from netsim.decoding.streams import StreamKey
@@ -144,5 +145,5 @@ def decoded_masks(found: Explanation, cache: CodecCache) -> dict[str, NDArray[np
     index = [sum(1 << i for i, mark in enumerate(mask) if mark == "R") for mask in masks]
     cases, which = np.unique(found.table.which[index], return_inverse=True)
     codec, stream = cache.codec(found.stream_key), cache.encode(found.stream_key)
-    decoded = codec.decode(stream, found.table.usable[cases])
+    decoded = decoded_images(codec, stream, found.table.usable[cases])
     return {mask: decoded[i] for mask, i in zip(masks, which.reshape(-1), strict=True)}

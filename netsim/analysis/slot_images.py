@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netsim.analysis.replay import SchemeOnLink, scheme_stream_key
 from netsim.codec import Stream
+from netsim.codec_calls import decoded_images, usable_packets
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
 from netsim.engines.event import simulate_trial
@@ -175,7 +176,7 @@ def _of_row(
     for slot in slots:
         outcome = outcomes[slot]
         key, stream, protected = sender.ready(slot, outcome.choice)
-        usable = sender.cache.codec(key).usable(stream, protected.recover(outcome.received[None]))
+        usable = usable_packets(sender.cache.codec(key), stream, protected.recover(outcome.received[None]))
         image = decode(key, stream, usable) if usable.any() else None
         quality = math.nan if image is None else float(psnr_db(key.image.pixels(), image[None])[0])
         if logged is not None:
@@ -229,7 +230,7 @@ def _decoder(cache: CodecCache) -> Callable[..., Pixels]:
     def decode(key: Any, stream: Stream, usable: NDArray[np.bool_]) -> Pixels:
         address = cache.key(key), usable.tobytes()
         if address not in known:
-            known[address] = cache.codec(key).decode(stream, usable)[0]
+            known[address] = decoded_images(cache.codec(key), stream, usable)[0]
         return known[address]
 
     return decode

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from netsim.analysis.replay import image_number, nearest_rate, replayed_plan, scheme_stream_key, schemes_of
 from netsim.channels.base import Channel
+from netsim.codec_calls import decoded_images, usable_packets
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
 from netsim.decoding.streams import StreamKey
@@ -91,8 +92,8 @@ def strip_image(
         raise InputError(f"{named[0]}: {len(at_risk)} packets can be lost, the pattern has {len(pattern)}")
     received = np.ones((1, len(protected.sent)), dtype=bool)
     received[0, at_risk] = pattern[: len(at_risk)]
-    usable = codec.usable(stream, protected.recover(received))
-    image = codec.decode(stream, usable)[0] if usable.any() else None
+    usable = usable_packets(codec, stream, protected.recover(received))
+    image = decoded_images(codec, stream, usable)[0] if usable.any() else None
     quality = np.nan if image is None else float(psnr_db(coded.image.pixels(), image[None])[0])
     return StripImage(*named, protected.sent.bpp, pattern[: len(at_risk)].copy(), image, quality)
 

@@ -18,6 +18,7 @@ from netsim.analysis.replay import SchemeOnLink, image_number, scheme_stream_key
 from netsim.analysis.winner import points_around
 from netsim.channels.base import Channel
 from netsim.channels.markov import bernoulli
+from netsim.codec_calls import usable_packets
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import mask_text
 from netsim.engines.array import simulate_trials
@@ -83,7 +84,7 @@ class PointSampler:
             rate += float(((batch.outcome != UNSENT) * sizes).sum()) * self.bpp_of_byte[which]
             received = (batch.outcome == DELIVERED).reshape(len(batch.outcome), batch.attempts, -1).any(axis=1)
             recovered = self.protected[which].recover(received)
-            usable = self.cache.codec(self.codes[which]).usable(self.streams[which], recovered)
+            usable = usable_packets(self.cache.codec(self.codes[which]), self.streams[which], recovered)
             met.update((which, text) for text in mask_text(usable))
         return Sample(met, rate / (trials * slots))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, Stream
+from netsim.codec_calls import usable_packets
 from netsim.decoding.masks import mask_text
 from netsim.engines.outcomes import SlotOutcomes
 from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, PacketBurst
@@ -89,7 +90,7 @@ def _outcome(
     sizes = np.tile(np.array(sender.burst.sizes_bytes, dtype=np.int64), batch.attempts)
     received = (outcome == DELIVERED).reshape(len(outcome), batch.attempts, len(sizes) // batch.attempts).any(axis=1)
     recovered = sender.protected.recover(received)
-    usable = sender.codec.usable(sender.stream, recovered)
+    usable = usable_packets(sender.codec, sender.stream, recovered)
     itself = received[:, : len(sender.stream)]  # a systematic code sends the data packets first, as they are
     settled = outcome != UNSENT
     rows: Arrays = {name: (outcome == value).sum(axis=1, dtype=np.int32) for name, value in _OUTCOMES.items()}

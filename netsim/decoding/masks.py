@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, Stream
+from netsim.codec_calls import usable_packets
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
 from netsim.protection.base import ProtectedStream
 
@@ -87,5 +88,5 @@ def usable_masks(
     received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
     received[:, at_risk] = all_masks(len(at_risk))
     received[:, np.array(never, dtype=np.int64)] = False
-    usable, which = np.unique(codec.usable(stream, protected.recover(received)), axis=0, return_inverse=True)
+    usable, which = np.unique(usable_packets(codec, stream, protected.recover(received)), axis=0, return_inverse=True)
     return UsableMasks(usable, which.reshape(-1).astype(np.int64))

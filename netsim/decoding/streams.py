@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, OperatingPoint, Stream, codec_class, codec_identity, create_codec
+from netsim.codec_calls import checked_stream, decoded_images
 from netsim.decoding.masks import masks_from_text
 from netsim.digests import digest, files_sha256
 from netsim.errors import InputError
@@ -150,11 +151,13 @@ def encode_stream(stream_key: StreamKey, pixels: Pixels) -> Stream:
     codec, limit = codec_of(stream_key), stream_key.packet_limit_bytes
     try:
         if stream_key.protection is None:
-            return codec.encode(pixels, stream_key.point, limit)
-        return encode_within(codec, pixels, stream_key.point.value, stream_key.protection, limit)
+            returned = codec.encode(pixels, stream_key.point, limit)
+        else:
+            returned = encode_within(codec, pixels, stream_key.point.value, stream_key.protection, limit)
     except InputError as error:
         place = f"{stream_key.codec} at {stream_key.point} of image `{stream_key.image.name}`"
         raise InputError(f"{place}: {error.message}", where=error.where, hint=error.hint, key=error.key) from None
+    return checked_stream(codec, returned, pixels)
 
 
 class BatchSize:
@@ -192,7 +195,7 @@ def decode_qualities(
     while left:
         part = left[: min(batch.masks, most)]
         try:
-            images = codec.decode(stream, masks_from_text(part))
+            images = decoded_images(codec, stream, masks_from_text(part))
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error) or len(part) == 1:
                 raise

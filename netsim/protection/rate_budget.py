@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netsim.codec import Codec, OperatingPoint, Stream
+from netsim.codec_calls import checked_stream
 from netsim.errors import InputError
 from netsim.protection.base import Protection
 
@@ -42,10 +43,11 @@ def encode_within(
     found: list[tuple[float, Stream]] = []
     for _ in range(_TRIES):
         try:
-            stream = codec.encode(image, OperatingPoint("bpp", target_bpp), packet_limit_bytes)
+            returned = codec.encode(image, OperatingPoint("bpp", target_bpp), packet_limit_bytes)
         except InputError as error:
             message = f"{error.message} ({target_bpp:.4g} of the {budget_bpp:g} are left beside {protection.name})"
             raise InputError(message, hint=error.hint) from None
+        stream = checked_stream(codec, returned, image)
         sent_bpp = protection.protect(stream).sent.bpp
         found.append((abs(sent_bpp - budget_bpp), stream))
         before_bpp, target_bpp = target_bpp, budget_bpp * stream.bpp / sent_bpp

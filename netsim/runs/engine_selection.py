@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from netsim.channels.markov import MarkovChannel
 from netsim.codec import Codec, Stream
+from netsim.codec_calls import usable_packets
 from netsim.decoding.masks import at_risk_packets, usable_masks
 from netsim.decoding.streams import stream_key_of
 from netsim.engines.deciding import deciding_beginnings
@@ -111,7 +112,7 @@ def _deciding(codec: Codec, stream: Stream, protected: ProtectedStream, at_risk:
     def usable(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
         received = np.ones((len(masks), len(protected.sent)), dtype=bool)
         received[:, at_risk] = masks
-        return codec.usable(stream, protected.recover(received))
+        return usable_packets(codec, stream, protected.recover(received))
 
     found = deciding_beginnings(len(at_risk), usable)
     if found is None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netsim.codec import Codec, Stream
+from netsim.codec_calls import usable_packets
 from netsim.decoding.cases import row_stream_keys
 from netsim.decoding.collapse import Arrays, Sender, collapse
 from netsim.decoding.streams import StreamKey, codec_of
@@ -67,7 +68,7 @@ def _sender(
     burst = PacketBurst(tuple(sizes), tuple(marks), choice, arq)
     on_time = link.deadline_s is None and link.queue_packets is None  # then what the channel can't take does arrive
     worst = protected.recover(np.array(marks, dtype=bool) & on_time)
-    return Sender(codec, stream, protected, burst, can_fail=not codec.usable(stream, worst).any())
+    return Sender(codec, stream, protected, burst, can_fail=not usable_packets(codec, stream, worst).any())
 
 
 def _check_recovery(protected: ProtectedStream) -> None:
@@ -140,7 +141,7 @@ def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
         sender = senders[slot % images, 0]
         if len(sender.protected.sent) > len(sender.stream):
             return None  # which packets are recovered is a column of the log: it takes the whole mask
-        return lambda received: sender.codec.usable(sender.stream, sender.protected.recover(received))
+        return lambda received: usable_packets(sender.codec, sender.stream, sender.protected.recover(received))
 
     return distributions(slots, burst, channel, row.link, plan.coverage, by_count, usable)
 
@@ -160,7 +161,7 @@ def _stratified(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Ite
 
     def usable(slot: int, received: BoolArray) -> BoolArray:
         sender = senders[slot % len(plan.image_names), 0]
-        return sender.codec.usable(sender.stream, sender.protected.recover(received))
+        return usable_packets(sender.codec, sender.stream, sender.protected.recover(received))
 
     # all channels of a scheme share one sample; schemes are sampled independently of each other
     same = [one for one in plan.rows.over_channels(row.index) if one.engine == row.engine]

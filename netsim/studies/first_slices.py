@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from netsim.codec_calls import decoded_images, usable_packets
 from netsim.metrics.psnr import psnr_db
 from netsim.studies.comparison import Comparison, certain
 from netsim.studies.outputs import Drawing, Output
@@ -70,8 +71,8 @@ class FirstSlices(Study):
                 masks = np.ones((min(asked.slices, len(at_risk)) + 1, len(stream)), dtype=bool)
                 for count in range(len(masks)):
                     masks[count, at_risk[count:]] = False
-                usable, original = codec.usable(stream, masks), coded.image.pixels()
-                images = [codec.decode(stream, mask[None])[0] if mask.any() else None for mask in usable]
+                usable, original = usable_packets(codec, stream, masks), coded.image.pixels()
+                images = [decoded_images(codec, stream, mask[None])[0] if mask.any() else None for mask in usable]
                 psnr = [np.nan if one is None else float(psnr_db(original, one[None])[0]) for one in images]
                 tokens = token_packets(codec, stream)
                 about = (scheme.label, scheme.operating_point, original, tokens, int(at_risk[0]))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from netsim.codec_calls import decoded_images, usable_packets
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import mask_text
 from netsim.decoding.streams import StreamKey
@@ -172,7 +173,7 @@ def _draws(
         hint = "masked shares need packets: `slices: 100`"
         raise InputError(f"{coded.codec}: {int(droppable.sum())} packets that can be lost", hint=hint)
     masks = np.stack([masked_masks(stream.protected, shares, [plan.seed, number, draw]) for draw in range(plan.trials)])
-    texts = mask_text(codec.usable(stream, masks).reshape(-1, len(stream)))
+    texts = mask_text(usable_packets(codec, stream, masks).reshape(-1, len(stream)))
     known = cache.qualities(coded, [t for t in dict.fromkeys(texts) if "1" in t], ["psnr_db"])["psnr_db"]
     lost = (~masks[..., droppable]).mean(axis=2).reshape(-1)
     places = [(draw, share) for draw in range(plan.trials) for share in shares]
@@ -252,9 +253,9 @@ def examples(asked: MaskedOptions, plan: Plan, cache: CodecCache) -> tuple[NDArr
 
 def _seen(label: str, shares: Sequence[float], cache: CodecCache, coded: StreamKey, masks: BoolArray) -> list[Example]:
     stream, codec = cache.encode(coded), cache.codec(coded)
-    usable = codec.usable(stream, masks)
+    usable = usable_packets(codec, stream, masks)
     some = usable.any(axis=1)
-    decoded = iter(codec.decode(stream, usable[some])) if some.any() else iter(())
+    decoded = iter(decoded_images(codec, stream, usable[some])) if some.any() else iter(())
     grid, latent = token_packets(codec, stream), latent_errors(codec, stream, usable)
     seen = [next(decoded) if any_left else None for any_left in some]
     original = coded.image.pixels()

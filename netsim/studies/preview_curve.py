@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.codec_calls import usable_packets
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import mask_text
 from netsim.decoding.streams import StreamKey
@@ -73,7 +74,7 @@ def _prefixes(cache: CodecCache, coded: StreamKey) -> list[dict[str, Any]]:
     received = np.ones((len(at_risk) + 1, len(stream)), dtype=bool)
     for count in range(len(at_risk) + 1):
         received[count, at_risk[count:]] = False
-    texts = mask_text(codec.usable(stream, received))
+    texts = mask_text(usable_packets(codec, stream, received))
     known = cache.qualities(coded, [t for t in dict.fromkeys(texts) if "1" in t], ["psnr_db"])["psnr_db"]
     pixels = stream.shape[0] * stream.shape[1]
     rates = 8 * (received * stream.sizes_bytes).sum(axis=1) / pixels

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from netsim.codec_calls import decoded_images, usable_packets
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import mask_text, masks_from_text
 from netsim.decoding.streams import StreamKey
@@ -156,12 +157,12 @@ def progressive_trace(
         whole[count, droppable[count:]] = False
     holed = whole.copy()
     holed[:, droppable[np.array(lost) - 1]] = False
-    texts = [mask_text(codec.usable(stream, masks)) for masks in (holed, whole)]
+    texts = [mask_text(usable_packets(codec, stream, masks)) for masks in (holed, whole)]
     wanted = list(dict.fromkeys(text for some in texts for text in some if "1" in text))
     known = cache.qualities(coded, wanted, ["psnr_db"])["psnr_db"]
     holed_db, whole_db = (np.array([known.get(text, np.nan) for text in some]) for some in texts)
     cases = list(dict.fromkeys(texts[0][count] for count in looks if "1" in texts[0][count]))
-    images = dict(zip(cases, codec.decode(stream, masks_from_text(cases)), strict=True)) if cases else {}
+    images = dict(zip(cases, decoded_images(codec, stream, masks_from_text(cases)), strict=True)) if cases else {}
     return ProgressiveTrace(
         image=coded.image.name,
         scheme=label,
