@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from netsim.digests import named_path, path_sha256
 from netsim.errors import InputError, did_you_mean
 from netsim.registry import entry_module, load_plugin, plugin_names
+from netsim.signatures import signature_text, takes
 from netsim.source import package_identity, source_identity
 from netsim.text import number_text
 
@@ -334,14 +335,13 @@ def check_codec_class(name: str, kind: type[Codec]) -> None:
     """
     if missing := sorted(kind.__abstractmethods__):
         raise InputError(
-            f"codec `{name}` has no `{missing[0]}`", hint=f"write {_signature(Codec.__dict__[missing[0]])}"
+            f"codec `{name}` has no `{missing[0]}`", hint=f"write {signature_text(Codec.__dict__[missing[0]])}"
         )
     for method, arguments in (("encode", 3), ("usable", 2), ("decode", 2)):
-        try:
-            inspect.signature(getattr(kind, method)).bind(None, *[None] * arguments)
-        except TypeError:
-            message = f"codec `{name}` can't be called as netsim calls it: {_signature(getattr(kind, method))}"
-            raise InputError(message, hint=_signature(Codec.__dict__[method])) from None
+        is_bound = isinstance(inspect.getattr_static(kind, method), staticmethod | classmethod)
+        if not takes(getattr(kind, method), *[None] * (arguments if is_bound else arguments + 1)):
+            message = f"codec `{name}` can't be called as netsim calls it: {signature_text(getattr(kind, method))}"
+            raise InputError(message, hint=signature_text(Codec.__dict__[method]))
     if not (isinstance(kind.Settings, type) and issubclass(kind.Settings, CodecSettings)):
         hint = "class Settings(netsim.CodecSettings), with one annotated field for each setting"
         raise InputError(f"codec `{name}`: Settings is {kind.Settings!r}", hint=hint)
@@ -356,12 +356,6 @@ def check_codec_class(name: str, kind: type[Codec]) -> None:
         if key not in known:
             message = f"codec `{name}`: point_limits has `{key}`, which is no operating point key"
             raise InputError(message, hint=did_you_mean(str(key), known))
-
-
-def _signature(method: Any) -> str:
-    names = inspect.signature(method).parameters.values()
-    shown = (one.name if one.default is one.empty else f"{one.name}={one.default!r}" for one in names)
-    return f"{method.__name__}({', '.join(shown)})"
 
 
 def _is_range(value: Any) -> bool:

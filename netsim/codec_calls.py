@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netsim.codec import Codec, Packet, Stream
 from netsim.errors import InputError
+from netsim.signatures import kind_of
 
 __all__ = ["checked_stream", "decoded_images", "usable_packets"]
 
@@ -35,16 +36,16 @@ def checked_stream(codec: Codec, returned: Any, image: Image) -> Stream:
     """
     hint = "encode returns Stream(packets, (height, width), operating_point); packets is a tuple of Packet(bytes)"
     if not isinstance(returned, Stream):
-        raise InputError(f"codec `{codec.name}`: encode returns {_kind(returned)}, not a Stream", hint=hint)
+        raise InputError(f"codec `{codec.name}`: encode returns {kind_of(returned)}, not a Stream", hint=hint)
     packets: Any = returned.packets
     if not isinstance(packets, tuple | list) or not packets:
-        shown = "no packet" if isinstance(packets, tuple | list) else f"{_kind(packets)} as its packets"
+        shown = "no packet" if isinstance(packets, tuple | list) else f"{kind_of(packets)} as its packets"
         raise InputError(f"codec `{codec.name}`: encode returns a Stream with {shown}", hint=hint)
     for number, packet in enumerate(packets):
         if not isinstance(packet, Packet):
-            raise InputError(f"codec `{codec.name}`: packet {number} is {_kind(packet)}, not a Packet", hint=hint)
+            raise InputError(f"codec `{codec.name}`: packet {number} is {kind_of(packet)}, not a Packet", hint=hint)
         if not isinstance(packet.payload, bytes):
-            message = f"codec `{codec.name}`: the payload of packet {number} is {_kind(packet.payload)}, not bytes"
+            message = f"codec `{codec.name}`: the payload of packet {number} is {kind_of(packet.payload)}, not bytes"
             raise InputError(message, hint="Packet(bytes(payload))")
     if tuple(returned.shape) != image.shape[:2]:
         message = f"codec `{codec.name}`: encode returns a Stream of shape {returned.shape}"
@@ -68,7 +69,7 @@ def usable_packets(codec: Codec, stream: Stream, received: BoolArray) -> BoolArr
     """
     usable: Any = codec.usable(stream, received)
     if not isinstance(usable, np.ndarray) or usable.dtype != np.bool_ or usable.shape != received.shape:
-        message = f"codec `{codec.name}`: usable returns {_kind(usable)} for masks of shape {received.shape}"
+        message = f"codec `{codec.name}`: usable returns {kind_of(usable)} for masks of shape {list(received.shape)}"
         raise InputError(message, hint="usable returns a bool array of the shape of `received`")
     return usable
 
@@ -90,18 +91,7 @@ def decoded_images(codec: Codec, stream: Stream, masks: BoolArray) -> Image:
     images: Any = codec.decode(stream, masks)
     wanted = (len(masks), *stream.shape, 3)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape != wanted:
-        message = f"codec `{codec.name}`: decode returns {_kind(images)} for {len(masks)} masks"
+        message = f"codec `{codec.name}`: decode returns {kind_of(images)} for {len(masks)} masks"
         height, width = stream.shape
-        raise InputError(message, hint=f"decode returns RGB images: uint8 {wanted}, of {width}×{height} pixels")
+        raise InputError(message, hint=f"decode returns RGB images: uint8 {list(wanted)}, of {width}×{height} pixels")
     return images
-
-
-def _kind(value: Any) -> str:
-    """Type of a value; dtype and shape of an array.
-
-    >>> _kind(None), _kind([b""]), _kind(np.zeros((2, 3)))
-    ('None', 'list', 'float64 (2, 3)')
-    """
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.shape}"
-    return "None" if value is None else type(value).__name__

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import re
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import is_dataclass
 from functools import cache
@@ -29,6 +28,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from netsim.digests import digest
 from netsim.errors import InputError, did_you_mean
+from netsim.signatures import raised_at
 from netsim.source import imported_versions, source_identity
 
 __all__ = [
@@ -128,6 +128,8 @@ def _check_object(kind: str, name: str, plugin: Any) -> None:
             message = f"codec `{name}`: its class attribute `name` is {getattr(plugin, 'name', None)!r}"
             raise InputError(message, hint=f'name = "{name}"')
         _found("netsim.codec:check_codec_class")(name, plugin)
+    elif kind == "channel":
+        _found("netsim.channels.calls:check_channel_maker")(name, plugin)
     elif kind == "study":
         if not (isinstance(plugin, type) and issubclass(plugin, _found("netsim.studies.study:Study"))):
             raise InputError(f"study `{name}` is {plugin!r}", hint="a subclass of netsim.Study")
@@ -275,5 +277,4 @@ def _way_out(point: EntryPoint, error: BaseException) -> str:
             if extra and point.dist:
                 return f'`{point.value}` needs {missing}: pip install "{point.dist.name}[{extra[1]}]"'
         return f"`{point.value}` needs {missing}: install it"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"`{point.value}`, raised in {frame.filename}, line {frame.lineno}"
+    return f"`{point.value}`, raised in {raised_at(error)}"

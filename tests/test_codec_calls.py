@@ -67,15 +67,15 @@ def encoded(change: Any) -> Any:
 @pytest.mark.parametrize(
     ("method", "wrong", "words"),
     [
-        ("usable", lambda self, stream, received: None, "usable returns None for masks of shape ("),
+        ("usable", lambda self, stream, received: None, "usable returns None for masks of shape ["),
         ("usable", lambda self, stream, received: received.any(axis=-1), "usable returns "),
-        ("usable", lambda self, stream, received: received.astype(float), "usable returns float64 ("),
+        ("usable", lambda self, stream, received: received.astype(float), "usable returns float64 ["),
         ("usable", lambda self, stream, received: received.tolist(), "usable returns list"),
         ("decode", images(list), "decode returns list for"),
         ("decode", images(lambda found: found / 255), "decode returns float64"),
-        ("decode", images(lambda found: found[..., 0]), "decode returns uint8 ("),
-        ("decode", images(lambda found: found[:0]), "decode returns uint8 (0, "),
-        ("decode", images(lambda found: found[:, :-1]), "decode returns uint8 ("),
+        ("decode", images(lambda found: found[..., 0]), "decode returns uint8 ["),
+        ("decode", images(lambda found: found[:0]), "decode returns uint8 [0, "),
+        ("decode", images(lambda found: found[:, :-1]), "decode returns uint8 ["),
         ("decode", images(lambda found: None), "decode returns None"),
         ("encode", encoded(lambda stream: None), "encode returns None, not a Stream"),
         ("encode", encoded(lambda stream: [b"a", b"b"]), "encode returns list, not a Stream"),
@@ -132,6 +132,11 @@ def test_a_class_at_fault_is_refused_at_registration_and_by_the_checker(body: An
     assert caught.value.message.startswith("codec `mean`")
     assert words in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_a_method_may_be_static() -> None:
+    register("codec")(type("Static", (Mean,), {"usable": staticmethod(lambda stream, received: received)}))
+    assert registry.load_plugin("codec", "mean").usable(None, 3) == 3
 
 
 def test_a_class_without_decode_is_refused_at_registration() -> None:

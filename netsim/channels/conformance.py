@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
+from netsim.channels.calls import received_packet, received_packets
+from netsim.errors import InputError
 
 __all__ = ["CHECKS", "ChannelCheck", "check_channel"]
 
@@ -58,26 +60,24 @@ def _entered(channel: Channel, u: float) -> Any:
 def _one_by_one(channel: Channel, uniforms: NDArray[np.float64], state: Any, steps: Any = 1) -> tuple[list[bool], Any]:
     received = []
     for i, (u_step, u_loss) in enumerate(uniforms.tolist()):
-        arrived, state = channel.receive_one(u_step, u_loss, state, int(np.broadcast_to(steps, len(uniforms))[i]))
+        arrived, state = received_packet(channel, u_step, u_loss, state, int(np.broadcast_to(steps, len(uniforms))[i]))
         received.append(bool(arrived))
     return received, state
 
 
 def shape_and_type(channel: Channel) -> str:
-    """``receive`` returns bool [n], also for no packet and for one."""
+    """``receive`` returns bool [n] and a state, also for no packet and for one; ``receive_one`` a bool and a state."""
     u, uniforms = _trials()[0]
     for count in (0, 1, _PACKETS):
-        received, _ = channel.receive(uniforms[:count], _entered(channel, u))
-        if getattr(received, "dtype", None) != np.dtype(bool) or received.shape != (count,):
-            shown = f"{getattr(received, 'dtype', type(received).__name__)} {list(np.shape(received))}"
-            raise _Broken(f"receive returns {shown} for {count} packets, not bool [{count}]")
+        received_packets(channel, uniforms[:count], _entered(channel, u))
+        _one_by_one(channel, uniforms[:count], _entered(channel, u))
     return f"0, 1 and {_PACKETS} packets"
 
 
 def many_as_one(channel: Channel) -> str:
     """Packets in one call are received as one at a time, and leave the same state."""
     for trial, (u, uniforms) in enumerate(_trials()):
-        received, after = channel.receive(uniforms, _entered(channel, u))
+        received, after = received_packets(channel, uniforms, _entered(channel, u))
         alone, after_alone = _one_by_one(channel, uniforms, _entered(channel, u))
         _same(f"trial {trial}", received, alone)
         _same_future(channel, f"trial {trial}", after, after_alone)
@@ -87,10 +87,10 @@ def many_as_one(channel: Channel) -> str:
 def split_as_whole(channel: Channel) -> str:
     """Two calls one after the other give what one call gives."""
     for trial, (u, uniforms) in enumerate(_trials()):
-        whole, _ = channel.receive(uniforms, _entered(channel, u))
+        whole, _ = received_packets(channel, uniforms, _entered(channel, u))
         cut = 1 + 23 * trial
-        first, state = channel.receive(uniforms[:cut], _entered(channel, u))
-        second, _ = channel.receive(uniforms[cut:], state)
+        first, state = received_packets(channel, uniforms[:cut], _entered(channel, u))
+        second, _ = received_packets(channel, uniforms[cut:], state)
         _same(f"trial {trial}, cut after {cut} packets", whole, [*first.tolist(), *second.tolist()])
     return f"{_TRIALS} trials"
 
@@ -100,7 +100,7 @@ def steps_apart(channel: Channel) -> str:
     for trial, (u, uniforms) in enumerate(_trials()):
         each = np.random.default_rng([_SEED, 1, trial]).integers(0, 9, _PACKETS)
         for steps in (3, each):
-            received, _ = channel.receive(uniforms, _entered(channel, u), steps)
+            received, _ = received_packets(channel, uniforms, _entered(channel, u), steps)
             alone, _ = _one_by_one(channel, uniforms, _entered(channel, u), steps)
             _same(f"trial {trial}, {'3 steps' if steps is not each else '0 to 8 steps'} apart", received, alone)
     return "3 steps, and 0 to 8 steps apart"
@@ -111,12 +111,12 @@ def only_uniforms(channel: Channel) -> str:
     for trial, (u, uniforms) in enumerate(_trials()):
         state = _entered(channel, u)
         kept, before = deepcopy(state), uniforms.copy()
-        first, _ = channel.receive(uniforms, state)
+        first, _ = received_packets(channel, uniforms, state)
         first = first.copy()
         np.random.seed(trial)
-        second, _ = channel.receive(uniforms, kept)
+        second, _ = received_packets(channel, uniforms, kept)
         _same(f"trial {trial}, the second time", first, second)
-        third, _ = channel.receive(uniforms, state)
+        third, _ = received_packets(channel, uniforms, state)
         _same(f"trial {trial}, from the same state again", first, third)
         if not np.array_equal(before, uniforms):
             raise _Broken(f"trial {trial}: the caller's uniforms are changed")
@@ -134,7 +134,7 @@ def loss_rate_met(channel: Channel) -> str:
     for batch in range(_BATCHES):
         rng = np.random.default_rng([_SEED, 2, batch])
         state = _entered(channel, float(rng.random()))
-        received, _ = channel.receive(rng.random((_SAMPLED // _BATCHES, 2)), state)
+        received, _ = received_packets(channel, rng.random((_SAMPLED // _BATCHES, 2)), state)
         shares.append(1 - received.mean())
     share, error = float(np.mean(shares)), float(np.std(shares, ddof=1)) / math.sqrt(_BATCHES)
     if abs(share - rate) > _SIGMA * error + 1e-3:
@@ -167,7 +167,7 @@ def _same(where: str, ours: Any, theirs: Any) -> None:
 def _same_future(channel: Channel, where: str, state: Any, other: Any) -> None:
     """States may be of any type: they are equal if what follows is."""
     uniforms = np.random.default_rng([_SEED, 3]).random((_PACKETS, 2))
-    ours, theirs = (channel.receive(uniforms, after)[0] for after in (state, other))
+    ours, theirs = (received_packets(channel, uniforms, after)[0] for after in (state, other))
     _same(f"{where}, after the state returned", ours, theirs)
 
 
@@ -191,13 +191,21 @@ def check_channel(channel: Channel) -> list[ChannelCheck]:
 
     Returns:
         One outcome per check, in the order of ``CHECKS``; an exception inside a check counts as a failure.
+
+    Raises:
+        InputError: ``channel`` is a class or a name.
     """
+    if not isinstance(channel, Channel):
+        hint = 'an instance: MyChannel(), or netsim.channels["my-channel"]'
+        raise InputError(f"check_channel takes a channel, not {channel!r}", hint=hint)
     results = []
     for name, check in CHECKS.items():
         try:
             results.append(ChannelCheck(name, True, check(channel)))
         except _Broken as broken:
             results.append(ChannelCheck(name, False, str(broken)))
+        except InputError as error:
+            results.append(ChannelCheck(name, False, error.message))
         except Exception as error:  # a channel under test may raise anything
             results.append(ChannelCheck(name, False, f"{type(error).__name__}: {error}"))
     return results

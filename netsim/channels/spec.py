@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netsim.channels.base import Channel
+from netsim.channels.calls import made_channel
 from netsim.channels.markov import MarkovChannel, bernoulli, burst, burst_and_gap, lossy_states, three_state
 from netsim.channels.matrices import check_probability
 from netsim.channels.netem import is_netem, netem_channel
@@ -277,7 +277,10 @@ def _from_name(name: str) -> Channel:
         except InputError as error:  # a name has no keys inside
             raise InputError(error.message, hint=error.hint) from None
     if name in plugin_names("channel"):
-        return _from_plugin({name: {}})
+        try:
+            return _from_plugin({name: {}})
+        except InputError as error:
+            raise InputError(error.message, where=error.where, hint=error.hint) from error.__cause__
     same = [k for k in known_names() if k.casefold() == base.casefold()]
     hint = f"did you mean `{same[0]}`?" if same else did_you_mean(base, known_names())
     raise InputError(f"unknown channel `{name}`", hint=hint)
@@ -291,17 +294,10 @@ def _from_plugin(spec: Mapping[str, Any]) -> Channel:
         message = f"a channel has no key `{odd}`" if names else f"{dict(spec)!r} is not a valid channel"
         raise InputError(message, hint=did_you_mean(odd, known) if names else _forms_hint(), key=tuple(names[:1]))
     (name,) = names
-    parameters = spec[name] or {}
-    factory = load_plugin("channel", name)
+    parameters = {} if spec[name] is None else spec[name]
     if not isinstance(parameters, Mapping):
         raise InputError(f"channel {name} gets {parameters!r}", hint="a mapping of its parameters", key=(name,))
-    try:
-        inspect.signature(factory).bind(**parameters)
-    except TypeError as error:
-        raise InputError(f"channel {name}: {error}", hint=f"{name}{inspect.signature(factory)}", key=(name,)) from None
-    channel = factory(**parameters)
-    if not isinstance(channel, Channel):
-        raise TypeError(f"channel plug-in {name} made {type(channel).__name__}, not a Channel")
+    channel = made_channel(name, load_plugin("channel", name), parameters)
     channel.name = _text(spec, "name", channel.name)
     channel.step_s = _step_s(spec) if "step_s" in spec else channel.step_s
     return channel

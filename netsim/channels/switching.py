@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
+from netsim.channels.calls import received_packet, received_packets
 from netsim.channels.matrices import cdf
 from netsim.errors import InputError
 from netsim.validation import check_whole
@@ -82,13 +83,13 @@ class SwitchingChannel(Channel):
     def receive_one(self, u_step: float, u_loss: float, state: State, steps: int = 1) -> tuple[bool, State]:
         """One packet over the active channel."""
         active, states, slots = state
-        received, after = self.channels[active].receive_one(u_step, u_loss, states[active], steps)
+        received, after = received_packet(self.channels[active], u_step, u_loss, states[active], steps)
         return received, (active, _replaced(states, active, after), slots)
 
     def receive(self, uniforms: NDArray[np.float64], state: State, steps: Any = 1) -> tuple[NDArray[np.bool_], State]:
         """Packets in order, all within one slot. uniforms: float64 [n, 2]; steps: int or int [n]."""
         active, states, slots = state
-        received, after = self.channels[active].receive(uniforms, states[active], steps)
+        received, after = received_packets(self.channels[active], uniforms, states[active], steps)
         return received, (active, _replaced(states, active, after), slots)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
+from netsim.channels.calls import received_packets
 from netsim.channels.markov import MarkovChannel
 from netsim.engines.outcomes import SlotOutcomes, resolve_outcomes
 from netsim.engines.schedule import SlotSchedule, transmission_schedule
@@ -132,7 +133,7 @@ def _enter_slot(channel: Channel, drawn: Floats, states: Any) -> Any:
 def _receive(channel: Channel, pairs: Floats, states: Any, steps: Any) -> tuple[BoolArray, Any]:
     if isinstance(channel, MarkovChannel):
         return channel.receive_many(pairs, states, steps)
-    done = [channel.receive(pair, state, steps) for pair, state in zip(pairs, states, strict=True)]
+    done = [received_packets(channel, pair, state, steps) for pair, state in zip(pairs, states, strict=True)]
     return np.stack([received for received, _ in done]), [state for _, state in done]
 
 

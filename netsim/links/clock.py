@@ -12,12 +12,12 @@ fails if a new SimPy reads them differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import simpy
 from simpy.core import EventPriority
-from simpy.events import Event
+from simpy.events import Event, Process
 
 __all__ = ["ARRIVAL", "DEADLINE", "LINK", "SLOT", "Callback", "Clock", "TimedEvent"]
 
@@ -41,7 +41,36 @@ class TimedEvent(Event):
 
 
 class Clock(simpy.Environment):
-    """SimPy's environment with events at absolute times, in ticks."""
+    """SimPy's environment with events at absolute times, in ticks. An error in a process ends ``run`` as it is."""
+
+    _error: Exception | None = None
+
+    def process(self, generator: Generator[Event, Any, Any]) -> Process:
+        """Start a process.
+
+        Args:
+            generator: Yields the events that it waits for.
+        """
+        return Process(self, self._kept(generator))
+
+    def run(self, until: Any = None) -> Any:
+        """Process events until there are none, or until a time or an event.
+
+        SimPy raises a copy of a process's error, made of its ``args`` alone: without the hint of an InputError.
+        """
+        try:
+            return super().run(until)
+        except Exception:
+            if self._error is None:
+                raise
+            raise self._error from self._error.__cause__
+
+    def _kept(self, generator: Generator[Event, Any, Any]) -> Generator[Event, Any, Any]:
+        try:
+            return (yield from generator)
+        except Exception as error:
+            self._error = error
+            raise
 
     def call_at(self, tick: int, priority: EventPriority, call: Callback) -> None:
         """Call a function at a tick.

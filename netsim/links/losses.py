@@ -20,6 +20,7 @@ from collections import deque
 from typing import Any
 
 from netsim.channels.base import Channel
+from netsim.channels.calls import received_packet, received_packets
 from netsim.links.packets import DROPPED
 from netsim.links.timing import chain_steps
 from netsim.links.transmission import SlotTransmission
@@ -75,14 +76,14 @@ class LossSampler:
         outcome, lost = slot.outcome, slot.lost
         rows = [row for row, i in enumerate(slot.droppable) if outcome[i] != DROPPED]
         if len(rows) >= _ARRAYS_FROM_PACKETS:
-            received, self._state = self.channel.receive(slot.uniforms[rows], self._state)
+            received, self._state = received_packets(self.channel, slot.uniforms[rows], self._state)
             for row, arrives in zip(rows, received.tolist(), strict=True):
                 lost[slot.droppable[row]] = not arrives
             return
-        receive_one, state, pairs = self.channel.receive_one, self._state, slot.uniforms.tolist()
+        state, pairs = self._state, slot.uniforms.tolist()
         for row in rows:
             u_step, u_loss = pairs[row]
-            arrives, state = receive_one(u_step, u_loss, state)
+            arrives, state = received_packet(self.channel, u_step, u_loss, state)
             lost[slot.droppable[row]] = not arrives
         self._state = state
 
@@ -97,7 +98,7 @@ class LossSampler:
             self._entered += 1
         u_step, u_loss = self._retransmission(slot, attempt)[packet] if attempt else self._uniforms[packet]
         steps = 1 if self._step_s is None else int(chain_steps(self._last_s, start_s, self._step_s))
-        arrives, self._state = self.channel.receive_one(u_step, u_loss, self._state, steps)
+        arrives, self._state = received_packet(self.channel, u_step, u_loss, self._state, steps)
         slot.lost[i] = not arrives
         self._last_s = start_s
 

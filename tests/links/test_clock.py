@@ -1,8 +1,12 @@
 """The clock against SimPy: fails if a new SimPy reads events differently than ``netsim.links.clock`` writes them."""
 
+import traceback
+
+import pytest
 import simpy
 from simpy.events import Event
 
+from netsim.errors import InputError
 from netsim.links.clock import ARRIVAL, DEADLINE, LINK, SLOT, Clock, TimedEvent
 
 
@@ -67,3 +71,23 @@ def test_our_schedule_and_simpys_own_timeouts_share_one_order():
     clock.call_at(5, LINK, lambda _: seen.append("after"))
     clock.run()
     assert seen == ["before", "simpy", "after"]
+
+
+class TwoWords(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+
+@pytest.mark.parametrize("error", [InputError("odd", hint="even", key=("a",)), TwoWords("no", "copy")])
+def test_an_error_in_a_process_ends_the_run_as_it_is_with_the_line_that_raised_it(error):
+    clock = Clock()
+
+    def process():
+        yield clock.timeout(4)
+        raise error
+
+    clock.process(process())
+    with pytest.raises(type(error)) as caught:
+        clock.run()
+    assert caught.value is error
+    assert traceback.extract_tb(error.__traceback__)[-1].name == "process"

@@ -1,0 +1,69 @@
+"""How functions of plug-ins can be called, and what they return, in words for error messages."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["kind_of", "raised_at", "signature_text", "takes"]
+
+_SHOWN = 4  # members of a tuple
+
+
+def takes(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> bool:
+    """Whether a function can be called with these arguments; True where Python can't tell.
+
+    >>> takes(lambda reference, images: 0, None, None), takes(lambda image: 0, None, None)
+    (True, False)
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # functions in C
+        return True
+    try:
+        signature.bind(*arguments, **keywords)
+    except TypeError:
+        return False
+    return True
+
+
+def signature_text(function: Callable[..., Any]) -> str:
+    """Name and parameters of a function, without annotations.
+
+    >>> def receive(self, uniforms, state, steps: int = 1): ...
+    >>> signature_text(receive)
+    'receive(self, uniforms, state, steps=1)'
+    """
+    signature = inspect.signature(function)
+    plain = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
+    bare = signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
+    return f"{getattr(function, '__name__', type(function).__name__)}{bare}"
+
+
+def kind_of(value: Any) -> str:
+    """Type of a value; dtype and shape of an array; the kinds of a tuple's members.
+
+    >>> import numpy as np
+    >>> kind_of(None), kind_of([b""]), kind_of((True, np.zeros((2, 3))))
+    ('None', 'list', '(bool, float64 [2, 3])')
+    """
+    if isinstance(value, tuple):
+        more = ", …" if len(value) > _SHOWN else "," if len(value) == 1 else ""
+        return f"({', '.join(map(kind_of, value[:_SHOWN]))}{more})"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype} {list(value.shape)}" if value.shape else str(value.dtype)
+    return "None" if value is None else type(value).__name__
+
+
+def raised_at(error: BaseException) -> str:
+    """File and line that raised an error.
+
+    >>> raised_at(ValueError("not raised"))
+    ''
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
