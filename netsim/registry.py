@@ -104,8 +104,8 @@ def register(kind: str, name: str = "") -> Callable[[Plugin], Plugin]:
         called = name or getattr(plugin, "name", None) or getattr(plugin, "__name__", None)
         if not isinstance(called, str) or not called.strip() or called == "<lambda>":
             raise InputError(f"a {kind} without a name: {plugin!r}", hint=f'netsim.register("{kind}", "my-name")')
-        _check_object(kind, called, plugin)
         check_free_name(kind, called)
+        _check_object(kind, called, plugin)
         _registered[kind][called] = plugin
         return plugin
 
@@ -131,8 +131,7 @@ def _check_object(kind: str, name: str, plugin: Any) -> None:
     elif kind == "channel":
         _found("netsim.channels.calls:check_channel_maker")(name, plugin)
     elif kind == "study":
-        if not (isinstance(plugin, type) and issubclass(plugin, _found("netsim.studies.study:Study"))):
-            raise InputError(f"study `{name}` is {plugin!r}", hint="a subclass of netsim.Study")
+        _found("netsim.studies.study:check_study_class")(name, plugin)
     elif kind == "link":
         if not isinstance(plugin, _found("netsim.links.profile:LinkProfile")):
             raise InputError(f"link `{name}` is {plugin!r}", hint="a netsim.LinkProfile")

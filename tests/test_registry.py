@@ -95,9 +95,12 @@ def test_a_controller_registered_at_run_time_is_found_by_name() -> None:
     assert controller_from_spec("last", [NoProtection()]).choose(0, []) == 0
 
 
+STUDY = {"name": "nearly-this", "measure": lambda self, context: 0, "compare": lambda self, table, measured: None}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_name_has_the_nearest_known_one_as_hint(kind: str) -> None:
-    others = {"link": LinkProfile("nearly-this"), "study": type("Nearly", (Study,), {})}
+    others = {"link": LinkProfile("nearly-this"), "study": type("Nearly", (Study,), STUDY)}
     known = others.get(kind, lambda: None)
     if kind != "codec":
         register(kind, "nearly-this")(known)

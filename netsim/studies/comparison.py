@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from netsim.errors import InputError
+from netsim.signatures import kind_of
 from netsim.statistics.intervals import Estimate
 from netsim.studies.published import published_table
 from netsim.studies.recipe import Recipe
@@ -84,7 +88,11 @@ class Comparison:
             paper_condition: What the paper calls the condition, where ``paper_names`` does not say it.
             paper_scheme: Likewise the scheme.
             published: The paper's number where it is computed from printed ones.
+
+        Raises:
+            InputError: ``ours`` is not an Estimate of three numbers, or a name is not a text.
         """
+        self._check(ours, condition=condition, scheme=scheme, quantity=quantity, operating_point=operating_point)
         theirs = self.recipe.paper_name(condition) if paper_condition is None else paper_condition
         name = self.recipe.paper_name(scheme) if paper_scheme is None else paper_scheme
         key = (theirs, name, point or "", quantity)
@@ -97,6 +105,19 @@ class Comparison:
         )
         row |= {"ours": ours.value, "ours_low": ours.low, "ours_high": ours.high, "published": known}
         self._rows.append(row | {"difference": ours.value - known, "point": point or ""})
+
+    def _check(self, ours: Any, **names: Any) -> None:
+        study = f"study `{self.recipe.study.name}`: table.add"
+        for key, name in names.items():
+            if not isinstance(name, str):
+                raise InputError(f"{study} gets {key} = {name!r} ({kind_of(name)})", hint=f"a text: {key}=str(…)")
+        numbers = (int, float, np.number)
+        if not (isinstance(ours, Estimate) and all(isinstance(one, numbers) for one in ours)):
+            hint = (
+                "Estimate(value, low, high), as netsim.statistics.intervals.mean_interval returns it; for a number "
+                "without sampling: netsim.studies.comparison.certain(number)"
+            )
+            raise InputError(f"{study} gets ours = {ours!r} ({kind_of(ours)}), not an Estimate", hint=hint)
 
     def frame(self) -> pd.DataFrame:
         """Columns ``COLUMNS``: all rows added, then published numbers that none of them stands beside.

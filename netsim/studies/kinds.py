@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from netsim.errors import InputError, did_you_mean
+from netsim.errors import InputError, did_you_mean, shortened
 from netsim.registry import load_plugin, plugin_names
-from netsim.studies.study import Study
+from netsim.studies.study import Study, StudyOptions, check_study_class
 
 __all__ = ["built_in_names", "study_class", "study_from_spec", "study_names"]
 
@@ -49,7 +49,7 @@ def study_class(name: str) -> type[Study]:
     """The study called ``name``.
 
     Raises:
-        InputError: There is none (the hint is the nearest known name), or a plug-in is not a study.
+        InputError: There is none (the hint is the nearest known name), or a plug-in's class is at fault.
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
@@ -58,8 +58,7 @@ def study_class(name: str) -> type[Study]:
         found = load_plugin("study", name)
     else:
         raise InputError(f"no study `{name}`", hint=did_you_mean(name, study_names()))
-    if not (isinstance(found, type) and issubclass(found, Study)):
-        raise InputError(f"study `{name}` is {found!r}", hint="a subclass of netsim.studies.study.Study")
+    check_study_class(name, found)
     return found
 
 
@@ -88,12 +87,23 @@ def study_from_spec(spec: Any, where: Callable[[tuple[int | str, ...]], str] = l
     if not isinstance(given, Mapping):
         raise InputError(f"options of {name}: {given!r}", where=where((name,)), hint="a mapping of options")
     try:
-        return kind(kind.Options(**given))
+        return kind(kind.Options.model_validate(dict(given)))
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        message = f"{path}: {first['msg']}" if path else first["msg"].removeprefix("Value error, ")
-        known = ", ".join(kind.Options.model_fields) or "none"
-        raise InputError(
-            message, where=where((name, *first["loc"])), hint=f"options of the {name} study: {known}"
-        ) from None
+        message, hint, path = _fault(name, kind.Options, error)
+        raise InputError(message, where=where((name, *path)), hint=hint) from None
+
+
+def _fault(name: str, options: type[StudyOptions], error: ValidationError) -> tuple[str, str, tuple[int | str, ...]]:
+    """An error of a study's options: a sentence, what would be right, and the place below the study's name."""
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a misspelt option lacks, too
+    path, known = first["loc"], options.model_fields
+    hint = f"options of the {name} study: {', '.join(known) or 'none'}"
+    if first["type"] == "extra_forbidden" and len(path) == 1:
+        message = f"the {name} study has no option `{path[0]}`"
+        return message, did_you_mean(str(path[0]), known) if known else hint, path
+    if first["type"] == "missing":
+        return f"the {name} study needs `{'.'.join(map(str, path))}`", hint, path
+    words = first["msg"].removeprefix("Value error, ")
+    if not path:
+        return words, hint, path
+    return f"{'.'.join(map(str, path))}: {words}, not {shortened(repr(first['input']), 80)}", hint, path

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from netsim.errors import InputError
 from netsim.figures.style import csv_bytes, figure_bytes, save
 from netsim.runs.atomic import write_atomically
 from netsim.runs.folder import RunFolder, fresh_folder
 from netsim.scenario.plan import Plan
+from netsim.signatures import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Drawing", "Output", "Table", "Text", "study_folder", "write_outputs", "write_table"]
+__all__ = ["Drawing", "Output", "Table", "Text", "checked_outputs", "study_folder", "write_outputs", "write_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,47 @@ class Drawing:
 
 
 Output = Table | Text | Drawing
+
+
+def checked_outputs(study: str, returned: Any) -> list[Output]:
+    """What a study's ``draw`` returned or yielded.
+
+    Args:
+        study: The study's name.
+        returned: What ``draw`` returned.
+
+    Returns:
+        The outputs.
+
+    Raises:
+        InputError: It is no series of outputs, or one of them has a member of another type.
+    """
+    if isinstance(returned, Output) or not isinstance(returned, Iterable):
+        hint = "yield each Drawing, Table or Text of netsim.studies.outputs, or return a list of them"
+        raise InputError(f"study `{study}`: draw returns {kind_of(returned)}", hint=hint)
+    outputs = list(returned)
+    for number, one in enumerate(outputs, 1):
+        _check_output(f"study `{study}`: output {number} of draw", one)
+    return outputs
+
+
+def _check_output(place: str, output: Any) -> None:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    if not isinstance(output, Output):
+        hint = "Drawing(name, figure, numbers), Table(name, frame) or Text(file_name, text) of netsim.studies.outputs"
+        raise InputError(f"{place} is {kind_of(output)}", hint=hint)
+    kinds: dict[str, Any] = {"name": str, "file_name": str, "text": str, "frame": pd.DataFrame, "figure": Figure}
+    for field in fields(output):
+        value, kind = getattr(output, field.name), kinds.get(field.name, pd.DataFrame | None)
+        if not isinstance(value, kind):
+            wanted = getattr(kind, "__name__", "DataFrame, or None")
+            members = ", ".join(one.name for one in fields(output))
+            hint = f"{type(output).__name__}({members}): `{field.name}` is a {wanted}"
+            raise InputError(f"{place} is a {type(output).__name__} with {field.name} = {kind_of(value)}", hint=hint)
+        if field.name in ("name", "file_name") and Path(value).name != value:
+            raise InputError(f"{place} is called `{value}`", hint="the name of a file, without a folder")
 
 
 def write_outputs(folder: Path, outputs: Iterable[Output]) -> list[Path]:

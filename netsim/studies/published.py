@@ -31,7 +31,7 @@ def published_table(recipe: Recipe, name: str | None = None) -> pd.DataFrame:
         operating points of a scheme where the paper has several; a file may leave it out.
 
     Raises:
-        InputError: The first line does not begin with ``# PUBLISHED``, or a column is missing.
+        InputError: The first line does not begin with ``# PUBLISHED``, a column is missing, or a number can't be read.
     """
     name = name or recipe.published
     return _table(recipe, name, COLUMNS, {"published": float}, {"point": ""})
@@ -58,7 +58,12 @@ def _table(
     if not first.startswith("# PUBLISHED"):
         raise InputError(f"`{path}` must say on its first line that it is published, and where", hint="# PUBLISHED. …")
     kinds = dict.fromkeys(columns, str) | numbers
-    frame = pd.read_csv(path, skiprows=1, dtype=kinds, keep_default_na=False, na_values={key: [""] for key in numbers})
+    empty = {key: [""] for key in numbers}
+    try:
+        frame = pd.read_csv(path, skiprows=1, dtype=kinds, keep_default_na=False, na_values=empty)
+    except ValueError as error:  # a text in place of a number, or no table
+        hint = "columns after the first line: " + ",".join(columns)
+        raise InputError(f"can't read the published numbers in `{path}`: {error}", hint=hint) from None
     frame = frame.assign(**{key: value for key, value in optional.items() if key not in frame})
     missing = [key for key in columns if key not in frame]
     if missing:

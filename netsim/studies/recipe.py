@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from netsim.errors import InputError, did_you_mean
-from netsim.scenario.document import Document
+from netsim.errors import InputError, did_you_mean, shortened
+from netsim.scenario.document import Document, key_path_text
 from netsim.shipped import shipped_folder
 from netsim.studies.kinds import study_from_spec
 from netsim.studies.study import Study
@@ -87,10 +87,39 @@ def find_recipe(name: str) -> Recipe:
     folder = folders[name]
     document = Document.read(folder / "recipe.yaml")
     keys = dict(document.data)
-    if "study" in keys:
-        keys["study"] = study_from_spec(keys["study"], lambda path: document.where(("study", *path)))
+    known = [key for key, field in Recipe.model_fields.items() if not field.exclude]
+    if unknown := next((key for key in keys if key not in known), None):
+        hint = did_you_mean(str(unknown), known)
+        raise InputError(f"unknown key `{unknown}`", where=document.where((unknown,), at_key=True), hint=hint)
+    if lacking := next((key for key in ("title", "source", "study") if key not in keys), None):
+        raise InputError(f"a recipe needs `{lacking}`", where=document.where(()), hint=_EXAMPLES[lacking])
+    keys["study"] = study_from_spec(keys["study"], lambda path: document.where(("study", *path)))
     try:
-        return Recipe(**keys, name=name, folder=folder)
+        recipe = Recipe(**keys, name=name, folder=folder)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(first["msg"], where=document.where(tuple(first["loc"]))) from None
+        path, words = tuple(first["loc"]), first["msg"].removeprefix("Value error, ")
+        message = f"{key_path_text(path)} is {shortened(repr(first['input']), 80)}: {words}" if path else words
+        hint = _EXAMPLES.get(str(path[0]) if path else "scenario", "")
+        raise InputError(message, where=document.where(path), hint=hint) from None
+    for key in ("scenario", "published", "claims"):
+        file = keys.get(key)
+        if file is not None and not (folder / file).is_file():
+            hint = f"a file's name, relative to {folder}"
+            raise InputError(f"no file `{folder / file}`", where=document.where((key,)), hint=hint)
+    return recipe
+
+
+_EXAMPLES = {
+    "title": "title: What the table shows",
+    "source": "source: Paper, table 1",
+    "study": "study: rate_distortion, or study: {NAME: {OPTION: VALUE}}",
+    "scenario": "scenario: scenario.yaml",
+    "published": "published: published.csv",
+    "claims": "claims: claims.csv",
+    "paper_names": "paper_names: {vvc: VTM}, names here and in the paper",
+    "notes": "notes: [a sentence]",
+    "optional": "optional: [{resicomp: {weights: mine.safetensors}}]",
+    "quick": "quick: [trials=10], as after --set",
+    "full": "full: [trials=1000], as after --set",
+}

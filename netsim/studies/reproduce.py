@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netsim.codec import create_codec
+from netsim.errors import InputError
 from netsim.runs.progress import Reporter
+from netsim.signatures import kind_of
 from netsim.studies.comparison import Comparison
 from netsim.studies.order import orders
-from netsim.studies.outputs import study_folder, write_outputs, write_table
+from netsim.studies.outputs import checked_outputs, study_folder, write_outputs, write_table
 from netsim.studies.recipe import Recipe, not_the_papers
-from netsim.studies.study import StudyContext
+from netsim.studies.study import Study, StudyContext
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,8 +113,8 @@ def reproduce(
     recipe.study.compare(table, measured)
     comparison = table.frame()
     study = recipe.study
-    order = orders(recipe, comparison, study.levels(measured), lambda *names: study.difference(measured, *names))
-    outputs = list(recipe.study.draw(recipe, measured))
+    order = orders(recipe, comparison, _levels(study, measured), lambda *names: study.difference(measured, *names))
+    outputs = checked_outputs(study.name, study.draw(recipe, measured))
     folder = context.folder if context.ran else study_folder(plan, folder)
     files = [write_table(folder, "comparison.csv", comparison)]
     if len(order):
@@ -120,3 +122,21 @@ def reproduce(
     files += write_outputs(folder, outputs)
     reporter.say("wrote", f"{folder}/")
     return Reproduced(recipe, images, comparison, order, notes, tuple(files))
+
+
+_LEVELS = ("condition", "scheme", "quantity", "ours", "ours_low", "ours_high")
+
+
+def _levels(study: Study, measured: Any) -> pd.DataFrame | None:
+    """What ``study.levels`` returns. Raises InputError where it is neither None nor a frame with its columns."""
+    import pandas as pd
+
+    found: Any = study.levels(measured)
+    if found is None:
+        return None
+    hint = f"None, or a DataFrame with the columns {', '.join(_LEVELS)}"
+    if not isinstance(found, pd.DataFrame):
+        raise InputError(f"study `{study.name}`: levels returns {kind_of(found)}", hint=hint)
+    if lacking := [column for column in _LEVELS if column not in found]:
+        raise InputError(f"study `{study.name}`: levels returns no column `{lacking[0]}`", hint=hint)
+    return found

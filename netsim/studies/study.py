@@ -7,6 +7,7 @@ published ones, and draws. Studies are plug-ins: entry point group ``netsim.stud
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from netsim.errors import InputError
 from netsim.runs.progress import Reporter, counted
+from netsim.signatures import signature_text, takes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from netsim.studies.outputs import Output
     from netsim.studies.recipe import Recipe
 
-__all__ = ["Study", "StudyContext", "StudyOptions"]
+__all__ = ["Study", "StudyContext", "StudyOptions", "check_study_class"]
 
 
 class StudyOptions(BaseModel):
@@ -159,3 +162,37 @@ class Study(ABC):
             None: the rows of comparison.csv decide.
         """
         return None
+
+
+_ARGUMENTS = {"measure": 1, "compare": 2, "draw": 2, "difference": 4, "levels": 1}
+
+
+def check_study_class(name: str, kind: Any) -> None:
+    """Check what can be checked of a study without making one.
+
+    Args:
+        name: As in a recipe.
+        kind: Its class.
+
+    Raises:
+        InputError: It is no subclass of ``Study``, it has another name, its Options are none, or a method is missing or
+            takes other arguments.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Study)):
+        raise InputError(f"study `{name}` is {kind!r}", hint="a subclass of netsim.Study")
+    given: Any = getattr(kind, "name", None)
+    if given != name:
+        has = "has no attribute `name`" if given is None else f"has the name `{given}`"
+        raise InputError(f"study `{name}`: its class {kind.__name__} {has}", hint=f'name = "{name}"')
+    if missing := [method for method in _ARGUMENTS if method in kind.__abstractmethods__]:
+        message = f"study `{name}`: its class {kind.__name__} has no method `{missing[0]}`"
+        raise InputError(message, hint=f"def {signature_text(getattr(Study, missing[0]))}")
+    for method, arguments in _ARGUMENTS.items():
+        is_bound = isinstance(inspect.getattr_static(kind, method), staticmethod | classmethod)
+        if not takes(getattr(kind, method), *[None] * (arguments if is_bound else arguments + 1)):
+            message = f"study `{name}` can't be called as netsim calls it: {signature_text(getattr(kind, method))}"
+            raise InputError(message, hint=f"def {signature_text(getattr(Study, method))}")
+    options: Any = kind.Options
+    if not (isinstance(options, type) and issubclass(options, StudyOptions)):
+        hint = "class Options(netsim.StudyOptions), with one annotated field for each option"
+        raise InputError(f"study `{name}`: Options is {options!r}", hint=hint)

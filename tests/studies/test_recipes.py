@@ -90,32 +90,61 @@ def test_a_file_without_a_column_is_refused(tmp_path: Path) -> None:
         Comparison(recipe)
 
 
+def test_a_text_in_place_of_a_published_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"can't read the published numbers in `.*published\.csv`: .*much"):
+        Comparison(_recipe(tmp_path, HEAD + "EP1,vvc,psnr_db,much\n"))
+
+
 FAULTY = {
-    "study: progressive": ("lost: Field required", ""),
-    "study: {complexity: {}}": ("reference: Field required", ""),
-    "study: channels": ("channels: Field required", ""),
-    "stude: failure": ("Field required", ""),
-    "study: rate_distortion": ("needs `scenario`", ""),
-    "study: {masked: {shares: [0.5, 1.5]}}": ("less than 1", "recipe.yaml:3:32"),
-    "study: {traces: {bars: range}}": ("bars: Extra inputs", "recipe.yaml:3:24"),
-    "study: {failures: {}}": ("no study `failures`", "recipe.yaml:3:8"),
-    "study: 7": ("study: 7", "recipe.yaml:3:8"),
-    "study: {failure: 7}": ("options of failure: 7", "recipe.yaml:3:18"),
-    "study: failure\nscenari: x": ("Extra inputs", "recipe.yaml:4"),
+    "study: progressive": ("the progressive study needs `lost`", "", "options of the progressive study: lost, "),
+    "study: {complexity: {}}": ("the complexity study needs `reference`", "recipe.yaml:3:", "options of"),
+    "study: channels": ("the channels study needs `channels`", "", "options of the channels study: channels"),
+    "stude: failure": ("unknown key `stude`", "recipe.yaml:3:1  stude", "did you mean `study`?"),
+    "scenario: s.yaml": ("a recipe needs `study`", "recipe.yaml:1:1", "study: {NAME: {OPTION: VALUE}}"),
+    "study: rate_distortion": ("needs `scenario`", "", "scenario: scenario.yaml"),
+    "study: {masked: {shares: [0.5, 1.5]}}": ("not 1.5", "recipe.yaml:3:32", "options of the masked study: "),
+    "study: {traces: {bars: range}}": ("the traces study has no option `bars`", "recipe.yaml:3:24", "study: none"),
+    "study: {masked: {share: [0.5]}}": ("the masked study has no option `share`", ":3:", "did you mean `shares`?"),
+    "study: {failures: {}}": ("no study `failures`", "recipe.yaml:3:8", "did you mean `failure`?"),
+    "study: 7": ("study: 7", "recipe.yaml:3:8", "{NAME: {OPTION: VALUE}}"),
+    "study: {failure: 7}": ("options of failure: 7", "recipe.yaml:3:18", "a mapping"),
+    "study: failure\nscenari: x": ("unknown key `scenari`", "recipe.yaml:4:1", "did you mean `scenario`?"),
+    "study: failure\nname: x": ("unknown key `name`", "recipe.yaml:4:1", "known: "),
+    "study: failure\nscenario: 3": (
+        "scenario is 3: Input should be a valid string",
+        "recipe.yaml:4:11",
+        "scenario.yaml",
+    ),
+    "study: failure\nscenario: s.yaml\nquick: trials=3": (
+        "quick is 'trials=3': Input should be a valid list",
+        "recipe.yaml:5:8",
+        "quick: [trials=10]",
+    ),
+    "study: failure\nscenario: missing.yaml": (
+        "no file `experiments/paper/table/missing.yaml`",
+        "recipe.yaml:4:11  scenario",
+        "a file's name, relative to experiments/paper/table",
+    ),
+    "study: failure\nscenario: recipe.yaml\npublished: missing.csv": (
+        "no file `experiments/paper/table/missing.csv`",
+        "recipe.yaml:5:12  published",
+        "relative to",
+    ),
 }
 
 
 @pytest.mark.parametrize("line", FAULTY)
 def test_a_faulty_recipe_is_refused(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    message, where = FAULTY[line]
+    message, where, hint = FAULTY[line]
     folder = tmp_path / "experiments" / "paper" / "table"
     folder.mkdir(parents=True)
     (folder / "recipe.yaml").write_text(f"title: t\nsource: s\n{line}\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as refused:
         find_recipe("paper/table")
-    assert message in str(refused.value.message) or message in str(refused.value)
-    assert where in str(refused.value.where)
+    assert message in refused.value.message
+    assert where in refused.value.where
+    assert hint in refused.value.hint
 
 
 def test_unknown_recipe_is_refused() -> None:
