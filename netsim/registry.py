@@ -21,14 +21,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import is_dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, TypeVar
 
 from netsim.digests import digest
 from netsim.errors import InputError, did_you_mean
-from netsim.signatures import raised_at
+from netsim.signatures import keyword_only, kind_of, raised_at, signature_text, takes
 from netsim.source import imported_versions, source_identity
 
 __all__ = [
@@ -38,10 +38,12 @@ __all__ = [
     "check_free_name",
     "entry_module",
     "load_plugin",
+    "name_hint",
     "plugin_identity",
     "plugin_names",
     "register",
     "registrations",
+    "unknown_hint",
 ]
 
 KINDS = ("codec", "channel", "protection", "controller", "link", "metric", "figure", "study", "trainer")
@@ -112,11 +114,21 @@ def register(kind: str, name: str = "") -> Callable[[Plugin], Plugin]:
     return add
 
 
-def check_free_name(kind: str, name: str) -> None:
-    """Raises InputError where an installed or built-in plug-in of a kind has a name."""
+def check_free_name(kind: str, name: str, *, any_case: bool = False) -> None:
+    """Check that no installed or built-in plug-in of a kind has a name.
+
+    Args:
+        kind: One of ``KINDS``.
+        name: The name.
+        any_case: Refuse it also where it differs in capitals alone.
+
+    Raises:
+        InputError: It is taken, or the kind is unknown.
+    """
     _check_kind(kind)
-    if name in _group(_group_name(kind)) or name in _reserved(kind):
-        raise InputError(f"there is a {kind} `{name}` already", hint="choose another name")
+    for taken in (*_group(_group_name(kind)), *_reserved(kind)):
+        if name == taken or (any_case and name.casefold() == taken.casefold()):
+            raise InputError(f"there is a {kind} `{taken}` already", hint="choose another name")
 
 
 def _check_object(kind: str, name: str, plugin: Any) -> None:
@@ -137,14 +149,56 @@ def _check_object(kind: str, name: str, plugin: Any) -> None:
             raise InputError(f"link `{name}` is {plugin!r}", hint="a netsim.LinkProfile")
     elif kind == "metric":
         _found("netsim.metrics.further:check_metric_name")(name)
+        _check_call(kind, name, plugin, "reference", "images")
+    elif kind == "figure":
+        _check_call(kind, name, plugin, "log", "summary")
     if not callable(plugin) and kind != "link":
         raise InputError(f"{kind} `{name}` is {plugin!r}, which can't be called", hint="a function or a class")
+
+
+def _check_call(kind: str, name: str, plugin: Any, *arguments: str) -> None:
+    """Check that a function takes these arguments, whatever its keyword-only parameters are."""
+    if callable(plugin) and not takes(partial(plugin, **keyword_only(plugin)), *arguments):
+        message = f"{kind} `{name}` can't be called as netsim calls it: {signature_text(plugin)}"
+        raise InputError(message, hint=f"def {name}({', '.join(arguments)})")
 
 
 def plugin_names(kind: str) -> list[str]:
     """Names of a kind's plug-ins, installed or registered, sorted; imports none of them."""
     _check_kind(kind)
     return sorted({*_group(_group_name(kind)), *_registered[kind]})
+
+
+def unknown_hint(kind: str, name: Any, known: Iterable[str]) -> str:
+    """The nearest known name; where none is near, all of them, and how netsim gets to know one more.
+
+    Args:
+        kind: One of ``KINDS``.
+        name: What was asked for.
+        known: Names of the kind.
+
+    Returns:
+        The hint of an error.
+    """
+    hint = did_you_mean(str(name), known)
+    if hint.startswith("did you mean"):
+        return hint
+    group = _group_name(kind)
+    own = f"a {kind} of your own: run netsim in the process that registers it, or install a package with an entry point"
+    return f"{hint}\n{own} in the group `{group}`"
+
+
+def name_hint(kind: str, plugin: Any) -> str:
+    """What to write in place of a function or class: its name, and how it gets one."""
+    registered = next((name for name, one in _registered[kind].items() if one is plugin), None)
+    if registered is not None:
+        return f'its name: "{registered}"'
+    called = getattr(plugin, "__name__", None)
+    if not callable(plugin) or not called or called == "<lambda>":
+        return f'a name; a {kind} of your own gets one by netsim.register("{kind}", "my-name")'
+    name = getattr(plugin, "name", None)
+    name = name if isinstance(name, str) else called
+    return f'register it: netsim.register("{kind}", "{name}")({called}); then give its name: "{name}"'
 
 
 def load_plugin(kind: str, name: str, *, also: Iterable[str] = ()) -> Any:
@@ -160,6 +214,8 @@ def load_plugin(kind: str, name: str, *, also: Iterable[str] = ()) -> Any:
             a package that it needs is not installed.
     """
     _check_kind(kind)
+    if not isinstance(name, str):
+        raise InputError(f"{kind} {name!r} is {kind_of(name)}, not a name", hint=name_hint(kind, name))
     if name in _registered[kind]:
         plugin = _registered[kind][name]
         if isinstance(plugin, Registration):
@@ -167,7 +223,8 @@ def load_plugin(kind: str, name: str, *, also: Iterable[str] = ()) -> Any:
         return plugin
     points = _group(_group_name(kind))
     if name not in points:
-        raise InputError(f"unknown {kind} `{name}`", hint=did_you_mean(str(name), {*plugin_names(kind), *also}))
+        known = {*plugin_names(kind), *also}
+        raise InputError(f"unknown {kind} `{name}`", hint=unknown_hint(kind, name, known))
     try:
         return points[name].load()
     except (Exception, SystemExit) as error:  # a plug-in's module may raise anything

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["kind_of", "raised_at", "signature_text", "takes"]
+__all__ = ["keyword_only", "kind_of", "raised_at", "signature_text", "takes"]
 
 _SHOWN = 4  # members of a tuple
 
@@ -27,6 +27,19 @@ def takes(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> boo
     except TypeError:
         return False
     return True
+
+
+def keyword_only(function: Callable[..., Any]) -> dict[str, Any]:
+    """Keyword-only parameters of a function with their defaults (``inspect.Parameter.empty`` where there is none).
+
+    >>> keyword_only(lambda log, summary, *, channel=None: 0)
+    {'channel': None}
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # functions in C
+        return {}
+    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
 
 
 def signature_text(function: Callable[..., Any]) -> str:
@@ -55,7 +68,8 @@ def kind_of(value: Any) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if hasattr(value, "dtype") and hasattr(value, "shape"):
-        return f"{value.dtype} {list(value.shape)}" if value.shape else str(value.dtype)
+        array = f"{value.dtype} {list(value.shape)}" if len(value.shape) else str(value.dtype)
+        return array if type(value).__module__ == "numpy" else f"{type(value).__name__} of {array}"
     return "None" if value is None else type(value).__name__
 
 

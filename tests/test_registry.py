@@ -101,7 +101,7 @@ STUDY = {"name": "nearly-this", "measure": lambda self, context: 0, "compare": l
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_name_has_the_nearest_known_one_as_hint(kind: str) -> None:
     others = {"link": LinkProfile("nearly-this"), "study": type("Nearly", (Study,), STUDY)}
-    known = others.get(kind, lambda: None)
+    known = others.get(kind, lambda first=None, second=None: None)
     if kind != "codec":
         register(kind, "nearly-this")(known)
         assert load_plugin(kind, "nearly-this") is known
@@ -111,6 +111,53 @@ def test_an_unknown_name_has_the_nearest_known_one_as_hint(kind: str) -> None:
         load_plugin(kind, asked)
     assert f"unknown {kind} `{asked}`" in caught.value.message
     assert f"did you mean `{meant}`?" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "protection"])
+def test_a_name_like_no_other_has_the_ways_in_as_hint(kind: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_plugin(kind, "qqqqqqqq")
+    group = "netsim.studies" if kind == "study" else f"netsim.{kind}s"
+    first, second = caught.value.hint.splitlines()
+    assert first.startswith("known: ")
+    assert second == (
+        f"a {kind} of your own: run netsim in the process that registers it, or install a package with an entry point "
+        f"in the group `{group}`"
+    )
+
+
+class Own(netsim.Channel):
+    """Not whole, but enough to have a name."""
+
+
+@pytest.mark.parametrize(
+    ("keys", "hint"),
+    [
+        ({"channels": [Own]}, 'register it: netsim.register("channel", "Own")(Own); then give its name: "Own"'),
+        ({"codecs": [netsim.Codec]}, 'netsim.register("codec", "Codec")(Codec)'),
+        ({"link": LinkProfile("leo")}, 'netsim.register("link")'),
+        ({"control": bernoulli}, 'netsim.register("controller", "bernoulli")(bernoulli)'),
+        ({"codecs": [{"jpeg": {"quality": 30, "protection": NoProtection}}]}, 'netsim.register("protection", "none")'),
+        ({"channels": ["qqqqqqqq"]}, "in the group `netsim.channels`"),
+        ({"channels": [{"qqqqqqqq": {"period": 3}}]}, "in the group `netsim.channels`"),
+        ({"link": "qqqqqqqq"}, "in the group `netsim.links`"),
+        ({"codecs": [{"qqqqqqqq": {"quality": 30}}]}, "in the group `netsim.codecs`"),
+        ({"codecs": [{"jpeg": {"quality": 30, "protection": "zzzzzz"}}]}, "in the group `netsim.protections`"),
+        ({"metrics": ["qqqqqqqq"]}, "in the group `netsim.metrics`"),
+    ],
+    ids=str,
+)
+def test_what_a_scenario_can_not_name_yet_is_refused_with_its_way_in(keys: dict[str, object], hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        netsim.plan({**SCENARIO, **keys})
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("call", [lambda: netsim.codec(Own, bits=3), lambda: netsim.channels[Own]])
+def test_a_class_in_place_of_a_name_is_refused_with_its_way_in(call) -> None:
+    with pytest.raises(InputError) as caught:
+        call()
+    assert 'then give its name: "Own"' in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -264,7 +311,7 @@ def test_a_figure_registered_at_run_time_is_drawn_with_its_options() -> None:
     assert figure_kind("sizes").title == "Bytes of each slot."
     numbers, figure = make("sizes", run.log, summary, of="bpp")
     assert (figure.axes[0].lines[0].get_ydata() == numbers["bpp"]).all()
-    with pytest.raises(InputError, match="no option --off"):
+    with pytest.raises(InputError, match="no option `off`"):
         make("sizes", run.log, summary, off=1)
     register("figure", "wrong")(lambda log, summary: 3)
     with pytest.raises(InputError, match="figure `wrong` returns int"):

@@ -20,7 +20,7 @@ from netsim.channels.traces import TraceOptions
 from netsim.errors import InputError, did_you_mean
 from netsim.numbers import read_number
 from netsim.paths import user_path
-from netsim.registry import load_plugin, plugin_names
+from netsim.registry import load_plugin, name_hint, plugin_names, unknown_hint
 
 __all__ = ["channel_from_spec", "expand_range", "is_channel_name", "known_names", "reserved_names"]
 
@@ -69,7 +69,8 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
     if isinstance(spec, str):
         return netem_channel(spec) if is_netem(spec) else _from_name(spec)
     if not isinstance(spec, Mapping):
-        raise InputError(f"{spec!r} is not a valid channel", hint=_forms_hint())
+        hint = name_hint("channel", spec) if callable(spec) else _forms_hint()
+        raise InputError(f"{spec!r} is not a valid channel", hint=hint)
     form = _form_of(spec)
     if form is None:
         return _from_plugin(spec)
@@ -282,12 +283,15 @@ def _from_name(name: str) -> Channel:
         except InputError as error:
             raise InputError(error.message, where=error.where, hint=error.hint) from error.__cause__
     same = [k for k in known_names() if k.casefold() == base.casefold()]
-    hint = f"did you mean `{same[0]}`?" if same else did_you_mean(base, known_names())
+    hint = f"did you mean `{same[0]}`?" if same else unknown_hint("channel", base, known_names())
     raise InputError(f"unknown channel `{name}`", hint=hint)
 
 
 def _from_plugin(spec: Mapping[str, Any]) -> Channel:
     names = [key for key in spec if key not in ("name", "step_s")]
+    if len(names) == 1 and names[0] not in plugin_names("channel") and isinstance(spec[names[0]], Mapping):
+        hint = unknown_hint("channel", names[0], plugin_names("channel"))
+        raise InputError(f"unknown channel `{names[0]}`", hint=hint, key=(names[0],))
     if len(names) != 1 or names[0] not in plugin_names("channel"):
         known = sorted({key for form in FORMS for key in form.keys} | {*plugin_names("channel")})
         odd = str(names[0]) if names else ""

@@ -11,7 +11,7 @@ __all__ = ["check_metric_command", "new"]
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="codec, channel, metric or study.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="codec, channel, metric, figure or study.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The plug-in's name.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The package's folder [NAME].")] = None,
 ) -> None:
@@ -37,8 +37,10 @@ def check_metric_command(
     import json
 
     from netsim.metrics.conformance import check_metric
+    from netsim.metrics.further import check_metric_attributes
     from netsim.registry import load_plugin
 
+    check_metric_attributes(name)
     results = check_metric(load_plugin("metric", name))
     failed = sum(not result.passed for result in results)
     if as_json:

@@ -56,12 +56,12 @@ def plot(
     ] = None,
 ) -> None:
     """Draw a figure of a run: radar, failure ratio, rate–distortion, PSNR over time, or which scheme is best where."""
-    from netsim.figures.kinds import given_options
+    from netsim.figures.kinds import flag, given_options
 
     rates = {"low_bpp": low_bpp, "high_bpp": high_bpp, "near_bpp": near_bpp}
     more = {"channel": channel, "highlight": highlight or None, "published": published or None}
     tables = {"images": images or None, "link": link, "over": over}
-    options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables, **more})
+    options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables, **more}, flag)
     _write(run, kind, out or run, paper, options)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from netsim.control.base import Controller, ControllerFactory
 from netsim.control.fixed import fixed
 from netsim.control.previous_interval import previous_interval
-from netsim.errors import InputError, did_you_mean
+from netsim.errors import InputError
 from netsim.protection.base import Protection
-from netsim.registry import load_plugin, plugin_names
+from netsim.registry import load_plugin, plugin_names, unknown_hint
 
 __all__ = ["built_in_names", "controller_from_spec", "controller_names"]
 
@@ -54,7 +54,8 @@ def controller_from_spec(spec: Any, protections: Sequence[Protection]) -> Contro
         message = f"control {name}: {settings!r} is not a list of settings"
         raise InputError(message, hint=f"write `{name}: {{…}}`", key=(name,))
     if name not in controller_names():
-        raise InputError(f"unknown controller `{name}`", hint=did_you_mean(str(name), controller_names()), key=(name,))
+        hint = unknown_hint("controller", name, controller_names())
+        raise InputError(f"unknown controller `{name}`", hint=hint, key=(name,))
     factory: ControllerFactory = _BUILT_IN[name] if name in _BUILT_IN else load_plugin("controller", name)
     try:
         return factory(settings, protections)

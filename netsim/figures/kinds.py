@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.errors import InputError, did_you_mean
-from netsim.registry import load_plugin, plugin_names
+from netsim.registry import load_plugin, name_hint, plugin_names, unknown_hint
+from netsim.signatures import keyword_only, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ __all__ = [
     "Kind",
     "built_in_names",
     "figure_kind",
+    "flag",
     "given_options",
     "make",
 ]
@@ -76,25 +78,41 @@ def figure_kind(name: str) -> Kind:
         InputError: There is none; the hint is the nearest known one.
     """
     known = {**KINDS, **TABLE_KINDS}
+    if not isinstance(name, str):
+        raise InputError(f"figure {name!r} is {kind_of(name)}, not a name", hint=name_hint("figure", name))
     if name in known:
         return known[name]
     if name not in plugin_names("figure"):
-        raise InputError(f"no figure `{name}`", hint=did_you_mean(name, [*known, *plugin_names("figure")]))
+        raise InputError(f"no figure `{name}`", hint=unknown_hint("figure", name, [*known, *plugin_names("figure")]))
     function = load_plugin("figure", name)
     title = (inspect.getdoc(function) or name).splitlines()[0]
-    parameters = inspect.signature(function).parameters.values()
-    options = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY and one.name != "ax"]
+    options = [key for key in keyword_only(function) if key != "ax"]
     return Kind(re.sub(r"[^\w.=-]+", "_", name), title, True, tuple(options))
 
 
-def given_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a kind's options that are given (not None). Raises InputError for one that it does not have."""
+def given_options(
+    name: str, options: Mapping[str, Any], written: Callable[[str], str] = lambda option: option
+) -> dict[str, Any]:
+    """Those of a kind's options that are given.
+
+    Args:
+        name: The kind.
+        options: Values by option; None: not given.
+        written: How the user writes an option.
+
+    Returns:
+        The options that are not None.
+
+    Raises:
+        InputError: An unknown kind, or an option that it does not have.
+    """
     kind = figure_kind(name)
     given = {key: value for key, value in options.items() if value is not None}
     for key in given:
         if key not in kind.options:
-            known = ", ".join(map(_flag, kind.options)) or "none"
-            raise InputError(f"the {name} figure has no option {_flag(key)}", hint=f"its options: {known}")
+            known = [written(option) for option in kind.options]
+            hint = did_you_mean(written(key), known) if known else "it has none"
+            raise InputError(f"the {name} figure has no option `{written(key)}`", hint=hint)
     return given
 
 
@@ -135,10 +153,9 @@ def _plugin(
     if ax is not None and "ax" not in inspect.signature(function).parameters:
         raise InputError(f"figure `{name}` takes no ax=", hint="leave it out")
     made = function(log, summary, **options, **({} if ax is None else {"ax": ax}))
-    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], pd.DataFrame)):
-        raise InputError(f"figure `{name}` returns {type(made).__name__}", hint=_RETURNS)
-    if not isinstance(made[1], Figure):
-        raise InputError(f"figure `{name}` returns {type(made[1]).__name__} as its drawing", hint=_RETURNS)
+    is_pair = isinstance(made, tuple) and len(made) == 2
+    if not (is_pair and isinstance(made[0], pd.DataFrame) and isinstance(made[1], Figure)):
+        raise InputError(f"figure `{name}` returns {kind_of(made)}", hint=_RETURNS)
     return made
 
 
@@ -178,5 +195,6 @@ def _rd_options(
     return made
 
 
-def _flag(option: str) -> str:
+def flag(option: str) -> str:
+    """An option as the command line has it."""
     return "--image" if option == "images" else "--" + option.replace("_", "-")

@@ -12,7 +12,7 @@ from netsim.channels.traces import RateTrace, read_rate_trace
 from netsim.errors import InputError, did_you_mean
 from netsim.links.geometry import EARTH_RADIUS_KM, GEO_ORBIT_HEIGHT_KM, SPEED_OF_LIGHT_KM_S, slant_range_km
 from netsim.paths import user_path
-from netsim.registry import load_plugin, plugin_names
+from netsim.registry import load_plugin, plugin_names, unknown_hint
 from netsim.validation import check_number, check_whole, is_number
 
 __all__ = [
@@ -258,7 +258,7 @@ def _profile(name: Any, key: tuple[str, ...] = ()) -> LinkProfile:
     if name in _PROFILES:
         return _PROFILES[name]
     if name not in link_names():
-        raise InputError(f"unknown link `{name}`", hint=did_you_mean(str(name), link_names()), key=key)
+        raise InputError(f"unknown link `{name}`", hint=unknown_hint("link", name, link_names()), key=key)
     profile = load_plugin("link", name)
     if not isinstance(profile, LinkProfile):
         raise InputError(f"link plug-in `{name}` is {profile!r}", hint="a netsim.links.profile.LinkProfile", key=key)

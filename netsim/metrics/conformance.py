@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.errors import InputError
+
 __all__ = ["CHECKS", "MetricCheck", "check_metric"]
 
 _SEED = 20261
@@ -135,10 +137,15 @@ def check_metric(metric: Metric) -> list[MetricCheck]:
     Returns:
         One outcome per check, in the order of ``CHECKS``; an exception inside a check counts as a failure.
 
+    Raises:
+        InputError: ``metric`` can't be called.
+
     >>> from netsim.metrics.psnr import psnr_db
     >>> all(check.passed for check in check_metric(psnr_db))
     True
     """
+    if not callable(metric):
+        raise InputError(f"check_metric takes a function, not {metric!r}", hint="the function itself, not its name")
     results = []
     for name, check in CHECKS.items():
         try:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from netsim.errors import InputError
 from netsim.registry import load_plugin
+from netsim.signatures import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ __all__ = [
     "LOSSLESS_DB",
     "SUMMARY_COLUMNS",
     "Scale",
+    "check_metric_attributes",
     "check_metric_name",
     "further_metrics",
     "measured",
@@ -123,13 +125,40 @@ def check_metric_name(metric: str) -> None:
     raise InputError(f"metric `{metric}` {wrong}", hint="register it by another name")
 
 
+def check_metric_attributes(metric: str) -> None:
+    """Check what a metric says of its values.
+
+    Args:
+        metric: As in a scenario.
+
+    Raises:
+        InputError: An attribute is not of its type, or there is no such metric.
+    """
+    function = load_plugin("metric", metric)
+    for key, (kinds, hint) in _ATTRIBUTES.items():
+        value = getattr(function, key, None)
+        is_kind = isinstance(value, kinds) and isinstance(value, bool | np.bool_) == (key == "higher_is_better")
+        if value is not None and (not is_kind or value != value):
+            raise InputError(f"metric `{metric}`: {key} is {value!r}", hint=hint)
+
+
+_NUMBERS = (int, float, np.integer, np.floating)
+_ATTRIBUTES: dict[str, tuple[tuple[type, ...], str]] = {
+    "failed": (_NUMBERS, "the number that a failed image counts as; without it failed slots are left out of the means"),
+    "lowest": (_NUMBERS, "the smallest value that the metric can have"),
+    "highest": (_NUMBERS, "the largest value that the metric can have"),
+    "higher_is_better": ((bool, np.bool_), "True or False"),
+    "smallest_side_pixels": ((int, np.integer), "a whole number of pixels"),
+}
+
+
 def measured(metric: str, reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """A metric's values, one for each image, float64 [m]. Raises InputError if the plug-in returns anything else."""
     returned: Any = load_plugin("metric", metric)(reference, images)
     try:
         values = np.asarray(returned, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"metric `{metric}` returns {type(returned).__name__}", hint=_RETURNS) from None
+        raise InputError(f"metric `{metric}` returns {kind_of(returned)}", hint=_RETURNS) from None
     if values.shape != (len(images),):
         raise InputError(f"metric `{metric}` returns shape {values.shape} for {len(images)} images", hint=_RETURNS)
     if np.isnan(values).any():

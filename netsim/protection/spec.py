@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from netsim.errors import InputError, did_you_mean
+from netsim.errors import InputError
 from netsim.links.packets import Arq
 from netsim.protection.arq import SelectiveRepeat
 from netsim.protection.base import NoProtection, Protection
 from netsim.protection.galois import SYMBOLS
 from netsim.protection.reed_solomon import ReedSolomon
 from netsim.protection.repetition import Repetition
-from netsim.registry import load_plugin, plugin_identity, plugin_names
+from netsim.registry import load_plugin, plugin_identity, plugin_names, unknown_hint
+from netsim.signatures import kind_of
 from netsim.validation import check_keys, check_number, check_whole
 
 __all__ = ["protection_from_spec", "protection_identity", "protection_kinds"]
@@ -59,13 +60,13 @@ def protection_from_spec(spec: Any) -> Protection:
         spec = {spec: None}
     if isinstance(spec, str):
         forms = {"reed-solomon": _FORMS, "repeat": _REPEAT_FORMS, "arq": _ARQ_FORMS}
-        hint = forms.get(spec) or did_you_mean(spec, known)
+        hint = forms.get(spec) or unknown_hint("protection", spec, known)
         raise InputError(f"protection `{spec}` {'needs a strength' if spec in _KINDS else 'is unknown'}", hint=hint)
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise InputError(f"protection {spec!r} is not one protection", hint=f"write `none`, or {_FORMS[6:]}")
     kind, strength = next(iter(spec.items()))
     if kind not in known[1:]:
-        raise InputError(f"unknown protection `{kind}`", hint=did_you_mean(str(kind), known), key=(kind,))
+        raise InputError(f"unknown protection `{kind}`", hint=unknown_hint("protection", kind, known), key=(kind,))
     try:
         return _READERS[kind](strength) if kind in _READERS else _plugin(kind, strength)
     except InputError as error:
@@ -87,7 +88,8 @@ def _plugin(name: str, settings: Any) -> Protection:
     """A plug-in's protection, made from its settings in the scenario; None: there are none."""
     made = load_plugin("protection", name)(settings)
     if not isinstance(made, Protection):
-        raise TypeError(f"protection plug-in {name} made {type(made).__name__}, not a Protection")
+        hint = "a protection plug-in is a subclass of netsim.Protection, or a function that returns an instance of one"
+        raise InputError(f"it makes {kind_of(made)}, not a protection", hint=hint)
     return made
 
 

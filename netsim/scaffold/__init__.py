@@ -1,4 +1,4 @@
-"""Small packages to begin a plug-in with: ``netsim new codec|channel|metric|study NAME``."""
+"""Small packages to begin a plug-in with: ``netsim new codec|channel|metric|figure|study NAME``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from netsim.registry import check_free_name
 
 __all__ = ["SCAFFOLDS", "write_scaffold"]
 
-SCAFFOLDS = ("codec", "channel", "metric", "study")
+SCAFFOLDS = ("codec", "channel", "metric", "figure", "study")
 """Kinds of plug-ins that a package can be begun with."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", re.ASCII)
 _LONGEST = 40
-_IDENTIFIERS = ("metric", "study")  # a metric is a column, a study a key with options
+_IDENTIFIERS = ("metric", "figure", "study")  # a metric is a column, a study a key with options; figures as they are
 
 
 def write_scaffold(kind: str, name: str, folder: Path | None = None) -> list[Path]:
@@ -64,12 +64,12 @@ def write_scaffold(kind: str, name: str, folder: Path | None = None) -> list[Pat
 
 
 def _check_name(kind: str, name: str) -> None:
+    check_free_name(kind, name, any_case=True)
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         hint = f"small letters and digits, parts joined by `-` or `_`, at most {_LONGEST} characters"
         raise InputError(f"`{name}` can't be the name of a package", hint=hint)
     if kind in _IDENTIFIERS and "-" in name:
         raise InputError(f"a {kind} can't be called `{name}`", hint=f"`{name.replace('-', '_')}`")
-    check_free_name(kind, name)
 
 
 def _files(kind: str, module: str, name: str) -> dict[str, str]:

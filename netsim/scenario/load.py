@@ -18,7 +18,7 @@ from netsim.control.spec import controller_from_spec
 from netsim.errors import InputError, did_you_mean, shortened
 from netsim.images import ImageSet, images_from_spec
 from netsim.links.profile import link_from_spec, resolved_link
-from netsim.metrics.further import check_metric_name
+from netsim.metrics.further import check_metric_attributes, check_metric_name
 from netsim.paths import check_text
 from netsim.published import check_published
 from netsim.registry import load_plugin
@@ -113,7 +113,7 @@ def _check_metrics(document: Document, metrics: list[str]) -> None:
     for i, metric in enumerate(metrics):
         with document.standing_at(("metrics", i)):
             check_metric_name(metric)
-            load_plugin("metric", metric)
+            check_metric_attributes(metric)
 
 
 def _read_images(document: Document, model: ScenarioModel, base_dir: Path) -> tuple[ImageSet, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from netsim.errors import InputError, shortened
+from netsim.registry import name_hint
 from netsim.yaml_text import DEPTH_LIMIT, VALUES_LIMIT
 
 __all__ = ["plain_value"]
@@ -14,6 +15,7 @@ __all__ = ["plain_value"]
 _HOLDS = "texts, numbers, truth values, None, lists and mappings with text keys"
 _DIGITS_LIMIT = 50
 _KINDS = {"Channel": "channel", "Codec": "codec", "Protection": "protection", "LinkProfile": "link"}
+_KIND_OF_KEY = {"metrics": "metric", "channels": "channel", "codecs": "codec", "link": "link", "control": "controller"}
 
 
 def plain_value(value: Any, path: tuple[str | int, ...] = ()) -> Any:
@@ -70,7 +72,7 @@ class _Copy:
         written = getattr(value, "written", None)  # a channel as a scenario calls it
         if written is not None:
             return self.plain(written, path)
-        raise InputError(f"{shortened(repr(value), 80)} is a {type(value).__name__}", hint=_hint(value), key=path)
+        raise InputError(f"{shortened(repr(value), 80)} is a {type(value).__name__}", hint=_hint(value, path), key=path)
 
     def key(self, key: Any, path: tuple[str | int, ...]) -> str:
         if not isinstance(key, str):
@@ -86,10 +88,14 @@ class _Copy:
         return str.__str__(value)
 
 
-def _hint(value: Any) -> str:
-    """What a scenario may hold; for an object of netsim, how it gets a name that a scenario can say."""
-    for parent in type(value).__mro__:
+def _hint(value: Any, path: tuple[str | int, ...]) -> str:
+    """What a scenario may hold; for a plug-in, its name or how it gets one."""
+    for parent in value.__mro__ if isinstance(value, type) else type(value).__mro__:
         kind = _KINDS.get(parent.__name__)
         if kind and parent.__module__.startswith("netsim."):
+            if isinstance(value, type):
+                return name_hint(kind, value)
             return f'{_HOLDS}; give a {kind} of your own a name: netsim.register("{kind}")'
+    if callable(value) and path and path[0] in _KIND_OF_KEY:
+        return name_hint("protection" if "protection" in path else _KIND_OF_KEY[str(path[0])], value)
     return _HOLDS

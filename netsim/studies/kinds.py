@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from netsim.errors import InputError, did_you_mean, shortened
-from netsim.registry import load_plugin, plugin_names
+from netsim.registry import load_plugin, plugin_names, unknown_hint
 from netsim.studies.study import Study, StudyOptions, check_study_class
 
 __all__ = ["built_in_names", "study_class", "study_from_spec", "study_names"]
@@ -57,7 +57,7 @@ def study_class(name: str) -> type[Study]:
     elif name in plugin_names("study"):
         found = load_plugin("study", name)
     else:
-        raise InputError(f"no study `{name}`", hint=did_you_mean(name, study_names()))
+        raise InputError(f"no study `{name}`", hint=unknown_hint("study", name, study_names()))
     check_study_class(name, found)
     return found
 

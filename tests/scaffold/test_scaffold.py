@@ -47,7 +47,11 @@ def test_a_package_is_written_whole(kind: str) -> None:
         ("metric", "my-metric", "can't be called `my-metric`"),
         ("codec", "jpeg2000", "there is a codec `jpeg2000` already"),
         ("channel", "trace", "there is a channel `trace` already"),
+        ("channel", "EP4", "there is a channel `EP4` already"),
+        ("channel", "ep4", "there is a channel `EP4` already"),
         ("metric", "psnr_db", "there is a metric `psnr_db` already"),
+        ("figure", "radar", "there is a figure `radar` already"),
+        ("figure", "my-figure", "can't be called `my-figure`"),
     ],
 )
 def test_what_can_not_be_written_is_refused(kind: str, name: str, message: str) -> None:
@@ -87,6 +91,10 @@ def test_a_package_installs_checks_tests_and_runs(kind: str, tmp_path: Path) -> 
     run("pytest", "-q", "-p", "no:cacheprovider")
     if kind == "study":
         run("netsim", "reproduce", "my_first/example")
+    elif kind == "figure":
+        folder = run("netsim", "run", "scenario.yaml", "--workers", "1").splitlines()[-1]
+        run("netsim", "plot", "my_first", folder)
+        assert {"my_first.png", "my_first.svg", "my_first.csv"} <= set(os.listdir(tmp_path / "my_first" / folder))
     else:
         check = ["--at", "bits=4"] if kind == "codec" else []
         assert "keeps its contract" in run("netsim", f"check-{kind}", "my_first", *check)

@@ -101,7 +101,7 @@ FRAME = pd.DataFrame({"x": [1.0]})
         ),
         (
             [Table("a", FRAME["x"])],  # type: ignore[arg-type]
-            "study `mine`: output 1 of draw is a Table with frame = float64 [1]",
+            "study `mine`: output 1 of draw is a Table with frame = Series of float64 [1]",
             "Table(name, frame): `frame` is a DataFrame",
         ),
         (
