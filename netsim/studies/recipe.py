@@ -13,7 +13,7 @@ from netsim.shipped import shipped_folder
 from netsim.studies.kinds import study_from_spec
 from netsim.studies.study import Study
 
-__all__ = ["Recipe", "find_recipe", "not_the_papers", "recipe_names"]
+__all__ = ["Recipe", "check_files", "find_recipe", "not_the_papers", "recipe_names"]
 
 
 class Recipe(BaseModel):
@@ -95,19 +95,31 @@ def find_recipe(name: str) -> Recipe:
         raise InputError(f"a recipe needs `{lacking}`", where=document.where(()), hint=_EXAMPLES[lacking])
     keys["study"] = study_from_spec(keys["study"], lambda path: document.where(("study", *path)))
     try:
-        recipe = Recipe(**keys, name=name, folder=folder)
+        return Recipe(**keys, name=name, folder=folder)
     except ValidationError as error:
         first = error.errors()[0]
         path, words = tuple(first["loc"]), first["msg"].removeprefix("Value error, ")
         message = f"{key_path_text(path)} is {shortened(repr(first['input']), 80)}: {words}" if path else words
         hint = _EXAMPLES.get(str(path[0]) if path else "scenario", "")
         raise InputError(message, where=document.where(path), hint=hint) from None
+
+
+def check_files(recipe: Recipe) -> None:
+    """Check that the files that a recipe names exist.
+
+    Args:
+        recipe: The recipe.
+
+    Raises:
+        InputError: One is missing; with the place of its name in recipe.yaml.
+    """
     for key in ("scenario", "published", "claims"):
-        file = keys.get(key)
-        if file is not None and not (folder / file).is_file():
-            hint = f"a file's name, relative to {folder}"
-            raise InputError(f"no file `{folder / file}`", where=document.where((key,)), hint=hint)
-    return recipe
+        file = getattr(recipe, key)
+        if file is not None and not (recipe.folder / file).is_file():
+            written = recipe.folder / "recipe.yaml"
+            where = Document.read(written).where((key,)) if written.is_file() else key
+            hint = f"the name of a file in {recipe.folder}"
+            raise InputError(f"no file `{recipe.folder / file}`", where=where, hint=hint)
 
 
 _EXAMPLES = {

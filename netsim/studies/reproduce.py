@@ -14,7 +14,7 @@ from netsim.signatures import kind_of
 from netsim.studies.comparison import Comparison
 from netsim.studies.order import orders
 from netsim.studies.outputs import checked_outputs, study_folder, write_outputs, write_table
-from netsim.studies.recipe import Recipe, not_the_papers
+from netsim.studies.recipe import Recipe, check_files, not_the_papers
 from netsim.studies.study import Study, StudyContext
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def reproduce(
     Raises:
         InputError: A faulty scenario or published table, or a study that can't be made of the scenario.
     """
+    check_files(recipe)
     folder = out or Path("runs") / f"{recipe.name.replace('/', '-')}-{'full' if full else 'quick'}"
     plan, left_out = recipe_plan(recipe, full, overrides)
     images = "" if plan is None else plan.images.name

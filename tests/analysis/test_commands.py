@@ -92,7 +92,7 @@ def test_plot_winner(run: str, tmp_path: Path) -> None:
     text = call("plot", "winner", run, "--out", str(tmp_path), "--image", "a")
     assert {path.name for path in tmp_path.iterdir()} == {f"winner_map.{suffix}" for suffix in ("csv", "png", "svg")}
     assert "winner_map.csv" in text
-    with pytest.raises(InputError, match="no option --trial"):
+    with pytest.raises(InputError, match="no option `--trial`"):
         call("plot", "winner", run, "--trial", "1")
-    with pytest.raises(InputError, match="no option --image"):
+    with pytest.raises(InputError, match="no option `--image`"):
         call("plot", "rd", run, "--image", "a")

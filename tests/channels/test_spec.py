@@ -187,14 +187,14 @@ def test_third_party_channels() -> None:
     assert (channel.name, channel.step_s) == ("mine", 2)
     with pytest.raises(InputError, match="offst") as caught:
         channel_from_spec({"every-second": {"offst": 1}})
-    assert caught.value.key == ("every-second",)
+    assert caught.value.key == ("every-second", "offst")
     assert "offset" in caught.value.hint
     with pytest.raises(InputError, match="gets 3"):
         channel_from_spec({"every-second": 3})
     with pytest.raises(InputError, match="unknown channel `every-secnd`") as caught:
         channel_from_spec("every-secnd")
     assert "`every-second`" in caught.value.hint
-    with pytest.raises(TypeError, match="not a Channel"):
+    with pytest.raises(InputError, match="not a channel"):
         channel_from_spec("wrong")
 
 

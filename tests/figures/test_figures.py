@@ -68,7 +68,7 @@ def test_unknown_kind_and_foreign_option_are_told(log: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="no figure `radr`") as caught:
         make("radr", log, summarise(log))
     assert "did you mean `radar`" in caught.value.hint
-    with pytest.raises(InputError, match="rd figure has no option --trial"):
+    with pytest.raises(InputError, match="rd figure has no option `trial`"):
         make("rd", log, summarise(log), trial=1)
 
 

@@ -164,7 +164,7 @@ def test_commands_write_files_and_name_them(run: Path, tmp_path: Path) -> None:
         (["plot", "radr", "{run}"], "no figure `radr`"),
         (["plot", "radar", "{run}/nowhere"], "no run folder"),
         (["plot", "radar", "{run}", "--low-bpp", "2", "--high-bpp", "3"], "no scheme has a point between 2 and 3 bpp"),
-        (["plot", "rd", "{run}", "--trial", "1"], "no option --trial"),
+        (["plot", "rd", "{run}", "--trial", "1"], "no option `--trial`"),
         (["plot", "timeline", "{run}", "--trial", "77"], "no trial 77"),
         (["report", "{run}", "--out", "{run}/no/such/file.html"], "no folder"),
     ],

@@ -115,7 +115,7 @@ def test_a_recipe_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatc
     page, outcomes = reproduce_all(["mine/broken", "resicomp/table1"], False, tmp_path / "all", 1, Reporter())
     assert [type(one) for one in outcomes] == [Failed, Reproduced]
     text = page.read_text()
-    assert "Did not run: no scenario file" in text
+    assert "scenario no file `experiments/mine/broken/gone.yaml`" in text
     assert "| EP5 | printed | loss_rate | 0.5 | – | 0.214 | 0.286 |" in text
     assert (tmp_path / "all" / "resicomp-table1" / "comparison.csv").is_file()
     from netsim.cli import app
