@@ -1,4 +1,4 @@
-"""Still images in memory, decoded by Pillow: one format at a time, within the pixel limit, or an InputError."""
+"""Still images in memory, decoded by Pillow in a child process: one format at a time, or an InputError."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 
 from netsim.codec import MAX_PIXELS
 from netsim.errors import InputError
+from netsim.isolation import run_isolated
 
 __all__ = ["decode_still"]
 
@@ -27,8 +28,12 @@ def decode_still(data: bytes, pillow_format: str, what: str) -> NDArray[np.uint8
         uint8 [H, W, 3].
 
     Raises:
-        InputError: The bytes are damaged, or claim more than ``MAX_PIXELS`` pixels.
+        InputError: The bytes are damaged, claim more than ``MAX_PIXELS`` pixels, or crash the library.
     """
+    return run_isolated(_decode, data, pillow_format, what, what=what)
+
+
+def _decode(data: bytes, pillow_format: str, what: str) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -39,7 +44,7 @@ def decode_still(data: bytes, pillow_format: str, what: str) -> NDArray[np.uint8
                         hint=f"at most {MAX_PIXELS:,} pixels are decoded",
                     )
                 return np.asarray(image.convert("RGB"))
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise many types on damaged bytes
         raise InputError(f"{what}: damaged payload ({error or type(error).__name__})") from None

@@ -1,0 +1,173 @@
+"""Native decoders of received bytes: whatever they do, the process that called them goes on."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import netsim
+from netsim import isolation, registry
+from netsim.codec import OperatingPoint, Packet, Stream, create_codec
+from netsim.errors import InputError
+from netsim.isolation import run_isolated
+from tests.faults.native_decoders import MEMORY_BYTES, TIMEOUT_S, FaultyCodec, decoded
+
+LIMITS = {"timeout_s": TIMEOUT_S, "memory_bytes": MEMORY_BYTES}
+FAULTS = {
+    "s": "faulty: the decoder crashed (SIGSEGV)",
+    "a": "faulty: the decoder crashed (SIGABRT)",
+    "l": "faulty: the decoder took longer than 1 s",
+    "m": "faulty: the decoder found no memory; its limit is 0.25 GiB",
+}
+
+
+def _pid() -> int:
+    return int(run_isolated(_own_pid, what="pid").item())
+
+
+def _own_pid() -> np.ndarray:
+    return np.array(os.getpid())
+
+
+def _of_kind(kind: str, shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(np.prod(shape)).reshape(shape).astype(kind)
+
+
+@pytest.mark.parametrize("way", FAULTS)
+def test_a_fault_is_an_input_error_and_the_next_image_decodes(way: str) -> None:
+    with pytest.raises(InputError, match="faulty") as caught:
+        run_isolated(decoded, way.encode(), what="faulty", **LIMITS)
+    assert caught.value.message == FAULTS[way]
+    assert (run_isolated(decoded, b"i\x09", what="faulty", **LIMITS) == np.full((4, 4, 3), 9)).all()
+
+
+@pytest.mark.parametrize("way", FAULTS)
+def test_a_run_with_such_a_payload_ends_with_one_error_that_names_the_codec(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
+    Image.fromarray(np.full((4, 4, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    netsim.register("codec")(FaultyCodec)
+    codecs = [{"faulty": {"quality": ord(way)}}]
+    plan = netsim.plan(images=[str(tmp_path / "a.png")], codecs=codecs, channels=["EP4"], trials=1)
+    with pytest.raises(InputError) as caught:
+        netsim.run(plan, out=tmp_path / "run", workers=1)
+    assert FAULTS[way] in str(caught.value)
+
+
+def test_errors_of_the_function_arrive() -> None:
+    with pytest.raises(InputError) as caught:
+        run_isolated(decoded, b"r", what="faulty")
+    error = caught.value
+    assert (error.message, error.where, error.hint, error.key) == ("refused", "a place", "a hint", ("rows", 1))
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
+        run_isolated(decoded, b"b", what="faulty")
+    with pytest.raises(RuntimeError, match="not numbers"):
+        run_isolated(np.array, "text", what="faulty")
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (5,), (2, 3, 4)])
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int64", ">u2", "float32"])
+def test_arrays_arrive_whole(kind: str, shape: tuple[int, ...]) -> None:
+    found, expected = run_isolated(_of_kind, kind, shape, what="arrays"), _of_kind(kind, shape)
+    assert found.dtype == expected.dtype
+    assert found.shape == shape
+    assert np.array_equal(found, expected)
+    assert not found.flags.writeable
+
+
+def test_an_answer_is_a_copy_of_its_own() -> None:
+    large, small = (run_isolated(np.full, size, value, what="copies") for size, value in ((100_000, 1), (9, 2)))
+    assert (large == 1).all()
+    assert (small == 2).all()
+
+
+def test_one_child_serves_all_calls_until_it_ends() -> None:
+    first = _pid()
+    assert first == _pid() != os.getpid()
+    os.kill(first, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while isolation._children[0].usable() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second = _pid()
+    assert second != first
+
+
+def test_a_child_that_is_killed_during_a_call_is_said_to_be() -> None:
+    threading.Timer(0.5, os.kill, (_pid(), signal.SIGKILL)).start()
+    with pytest.raises(InputError, match="the decoder was killed"):
+        run_isolated(decoded, b"l", what="faulty", timeout_s=60)
+
+
+def test_an_interrupted_call_leaves_no_half_answer() -> None:
+    class Stop(Exception):
+        pass
+
+    def ring(number: int, frame: object) -> None:
+        raise Stop
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        _pid()
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(Stop):
+            run_isolated(decoded, b"l", what="faulty", timeout_s=60)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert (run_isolated(decoded, b"i\x09", what="faulty") == 9).all()
+
+
+def test_threads_take_turns() -> None:
+    found: dict[int, bool] = {}
+
+    def work(value: int) -> None:
+        answers = [run_isolated(np.full, 1000, value, what="threads") for _ in range(20)]
+        found[value] = all((answer == value).all() for answer in answers)
+
+    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == dict.fromkeys(range(4), True)
+
+
+def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
+    code = "import numpy as np, os\nfrom tests.faults.test_isolation import _pid\nprint(_pid(), flush=True)\nos.abort()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    child, deadline = Path(f"/proc/{int(done.stdout)}"), time.monotonic() + 60
+    while child.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not child.exists()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("jpeg", "JPEG"), ("webp", "WEBP")])
+def test_pillow_decodes_in_the_child_and_gives_the_same_image(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.add.outer(np.arange(24) * 5, np.arange(33) * 3)[..., np.newaxis] + np.arange(3, dtype=np.uint8) * 20
+    codec = create_codec(name, {"packets": 2})
+    stream = codec.encode(pixels.astype(np.uint8), OperatingPoint("quality", 50))
+    data = b"".join(packet.payload for packet in stream.packets)
+    with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        expected = np.asarray(image.convert("RGB"))
+
+    def opened(*arguments: object, **options: object) -> None:
+        raise AssertionError("a payload was opened in this process")
+
+    monkeypatch.setattr(Image, "open", opened)
+    assert np.array_equal(codec.decode(stream, np.ones((1, 2), bool))[0], expected)
+    damaged = Stream((Packet(data[:40]), Packet(data[41:])), stream.shape, stream.operating_point)
+    with pytest.raises(InputError, match=f"{name}: damaged payload"):
+        codec.decode(damaged, np.ones((1, 2), bool))
