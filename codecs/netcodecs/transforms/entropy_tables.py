@@ -1,4 +1,4 @@
-"""Tables and range coding of the latent: CompressAI's rANS with tables that are the same at both ends."""
+"""Tables and range coding of the latent: rANS with tables that are the same at both ends."""
 
 from __future__ import annotations
 
@@ -16,18 +16,15 @@ from scipy.special import erfc, expit, ndtri, softmax
 from netcodecs.compressai_import import compressai
 from netcodecs.transforms.fixed_point import scale_steps
 from netcodecs.transforms.hyperprior import LogisticPrior
+from netcodecs.transforms.rans import PRECISION, RansDecoder
 from netsim.errors import InputError
 
 __all__ = ["StreamDecoder", "Tables", "bottleneck_tables", "latent_tables", "prior_tables"]
 
 Ints = NDArray[np.int64]
 
-_PRECISION = 16
 _GAUSSIAN_COUNT = 200
 _TAIL = 1e-9  # probability of both tails, as CompressAI's GaussianConditional
-# Bytes of zeros behind a string, for each byte and each symbol. A symbol takes 2 bytes; an escaped one also half a
-# byte for each digit, and the number of digits in half bytes of up to 15. Among zeros such a number ends soon.
-_READ_BEHIND = 160
 _LARGEST = 1 << 20
 
 
@@ -39,12 +36,21 @@ class Tables:
     offsets: list[int]
 
     @cached_property
+    def arrays(self) -> tuple[Ints, Ints, Ints]:
+        """Counts (tables, longest), number of counts of each table, offsets: what ``RansDecoder.decode`` takes."""
+        sizes = np.array(list(map(len, self.counts)))
+        counts = np.full((len(sizes), sizes.max()), 1 << PRECISION)
+        for row, given in zip(counts, self.counts, strict=True):
+            row[: len(given)] = given
+        return counts, sizes, np.array(self.offsets)
+
+    @cached_property
     def _bits(self) -> NDArray[np.float64]:
         """Code length of each symbol, (tables, symbols), the escape's prefix included at its place."""
         longest = max(map(len, self.counts)) - 1
         bits = np.full((len(self.counts), longest), np.inf)
         for row, counts in zip(bits, self.counts, strict=True):
-            row[: len(counts) - 1] = _PRECISION - np.log2(np.diff(counts))
+            row[: len(counts) - 1] = PRECISION - np.log2(np.diff(counts))
         return bits
 
     def bits(self, symbols: Ints, indexes: Ints) -> NDArray[np.float64]:
@@ -82,25 +88,20 @@ class Tables:
         """
         if self._least_bits[indexes].sum() > 8 * len(coded):
             raise InputError(f"damaged payload: {len(coded)} bytes for {indexes.size} symbols")
-        return StreamDecoder(self, coded, indexes.size).decode(indexes)
+        return StreamDecoder(self, coded).decode(indexes)
 
 
 class StreamDecoder:
     """Decodes a string in parts, where the tables of later symbols depend on earlier symbols.
 
-    CompressAI's decoder reads past the end of a short string. So zeros are appended, more than any symbols
-    can take: a byte behind them is never read.
-
     Args:
         tables: With which the string was encoded.
         coded: The string.
-        count: Number of symbols in it.
     """
 
-    def __init__(self, tables: Tables, coded: bytes, count: int) -> None:
+    def __init__(self, tables: Tables, coded: bytes) -> None:
         self._tables = tables
-        self._coder = compressai.ans.RansDecoder()
-        self._coder.set_stream(coded + bytes(_READ_BEHIND * (len(coded) + count)))
+        self._coder = RansDecoder(coded)
 
     def decode(self, indexes: Ints) -> Ints:
         """The next symbols, in the shape of ``indexes``, their tables.
@@ -108,13 +109,10 @@ class StreamDecoder:
         Raises:
             InputError: There is a symbol that no image has: the string is damaged.
         """
-        tables = int(indexes.max()) + 1
-        counts, offsets = self._tables.counts[:tables], self._tables.offsets[:tables]
-        symbols = self._coder.decode_stream(indexes.ravel().tolist(), counts, [len(c) for c in counts], offsets)
-        found = np.array(symbols, dtype=np.int64).reshape(indexes.shape)
-        if np.abs(found).max() > _LARGEST:
-            raise InputError(f"damaged payload: a symbol of {int(np.abs(found).max())}")
-        return found
+        found = self._coder.decode(np.ravel(indexes), *self._tables.arrays)
+        if found is None or np.abs(found).max() > _LARGEST:
+            raise InputError(f"damaged payload: a symbol beyond ±{_LARGEST}")
+        return found.reshape(indexes.shape)
 
 
 def latent_tables(counts: NDArray[np.int64] | None = None) -> Tables:
@@ -172,6 +170,6 @@ def prior_tables(prior: LogisticPrior) -> Tables:
 
 
 def _cumulative(probabilities: list[float]) -> list[int]:
-    made = compressai.entropy_models.entropy_models.pmf_to_quantized_cdf(torch.tensor(probabilities), _PRECISION)
+    made = compressai.entropy_models.entropy_models.pmf_to_quantized_cdf(torch.tensor(probabilities), PRECISION)
     counts: list[int] = made.tolist()
     return counts

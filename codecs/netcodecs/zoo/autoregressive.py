@@ -88,8 +88,7 @@ class AutoregressiveNetworks(ImageNetworks):
         Raises:
             InputError: The code has too few bits for that many symbols, or symbols that no image has.
         """
-        rows, columns = latent_grid(height, width)
-        decoder = StreamDecoder(self.tables, code, rows * columns * self._context.channels)
+        decoder = StreamDecoder(self.tables, code)
         return self._walk(hyper_symbols, height, width, lambda place, index, means: decoder.decode(index))
 
     def _walk(
