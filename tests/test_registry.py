@@ -256,6 +256,7 @@ def test_workers_have_what_was_registered_and_write_the_same_log(
     }
 
 
+@pytest.mark.slow
 def test_what_a_worker_can_not_import_is_refused_in_one_sentence(tmp_path: Path) -> None:
     @register("metric", "local")
     def local(reference, images):

@@ -79,6 +79,7 @@ def test_points_around_a_rate() -> None:
     assert points_around([0.2, 0.1], 0.35) == ([0], [1.0])
 
 
+@pytest.mark.slow
 def test_the_map_is_drawn_alike_each_time_and_names_who_wins(tmp_path: Path) -> None:
     contenders = [*two(), contender("never", 4, 20.0)]
     numbers = winners(contenders, burst_grid(), {name: preset(name) for name in EPS}, 13.0)

@@ -39,6 +39,7 @@ def fit(*arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_a_fitted_channel_is_a_channel_of_any_scenario(tmp_path: Path) -> None:
     facts = json.loads(fit("--save", "lab", "--json"))
     assert facts["saved"] == str(tmp_path / "config" / "channels" / "lab.yaml")

@@ -69,6 +69,7 @@ def plus(files: tuple[Path, Path]) -> ScrMcaPlus:
     return ScrMcaPlus(ScrMcaPlus.Settings(weights=files[0], concealment=files[1]))
 
 
+@pytest.mark.slow
 def test_the_codec_keeps_the_contract(files: tuple[Path, Path]) -> None:
     results = check_codec(plus(files), [IMAGE[:64, :70]], [POINT])
     assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []

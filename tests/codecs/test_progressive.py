@@ -64,6 +64,7 @@ def heads(stream: Stream) -> int:
     return int(stream.protected.sum())
 
 
+@pytest.mark.slow
 def test_keeps_the_contract(codec: Codec) -> None:
     results = check_codec(codec, [IMAGE[:64, :70]], [OperatingPoint("quality", 1.5)])
     assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []
@@ -242,6 +243,7 @@ np.save(sys.argv[4], image)
 """
 
 
+@pytest.mark.slow
 def test_another_process_with_other_threads_decodes_the_same(
     weights: Path, codec: MbtMean, stream: Stream, tmp_path: Path
 ) -> None:
@@ -299,6 +301,7 @@ def test_counted_symbols_have_shorter_codes() -> None:
     assert np.array_equal(counted.decode(counted.encode(far, indexes[:4]), indexes[:4]), far)
 
 
+@pytest.mark.slow
 def test_effort_lowers_the_loss_for_the_same_decoder(weights: Path, codec: MbtMean) -> None:
     """Real bytes and pixels; the same packets at every call; a decoder without the setting shows them."""
     image, lam = IMAGE[:64, :64], lambda_of(2)

@@ -42,12 +42,21 @@ def _try_all(page: Path, blocks: list[Block]) -> None:
                 ) from error
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_names(PAGES))
+_SLOW = [page for page in PAGES if "<!-- slow" in page.read_text(encoding="utf-8")]
+_LONG = [ROOT / "docs" / name for name in ("tutorial.md", "how-to/codec.md", "how-to/report.md", "how-to/traces.md")]
+_SHORT = [page for page in PAGES if page not in _LONG]
+_OTHERS = [page for page in _LONG if page not in _SLOW]
+
+
+@pytest.mark.parametrize("page", _SHORT, ids=_names(_SHORT))
 def test_the_blocks_of_a_page_run(page: Path) -> None:
     _try_all(page, [block for block in blocks_of(page) if not block.slow])
 
 
-_SLOW = [page for page in PAGES if "<!-- slow" in page.read_text(encoding="utf-8")]
+@pytest.mark.slow
+@pytest.mark.parametrize("page", _OTHERS, ids=_names(_OTHERS))
+def test_the_blocks_of_a_long_page_run(page: Path) -> None:
+    _try_all(page, blocks_of(page))
 
 
 @pytest.mark.slow

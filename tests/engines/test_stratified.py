@@ -87,6 +87,7 @@ def estimate(
     return float(weight @ values[sample.index])
 
 
+@pytest.mark.slow
 def test_estimates_are_unbiased_for_any_quality_and_each_of_the_channels() -> None:
     """A quality that the surrogate can't follow: random numbers. Unbiased means right on average over seeds."""
     masks, seeds = all_masks(7), 3_000

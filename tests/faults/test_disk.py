@@ -61,6 +61,7 @@ def _largest_file(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_where_files_can_not_grow_a_run_ends_with_one_error_and_resumes(
     undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

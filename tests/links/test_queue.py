@@ -47,6 +47,7 @@ def waits_of_poisson_packets(load, packets):
     return arrivals, np.array([one.sent_s[0] for one in transmissions]) - arrivals
 
 
+@pytest.mark.slow
 def test_mean_wait_of_m_d_1_within_one_per_cent():
     load = 0.3
     arrivals, waits = waits_of_poisson_packets(load, 120_000)

@@ -66,6 +66,7 @@ def test_failure_ratio_within_its_interval(pattern, percent):
     check_failure_ratio(*pattern, percent)
 
 
+@pytest.mark.slow
 def test_failure_ratio_of_the_event_engine_within_its_interval():
     masks = masks_by_events("EP4")
     for percent in SHARES:

@@ -27,7 +27,7 @@ def scenario(codec: dict[str, object], **keys: object) -> dict[str, object]:
     return base | keys
 
 
-@pytest.mark.parametrize("codec", ["jpeg", "webp", "jpeg2000"])
+@pytest.mark.parametrize("codec", ["jpeg", "webp", pytest.param("jpeg2000", marks=pytest.mark.slow)])
 def test_under_a_budget_quality_falls_as_the_share_of_parity_rises(codec: str) -> None:
     asked = {"sent_bpp": 0.8, "packets": 10, "protection": [*SHARES, {"repeat": {"first": 3}}]}
     summary = netsim.run(scenario({codec: asked})).summary

@@ -36,7 +36,14 @@ def _described(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return summary.sort_values(GROUP, ignore_index=True), spread.sort_values([*GROUP, "image"], ignore_index=True)
 
 
-@pytest.mark.parametrize("overrides", [[], ["engine=array", "log=packets"], ["engine=array", "trials=3", "slots=9"]])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        pytest.param(["engine=array", "log=packets"], marks=pytest.mark.slow),
+        ["engine=array", "trials=3", "slots=9"],
+    ],
+)
 def test_row_groups_of_any_size_in_any_order_give_the_same_summary(scenario: Path, overrides: list[str]) -> None:
     run = netsim.run(scenario, overrides=overrides)
     whole = _described(run.path / "log.parquet")
@@ -67,7 +74,7 @@ def test_metrics_of_a_log_are_its_further_columns(scenario: Path) -> None:
     assert logged_metrics(run.path / "log.parquet") == []
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_small_parts_share_a_row_group_of_the_log(
     workers: int, scenario: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,9 @@ def test_all_schemes_meet_the_same_losses(scenario: Path) -> None:
     assert (lost["none"] == lost["reed-solomon 30%"]).all()
 
 
-@pytest.mark.parametrize("engine", ["array", "event", "auto"])
+@pytest.mark.parametrize(
+    "engine", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("array", "event")), "auto"]
+)
 def test_same_bytes_for_any_number_of_workers(scenario: Path, engine: str) -> None:
     command = [sys.executable, "-m", "netsim.cli", "run", str(scenario), "--set", f"engine={engine}"]
     logs = []
@@ -126,6 +128,7 @@ def test_a_broken_run_goes_on_where_it_was(scenario: Path, monkeypatch: pytest.M
     assert not (resumed.path / "parts").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_nothing_half_written(scenario: Path) -> None:
     command = [sys.executable, "-m", "netsim.cli", "run", str(scenario), "--out", "killed", "--workers", "2"]
     command += ["--set", "engine=event", "--set", "trials=300"]

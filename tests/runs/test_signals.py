@@ -111,6 +111,7 @@ def test_workers_end_with_a_killed_parent(long_run: subprocess.Popen[str]) -> No
     assert _all_gone(workers)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_one_sentence_and_the_run_goes_on(long_run: subprocess.Popen[str], scenario: Path) -> None:
     _wait_for(long_run, "engine")
     deadline = time.monotonic() + DEADLINE_S

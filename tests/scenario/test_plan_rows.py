@@ -62,6 +62,7 @@ def test_other_engines_change_nothing_else(plan: Plan) -> None:
     assert changed.run_id == plan.run_id
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_million_rows_is_no_larger_than_its_axes(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((16, 16, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     losses = [{"loss_rate": (i + 1) / 4000, "name": f"loss {i}"} for i in range(1000)]

@@ -159,6 +159,7 @@ def test_without_the_failures_part_a_mean_would_not_be_held() -> None:
     assert held(alone, float(probability @ decoded.quality_db)) < LEAST
 
 
+@pytest.mark.slow
 def test_means_and_failure_ratios_of_the_event_engine() -> None:
     decoded, probability, trials = image("prefix"), law("EP6"), 10
     losses, bits = Streams(3, "losses", "EP6"), 1 << np.arange(PACKETS)
@@ -295,6 +296,7 @@ STOPPED = [  # scheme, channel, precision in dB
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "name", "precision_db"), STOPPED)
 def test_sampling_until_a_precision_is_reached_reaches_it(scheme: str, name: str, precision_db: float) -> None:
     """A thousand runs: the mean lies within the stated precision, and in its interval, in 93 of 100 or more."""

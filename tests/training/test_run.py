@@ -90,6 +90,7 @@ def test_a_finished_run_stays_as_it_is(undisturbed: Path) -> None:
     assert _validated(undisturbed) == curve
 
 
+@pytest.mark.slow
 def test_two_processes_average_gradients_and_resume_exactly(tmp_path: Path) -> None:
     """Gradients are those of one process with the crops of both; a stopped run is the undisturbed one."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

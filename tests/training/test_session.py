@@ -181,6 +181,7 @@ def _session(root: Path, method: str = "scr-mca-ge") -> Session:
     return Session(METHODS[method], start, [root / "photos"], root / "held_out", batch=2, crop=64, seed=5)
 
 
+@pytest.mark.slow
 def test_a_network_that_is_stopped_goes_on_to_the_same_weights(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ def _all_lost(channel: str, packets: int) -> float:
     return float(at.sum())
 
 
-@pytest.mark.parametrize(("mode", "packets"), [("ISC", SLICES), ("LC", 1)])
+@pytest.mark.parametrize(("mode", "packets"), [pytest.param("ISC", SLICES, marks=pytest.mark.slow), ("LC", 1)])
 def test_failure_is_losing_all_or_the_first(tiny: Path, tmp_path: Path, mode: str, packets: int) -> None:
     """ISC fails if all ten slices are lost, LC if the first is."""
     Image.effect_noise((64, 64), 60).convert("RGB").save(tmp_path / "noise.png")

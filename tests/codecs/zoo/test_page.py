@@ -15,6 +15,7 @@ from tests.codecs.zoo.conftest import CODECS
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "compressai.md"
 
 
+@pytest.mark.slow
 def test_the_scenario_of_the_page_runs(
     checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
