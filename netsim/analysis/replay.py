@@ -10,6 +10,7 @@ from typing import Any
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.streams import StreamKey, stream_key_of
 from netsim.errors import InputError, did_you_mean
+from netsim.protection.calls import protected_stream
 from netsim.runs.results import FinishedRun
 from netsim.scenario.document import Document
 from netsim.scenario.load import plan_document
@@ -131,7 +132,9 @@ def scheme_stream_key(plan: Plan, image: int, scheme: SchemeOnLink) -> StreamKey
 def rate_bpp(plan: Plan, cache: CodecCache, scheme: SchemeOnLink, images: Iterable[int]) -> float:
     """Mean rate of all that is sent for some images, parity included."""
     protection = scheme.scheme.protection
-    rates = [protection.protect(cache.encode(scheme_stream_key(plan, image, scheme))).sent.bpp for image in images]
+    rates = [
+        protected_stream(protection, cache.encode(scheme_stream_key(plan, image, scheme))).sent.bpp for image in images
+    ]
     return sum(rates) / len(rates)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from netsim.analysis.replay import SchemeOnLink, scheme_stream_key
 from netsim.codec import Stream
 from netsim.codec_calls import decoded_images, usable_packets
+from netsim.control.spec import chosen
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
 from netsim.engines.event import simulate_trial
@@ -21,6 +22,7 @@ from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, LOST, OUTCOMES, UNSENT, PacketBurst, Report
 from netsim.metrics.psnr import psnr_db
 from netsim.protection.base import ProtectedStream
+from netsim.protection.calls import protected_stream
 from netsim.runs.transport import link_randomness
 from netsim.scenario.plan import Plan, PlanRow
 
@@ -148,7 +150,7 @@ class _Sender:
             scheme = self.row.schemes[choice]
             key = scheme_stream_key(self.plan, image, SchemeOnLink(scheme, self.row))
             stream = self.cache.encode(key)
-            self._ready[image, choice] = key, stream, scheme.protection.protect(stream)
+            self._ready[image, choice] = key, stream, protected_stream(scheme.protection, stream)
         return self._ready[image, choice]
 
     def outcomes(self, trial: int, slots: int) -> list[SlotOutcome]:
@@ -156,7 +158,7 @@ class _Sender:
         controller = None if self.row.control is None else self.row.control.for_trial()
 
         def burst(slot: int, reports: Sequence[Report]) -> PacketBurst:
-            choice = 0 if controller is None else controller.choose(slot, reports)
+            choice = 0 if controller is None else chosen(controller, slot, reports, len(self.row.schemes))
             sent = self.ready(slot, choice)[2].sent
             arq = self.row.schemes[choice].protection.arq
             return PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist()), choice, arq)

@@ -18,6 +18,7 @@ from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError, did_you_mean
 from netsim.metrics.psnr import psnr_db
 from netsim.protection.base import Protection
+from netsim.protection.calls import protected_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ def strip_image(
         InputError: More packets can be lost than the pattern has.
     """
     stream, codec = cache.encode(coded), cache.codec(coded)
-    protected = protection.protect(stream)
+    protected = protected_stream(protection, stream)
     at_risk = np.flatnonzero(~protected.sent.protected)
     if len(at_risk) > len(pattern):
         raise InputError(f"{named[0]}: {len(at_risk)} packets can be lost, the pattern has {len(pattern)}")

@@ -14,6 +14,7 @@ from netsim.engines.exact import why_not_exact
 from netsim.engines.schedule import transmission_schedule
 from netsim.errors import InputError
 from netsim.links.packets import PacketBurst
+from netsim.protection.calls import protected_stream
 from netsim.scenario.plan import Plan
 
 __all__ = ["image_timings"]
@@ -32,7 +33,7 @@ def image_timings(plan: Plan, cache: CodecCache, point: SchemeOnLink) -> list[li
     protection = point.scheme.protection
     bursts = []
     for image in range(images):
-        sent = protection.protect(cache.encode(scheme_stream_key(plan, image, point))).sent
+        sent = protected_stream(protection, cache.encode(scheme_stream_key(plan, image, point))).sent
         bursts.append(PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist())))
     found: list[Counter[tuple[tuple[int, ...], tuple[int, ...]]]] = [Counter() for _ in range(images)]
     for slot in transmission_schedule(max(plan.slots, images), lambda slot: bursts[slot % images], link):

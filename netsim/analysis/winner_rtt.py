@@ -28,6 +28,7 @@ from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, UNSENT, PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.metrics.further import LOSSLESS_DB
+from netsim.protection.calls import protected_stream
 from netsim.scenario.plan import Plan
 from netsim.streams import Streams
 
@@ -66,7 +67,7 @@ class PointSampler:
         self.streams = [cache.encode(code) for code in self.codes]
         protection = point.scheme.protection
         self.arq = protection.arq
-        self.protected = [protection.protect(stream) for stream in self.streams]
+        self.protected = [protected_stream(protection, stream) for stream in self.streams]
         sent = [one.sent for one in self.protected]
         self.bursts = [
             PacketBurst(tuple(one.sizes_bytes.tolist()), tuple(one.protected.tolist()), arq=self.arq) for one in sent

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from netsim.control.base import Controller, ControllerFactory
 from netsim.control.fixed import fixed
 from netsim.control.previous_interval import previous_interval
 from netsim.errors import InputError
+from netsim.links.packets import Report
 from netsim.protection.base import Protection
 from netsim.registry import load_plugin, plugin_names, unknown_hint
+from netsim.signatures import kind_of, signature_text, takes
 
-__all__ = ["built_in_names", "controller_from_spec", "controller_names"]
+__all__ = ["built_in_names", "chosen", "controller_from_spec", "controller_names"]
 
 _BUILT_IN: dict[str, ControllerFactory] = {"fixed": fixed, "previous-interval": previous_interval}
 
@@ -57,7 +61,47 @@ def controller_from_spec(spec: Any, protections: Sequence[Protection]) -> Contro
         hint = unknown_hint("controller", name, controller_names())
         raise InputError(f"unknown controller `{name}`", hint=hint, key=(name,))
     factory: ControllerFactory = _BUILT_IN[name] if name in _BUILT_IN else load_plugin("controller", name)
+    if not takes(factory, settings, protections):
+        message = f"controller `{name}` can't be called as netsim calls it: {signature_text(factory)}"
+        raise InputError(message, hint="__init__(self, settings, protections), or a function of both", key=(name,))
     try:
-        return factory(settings, protections)
+        made = factory(settings, protections)
     except InputError as error:
         raise InputError(f"control {name}: {error.message}", hint=error.hint, key=(name, *error.key)) from None
+    _check_made(name, made)
+    return made
+
+
+def _check_made(name: str, made: Any) -> None:
+    called = getattr(made, "name", None)
+    if not isinstance(called, str) or not called.strip():
+        has = "has no attribute `name`" if called is None else f"has the name {called!r}"
+        message = f"controller `{name}`: {kind_of(made)} {has}"
+        raise InputError(message, hint=f'name = "{name}", as in logs', key=(name,))
+    choose = getattr(made, "choose", None)
+    if not callable(choose) or not takes(choose, 0, ()):
+        has = f"can't be called as netsim calls it: {signature_text(choose)}" if callable(choose) else "is missing"
+        message = f"controller `{name}`: `choose` of {kind_of(made)} {has}"
+        raise InputError(message, hint="def choose(self, slot, reports)", key=(name,))
+
+
+def chosen(controller: Controller, slot: int, reports: Sequence[Report], count: int) -> int:
+    """``controller.choose(slot, reports)``.
+
+    Args:
+        controller: The controller.
+        slot: Number of the slot.
+        reports: The reports that have reached the sender.
+        count: Number of choices.
+
+    Returns:
+        Index of the choice.
+
+    Raises:
+        InputError: The controller returns anything else.
+    """
+    choice: Any = controller.choose(slot, reports)
+    if not isinstance(choice, int | np.integer) or not 0 <= choice < count:
+        message = f"controller `{controller.name}`: choose returns {choice!r} for slot {slot}"
+        raise InputError(message, hint=f"a whole number from 0 to {count - 1}: the index of a choice")
+    return int(choice)

@@ -19,6 +19,7 @@ from netsim.links.packets import DELIVERED, PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.metrics.further import LOSSLESS_DB
 from netsim.protection.base import Protection
+from netsim.protection.calls import protected_stream
 
 __all__ = [
     "ALL_IN_TIME",
@@ -110,7 +111,7 @@ def table_without_quality(
             f"{codec.label} under {protection.name} has no mask table",
             hint="with retransmission the time decides what arrives: the event engine samples it",
         )
-    protected = protection.protect(stream)
+    protected = protected_stream(protection, stream)
     at_risk = at_risk_packets(protected, timing.dropped)
     if len(at_risk) > ALL_MASKS_PACKETS:
         place = f"{codec.label} at {stream_key.point} sends `{stream_key.image.name}`"

@@ -8,6 +8,7 @@ from netsim.codec import Codec, OperatingPoint, Stream
 from netsim.codec_calls import checked_stream
 from netsim.errors import InputError
 from netsim.protection.base import Protection
+from netsim.protection.calls import protected_stream
 
 __all__ = ["SENT_BPP", "encode_within"]
 
@@ -48,7 +49,7 @@ def encode_within(
             message = f"{error.message} ({target_bpp:.4g} of the {budget_bpp:g} are left beside {protection.name})"
             raise InputError(message, hint=error.hint) from None
         stream = checked_stream(codec, returned, image)
-        sent_bpp = protection.protect(stream).sent.bpp
+        sent_bpp = protected_stream(protection, stream).sent.bpp
         found.append((abs(sent_bpp - budget_bpp), stream))
         before_bpp, target_bpp = target_bpp, budget_bpp * stream.bpp / sent_bpp
         if abs(target_bpp - before_bpp) <= _CLOSE * before_bpp:

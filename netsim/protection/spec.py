@@ -11,11 +11,11 @@ from netsim.errors import InputError
 from netsim.links.packets import Arq
 from netsim.protection.arq import SelectiveRepeat
 from netsim.protection.base import NoProtection, Protection
+from netsim.protection.calls import made_protection
 from netsim.protection.galois import SYMBOLS
 from netsim.protection.reed_solomon import ReedSolomon
 from netsim.protection.repetition import Repetition
 from netsim.registry import load_plugin, plugin_identity, plugin_names, unknown_hint
-from netsim.signatures import kind_of
 from netsim.validation import check_keys, check_number, check_whole
 
 __all__ = ["protection_from_spec", "protection_identity", "protection_kinds"]
@@ -86,11 +86,7 @@ def protection_identity(spec: Any) -> list[str]:
 
 def _plugin(name: str, settings: Any) -> Protection:
     """A plug-in's protection, made from its settings in the scenario; None: there are none."""
-    made = load_plugin("protection", name)(settings)
-    if not isinstance(made, Protection):
-        hint = "a protection plug-in is a subclass of netsim.Protection, or a function that returns an instance of one"
-        raise InputError(f"it makes {kind_of(made)}, not a protection", hint=hint)
-    return made
+    return made_protection(name, load_plugin("protection", name), settings)
 
 
 def _reed_solomon(strength: Any) -> ReedSolomon:

@@ -16,6 +16,7 @@ from netsim.engines.deciding import deciding_beginnings
 from netsim.engines.exact import ALL_MASKS_PACKETS
 from netsim.engines.stratified import LEAST_DECODINGS
 from netsim.protection.base import ProtectedStream
+from netsim.protection.calls import protected_stream
 from netsim.runs.context import RunContext
 from netsim.scenario.engine import why_not
 from netsim.scenario.plan import Plan, PlanRow, PlanRows
@@ -82,7 +83,7 @@ def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
     row, cache, plan = rows[0], context.cache, context.plan
     stream_key = stream_key_of(plan, row, 0, row.schemes[0])
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
-    protected = row.schemes[0].protection.protect(stream)
+    protected = protected_stream(row.schemes[0].protection, stream)
     at_risk = at_risk_packets(protected)
     if codec.all_needed and (protected.count_decides or len(at_risk) <= ALL_MASKS_PACKETS):
         return 1, 1

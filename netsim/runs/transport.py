@@ -9,6 +9,7 @@ import numpy as np
 
 from netsim.codec import Codec, Stream
 from netsim.codec_calls import usable_packets
+from netsim.control.spec import chosen
 from netsim.decoding.cases import row_stream_keys
 from netsim.decoding.collapse import Arrays, Sender, collapse
 from netsim.decoding.streams import StreamKey, codec_of
@@ -21,6 +22,7 @@ from netsim.engines.stratified import simulate_strata
 from netsim.links.packets import Arq, PacketBurst, Report
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
+from netsim.protection.calls import check_recovery, protected_stream
 from netsim.runs.parts import PartKey
 from netsim.scenario.plan import Plan, PlanRow
 from netsim.streams import Streams
@@ -54,8 +56,8 @@ def _senders(
     found = {}
     for (image, choice), stream in streams.items():
         protection = row.schemes[choice].protection
-        protected = protection.protect(stream)
-        _check_recovery(protected)
+        protected = protected_stream(protection, stream)
+        check_recovery(protection, protected)
         codec = codec_of(keys[image, choice])
         found[image, choice] = _sender(codec, stream, protected, row.link, choice, protection.arq)
     return found
@@ -69,21 +71,6 @@ def _sender(
     on_time = link.deadline_s is None and link.queue_packets is None  # then what the channel can't take does arrive
     worst = protected.recover(np.array(marks, dtype=bool) & on_time)
     return Sender(codec, stream, protected, burst, can_fail=not usable_packets(codec, stream, worst).any())
-
-
-def _check_recovery(protected: ProtectedStream) -> None:
-    """Really decode the parity once per stream: with as many packets missing, from the first on, as it may lose."""
-    received = np.ones(len(protected.sent), dtype=bool)
-    for packet in np.flatnonzero(~protected.sent.protected):
-        received[packet] = False
-        if not protected.recover(received).all():
-            received[packet] = True
-            break
-    if not received.all():
-        sent = [packet.payload for packet in protected.sent.packets]
-        recovered = protected.recovered_payloads(received)
-        if recovered != sent[: len(recovered)]:
-            raise AssertionError("the erasure code gave other bytes than were sent")
 
 
 def _burst(plan: Plan, senders: Senders, slot: int, choice: int = 0) -> PacketBurst:
@@ -106,7 +93,7 @@ def _event(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
         controller = None if row.control is None else row.control.for_trial()
 
         def burst(slot: int, reports: Sequence[Report]) -> PacketBurst:
-            choice = 0 if controller is None else controller.choose(slot, reports)
+            choice = 0 if controller is None else chosen(controller, slot, reports, len(row.schemes))
             return _burst(plan, senders, slot, choice)
 
         return simulate_trial(plan.slots, burst, channel, link, losses, jitter, trial)

@@ -19,6 +19,7 @@ from netsim.decoding.streams import stream_key_of
 from netsim.engines.exact import ALL_MASKS_PACKETS
 from netsim.errors import InputError
 from netsim.protection.base import Protection
+from netsim.protection.calls import protected_stream
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output
@@ -67,7 +68,7 @@ def failing_masks(codec: Codec, stream: Stream, protection: Protection) -> tuple
     Raises:
         InputError: More packets can be lost than all masks can be listed for.
     """
-    protected = protection.protect(stream)
+    protected = protected_stream(protection, stream)
     at_risk = at_risk_packets(protected)
     if len(at_risk) > ALL_MASKS_PACKETS:
         message = f"{codec.label}: {len(at_risk)} packets can be lost"
@@ -95,7 +96,7 @@ def failure_ratios(context: StudyContext) -> pd.DataFrame:
                 coded = stream_key_of(plan, row, 0, scheme)
                 stream, protection = cache.encode(coded), scheme.protection
                 count, failing = failing_masks(cache.codec(coded), stream, protection)
-                sent = protection.protect(stream).sent
+                sent = protected_stream(protection, stream).sent
                 known[key] = sent.bpp, count, failing
             bpp, count, failing = known[key]
             ratio = float(channel.mask_probabilities(count)[failing].sum())

@@ -62,8 +62,15 @@ class StudyContext:
 
     @property
     def plan(self) -> Plan:
-        """The recipe's scenario as a plan; a study that has ``needs_scenario`` may rely on it."""
-        assert self.scenario is not None
+        """The recipe's scenario as a plan; a study that has ``needs_scenario`` may rely on it.
+
+        Raises:
+            InputError: The recipe has no scenario.
+        """
+        if self.scenario is None:
+            message = f"study `{self.recipe.study.name}` asks for a plan, and its recipe has no scenario"
+            hint = "`scenario: scenario.yaml` in the recipe, or needs_scenario = True in the study"
+            raise InputError(message, hint=hint)
         return self.scenario
 
     def run(self) -> Run:

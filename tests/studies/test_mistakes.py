@@ -176,6 +176,13 @@ def test_a_class_without_a_name_or_a_method_is_refused() -> None:
     assert caught.value.hint == "def compare(self, table, measured)"
 
 
+def test_a_plan_that_is_not_there_is_one_sentence(small: MakeRecipe, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        run(small, tmp_path, measure=lambda self, context: context.plan)
+    assert caught.value.message == "study `mine` asks for a plan, and its recipe has no scenario"
+    assert caught.value.hint == "`scenario: scenario.yaml` in the recipe, or needs_scenario = True in the study"
+
+
 @pytest.mark.parametrize("method", ["measure", "compare", "draw"])
 def test_a_bug_inside_a_study_keeps_a_traceback_that_ends_in_its_file(
     method: str, small: MakeRecipe, tmp_path: Path
