@@ -50,6 +50,15 @@ class Streams:
         self._seed: Any = _Key(self.key)
 
     def at(self, trial: int, slot: int, attempt: int = 0) -> np.random.Generator:
-        """A fresh generator for one slot of one trial; attempt: retransmission number, 0 = first transmission."""
+        """A fresh generator for one slot of one trial.
+
+        Args:
+            trial: Number of the trial.
+            slot: Number of the slot.
+            attempt: Number of the retransmission; 0: the first transmission.
+
+        Returns:
+            The generator; equal arguments give equal numbers.
+        """
         counter = np.array([0, attempt, slot, trial], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(self._seed, counter=counter))

@@ -18,7 +18,15 @@ __all__ = ["can_fail", "metric_values", "named", "one_or_mixed", "slot_quality",
 
 
 def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
-    """PSNR of each row as it counts in a mean: failure_db if failed, ``LOSSLESS_DB`` if lossless; NaN if unresolved."""
+    """PSNR of each row as it counts in a mean: failure_db if failed, ``LOSSLESS_DB`` if lossless; NaN if unresolved.
+
+    Args:
+        log: Rows of slots.
+        failure_db: What a failed slot counts as.
+
+    Returns:
+        float64 [rows], dB.
+    """
     quality = log["psnr_db"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
     status = log["status"].to_numpy()
     quality[np.isposinf(quality)] = LOSSLESS_DB
@@ -28,7 +36,17 @@ def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
 
 
 def metric_values(part: pd.DataFrame, name: str, scale: Scale, failed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A further metric of each row, failed ones counted as its scale says."""
+    """A further metric of each row, failed ones counted as its scale says.
+
+    Args:
+        part: Rows of slots.
+        name: The metric.
+        scale: How its values count.
+        failed: bool [rows], which slots failed.
+
+    Returns:
+        float64 [rows]; NaN where a slot does not count.
+    """
     values = part[name].to_numpy(dtype=np.float64, na_value=np.nan).copy()
     values[failed] = np.nan if scale.failed is None else scale.failed
     return values

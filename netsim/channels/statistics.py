@@ -34,6 +34,12 @@ MASK_PACKETS_LIMIT = 24  # 2**24 probabilities take 128 MiB, and the recursion s
 def closed_classes(transition: Vector) -> list[list[int]]:
     """The sets of states that the chain never leaves once it is in them, as sorted index lists.
 
+    Args:
+        transition: float64 [S, S], rows that sum to one.
+
+    Returns:
+        One list of states for each set.
+
     >>> closed_classes(np.array([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0], [0.0, 0.2, 0.8]]))
     [[0, 1]]
     """
@@ -53,6 +59,9 @@ def stationary(transition: Vector, states: Sequence[str] | None = None) -> Vecto
     Args:
         transition: float64 [S, S].
         states: Names for the error.
+
+    Returns:
+        float64 [S].
 
     Raises:
         InputError: There are several stationary distributions, or a probability is too small to compute one.
@@ -90,6 +99,16 @@ def stationary(transition: Vector, states: Sequence[str] | None = None) -> Vecto
 def loss_rate(transition: Vector, loss: Vector) -> float:
     """Long-run share of packets lost (ε): the stationary distribution times the loss probabilities.
 
+    Args:
+        transition: float64 [S, S], rows that sum to one.
+        loss: float64 [S], probability that a packet is lost in each state.
+
+    Returns:
+        A share from 0 to 1.
+
+    Raises:
+        InputError: The chain has no single stationary distribution.
+
     >>> loss_rate(np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.0, 1.0]))
     0.25
     """
@@ -100,6 +119,16 @@ def mean_burst(transition: Vector, loss: Vector) -> float:
     """Mean length of a run of consecutive losses (γ), in packets, in stationarity.
 
     P(lost) / P(received, then lost). 0 if nothing is ever lost, infinity if losses never end.
+
+    Args:
+        transition: float64 [S, S], rows that sum to one.
+        loss: float64 [S], probability that a packet is lost in each state.
+
+    Returns:
+        Packets.
+
+    Raises:
+        InputError: The chain has no single stationary distribution.
 
     >>> round(mean_burst(np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.0, 1.0])), 12)
     3.333333333333
@@ -116,6 +145,14 @@ def autocorrelation(transition: Vector, loss: Vector, lag: int) -> float:
     """Correlation of the loss of two packets ``lag`` apart, in stationarity; 1 at lag 0.
 
     0 at other lags where nothing or everything is lost (no variance).
+
+    Args:
+        transition: float64 [S, S], rows that sum to one.
+        loss: float64 [S], probability that a packet is lost in each state.
+        lag: Packets, 0 or more.
+
+    Returns:
+        A correlation from -1 to 1.
 
     Raises:
         InputError: ``lag`` < 0.
@@ -143,6 +180,12 @@ def loss_count_probabilities(transition: Vector, loss: Vector, start: Vector, pa
 
     Forward recursion over (losses so far, state): exact, O(packets² · S²).
 
+    Args:
+        transition: float64 [S, S], rows that sum to one.
+        loss: float64 [S], probability that a packet is lost in each state.
+        start: float64 [S], distribution of the state before the first packet.
+        packets: Length of the window, at least 1.
+
     Returns:
         float64 [packets + 1], P(k lost) at index k; it sums to 1.
 
@@ -166,6 +209,12 @@ def mask_probabilities(transition: Vector, loss: Vector, start: Vector, packets:
     """Probability of every loss mask of the first ``packets`` after ``start``.
 
     Forward recursion over (mask so far, state): exact, O(2^packets · S²).
+
+    Args:
+        transition: float64 [S, S], rows that sum to one.
+        loss: float64 [S], probability that a packet is lost in each state.
+        start: float64 [S], distribution of the state before the first packet.
+        packets: Length of the window, 1 to ``MASK_PACKETS_LIMIT``.
 
     Returns:
         float64 [2**packets]; bit j of the index is set where packet j is received (index 0: all lost). It sums to 1.
@@ -192,6 +241,11 @@ def mask_probabilities(transition: Vector, loss: Vector, start: Vector, packets:
 
 def burst_length_probabilities(transition: Vector, loss: Vector, longest: int) -> Vector:
     """Law of the length of a run of losses, in stationarity.
+
+    Args:
+        transition: float64 [S, S], rows that sum to one.
+        loss: float64 [S], probability that a packet is lost in each state.
+        longest: Longest run, in packets, at least 1.
 
     Returns:
         float64 [longest + 1], P(a run is k packets long) at index k (index 0 is 0); what is missing to one belongs to

@@ -35,21 +35,52 @@ class CodecCache:
         self._keys: dict[StreamKey, str] = {}
 
     def codec(self, stream_key: StreamKey) -> Codec:
-        """The codec of a stream; one object per process and setting."""
+        """The codec of a stream; one object per process and setting.
+
+        Args:
+            stream_key: The stream's address.
+
+        Returns:
+            The codec.
+        """
         return codec_of(stream_key)
 
     def key(self, stream_key: StreamKey) -> str:
-        """The stream's content address."""
+        """The stream's content address.
+
+        Args:
+            stream_key: The stream's address.
+
+        Returns:
+            The address of its content, as text.
+        """
         if stream_key not in self._keys:
             self._keys[stream_key] = content_key(stream_key)
         return self._keys[stream_key]
 
     def has(self, stream_key: StreamKey) -> bool:
-        """Whether the store has the stream."""
+        """Whether the store has the stream.
+
+        Args:
+            stream_key: The stream's address.
+
+        Returns:
+            True if it has.
+        """
         return self.store.has_stream(self.key(stream_key))
 
     def encode(self, stream_key: StreamKey) -> Stream:
-        """The image's stream, from the store or made now."""
+        """The image's stream, from the store or made now.
+
+        Args:
+            stream_key: The stream's address.
+
+        Returns:
+            The stream.
+
+        Raises:
+            InputError: The codec can't encode the image so.
+        """
         stream = self.store.stream(self.key(stream_key))
         if stream is None:
             stream = encode_stream(stream_key, stream_key.image.pixels())
@@ -57,11 +88,25 @@ class CodecCache:
         return stream
 
     def put_stream(self, stream_key: StreamKey, stream: Stream) -> None:
-        """Remember a stream."""
+        """Remember a stream.
+
+        Args:
+            stream_key: The stream's address.
+            stream: The stream.
+        """
         self.store.put_stream(self.key(stream_key), stream)
 
     def missing(self, stream_key: StreamKey, masks: Sequence[str], metrics: Sequence[str]) -> list[str]:
-        """Those of ``masks`` (usable masks as text) for which some metric is not remembered yet."""
+        """Those of ``masks`` (usable masks as text) for which some metric is not remembered yet.
+
+        Args:
+            stream_key: The stream's address.
+            masks: Usable masks as text.
+            metrics: Names of metrics.
+
+        Returns:
+            These masks, in their order.
+        """
         keys = self._mask_keys(stream_key, masks)
         known = [self.store.qualities(keys.values(), metric_identity(metric)) for metric in metrics]
         return [mask for mask, key in keys.items() if not all(key in one for one in known)]
@@ -78,6 +123,9 @@ class CodecCache:
 
         Returns:
             {metric: {mask: value}}.
+
+        Raises:
+            InputError: A metric or the codec returns what it should not.
         """
         todo = self.missing(stream_key, masks, metrics)
         if todo:
@@ -87,7 +135,12 @@ class CodecCache:
         return {metric: {mask: found[metric][key] for mask, key in keys.items()} for metric in metrics}
 
     def put_qualities(self, stream_key: StreamKey, qualities: Qualities) -> None:
-        """Remember what ``decode_qualities`` returned."""
+        """Remember what ``decode_qualities`` returned.
+
+        Args:
+            stream_key: The stream's address.
+            qualities: What ``decode_qualities`` returned.
+        """
         base = self.key(stream_key)
         for metric, values in qualities.items():
             named = {f"{base}:{mask}": value for mask, value in values.items()}

@@ -22,6 +22,12 @@ Integers = NDArray[np.int64]
 def mask_text(masks: BoolArray) -> list[str]:
     """Masks [m, n] as text, one character a packet, 1 = received.
 
+    Args:
+        masks: bool [m, n].
+
+    Returns:
+        m texts of n characters.
+
     >>> mask_text(np.array([[True, False]]))
     ['10']
     """
@@ -30,7 +36,14 @@ def mask_text(masks: BoolArray) -> list[str]:
 
 
 def masks_from_text(texts: Sequence[str]) -> BoolArray:
-    """Inverse of ``mask_text``: bool [m, n]."""
+    """Inverse of ``mask_text``: bool [m, n].
+
+    Args:
+        texts: m texts of n characters, ``1`` = received.
+
+    Returns:
+        bool [m, n].
+    """
     return np.array([[character == "1" for character in text] for text in texts], dtype=bool)
 
 
@@ -63,6 +76,9 @@ def at_risk_packets(protected: ProtectedStream, dropped: Sequence[int] = ()) -> 
     Args:
         protected: What is sent.
         dropped: Packets that never reach the channel.
+
+    Returns:
+        Their numbers, in order.
     """
     numbers = np.setdiff1d(np.flatnonzero(~protected.sent.protected), np.array(dropped, dtype=np.int64))
     return np.asarray(numbers, dtype=np.int64)
@@ -79,6 +95,9 @@ def usable_masks(
         protected: The stream under its protection.
         at_risk: Packets that the channel can take, at most ``ALL_MASKS_PACKETS``.
         never: Packets that are not received under any mask.
+
+    Returns:
+        The distinct usable masks, and which of them each mask gives.
 
     Raises:
         ValueError: Too many packets.

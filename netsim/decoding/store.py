@@ -36,7 +36,11 @@ _KEYS_AT_ONCE = 500  # SQLite's default limit on parameters of one statement is 
 
 
 def default_store_path() -> Path:
-    """``$NETSIM_STORE``, else the user's cache folder."""
+    """``$NETSIM_STORE``, else the user's cache folder.
+
+    Returns:
+        Path of the file.
+    """
     named = os.environ.get("NETSIM_STORE")
     return user_path(named) if named else Path(platformdirs.user_cache_dir("netsim")) / "store.sqlite"
 
@@ -112,7 +116,14 @@ class Store:
             raise InputError(f"can't use the store `{self.path}`: {error}", hint=hint) from None
 
     def stream(self, key: str) -> Stream | None:
-        """The stream remembered under ``key``, or None."""
+        """The stream remembered under ``key``, or None.
+
+        Args:
+            key: Content address.
+
+        Returns:
+            The stream, or None.
+        """
         with self._access():
             row = self._db.execute("select head, payload, checksum from streams where key = ?", (key,)).fetchone()
             if row is None:
@@ -133,7 +144,15 @@ class Store:
         return self.stream(key) is not None
 
     def qualities(self, keys: Iterable[str], metric: str) -> dict[str, float]:
-        """Remembered values of a metric, for those of ``keys`` that are known."""
+        """Remembered values of a metric, for those of ``keys`` that are known.
+
+        Args:
+            keys: Content addresses, each with its mask.
+            metric: Identity of the metric.
+
+        Returns:
+            {key: value}, NaN included.
+        """
         wanted = list(keys)
         found: dict[str, float] = {}
         damaged = []
@@ -164,7 +183,11 @@ class Store:
             self._db.executemany("insert or ignore into qualities values (?, ?, ?, ?)", rows)
 
     def replace_from(self, other: Path) -> None:
-        """Take over everything from another store, in place of what is remembered under the same keys."""
+        """Take over everything from another store, in place of what is remembered under the same keys.
+
+        Args:
+            other: The other store's file.
+        """
         with self._access():
             self._db.execute("attach ? as other", (str(other),))
             with self._db:

@@ -77,6 +77,9 @@ def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> Strea
         image: Number of the image.
         scheme: One of the row's schemes.
 
+    Returns:
+        The stream's address.
+
     Raises:
         InputError: The link has no room for a payload.
     """
@@ -93,7 +96,17 @@ def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> Strea
 
 
 def plan_stream_keys(plan: Plan) -> list[StreamKey]:
-    """Distinct streams that a plan sends, in plan order."""
+    """Distinct streams that a plan sends, in plan order.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Their addresses.
+
+    Raises:
+        InputError: A link has no room for a payload.
+    """
     found: dict[StreamKey, None] = {}
     for row in plan.rows:
         for image in range(len(plan.image_names)):
@@ -109,7 +122,17 @@ def _codec(kind: type[Codec], settings: tuple[tuple[str, Any], ...]) -> Codec:
 
 
 def codec_of(stream_key: StreamKey) -> Codec:
-    """The codec of a stream; one object per process and setting."""
+    """The codec of a stream; one object per process and setting.
+
+    Args:
+        stream_key: The stream's address.
+
+    Returns:
+        The codec.
+
+    Raises:
+        InputError: There is no such codec, or it refuses a setting.
+    """
     return _codec(codec_class(stream_key.codec), stream_key.settings)
 
 
@@ -118,6 +141,12 @@ def content_key(stream_key: StreamKey) -> str:
 
     The identity is ``codec_identity``: source, tools, weights. Where the operating point counts the redundancy, the
     protection and the code that shares the budget out count, too.
+
+    Args:
+        stream_key: The stream's address.
+
+    Returns:
+        SHA-256 in hexadecimal.
     """
     codec = codec_of(stream_key)
     counted = [stream_key.protection_identity, _protection_code()] if stream_key.protection_identity else []
@@ -144,6 +173,9 @@ def encode_stream(stream_key: StreamKey, pixels: Pixels) -> Stream:
     Args:
         stream_key: How.
         pixels: uint8 [H, W, 3].
+
+    Returns:
+        The stream.
 
     Raises:
         InputError: The codec can't; the message names codec, operating point and image.

@@ -74,6 +74,12 @@ def figure_kind(name: str) -> Kind:
     A plug-in is a function ``(log, summary, *, options) -> (numbers, Figure)``. Its title is the first line of its
     docstring; its options are its keyword-only parameters, ``ax`` left out.
 
+    Args:
+        name: radar, failure, …, or a plug-in's name.
+
+    Returns:
+        The kind.
+
     Raises:
         InputError: There is none; the hint is the nearest known one.
     """

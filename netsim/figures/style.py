@@ -322,7 +322,15 @@ def _spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """The figure as ``svg``, ``pdf`` or ``png`` (200 dpi); no date, no random ids."""
+    """The figure as ``svg``, ``pdf`` or ``png`` (200 dpi); no date, no random ids.
+
+    Args:
+        figure: The drawing.
+        kind: ``svg``, ``pdf`` or ``png``.
+
+    Returns:
+        Content of the file; equal drawings give equal bytes.
+    """
     import matplotlib
 
     metadata: dict[str, Any] = {"Software": "netsim"}
@@ -335,12 +343,32 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def csv_bytes(numbers: pd.DataFrame) -> bytes:
-    """The numbers as CSV, nine significant digits."""
+    """The numbers as CSV, nine significant digits.
+
+    Args:
+        numbers: A table.
+
+    Returns:
+        The CSV in UTF-8, with a line of column names.
+    """
     return numbers.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
 
 
 def save(figure: Figure, numbers: pd.DataFrame, out_dir: Path, name: str) -> list[Path]:
-    """Write NAME.png, NAME.svg and NAME.csv, each whole or not at all; returns their paths."""
+    """Write NAME.png, NAME.svg and NAME.csv, each whole or not at all.
+
+    Args:
+        figure: The drawing.
+        numbers: What is drawn.
+        out_dir: The folder; it is made.
+        name: Of the files.
+
+    Returns:
+        Paths of PNG, SVG and CSV.
+
+    Raises:
+        InputError: The folder or a file can't be written.
+    """
     make_folder(out_dir)
     contents = {
         "png": figure_bytes(figure, "png"),

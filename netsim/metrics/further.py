@@ -79,7 +79,14 @@ _KNOWN = {"ms_ssim": Scale(failed=0.0, lowest=0.0, highest=1.0, higher_is_better
 
 
 def scale_of(metric: str) -> Scale:
-    """The scale of a metric; that of an unknown one where the plug-in is not installed here."""
+    """The scale of a metric; that of an unknown one where the plug-in is not installed here.
+
+    Args:
+        metric: As in a scenario.
+
+    Returns:
+        The scale.
+    """
     if metric in _KNOWN:
         return _KNOWN[metric]
     try:
@@ -93,6 +100,12 @@ def scale_of(metric: str) -> Scale:
 def further_metrics(columns: Iterable[str]) -> list[str]:
     """The metrics among a log's columns, PSNR left out.
 
+    Args:
+        columns: Names of a log's columns.
+
+    Returns:
+        Names of metrics, in the columns' order.
+
     >>> further_metrics(["slot", "psnr_db", "sharpness", "weight"])
     ['sharpness']
     """
@@ -100,7 +113,15 @@ def further_metrics(columns: Iterable[str]) -> list[str]:
 
 
 def was_measured(log: pd.DataFrame, metric: str) -> bool:
-    """Whether a log has values of a metric: older logs have a column of MS-SSIM also where nobody asked for it."""
+    """Whether a log has values of a metric: older logs have a column of MS-SSIM also where nobody asked for it.
+
+    Args:
+        log: A run's log.
+        metric: A column of it.
+
+    Returns:
+        True if it has a value, or if no slot showed an image.
+    """
     return bool(log[metric].notna().any()) or not log["status"].isin(["full", "partial"]).any()
 
 
@@ -110,7 +131,14 @@ def reserved_names() -> tuple[str, ...]:
 
 
 def check_metric_name(metric: str) -> None:
-    """Raise InputError for a metric whose columns would be other columns of the log or the summary."""
+    """Check that the columns of a metric are no other columns of the log or the summary.
+
+    Args:
+        metric: As in a scenario.
+
+    Raises:
+        InputError: It is the name of another column.
+    """
     if metric == "psnr_db":
         return
     clash = next((ending for ending in _ENDINGS if metric.endswith(ending)), "")
@@ -153,7 +181,19 @@ _ATTRIBUTES: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def measured(metric: str, reference: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A metric's values, one for each image, float64 [m]. Raises InputError if the plug-in returns anything else."""
+    """A metric's values, one for each image.
+
+    Args:
+        metric: As in a scenario.
+        reference: The image, uint8 [H, W, 3].
+        images: What is shown of it, uint8 [m, H, W, 3].
+
+    Returns:
+        float64 [m].
+
+    Raises:
+        InputError: The metric returns anything else.
+    """
     returned: Any = load_plugin("metric", metric)(reference, images)
     try:
         values = np.asarray(returned, dtype=np.float64)

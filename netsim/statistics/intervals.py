@@ -85,6 +85,9 @@ def batch_sums(
         weights: float64 [n].
         batch: int64 [n], from ``batch_labels``.
         origin: Of the sums; None: the first value, 0 for bool.
+
+    Returns:
+        The sums.
     """
     if origin is None:
         origin = float(values[0]) if values.dtype != bool and math.isfinite(values[0]) else 0.0
@@ -142,6 +145,14 @@ def mean_interval(values: FloatArray, weights: FloatArray, batch: IntArray) -> E
     weights W_b: the ratio estimator's variance, the usual s²/b for batches of one size.
     Law and Kelton, "Simulation Modeling and Analysis", §9.5.3.
 
+    Args:
+        values: float64 [n], one for each slot.
+        weights: float64 [n].
+        batch: int64 [n], slots with one label belong together: from ``batch_labels``.
+
+    Returns:
+        The mean with its interval; the ends are NaN where there is one batch.
+
     >>> estimate = mean_interval(np.array([1.0, 2.0, 3.0]), np.ones(3), np.arange(3))
     >>> [round(x, 4) for x in estimate]
     [2.0, -0.4841, 4.4841]
@@ -156,7 +167,14 @@ def mean_interval(values: FloatArray, weights: FloatArray, batch: IntArray) -> E
 
 
 def batch_variance(of: BatchSums) -> tuple[float, float, int]:
-    """Weighted mean, the variance of that mean over batches (NaN for one batch), and the number of batches."""
+    """Weighted mean, the variance of that mean over batches (NaN for one batch), and the number of batches.
+
+    Args:
+        of: Sums of the variable.
+
+    Returns:
+        The mean, the variance of the mean, the number of batches.
+    """
     mean, batches = of.mean, len(of.mass)
     if batches < 2:
         return mean, math.nan, batches
@@ -173,6 +191,15 @@ def ratio_interval(happened: NDArray[np.bool_], weights: FloatArray, batch: IntA
     happened, p's variance is 0 and the slots' correlation is taken from ``proxy`` (float [n]: the share of packets
     lost in each slot) instead; where that is constant too, slots count as independent. So none in n independent
     slots gives 0 … 1-.025^(1/n), about 3.7/n.
+
+    Args:
+        happened: bool [n].
+        weights: float64 [n].
+        batch: int64 [n], slots with one label belong together: from ``batch_labels``.
+        proxy: float64 [n], share of the packets lost in each slot.
+
+    Returns:
+        The share with its interval.
 
     >>> estimate = ratio_interval(np.zeros(100, bool), np.ones(100), np.arange(100), np.zeros(100))
     >>> [round(x, 4) for x in estimate]
@@ -258,7 +285,16 @@ def quality_interval_of_sums(
 
 
 def failure_drop(mean: float, share: float, failed_value: float) -> float:
-    """By how much a failed slot lies below the mean of the slots that did not fail; 0 if all failed."""
+    """By how much a failed slot lies below the mean of the slots that did not fail; 0 if all failed.
+
+    Args:
+        mean: The mean, failures included.
+        share: Share of the slots that failed.
+        failed_value: What a failed slot counts as.
+
+    Returns:
+        The difference, in the unit of the mean.
+    """
     return 0.0 if share >= 1 else (mean - failed_value) / (1 - share)
 
 

@@ -34,7 +34,14 @@ COLUMNS = [
 
 
 def certain(value: float) -> Estimate:
-    """A number without sampling: its interval is the number."""
+    """A number without sampling: its interval is the number.
+
+    Args:
+        value: The number.
+
+    Returns:
+        The number with itself as both ends.
+    """
     return Estimate(float(value), float(value), float(value))
 
 
@@ -55,7 +62,15 @@ class Comparison:
         self._rows: list[dict[str, Any]] = []
 
     def points(self, condition: str, scheme: str) -> dict[str, dict[str, float]]:
-        """The published numbers of a scheme in a condition, both called as here: {point: {quantity: value}}."""
+        """The published numbers of a scheme in a condition, both called as here: {point: {quantity: value}}.
+
+        Args:
+            condition: A channel as here.
+            scheme: A scheme as in a log.
+
+        Returns:
+            {point: {quantity: value}}; empty if the paper has none.
+        """
         theirs = self.recipe.paper_name(condition), self.recipe.paper_name(scheme)
         found: dict[str, dict[str, float]] = {}
         for (*key, point, quantity), value in self._published.items():
@@ -123,6 +138,9 @@ class Comparison:
         """Columns ``COLUMNS``: all rows added, then published numbers that none of them stands beside.
 
         difference: ours less published, where both are.
+
+        Returns:
+            The table.
         """
         import pandas as pd
 

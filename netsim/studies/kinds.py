@@ -48,6 +48,12 @@ def study_names() -> list[str]:
 def study_class(name: str) -> type[Study]:
     """The study called ``name``.
 
+    Args:
+        name: As in a recipe.
+
+    Returns:
+        The class.
+
     Raises:
         InputError: There is none (the hint is the nearest known name), or a plug-in's class is at fault.
     """
@@ -68,6 +74,9 @@ def study_from_spec(spec: Any, where: Callable[[tuple[int | str, ...]], str] = l
     Args:
         spec: As a recipe has it under ``study``.
         where: Place of a key path below ``study``, for errors.
+
+    Returns:
+        The study with its options.
 
     Raises:
         InputError: An unknown study or option, or a value that the study refuses.

@@ -91,7 +91,15 @@ def _check_output(place: str, output: Any) -> None:
 
 
 def write_outputs(folder: Path, outputs: Iterable[Output]) -> list[Path]:
-    """Write each output, whole or not at all; returns the files."""
+    """Write each output, whole or not at all.
+
+    Args:
+        folder: Where to.
+        outputs: What a study draws.
+
+    Returns:
+        Paths of the files.
+    """
     written: list[Path] = []
     for one in outputs:
         if isinstance(one, Table):
@@ -106,7 +114,15 @@ def write_outputs(folder: Path, outputs: Iterable[Output]) -> list[Path]:
 
 
 def study_folder(plan: Plan | None, folder: Path) -> Path:
-    """A new folder, with the manifest of a plan that is not run as a sweep."""
+    """A new folder, with the manifest of a plan that is not run as a sweep.
+
+    Args:
+        plan: The plan; None: a study without one.
+        folder: The folder; a number is added to its name where it exists.
+
+    Returns:
+        The new folder.
+    """
     from netsim.runs.manifest import manifest
 
     path = fresh_folder(folder)
@@ -116,7 +132,16 @@ def study_folder(plan: Plan | None, folder: Path) -> Path:
 
 
 def write_table(folder: Path, name: str, table: pd.DataFrame) -> Path:
-    """Write a table as CSV, whole or not at all; returns its path."""
+    """Write a table as CSV, whole or not at all.
+
+    Args:
+        folder: Where to.
+        name: The file's name.
+        table: Its rows.
+
+    Returns:
+        The file's path.
+    """
     return _write_bytes(folder, name, csv_bytes(table))
 
 

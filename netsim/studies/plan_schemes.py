@@ -22,7 +22,14 @@ class PlanScheme:
 
 
 def plan_schemes(plan: Plan) -> list[PlanScheme]:
-    """Each scheme and operating point once, in the plan's order, whatever the channels."""
+    """Each scheme and operating point once, in the plan's order, whatever the channels.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        The schemes.
+    """
     found: dict[tuple[str, str], PlanScheme] = {}
     for row in plan.rows:
         for scheme in row.schemes:

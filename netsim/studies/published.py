@@ -41,7 +41,16 @@ def claims_table(recipe: Recipe) -> pd.DataFrame:
     """Orders that the paper states in words: columns ``CLAIM_COLUMNS``, strings; empty without ``claims``.
 
     A claim says that the scheme ``better`` is better than ``worse`` in a condition. Conditions and schemes are ours;
-    an empty condition stands for all. Errors as ``published_table``.
+    an empty condition stands for all.
+
+    Args:
+        recipe: Its folder holds the file.
+
+    Returns:
+        The claims.
+
+    Raises:
+        InputError: As ``published_table``.
     """
     return _table(recipe, recipe.claims, CLAIM_COLUMNS, {}, {})
 

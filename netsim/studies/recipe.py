@@ -57,7 +57,12 @@ class Recipe(BaseModel):
 def not_the_papers(recipe: Recipe, images: str) -> list[str]:
     """What must be said where a recipe runs on other images than the paper: a sentence, or nothing.
 
-    images: name of the image set that it runs on.
+    Args:
+        recipe: The recipe.
+        images: Name of the image set that it runs on.
+
+    Returns:
+        A list of one sentence, or of none.
     """
     if recipe.paper_images in (None, images):
         return []
@@ -71,12 +76,22 @@ def _folders() -> dict[str, Path]:
 
 
 def recipe_names() -> list[str]:
-    """All recipes as PAPER/ARTEFACT, sorted: those of the working folder and the shipped ones."""
+    """All recipes as PAPER/ARTEFACT, sorted: those of the working folder and the shipped ones.
+
+    Returns:
+        The names.
+    """
     return sorted(_folders())
 
 
 def find_recipe(name: str) -> Recipe:
     """The recipe called PAPER/ARTEFACT.
+
+    Args:
+        name: PAPER/ARTEFACT.
+
+    Returns:
+        The recipe.
 
     Raises:
         InputError: An unknown recipe, or a faulty recipe.yaml.
