@@ -6,7 +6,6 @@ channel and no clock. Masks are boolean with True = received, one entry per pack
 
 from __future__ import annotations
 
-import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from netsim.digests import named_path, path_sha256
 from netsim.errors import InputError, did_you_mean
 from netsim.registry import entry_module, load_plugin, plugin_names
-from netsim.signatures import signature_text, takes
+from netsim.signatures import method_takes, signature_text
 from netsim.source import package_identity, source_identity
 from netsim.text import number_text
 
@@ -338,8 +337,7 @@ def check_codec_class(name: str, kind: type[Codec]) -> None:
             f"codec `{name}` has no `{missing[0]}`", hint=f"write {signature_text(Codec.__dict__[missing[0]])}"
         )
     for method, arguments in (("encode", 3), ("usable", 2), ("decode", 2)):
-        is_bound = isinstance(inspect.getattr_static(kind, method), staticmethod | classmethod)
-        if not takes(getattr(kind, method), *[None] * (arguments if is_bound else arguments + 1)):
+        if not method_takes(kind, method, arguments):
             message = f"codec `{name}` can't be called as netsim calls it: {signature_text(getattr(kind, method))}"
             raise InputError(message, hint=signature_text(Codec.__dict__[method]))
     if not (isinstance(kind.Settings, type) and issubclass(kind.Settings, CodecSettings)):

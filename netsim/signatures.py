@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["keyword_only", "kind_of", "raised_at", "signature_text", "takes"]
+__all__ = ["keyword_only", "kind_of", "method_takes", "raised_at", "signature_text", "takes"]
 
 _SHOWN = 4  # members of a tuple
 
@@ -27,6 +27,16 @@ def takes(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> boo
     except TypeError:
         return False
     return True
+
+
+def method_takes(kind: type, method: str, arguments: int) -> bool:
+    """Whether a method of a class, static ones too, can be called with so many arguments on an instance.
+
+    >>> method_takes(bytes, "hex", 0), method_takes(type("A", (), {"one": lambda self: 1}), "one", 1)
+    (True, False)
+    """
+    is_bound = isinstance(inspect.getattr_static(kind, method), staticmethod | classmethod)
+    return takes(getattr(kind, method), *[None] * (arguments if is_bound else arguments + 1))
 
 
 def keyword_only(function: Callable[..., Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ published ones, and draws. Studies are plug-ins: entry point group ``netsim.stud
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from netsim.errors import InputError
 from netsim.runs.progress import Reporter, counted
-from netsim.signatures import signature_text, takes
+from netsim.signatures import method_takes, signature_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,8 +194,7 @@ def check_study_class(name: str, kind: Any) -> None:
         message = f"study `{name}`: its class {kind.__name__} has no method `{missing[0]}`"
         raise InputError(message, hint=f"def {signature_text(getattr(Study, missing[0]))}")
     for method, arguments in _ARGUMENTS.items():
-        is_bound = isinstance(inspect.getattr_static(kind, method), staticmethod | classmethod)
-        if not takes(getattr(kind, method), *[None] * (arguments if is_bound else arguments + 1)):
+        if not method_takes(kind, method, arguments):
             message = f"study `{name}` can't be called as netsim calls it: {signature_text(getattr(kind, method))}"
             raise InputError(message, hint=f"def {signature_text(getattr(Study, method))}")
     options: Any = kind.Options
