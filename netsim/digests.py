@@ -23,7 +23,17 @@ def digest(*parts: Any) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; kept while its size and time of change stay. Raises OSError."""
+    """SHA-256 of a file, in hexadecimal; kept while its size and time of change stay.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 digits.
+
+    Raises:
+        OSError: The file can't be read.
+    """
     status = path.stat()
     return _file_sha256(str(path), status.st_ino, status.st_size, status.st_mtime_ns)
 
@@ -35,12 +45,33 @@ def _file_sha256(path: str, inode: int, size: int, changed_ns: int) -> str:
 
 
 def files_sha256(root: Path, paths: Iterable[Path]) -> str:
-    """SHA-256 over the names below ``root`` and the contents of some files, in hexadecimal. Raises OSError."""
+    """SHA-256 over the names below ``root`` and the contents of some files, in hexadecimal.
+
+    Args:
+        root: A folder above all the files.
+        paths: The files.
+
+    Returns:
+        64 digits.
+
+    Raises:
+        OSError: A file can't be read.
+    """
     return digest(sorted((str(path.relative_to(root)), file_sha256(path)) for path in paths))
 
 
 def path_sha256(path: Path) -> str:
-    """SHA-256 of a file, or over all files below a folder except hidden ones. Raises OSError."""
+    """SHA-256 of a file, or over all files below a folder except hidden ones.
+
+    Args:
+        path: A file or folder.
+
+    Returns:
+        64 digits.
+
+    Raises:
+        OSError: A file can't be read.
+    """
     if not path.is_dir():
         return file_sha256(path)
     inside = [
@@ -50,7 +81,15 @@ def path_sha256(path: Path) -> str:
 
 
 def named_path(text: str | Path, folder: bool = False) -> Path | None:
-    """The file (or, if ``folder`` is set, the folder) that a value names, if there is one."""
+    """The file (or, if ``folder`` is set, the folder) that a value names, if there is one.
+
+    Args:
+        text: The value.
+        folder: A folder counts, too.
+
+    Returns:
+        The path, or None.
+    """
     try:
         path = Path(text).expanduser()
         return path if path.is_file() or (folder and path.is_dir()) else None

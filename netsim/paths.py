@@ -13,7 +13,17 @@ __all__ = ["check_text", "output_path", "user_path"]
 def user_path(text: str, base: Path = Path()) -> Path:
     """The path that ``text`` names: ``~`` is the home folder, a relative path starts at ``base``.
 
-    The file may be missing. Raises InputError for a path that no file can have or that may not be looked at.
+    The file may be missing.
+
+    Args:
+        text: As the user writes it.
+        base: Where a relative path starts.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: A path that no file can have or that may not be looked at.
 
     >>> user_path("lost.txt", Path("traces")).as_posix()
     'traces/lost.txt'
@@ -37,7 +47,14 @@ def user_path(text: str, base: Path = Path()) -> Path:
 def output_path(text: str) -> Path:
     """The path that ``text`` names, for a folder or file that is written.
 
-    Raises InputError as ``user_path`` does, and for bytes that are not UTF-8, which Parquet's writer does not open.
+    Args:
+        text: As the user writes it.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: As ``user_path``, and for bytes that are not UTF-8, which Parquet's writer does not open.
     """
     path = user_path(text)
     try:
@@ -52,10 +69,15 @@ def output_path(text: str) -> Path:
 
 
 def check_text(what: str, name: str) -> None:
-    """Raises InputError for a name that is not allowed in logs and tables.
+    """Check that a name is allowed in logs and tables.
 
-    That is a name of bytes that are not UTF-8, one with control characters or marks that reverse text, and one that a
-    spreadsheet takes for a formula.
+    Args:
+        what: What has the name, for the message.
+        name: The name.
+
+    Raises:
+        InputError: A name of bytes that are not UTF-8, one with control characters or marks that reverse text, and one
+            that a spreadsheet takes for a formula.
 
     >>> check_text("image", "coffee")
     """

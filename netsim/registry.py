@@ -164,7 +164,17 @@ def _check_call(kind: str, name: str, plugin: Any, *arguments: str) -> None:
 
 
 def plugin_names(kind: str) -> list[str]:
-    """Names of a kind's plug-ins, installed or registered, sorted; imports none of them."""
+    """Names of a kind's plug-ins, installed or registered, sorted; imports none of them.
+
+    Args:
+        kind: One of ``KINDS``.
+
+    Returns:
+        The names.
+
+    Raises:
+        InputError: The kind is unknown.
+    """
     _check_kind(kind)
     return sorted({*_group(_group_name(kind)), *_registered[kind]})
 
@@ -234,7 +244,15 @@ def load_plugin(kind: str, name: str, *, also: Iterable[str] = ()) -> Any:
 
 
 def entry_module(kind: str, name: str) -> tuple[str, ...]:
-    """The module that the entry point of a plug-in names; empty if there is no such entry point."""
+    """The module that the entry point of a plug-in names; empty if there is no such entry point.
+
+    Args:
+        kind: One of ``KINDS``.
+        name: As in a scenario.
+
+    Returns:
+        A tuple of one module's name, or of none.
+    """
     point = None if name in _registered[kind] else _group(_group_name(kind)).get(name)
     return (point.module,) if point is not None else ()
 
@@ -259,7 +277,11 @@ def plugin_identity(kind: str, name: str) -> str:
 
 
 def registrations() -> tuple[Registration, ...]:
-    """All run-time registrations, for another process."""
+    """All run-time registrations, for another process.
+
+    Returns:
+        One for each plug-in, in order of registration within a kind.
+    """
     return tuple(_portable(kind, name, plugin) for kind, named in _registered.items() for name, plugin in named.items())
 
 
@@ -267,6 +289,9 @@ def adopt(sent: Iterable[Registration]) -> None:
     """Take over the registrations of another process.
 
     One that can't be had here raises its error where it is used, so that others are not in its way.
+
+    Args:
+        sent: What ``registrations`` gave in the other process.
     """
     for one in sent:
         try:

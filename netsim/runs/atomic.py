@@ -17,7 +17,14 @@ _SCRATCH = ".scratch"
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder and its parents. Raises InputError where that is impossible."""
+    """Make a folder and its parents.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InputError: It can't be made.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -27,7 +34,12 @@ def make_folder(path: Path) -> None:
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Call ``write`` on a scratch file beside ``path``, then put it in place in one step.
 
-    Raises InputError where the file can't be written.
+    Args:
+        path: The file.
+        write: Writes the content into an open binary file.
+
+    Raises:
+        InputError: The file can't be written.
     """
     with atomic_file(path) as file:
         write(file)
@@ -57,6 +69,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_scratch(folder: Path) -> None:
-    """Remove what a killed writer left in a folder that nobody writes to now."""
+    """Remove what a killed writer left in a folder that nobody writes to now.
+
+    Args:
+        folder: The folder.
+    """
     for path in folder.glob(f".*{_SCRATCH}"):
         path.unlink(missing_ok=True)

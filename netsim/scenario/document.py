@@ -45,7 +45,18 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, name: str) -> Document:
-        """Parse YAML text. Raises InputError, with its place, for what ``load_yaml`` refuses and for no mapping."""
+        """Parse YAML text.
+
+        Args:
+            text: YAML.
+            name: Of the file, for messages.
+
+        Returns:
+            The document.
+
+        Raises:
+            InputError: What ``load_yaml`` refuses, and a text that holds no mapping; with its place.
+        """
         tree = load_yaml(text, lambda line, column: f"{name}:{line}:{column}")
         if not isinstance(tree, CommentedMap):
             found = "nothing" if tree is None else f"a {type(tree).__name__}"
@@ -57,6 +68,12 @@ class Document:
     def of_values(cls, values: Mapping[str, Any]) -> Document:
         """A scenario given as Python values; errors name the key path alone.
 
+        Args:
+            values: A scenario's keys with Python values.
+
+        Returns:
+            The document.
+
         Raises:
             InputError: For a value that a scenario can't hold.
         """
@@ -66,7 +83,17 @@ class Document:
             raise error.at(key_path_text(error.key)) from None
 
     def with_values(self, values: Mapping[str, Any]) -> Document:
-        """A copy with top-level keys replaced by Python values."""
+        """A copy with top-level keys replaced by Python values.
+
+        Args:
+            values: Values by top-level key.
+
+        Returns:
+            The copy.
+
+        Raises:
+            InputError: A value that a scenario can't hold.
+        """
         if not values:
             return self
         new = Document.of_values(values).data
@@ -75,7 +102,17 @@ class Document:
 
     @classmethod
     def read(cls, path: Path) -> Document:
-        """Parse a scenario file. Raises InputError if it can't be read."""
+        """Parse a scenario file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The document.
+
+        Raises:
+            InputError: The file can't be read or is faulty.
+        """
         try:
             with path.open(encoding="utf-8-sig") as file:
                 text = file.read(BYTES_LIMIT + 1)  # a device has no end
@@ -90,6 +127,13 @@ class Document:
         """``file:line:column  key.path`` of a value (or of its key), or of its nearest known ancestor.
 
         Without a text to point into, the key path alone.
+
+        Args:
+            path: Keys and indices from the top.
+            at_key: Point at the key, not at the value.
+
+        Returns:
+            The place.
         """
         for prefix, origin in reversed(self.overridden):
             if path[: len(prefix)] == prefix:
@@ -113,7 +157,11 @@ class Document:
 
     @contextmanager
     def standing_at(self, path: KeyPath) -> Iterator[None]:
-        """Errors raised inside get the place of ``path`` and of the key below it that they name."""
+        """Errors raised inside get the place of ``path`` and of the key below it that they name.
+
+        Args:
+            path: Keys and indices from the top.
+        """
         try:
             yield
         except InputError as error:
@@ -122,14 +170,36 @@ class Document:
             raise error.at(self.where((*path, *error.key))) from None
 
     def holds_several(self, key: str, value: Any, path: KeyPath) -> bool:
-        """Whether a key has a list of values. Raises InputError where the list is empty."""
+        """Whether a key has a list of values.
+
+        Args:
+            key: Name of the key, for the message.
+            value: What the scenario holds.
+            path: Its place.
+
+        Returns:
+            True for a list.
+
+        Raises:
+            InputError: The list is empty.
+        """
         if isinstance(value, list) and not value:
             hint = f"one value or several; or no `{key}`"
             raise InputError(f"{key} is an empty list", where=self.where(path), hint=hint)
         return isinstance(value, list)
 
     def with_overrides(self, assignments: Sequence[str]) -> Document:
-        """A copy with ``key.path=value`` assignments applied (``--set``); values are read as YAML."""
+        """A copy with ``key.path=value`` assignments applied (``--set``); values are read as YAML.
+
+        Args:
+            assignments: ``key.path=value`` each.
+
+        Returns:
+            The copy.
+
+        Raises:
+            InputError: An assignment that can't be read, or a place that the scenario does not have.
+        """
         data, origins = deepcopy(self.data), list(self.overridden)
         for assignment in assignments:
             key, equals, value = assignment.partition("=")
