@@ -69,8 +69,10 @@ def received_packet(channel: Channel, u_step: float, u_loss: float, state: Any, 
         InputError: The channel returns anything else.
     """
     returned: Any = channel.receive_one(u_step, u_loss, state, steps)
-    if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], bool | np.bool_):
-        return returned
+    if isinstance(returned, tuple) and len(returned) == 2:
+        received = returned[0]
+        if received is True or received is False or isinstance(received, np.bool_):  # ``is`` is the fastest: per packet
+            return returned
     hint = "(received, state): received is True or False"
     raise InputError(f"{_of(channel)}.receive_one returns {kind_of(returned)}", hint=hint)
 
