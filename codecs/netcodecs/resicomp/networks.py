@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from netcodecs.common.devices import IMAGES_AT_ONCE
@@ -21,6 +21,7 @@ from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.range_coding import LARGEST, Mixtures
 from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.threads import one_thread
+from netcodecs.transforms.blocks import ResidualBlock
 from netcodecs.transforms.gained import STRIDE, GainedTransforms
 from netcodecs.transforms.gains import lambda_of, quality_of
 
@@ -58,16 +59,20 @@ class Networks:
     Args:
         model: Is moved to the device.
         device: Where it runs; distributions are the same to the last bit on each.
+        bfloat16: Whether concealment and g_s, which code nothing, multiply in bfloat16.
     """
 
-    def __init__(self, model: ResiCompModel, device: str = "cpu") -> None:
+    def __init__(self, model: ResiCompModel, device: str = "cpu", *, bfloat16: bool = False) -> None:
         transforms, gains = model.transforms, ("log_gain", "log_inverse_gain")
         #: trained, gains left out: they fold into the transforms
         self.parameters = sum(p.numel() for n, p in model.named_parameters() if not n.endswith(gains))
+        self._bfloat16 = bfloat16
         self._device, self._spread = torch.device(device), model.spread.double().numpy()
         self._transforms = transforms
         transforms.g_a = transforms.kind.inference_form(transforms.g_a)
         transforms.g_s = transforms.kind.inference_form(transforms.g_s)
+        if bfloat16:
+            _shorten_branches(transforms.g_s)
         model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network, self._concealer = model.transformer, model.concealer
         self._window = model.transformer.size.window
@@ -203,13 +208,35 @@ class Networks:
             if conceal == "zero" or bool(known.all()):
                 return tokens * here
             if conceal == "plc":
-                return self._concealer.concealed(given(), known)
+                there = given()
+                with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+                    return self._concealer.concealed(there, known)
             made = tokens.expand(*known.shape, -1).clone()
             logits, means, _ = self._network.densities(self._network.hidden(made, known, rates))
             made[~known] = mixture_mean(logits, means)
             return made
 
         return filled
+
+
+class _ShortBranch(nn.Module):
+    """A residual block whose branch multiplies in bfloat16. The sum stays in float32, or its rounding is seen."""
+
+    def __init__(self, block: ResidualBlock) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, torch.bfloat16):
+            branch = self.block.branch(features)
+        return features + branch
+
+
+def _shorten_branches(transform: nn.Module) -> None:
+    """Replaces the residual blocks of a transform; other kinds of transforms stay as they are."""
+    for name, layer in transform.named_children():
+        if isinstance(layer, ResidualBlock):
+            setattr(transform, name, _ShortBranch(layer))
 
 
 def _padded(grid: NDArray[Any], window: int, first: int = 0) -> NDArray[Any]:

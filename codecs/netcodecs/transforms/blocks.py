@@ -41,8 +41,12 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, h, w) → (B, C, h, w)."""
-        wide = functional.leaky_relu(self.expand(self.depthwise(features)), LEAKY_SLOPE)
-        return features + self.project(wide)
+        return features + self.branch(features)
+
+    def branch(self, features: Tensor) -> Tensor:
+        """What is added to the input."""
+        made: Tensor = self.project(functional.leaky_relu(self.expand(self.depthwise(features)), LEAKY_SLOPE))
+        return made
 
 
 @torch.no_grad()

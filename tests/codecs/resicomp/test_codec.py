@@ -156,6 +156,22 @@ def test_entropy_decoding_is_done_once(
     assert len(decoded) == 9
 
 
+def test_bfloat16_changes_no_byte_and_hardly_an_image(image: Image) -> None:
+    """With the weights that ship, whose transforms have residual blocks."""
+    exact, short = (create_codec("resicomp", {"mode": "ISC", "arithmetic": kind}) for kind in ("float32", "bfloat16"))
+    assert exact.label == short.label
+    stream = exact.encode(image, OperatingPoint("quality", 2))
+    assert short.encode(image, OperatingPoint("quality", 2)).packets == stream.packets
+    masks = np.random.default_rng(4).random((12, len(stream))) < 0.7
+    masks[:, :2] = True
+    images, others = (codec.decode(stream, masks) for codec in (exact, short))
+    assert (images != others).any()
+    assert np.abs(psnr_db(image, images) - psnr_db(image, others)).max() < 0.02
+    assert (short.decode(stream, masks[5:6])[0] == others[5]).all()
+    whole = np.ones((1, len(stream)), bool)
+    assert np.abs(exact.decode(stream, whole).astype(int) - short.decode(stream, whole)).max() <= 2
+
+
 def test_concealment_is_a_setting(tiny: Path, separate: Path, image: Image, stream: Stream) -> None:
     """The same packets; other images where something is lost, the same where nothing is."""
     kinds = [codec_of(tiny, mode="MDC-2", conceal=kind) for kind in ("plc", "mean", "zero")]
