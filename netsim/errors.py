@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "did_you_mean", "shortened"]
+__all__ = ["InputError", "NotInstalledError", "did_you_mean", "shortened"]
 
 _MESSAGE_LIMIT = 600
 
@@ -39,11 +39,18 @@ class InputError(ValueError):
         Returns:
             A new error.
         """
-        return InputError(self.message, where=where, hint=self.hint, key=self.key)
+        return type(self)(self.message, where=where, hint=self.hint, key=self.key)
 
     def __str__(self) -> str:
         head = f"{self.where}  {self.message}" if self.where else self.message
         return "\n".join([head, *(f"  {line}" for line in self.hint.splitlines())])
+
+
+class NotInstalledError(InputError):
+    """What a codec needs is not on this machine: weights, a checkpoint, a package.
+
+    A recipe leaves an optional codec out for this reason, and for no other.
+    """
 
 
 def shortened(text: str, limit: int) -> str:

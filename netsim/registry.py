@@ -27,7 +27,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, TypeVar
 
 from netsim.digests import digest
-from netsim.errors import InputError, did_you_mean
+from netsim.errors import InputError, NotInstalledError, did_you_mean
 from netsim.signatures import keyword_only, kind_of, raised_at, signature_text, takes
 from netsim.source import imported_versions, source_identity
 
@@ -240,7 +240,8 @@ def load_plugin(kind: str, name: str, *, also: Iterable[str] = ()) -> Any:
     except (Exception, SystemExit) as error:  # a plug-in's module may raise anything
         words = " ".join(str(error).split())
         message = f"{kind} `{name}` can't be imported: {type(error).__name__}: {words}"
-        raise InputError(message, hint=_way_out(points[name], error)) from error
+        refusal = NotInstalledError if isinstance(error, ModuleNotFoundError) else InputError
+        raise refusal(message, hint=_way_out(points[name], error)) from error
 
 
 def entry_module(kind: str, name: str) -> tuple[str, ...]:

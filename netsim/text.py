@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["counted_noun", "number_text", "visible"]
+__all__ = ["counted_noun", "natural_order", "number_text", "visible"]
 
 
 def number_text(value: float) -> str:
@@ -23,6 +23,21 @@ def counted_noun(count: int, noun: str) -> str:
     ('1 row', '4,200 slots')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def natural_order(text: str) -> list[tuple[int, str]]:
+    """A sort key by which numbers inside texts are in the order of their values.
+
+    Args:
+        text: What is sorted.
+
+    Returns:
+        The text's numbers and the words between them.
+
+    >>> sorted(["fig11", "fig4", "table1", "fig6b", "fig6a"], key=natural_order)
+    ['fig4', 'fig6a', 'fig6b', 'fig11', 'table1']
+    """
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", text)]
 
 
 def visible(text: str) -> str:

@@ -97,16 +97,21 @@ def test_init_refuses(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_figures_are_listed_by_their_numbers() -> None:
+    figures = [name.removeprefix("resicomp/fig") for name in recipe_names() if name.startswith("resicomp/fig")]
+    assert figures == ["1", "4", "5", "7", "9", "11", "12", "13", "14", "15", "17", "18", "19", "20"]
+
+
 def test_recipes_of_the_working_folder_join_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = sorted("/".join(path.parts[-3:-1]) for path in ROOT.glob("experiments/*/*/recipe.yaml"))
     monkeypatch.chdir(tmp_path)
-    assert recipe_names() == shipped
+    assert sorted(recipe_names()) == shipped
     for name in ("resicomp/table1", "mine/figure"):
         folder = tmp_path / "experiments" / name
         folder.mkdir(parents=True)
         (folder / "recipe.yaml").write_text(
             "title: mine\nsource: s\nstudy: {channels: {channels: [EP1], variants: [corrected]}}\n"
         )
-    assert recipe_names() == sorted([*shipped, "mine/figure"])
+    assert sorted(recipe_names()) == sorted([*shipped, "mine/figure"])
     assert find_recipe("resicomp/table1").title == "mine"
     assert find_recipe("resicomp/fig12").folder == ROOT / "experiments" / "resicomp" / "fig12"

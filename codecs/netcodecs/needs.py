@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from netsim.distribution import install_command
-from netsim.errors import InputError
+from netsim.errors import NotInstalledError
 
 __all__ = ["need_packages"]
 
@@ -30,4 +30,4 @@ def need_packages(codec: str, names: tuple[str, ...] = LEARNED) -> None:
     """
     for name in names:
         if find_spec(name) is None:
-            raise InputError(f"{codec} needs {name}, which is not installed", hint=install_command("learned"))
+            raise NotInstalledError(f"{codec} needs {name}, which is not installed", hint=install_command("learned"))

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from netsim.distribution import install_command
-from netsim.errors import InputError
+from netsim.errors import InputError, NotInstalledError
 
 __all__ = ["digest", "fill", "in_float16", "read_weights", "restored", "shrunk", "tensors_below", "write_weights"]
 
@@ -111,7 +111,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     if not path.is_file():
         hint = f"{install_command('weights')}, or train them: docs/how-to/training.md"
-        raise InputError(f"no weights at {path}", hint=hint)
+        raise NotInstalledError(f"no weights at {path}", hint=hint)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_FACTS, "{}")

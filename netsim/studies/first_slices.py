@@ -23,7 +23,7 @@ __all__ = ["FirstSlices", "FirstSlicesOptions", "Preview"]
 
 
 class FirstSlicesOptions(StudyOptions):
-    """slices: how many at most. image: which one; the plan's first if it has none of that name."""
+    """slices: how many at most. image: its name; the plan's first without one."""
 
     slices: Annotated[int, Field(ge=1, le=9)] = 3
     image: str | None = None
@@ -61,7 +61,7 @@ class FirstSlices(Study):
 
     def measure(self, context: StudyContext) -> list[Preview]:
         plan, asked = context.plan, self.options
-        number = plan.image_names.index(asked.image) if asked.image in plan.image_names else 0
+        number = context.image_place(asked.image)
         found = []
         with context.cache() as cache:
             for scheme in plan_schemes(plan):

@@ -23,8 +23,8 @@ _MOST_PACKETS = 4096
 
 
 class ImageStripOptions(StudyOptions):
-    """lost: packets that don't arrive, of those that can be lost, from 1, for all schemes. image: which one; the plan's
-    first if it has none of that name."""
+    """lost: packets that don't arrive, of those that can be lost, from 1, for all schemes. image: its name; the plan's
+    first without one."""
 
     lost: Annotated[list[Annotated[int, Field(ge=1, le=_MOST_PACKETS)]], Field(min_length=1)]
     image: str | None = None
@@ -46,7 +46,7 @@ class ImageStrip(Study):
 
     def measure(self, context: StudyContext) -> _Measured:
         plan, asked = context.plan, self.options
-        number = plan.image_names.index(asked.image) if asked.image in plan.image_names else 0
+        number = context.image_place(asked.image)
         pattern = np.ones(_MOST_PACKETS, dtype=bool)
         pattern[np.array(asked.lost) - 1] = False
         with context.cache() as cache:

@@ -52,7 +52,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class MaskedOptions(StudyOptions):
-    """shares: of the packets, lost. shown: those of them at which images are shown. image: which one. difference:
+    """shares: of the packets, lost. shown: those of them at which images are shown. image: its name. difference:
     pairs of schemes in dB."""
 
     shares: Annotated[list[Share], Field(min_length=1)]
@@ -99,9 +99,10 @@ class Masked(Study):
 
     def measure(self, context: StudyContext) -> _Measured:
         asked, plan = self.options, context.plan
+        place = context.image_place(asked.image)
         with context.cache() as cache:
             qualities = masked_qualities(asked.shares, plan, cache)
-            original, seen = examples(asked, plan, cache)
+            original, seen = examples(asked, plan, cache, place)
         apart = masked_differences(qualities, asked.difference, plan.failure_db) if asked.difference else None
         return _Measured(qualities, masked_summary(qualities, plan.failure_db), apart, original, seen)
 
@@ -236,12 +237,20 @@ def _over(part: pd.DataFrame, column: str, unit: str) -> Estimate:
     return mean_interval(means, np.ones(len(means)), np.arange(len(means)))
 
 
-def examples(asked: MaskedOptions, plan: Plan, cache: CodecCache) -> tuple[NDArray[np.uint8], list[Example]]:
+def examples(
+    asked: MaskedOptions, plan: Plan, cache: CodecCache, number: int = 0
+) -> tuple[NDArray[np.uint8], list[Example]]:
     """(original, what is seen of it) at the shares ``shown``, each scheme's first operating point, first draw.
 
-    The image is the one called ``image``, or the plan's first if it has none of that name.
+    Args:
+        asked: The study's options.
+        plan: The plan.
+        cache: Encodes and decodes.
+        number: Place of the image in the plan.
+
+    Returns:
+        uint8 [H, W, 3]; a scheme's examples, in the order of ``shown``, follow the scheme's before it.
     """
-    number = plan.image_names.index(asked.image) if asked.image in plan.image_names else 0
     found: dict[str, list[Example]] = {}
     for scheme in plan_schemes(plan):
         if scheme.label not in found and asked.shown:

@@ -1,4 +1,4 @@
-"""Codec entries of a recipe that run only where their weights exist."""
+"""Codec entries of a recipe that run only where their weights and packages exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netsim.codec import codec_class, create_codec
-from netsim.errors import InputError
+from netsim.errors import NotInstalledError
 from netsim.studies.recipe import Recipe
 
 __all__ = ["optional_codecs", "with_codecs"]
@@ -19,19 +19,28 @@ _NOT_SETTINGS = {"protection", "engine"}
 def optional_codecs(recipe: Recipe) -> tuple[list[dict[str, Any]], list[str]]:
     """The recipe's optional codec entries that can run here, and a sentence for each of the others.
 
+    An entry is left out where its weights, its checkpoint or a package that it needs are not there.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        The entries, with paths that hold in any folder; the sentences.
+
     Raises:
-        InputError: An unknown codec.
+        InputError: Any other fault of an entry: an unknown codec or setting, a bad value.
     """
     entries: list[dict[str, Any]] = []
     notes: list[str] = []
     for entry in recipe.optional:
         for name, given in entry.items():
             placed = {key: _placed(recipe.folder, key, value) for key, value in given.items()}
-            rates = codec_class(name).operating_point_keys
-            settings = {key: value for key, value in placed.items() if key not in _NOT_SETTINGS | set(rates)}
+            settings = placed
             try:
+                points = codec_class(name).operating_point_keys
+                settings = {key: value for key, value in placed.items() if key not in _NOT_SETTINGS | set(points)}
                 create_codec(name, settings)
-            except InputError as error:
+            except NotInstalledError as error:
                 shown = " ".join([name, *(f"{key}={given[key]}" for key in settings)])
                 notes.append(f"Left out: {shown} ({_without_folders(error.message)}).")
             else:

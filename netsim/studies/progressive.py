@@ -40,7 +40,7 @@ _Packet = Annotated[int, Field(ge=1)]
 
 class ProgressiveOptions(StudyOptions):
     """lost: packets that never arrive, of those that can be lost, from 1. lost_of: other ones for a scheme. image:
-    which one; the plan's first if it has none of that name."""
+    its name; the plan's first without one."""
 
     lost: Annotated[list[_Packet], Field(min_length=1)]
     lost_of: dict[str, list[_Packet]] = Field(default_factory=dict)
@@ -54,8 +54,9 @@ class Progressive(Study):
     Options = ProgressiveOptions
 
     def measure(self, context: StudyContext) -> list[ProgressiveTrace]:
+        place = context.image_place(self.options.image)
         with context.cache() as cache:
-            return progressive_traces(self.options, context.plan, cache)
+            return progressive_traces(self.options, context.plan, cache, place)
 
     def compare(self, table: Comparison, measured: list[ProgressiveTrace]) -> None:
         """PSNR of the images shown. One image under given losses: nothing random, no interval."""
@@ -125,15 +126,25 @@ def stages(lost: Sequence[int], packets: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys((*before, half_way, packets)))
 
 
-def progressive_traces(asked: ProgressiveOptions, plan: Plan, cache: CodecCache) -> list[ProgressiveTrace]:
+def progressive_traces(
+    asked: ProgressiveOptions, plan: Plan, cache: CodecCache, image: int = 0
+) -> list[ProgressiveTrace]:
     """Traces of the plan's schemes (each once, in the plan's order) for one image.
 
     ``lost`` holds for all schemes but those that ``lost_of`` names; the stages are those of ``lost``, for all.
 
+    Args:
+        asked: The study's options.
+        plan: The plan.
+        cache: Encodes and decodes.
+        image: Place of the image in the plan.
+
+    Returns:
+        A trace for each scheme.
+
     Raises:
         InputError: ``lost_of`` names a scheme that the plan lacks, or a stream has too few packets.
     """
-    image = plan.image_names.index(asked.image) if asked.image in plan.image_names else 0
     schemes = plan_schemes(plan)
     labels = {scheme.label for scheme in schemes}
     for name in asked.lost_of:

@@ -12,6 +12,7 @@ from netsim.scenario.document import Document, key_path_text
 from netsim.shipped import shipped_folder
 from netsim.studies.kinds import study_from_spec
 from netsim.studies.study import Study
+from netsim.text import natural_order
 
 __all__ = ["Recipe", "check_files", "find_recipe", "not_the_papers", "recipe_names"]
 
@@ -76,12 +77,12 @@ def _folders() -> dict[str, Path]:
 
 
 def recipe_names() -> list[str]:
-    """All recipes as PAPER/ARTEFACT, sorted: those of the working folder and the shipped ones.
+    """All recipes as PAPER/ARTEFACT: those of the working folder and the shipped ones.
 
     Returns:
-        The names.
+        The names, sorted; figure 4 is before figure 11.
     """
-    return sorted(_folders())
+    return sorted(_folders(), key=natural_order)
 
 
 def find_recipe(name: str) -> Recipe:

@@ -110,6 +110,8 @@ def reproduce(
         reporter.say("note", note)
     context = StudyContext(recipe, plan, folder, workers, reporter)
     measured = recipe.study.measure(context)
+    for note in context.notes:
+        reporter.say("note", note)
     table = Comparison(recipe)
     recipe.study.compare(table, measured)
     comparison = table.frame()
@@ -122,7 +124,7 @@ def reproduce(
         files.append(write_table(folder, "orders.csv", order))
     files += write_outputs(folder, outputs)
     reporter.say("wrote", f"{folder}/")
-    return Reproduced(recipe, images, comparison, order, notes, tuple(files))
+    return Reproduced(recipe, images, comparison, order, (*notes, *context.notes), tuple(files))
 
 
 _LEVELS = ("condition", "scheme", "quantity", "ours", "ours_low", "ours_high")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from netsim.errors import InputError
+from netsim.errors import InputError, did_you_mean
 from netsim.runs.progress import Reporter, counted
 from netsim.signatures import method_takes, signature_text
 
@@ -50,6 +50,7 @@ class StudyContext:
         workers: Processes of a run.
         reporter: Shows what happens.
         ran: Whether ``run()`` was called.
+        notes: Sentences that stand beside the results; ``measure`` may add some.
     """
 
     recipe: Recipe
@@ -58,6 +59,7 @@ class StudyContext:
     workers: int = 1
     reporter: Reporter = field(default_factory=Reporter)
     ran: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @property
     def plan(self) -> Plan:
@@ -71,6 +73,29 @@ class StudyContext:
             hint = "`scenario: scenario.yaml` in the recipe, or needs_scenario = True in the study"
             raise InputError(message, hint=hint)
         return self.scenario
+
+    def image_place(self, name: str | None) -> int:
+        """Place in the plan of the image that an option names.
+
+        Where the plan's images are not the paper's, the first image stands in for one of the paper's; a note says so.
+
+        Args:
+            name: An image's name; None: the first image.
+
+        Returns:
+            The place, from 0.
+
+        Raises:
+            InputError: The plan has no image of this name.
+        """
+        known, papers = self.plan.image_names, self.recipe.paper_images
+        if name is None or name in known:
+            return 0 if name is None else known.index(name)
+        if papers in (None, self.plan.images.name):
+            message = f"study `{self.recipe.study.name}`: the scenario has no image `{name}`"
+            raise InputError(message, hint=did_you_mean(name, known))
+        self.notes.append(f"`{name}` is not among these images: `{known[0]}` is shown in its place.")
+        return 0
 
     def run(self) -> Run:
         """Run the scenario into the results' folder."""

@@ -22,7 +22,8 @@ __all__ = ["TokenDensities", "TokenDensitiesOptions"]
 
 
 class TokenDensitiesOptions(StudyOptions):
-    """contexts: numbers of slices that are known, ascending. image: which one is drawn; else the plan's first."""
+    """contexts: numbers of slices that are known, ascending. image: name of the image that
+    is drawn; the plan's first without one."""
 
     contexts: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)] = [0, 1, 3, 6]  # noqa: RUF012
     image: str | None = None
@@ -56,7 +57,7 @@ class TokenDensities(Study):
 
     def measure(self, context: StudyContext) -> list[_Measured]:
         plan, asked = context.plan, self.options
-        number = plan.image_names.index(asked.image) if asked.image in plan.image_names else 0
+        number = context.image_place(asked.image)
         found = []
         with context.cache() as cache:
             for scheme in plan_schemes(plan):

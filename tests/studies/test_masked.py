@@ -117,7 +117,7 @@ def test_the_images_shown_are_those_of_the_first_draw(small: MakeRecipe, tmp_pat
     recipe = small(study={"masked": {"shares": [0.3, 0.6], "shown": [0.6], "image": "b"}})
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
-        original, seen = examples(recipe.study.options, plan, CodecCache(store))
+        original, seen = examples(recipe.study.options, plan, CodecCache(store), 1)
         qualities = masked_qualities([0.3, 0.6], plan, CodecCache(store))
     assert [(one.scheme, one.share) for one in seen] == [(PREFIX, 0.6), (RESILIENT, 0.6)]
     first = qualities.query("image == 'b' and draw == 0 and share == 0.6").set_index("scheme")["psnr_db"]

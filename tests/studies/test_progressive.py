@@ -20,6 +20,7 @@ from netsim.studies.progressive import (
 )
 from netsim.studies.recipe import Recipe
 from netsim.studies.reproduce import reproduce
+from netsim.studies.study import StudyContext
 from tests.studies.conftest import MakeRecipe
 
 SCHEMES = [
@@ -31,7 +32,8 @@ def _traces(recipe: Recipe, tmp_path: Path) -> dict[str, ProgressiveTrace]:
     plan = load_plan(recipe.folder / "scenario.yaml", SCHEMES)
     with Store(tmp_path / "store.sqlite") as store:
         options: ProgressiveOptions = recipe.study.options
-        return {trace.scheme: trace for trace in progressive_traces(options, plan, CodecCache(store))}
+        place = StudyContext(recipe, plan, tmp_path).image_place(options.image)
+        return {trace.scheme: trace for trace in progressive_traces(options, plan, CodecCache(store), place)}
 
 
 def test_prefix_stands_still_after_a_loss_and_resilient_goes_on(small: MakeRecipe, tmp_path: Path) -> None:

@@ -139,6 +139,29 @@ def test_the_published_counts_of_masks(tmp_path: Path, monkeypatch: pytest.Monke
     assert masks == [11, 21, 36, 63, 80, 144, 243, 513, 1024]
 
 
+STUDIES = [
+    {"first_slices": {"image": "bb"}},
+    {"token_densities": {"image": "bb"}},
+    {"image_strip": {"lost": [2], "image": "bb"}},
+    {"progressive": {"lost": [2], "image": "bb"}},
+    {"masked": {"shares": [0.5], "image": "bb"}},
+]
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: str(next(iter(study))))
+def test_an_image_that_is_not_there_is_an_error(study: dict[str, Any], small: MakeRecipe, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the scenario has no image `bb`") as caught:
+        _reproduced(small(study=study, quick=SCHEMES), tmp_path)
+    assert caught.value.hint == "did you mean `b`? known: a, b"
+
+
+def test_the_first_image_stands_in_for_one_of_the_papers_and_a_note_says_so(small: MakeRecipe, tmp_path: Path) -> None:
+    study = {"image_strip": {"lost": [2], "image": "kodim20"}}
+    found = _reproduced(small(study=study, quick=SCHEMES, paper_images="kodak"), tmp_path)
+    assert found.notes[-1] == "`kodim20` is not among these images: `a` is shown in its place."
+    assert set(found.comparison["condition"]) == {"a, packet 2 lost"}
+
+
 def test_streams_of_the_studies_come_from_the_store(small: MakeRecipe, tmp_path: Path) -> None:
     recipe = small(study={"first_slices": {}}, quick=SCHEMES)
     _reproduced(recipe, tmp_path)

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from netsim.errors import InputError
+from netsim.errors import InputError, NotInstalledError
 
 __all__ = ["TORCH_SUFFIXES", "read_checkpoint"]
 
@@ -30,7 +30,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         InputError: The file is missing or can't be read.
     """
     if not path.is_file():
-        raise InputError(f"no weights at {path}")
+        raise NotInstalledError(f"no weights at {path}")
     try:
         if path.suffix not in TORCH_SUFFIXES:
             return load_file(path)

@@ -28,7 +28,7 @@ from netcodecs.progressive.rate_control import CodecNetworks, EncodedLatent, enc
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
 from netsim.distribution import install_command
-from netsim.errors import InputError
+from netsim.errors import InputError, NotInstalledError
 
 if TYPE_CHECKING:  # torch is loaded with the first image
     from netcodecs.progressive.backbone import Backbone
@@ -77,7 +77,7 @@ class ChannelProgressive(Codec):
         need_packages(self.name)
         if not self._weights.is_file():
             hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/how-to/training.md"
-            raise InputError(f"{self.name}: no weights at {self._weights}", hint=hint)
+            raise NotInstalledError(f"{self.name}: no weights at {self._weights}", hint=hint)
 
     @property
     def method(self) -> str:

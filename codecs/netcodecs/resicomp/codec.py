@@ -36,7 +36,7 @@ from netcodecs.resicomp.slices import slice_sizes
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
 from netsim.distribution import install_command
-from netsim.errors import InputError
+from netsim.errors import InputError, NotInstalledError
 
 if TYPE_CHECKING:  # torch is loaded with the first image
     from netcodecs.resicomp.densities import TokenDensities
@@ -138,7 +138,7 @@ class ResiComp(Codec):
             )
         if not self._weights.is_file():
             hint = f"{install_command('weights')}, name a file with `weights:`, or train them: docs/how-to/training.md"
-            raise InputError(f"resicomp: no weights at {self._weights}", hint=hint)
+            raise NotInstalledError(f"resicomp: no weights at {self._weights}", hint=hint)
 
     @cached_property
     def _mode(self) -> Any:

@@ -18,7 +18,7 @@ from netcodecs.needs import need_packages
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
 from netsim.digests import file_sha256
 from netsim.distribution import install_command
-from netsim.errors import InputError
+from netsim.errors import InputError, NotInstalledError
 
 if TYPE_CHECKING:  # torch is loaded with the first image
     from netcodecs.zoo.networks import ImageNetworks
@@ -92,10 +92,12 @@ class LadderCodec(Codec):
             hint = f"train {self.architecture} with CompressAI, whose zoo has no weights of it; then `weights: FILE`"
             if self.pretrained:
                 hint = _PRETRAINED.format(name=self.name, function=self.pretrained)
-            raise InputError(f"{self.name} needs a checkpoint: none ships with netsim", hint=hint, key=("weights",))
+            raise NotInstalledError(
+                f"{self.name} needs a checkpoint: none ships with netsim", hint=hint, key=("weights",)
+            )
         for path in self.checkpoints.values():
             if not path.is_file():
-                raise InputError(f"{self.name}: no checkpoint at {path}", key=("weights",))
+                raise NotInstalledError(f"{self.name}: no checkpoint at {path}", key=("weights",))
 
     @staticmethod
     @abstractmethod
