@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml setup.py requirements.lock
 demo: $(STAMP)
 	$(BIN)/netsim run scenarios/ep_sweep.yaml --out runs/demo --figures
 
-# Checks, then the tests but those marked slow: under five minutes on two idle cores; all tests take seventeen.
+# Checks, then the tests but those marked slow: under five minutes on two idle cores; all tests take up to eighteen.
 test: $(STAMP) check
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
