@@ -48,7 +48,7 @@ def centre_crop(image: NDArray[np.uint8], multiple: int = 64) -> Tensor:
     """The centre of an image, its sides cut to multiples of ``multiple`` pixels: (1, 3, h, w) float32, 0…1."""
     height, width = (n // multiple * multiple for n in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return _tensor(image[None, top : top + height, left : left + width])
+    return _tensor(torch.from_numpy(np.array(image[None, top : top + height, left : left + width], order="C")))
 
 
 class RandomCrops:
@@ -57,25 +57,32 @@ class RandomCrops:
     Args:
         images: uint8 (H, W, 3), each of at least ``side`` × ``side``.
         side: Of a crop, in pixels.
+        device: Where images are kept and crops are cut.
     """
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]], side: int) -> None:
-        self._images, self._side = images, side
-        areas = np.array([image.shape[0] * image.shape[1] for image in images], float)
+    def __init__(self, images: Sequence[NDArray[np.uint8]], side: int, *, device: str = "cpu") -> None:
+        self._side, self._device = side, device
+        self._pixels = torch.from_numpy(np.concatenate([image.reshape(-1, 3) for image in images])).to(device)
+        self._sizes = np.array([image.shape[:2] for image in images])
+        areas = self._sizes.prod(1)
+        self._starts = np.cumsum(areas) - areas
         self._shares = areas / areas.sum()
 
     def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """``count`` crops, (count, 3, side, side) float32, 0…1, channels last in memory."""
-        return _tensor(np.stack([self._one(rng) for _ in range(count)]))
+        which = rng.choice(len(self._shares), size=count, p=self._shares)
+        top, left = rng.integers(self._sizes[which] - self._side + 1).T
+        mirrored, transposed = rng.integers(2, size=(2, count)).astype(bool)
+        row_steps = self._sizes[which, 1]
+        first = self._starts[which] + top * row_steps + left + np.where(mirrored, self._side - 1, 0)
+        column_steps = np.where(mirrored, -1, 1)
+        down, across = np.where(transposed, [column_steps, row_steps], [row_steps, column_steps])
+        starts = torch.from_numpy(np.stack([first, down, across], 1)).to(self._device)
+        steps = torch.arange(self._side, device=self._device)
+        first_at, down_at, across_at = starts[:, :, None, None].unbind(1)
+        return _tensor(self._pixels[first_at + down_at * steps[:, None] + across_at * steps])
 
-    def _one(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        image = self._images[rng.choice(len(self._images), p=self._shares)]
-        top, left = (int(rng.integers(n - self._side + 1)) for n in image.shape[:2])
-        crop = image[top : top + self._side, left : left + self._side]
-        if rng.integers(2):
-            crop = crop[:, ::-1]
-        return crop.transpose(1, 0, 2) if rng.integers(2) else crop
 
-
-def _tensor(images: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.array(images, order="C")).permute(0, 3, 1, 2).float() / 255
+def _tensor(images: Tensor) -> Tensor:
+    """uint8 (B, H, W, 3) → float32 (B, 3, H, W), 0…1, channels last in memory."""
+    return images.permute(0, 3, 1, 2).float() / 255

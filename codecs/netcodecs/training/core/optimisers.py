@@ -17,6 +17,7 @@ __all__ = ["Grouping", "Optimisers", "SpikeFilter", "ema_update", "rate_factor"]
 #: name and parameter → ("soap" or "adam", learning rate as a multiple of the run's)
 Grouping = Callable[[str, nn.Parameter], tuple[str, float]]
 
+_SOAP_EVERY, _SOAP_EVERY_ON_GPU = 10, 25  # steps between two turns of the bases: QR is slow on a GPU
 _SETTLED_STEPS = 100  # after which a gradient's usual size is known
 _SPIKE = 10.0  # times the usual norm
 _LARGE = 2.0
@@ -53,8 +54,10 @@ class Optimisers:
             for kind, by_factor in groups.items()
             if by_factor
         }
+        on_gpu = any(parameter.is_cuda for parameter in self.parameters)
+        every = _SOAP_EVERY_ON_GPU if on_gpu else _SOAP_EVERY
         self._optimisers: dict[str, torch.optim.Optimizer] = {
-            kind: Soap(g, lr=rate) if kind == "soap" else torch.optim.Adam(g, lr=rate, betas=(0.9, 0.99), fused=True)
+            kind: Soap(g, lr=rate, every=every) if kind == "soap" else torch.optim.Adam(g, lr=rate, betas=(0.9, 0.99), fused=True)
             for kind, g in given.items()
         }
 

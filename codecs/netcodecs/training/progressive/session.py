@@ -67,10 +67,10 @@ class Session:
         self._method, self._start, self._batch, self._crop = method, start, batch, crop
         self._device, self._seed = device, seed
         self._images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
-        crops = RandomCrops(self._images, crop)
+        crops = RandomCrops(self._images, crop, device=device)
         held_out = load_folder(validation, at_least=64, limit=_HELD_OUT)
         torch.manual_seed(seed)
-        some = crops.draw(_CROPS, np.random.default_rng(seed))
+        some = crops.draw(_CROPS, np.random.default_rng(seed)).cpu()
         self._network = initial_network(method, start, some, large=large)
         self.objective = ProgressiveObjective(self._network, method, crops, held_out, batch=batch, device=device)
 

@@ -73,10 +73,10 @@ class Session:
             raise InputError(f"crop {crop}", hint=f"a multiple of {side} pixels, the Transformer's window")
         self._start, self._batch, self._crop, self._seed, self._device = start, batch, crop, seed, device
         self._images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
-        crops = RandomCrops(self._images, crop)
+        crops = RandomCrops(self._images, crop, device=device)
         held_out = load_folder(validation, at_least=side, limit=_HELD_OUT)
         if not holds_resicomp(start):
-            measure_spread(self._model, crops.draw(_CROPS, np.random.default_rng(seed)))
+            measure_spread(self._model, crops.draw(_CROPS, np.random.default_rng(seed)).cpu())
         self._facts = {"alpha": alpha, "transforms_rate": transforms_rate}
         self.objective = ResiCompObjective(
             self._model, crops, held_out, batch=batch, alpha=alpha, transforms_rate=transforms_rate, device=device
