@@ -225,7 +225,7 @@ def test_lost_rearranged_channel_leaves_three_quarters_of_four(weights: Path) ->
         first = [read_span(p.payload, ROWS)[0] for p in sent.packets[heads(sent) :]]
         lost = [i for i, piece in enumerate(first) if piece.first == 0]
         psnr[name] = psnr_db(IMAGE, codec.decode(sent, mask_without(sent, *lost)))[0]
-    assert psnr["scr-ge"] > psnr["progdtd"] + 1
+    assert psnr["scr-ge"] > psnr["progdtd"] + 0.5
 
 
 def test_batch_and_single_show_the_same(scr_mca: ChannelProgressive, stream: Stream) -> None:
