@@ -57,7 +57,9 @@ class Optimisers:
         on_gpu = any(parameter.is_cuda for parameter in self.parameters)
         every = _SOAP_EVERY_ON_GPU if on_gpu else _SOAP_EVERY
         self._optimisers: dict[str, torch.optim.Optimizer] = {
-            kind: Soap(g, lr=rate, every=every) if kind == "soap" else torch.optim.Adam(g, lr=rate, betas=(0.9, 0.99), fused=True)
+            kind: Soap(g, lr=rate, every=every)
+            if kind == "soap"
+            else torch.optim.Adam(g, lr=rate, betas=(0.9, 0.99), fused=True)
             for kind, g in given.items()
         }
 
