@@ -15,6 +15,7 @@ from netsim.analysis.distribution import Distribution
 from netsim.analysis.summary import GROUP, NEEDED, OPTIONAL, SlotGroup, check_columns, slot_group
 from netsim.errors import InputError
 from netsim.metrics.further import further_metrics, scale_of
+from netsim.runs.log_file import open_log
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ Key = tuple[str, ...]
 
 def logged_metrics(path: Path) -> list[str]:
     """The metrics beside PSNR that the log at ``path`` has values of; all its metrics where no slot shows an image."""
-    with pq.ParquetFile(path) as log:
+    with open_log(path) as log:
         floats = [field.name for field in log.schema_arrow if pa.types.is_floating(field.type)]
         shown = not _is_empty(log, "psnr_db")
         return [name for name in further_metrics(floats) if not (shown and _is_empty(log, name))]
@@ -66,11 +67,12 @@ def described_groups(path: Path, failure_db: float) -> Iterator[tuple[dict[str, 
         InputError: The log lacks columns or has no slots, or a group stands in it under several rows of the plan, far
             from each other.
     """
-    check_columns(pq.read_schema(path).names)
+    with open_log(path) as log:
+        check_columns(log.schema_arrow.names)
     scales = {name: scale_of(name) for name in logged_metrics(path)}
     waiting: dict[Key, _Open] = {}
     closed: set[int] = set()
-    with pq.ParquetFile(path, read_dictionary=_strings(path)) as log:
+    with open_log(path) as log:
         least_later = _least_later_rows(log)
         for place in range(log.num_row_groups):
             for key, part in _parts(log, place):
@@ -102,10 +104,6 @@ def summary_of_log(path: Path, failure_db: float) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([row for row, _ in described_groups(path, failure_db)]).assign(failure_db=failure_db)
-
-
-def _strings(path: Path) -> list[str]:
-    return [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
 
 
 def _least_later_rows(log: pq.ParquetFile) -> list[float]:

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from netsim.decoding.cases import case_packets
 from netsim.decoding.collapse import Arrays
-from netsim.errors import InputError
 from netsim.metrics.further import LOG_COLUMNS, further_metrics
 from netsim.runs.atomic import write_atomically
+from netsim.runs.log_file import GROUP_ROWS_LIMIT, read_rows
 from netsim.scenario.plan import Plan, PlanRow
 
 __all__ = ["log_schema", "read_log", "write_log"]
@@ -74,12 +74,11 @@ def write_log(
 def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> None:
     """Write small parts as one row group: each costs memory for as long as the file is open, here and at readers."""
     if waiting:
-        writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=_ROW_GROUP_LIMIT)
+        writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=GROUP_ROWS_LIMIT)
         waiting.clear()
 
 
 _ROW_GROUP = 1 << 16  # rows, at least
-_ROW_GROUP_LIMIT = 1 << 20
 
 
 def read_log(path: Path, trial: int | None = None) -> pa.Table:
@@ -89,24 +88,18 @@ def read_log(path: Path, trial: int | None = None) -> pa.Table:
         path: The log.
         trial: Keep the rows of this trial, and all rows of engines that simulate no trials; None: all rows.
 
+    Returns:
+        The rows, in the log's order.
+
     Raises:
-        InputError: If it is not a Parquet file, or a page does not match its checksum.
+        InputError: If it is not a Parquet file, a page does not match its checksum, or it exceeds a limit of size.
     """
-    try:  # not by pandas.read_parquet: its readers' threads may abort the interpreter at exit
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if trial is None:
-                return file.read()
-            groups = (file.read_row_group(place) for place in range(file.num_row_groups))
-            kept = [table.filter(_of_trial(table, trial)) for table in groups]
-            return pa.concat_tables(kept) if kept else file.schema_arrow.empty_table()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"`{path}` is damaged: {reason}", hint="run the scenario again") from None
+    return read_rows(path, None if trial is None else lambda batch: _of_trial(batch, trial))
 
 
-def _of_trial(table: pa.Table, trial: int) -> pa.Array:
-    weighted = pc.is_in(table["engine"], pa.array(["exact", "stratified"]))
-    return pc.or_(pc.equal(table["trial"], trial), weighted)
+def _of_trial(batch: pa.RecordBatch, trial: int) -> pa.Array:
+    weighted = pc.is_in(pc.cast(batch["engine"], pa.string()), pa.array(["exact", "stratified"]))
+    return pc.or_(pc.equal(batch["trial"], trial), weighted)
 
 
 def _table(plan: Plan, row: PlanRow, arrays: Arrays, qualities: Mapping[str, np.ndarray]) -> pa.Table:
