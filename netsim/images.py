@@ -128,6 +128,7 @@ class _Recent:
 
     def __init__(self) -> None:
         self._pixels: OrderedDict[tuple[Path, int, int], Pixels] = OrderedDict()
+        self._bytes = 0
 
     def read(self, path: Path, mtime_ns: int, size_bytes: int) -> Pixels:
         key = (path, mtime_ns, size_bytes)
@@ -136,8 +137,9 @@ class _Recent:
             return self._pixels[key]
         pixels = read_image_file(path)
         self._pixels[key] = pixels
-        while sum(kept.nbytes for kept in self._pixels.values()) > _KEPT_BYTES and self._pixels:
-            self._pixels.popitem(last=False)
+        self._bytes += pixels.nbytes
+        while self._bytes > _KEPT_BYTES:
+            self._bytes -= self._pixels.popitem(last=False)[1].nbytes
         return pixels
 
 

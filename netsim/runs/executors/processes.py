@@ -88,6 +88,7 @@ class _Sent:
 
     def __init__(self) -> None:
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._bytes = 0
 
     def update(self, needs: Iterable[str], fetch: Fetch) -> tuple[list[tuple[str, bytes]], list[str]]:
         """(values to send, names to drop) so that the worker has ``needs``."""
@@ -98,9 +99,12 @@ class _Sent:
             else:
                 new.append((name, _pack(fetch(name))))
                 self._sizes[name] = len(new[-1][1])
+                self._bytes += self._sizes[name]
         drop = []
-        while sum(self._sizes.values()) > _KEPT_BYTES and next(iter(self._sizes)) not in needed:
-            drop.append(self._sizes.popitem(last=False)[0])
+        while self._bytes > _KEPT_BYTES and next(iter(self._sizes)) not in needed:
+            name, size = self._sizes.popitem(last=False)
+            self._bytes -= size
+            drop.append(name)
         return new, drop
 
 
