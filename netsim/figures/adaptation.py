@@ -28,6 +28,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
     Args:
         numbers: From ``netsim.analysis.adaptation.course``.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
 
@@ -103,6 +106,9 @@ def draw_means(numbers: pd.DataFrame) -> Figure:
 
     Args:
         numbers: From ``netsim.analysis.adaptation.gains``.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
 

@@ -23,6 +23,9 @@ def draw(comparison: pd.DataFrame) -> Figure:
     Args:
         comparison: Rows of ``netsim.studies.comparison`` with condition, scheme (the variant), quantity, ours,
             published.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, StrMethodFormatter
@@ -54,5 +57,13 @@ def draw(comparison: pd.DataFrame) -> Figure:
 
 
 def draw_channels(comparison: pd.DataFrame, folder: Path) -> list[Path]:
-    """Draw and write channels.png, .svg and .csv; returns their paths."""
+    """Draw and write channels.png, .svg and .csv.
+
+    Args:
+        comparison: As for ``draw``.
+        folder: Where the files go.
+
+    Returns:
+        Paths of the three files.
+    """
     return save(draw(comparison), comparison, folder, "channels")

@@ -21,7 +21,14 @@ _COLUMNS = 5
 
 
 def numbers(matrices: Mapping[str, NDArray[np.bool_]]) -> pd.DataFrame:
-    """One row per scheme and link between slices: scheme, slice, context (both from 1)."""
+    """One row per scheme and link between slices.
+
+    Args:
+        matrices: By scheme, bool [slices, slices]: whether slice i (row) is decoded with slice j (column) as context.
+
+    Returns:
+        Columns scheme, slice, context; slices count from 1.
+    """
     import pandas as pd
 
     rows = [
@@ -32,7 +39,14 @@ def numbers(matrices: Mapping[str, NDArray[np.bool_]]) -> pd.DataFrame:
 
 @styled
 def draw(matrices: Mapping[str, NDArray[np.bool_]]) -> Figure:
-    """A square panel per scheme."""
+    """A square panel per scheme.
+
+    Args:
+        matrices: As for ``numbers``.
+
+    Returns:
+        The figure; nothing is written.
+    """
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 

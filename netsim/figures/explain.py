@@ -31,6 +31,12 @@ _THUMBNAIL_PX = 240  # the longer side
 def shown_counts(packets: int) -> list[int]:
     """Which loss counts the figure shows images of: none lost, one, and on to all but one.
 
+    Args:
+        packets: Number of packets of the stream that can be lost.
+
+    Returns:
+        Loss counts, ascending.
+
     >>> shown_counts(10), shown_counts(2)
     ([0, 1, 2, 4, 9], [0, 1, 2])
     """
@@ -58,6 +64,9 @@ def draw(
         images: By mask, uint8 [h, w, 3], for those masks of ``shown_counts`` that give an image.
         title: Image and scheme.
         failure_db: The quality that counts for a slot without an image, in dB.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
 

@@ -30,9 +30,15 @@ _STRIP = 0.12  # the strip's share of the axis
 def numbers(summary: pd.DataFrame, near_bpp: float = NEAR_BPP, closed_form: pd.DataFrame | None = None) -> pd.DataFrame:
     """Failure ratio of every scheme and operating point in every channel.
 
-    Column ``drawn``: the one operating point of each scheme that the figure shows, nearest to near_bpp.
-    Column ``exact``: the ratio that follows without sampling: the exact engine's own, else from closed_form
-    (columns channel, scheme, failure_ratio), else empty.
+    Args:
+        summary: A run's summary.
+        near_bpp: Rate of the operating points that are drawn, in bit/pixel.
+        closed_form: Columns channel, scheme, failure_ratio: ratios that follow without sampling; None: those of the
+            exact engine alone.
+
+    Returns:
+        The summary's rows with two more columns. ``drawn``: the one operating point of each scheme that the figure
+        shows, nearest to ``near_bpp``. ``exact``: the exact engine's ratio, else that of ``closed_form``, else empty.
     """
     frame = with_condition(summary)[_COLUMNS]
     exact = frame["failure_ratio"].where(frame["engine"] == "exact")
@@ -45,7 +51,18 @@ def numbers(summary: pd.DataFrame, near_bpp: float = NEAR_BPP, closed_form: pd.D
 
 @styled
 def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
-    """Dots with intervals, grouped by condition. A logarithmic axis has a strip below its foot for what is less."""
+    """Dots with intervals, grouped by condition. A logarithmic axis has a strip below its foot for what is less.
+
+    Args:
+        numbers: From ``numbers``.
+        ax: Axes to draw into, for a figure of one panel; None: a new figure.
+
+    Returns:
+        The figure; that of ``ax`` where it is given.
+
+    Raises:
+        InputError: ``ax`` can't hold the figure.
+    """
     from matplotlib.figure import Figure
 
     shown = numbers[numbers["drawn"]]

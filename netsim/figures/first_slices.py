@@ -24,6 +24,9 @@ def draw(preview: Any) -> Figure:
 
     Args:
         preview: A ``netsim.studies.first_slices.Preview``.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -30,6 +30,9 @@ def highlighted(
         asked: Names of schemes.
         codecs: Codec of each scheme; None: all schemes count as schemes of one codec.
 
+    Returns:
+        Names of schemes, best first, or in the order asked for; all where there are few.
+
     Raises:
         InputError: A name that is not there.
     """
@@ -55,9 +58,16 @@ def highlighted(
 
 
 def looks_of(schemes: Sequence[str], bold: Sequence[str]) -> dict[str, Look]:
-    """A look for each scheme, highlighted ones last; the others are grey, thin and without a marker.
+    """A look for each scheme; those that are not highlighted are grey, thin and without a marker.
 
     The highlighted ones take the first looks, so that five of them differ in colour, dashes and marker.
+
+    Args:
+        schemes: Names, repetitions allowed.
+        bold: Those that are highlighted.
+
+    Returns:
+        By scheme; highlighted ones last, so that they are drawn over the others.
     """
     names = list(dict.fromkeys(schemes))
     grey = {name: Look(GREY, "", "-") for name in names if name not in bold}
@@ -65,13 +75,26 @@ def looks_of(schemes: Sequence[str], bold: Sequence[str]) -> dict[str, Look]:
 
 
 def grey_entry(axes: Axes, style: Mapping[str, Look]) -> None:
-    """One legend entry for all grey curves, after the others; nothing if there are none."""
+    """One legend entry for all grey curves, after the others; nothing if there are none.
+
+    Args:
+        axes: Axes whose legend gets the entry.
+        style: From ``looks_of``.
+    """
     grey = [look for look in style.values() if not look.marker]
     if grey:
         axes.plot([], [], label=OTHERS, **grey[0].line)
 
 
 def grey_note(schemes: Sequence[str], bold: Sequence[str]) -> str:
-    """The sentence that names the grey curves; empty if there are none."""
+    """The sentence that names the grey curves.
+
+    Args:
+        schemes: Names, repetitions allowed.
+        bold: Those that are highlighted.
+
+    Returns:
+        A sentence, or an empty text where no curve is grey.
+    """
     others = [name for name in dict.fromkeys(schemes) if name not in bold]
     return f"Grey: {', '.join(others)}." if others else ""

@@ -64,7 +64,11 @@ TABLE_KINDS: Mapping[str, Kind] = {
 
 
 def built_in_names() -> list[str]:
-    """Names of netsim's own figures."""
+    """Names of netsim's own figures.
+
+    Returns:
+        Those drawn from a log, then those that need more.
+    """
     return [*KINDS, *TABLE_KINDS]
 
 
@@ -125,12 +129,20 @@ def given_options(
 def make(
     name: str, log: pd.DataFrame, summary: pd.DataFrame, *, ax: Axes | None = None, **options: Any
 ) -> tuple[pd.DataFrame, Figure]:
-    """The numbers and the drawing of a figure of ``KINDS``.
+    """The numbers and the drawing of a figure that needs a log alone.
 
-    log: a run's log, packet rows included; summary: what ``summarise`` makes of it.
-    ax: axes to draw into, for figures of one panel; None: a new figure.
-    options: those that the kind has; None stands for its default.
-    Raises InputError for an unknown kind or an option that it does not have, or if the log can't be drawn so.
+    Args:
+        name: One of ``KINDS``, or a plug-in.
+        log: A run's log, packet rows included.
+        summary: What ``summarise`` makes of it.
+        ax: Axes to draw into, for a figure of one panel; None: a new figure.
+        **options: Those that the kind has; None stands for its default.
+
+    Returns:
+        The numbers that are drawn, and the figure.
+
+    Raises:
+        InputError: An unknown kind, an option that it does not have, or a log that can't be drawn so.
     """
     from netsim.figures import failure, radar, rd, timeline
 
@@ -202,5 +214,12 @@ def _rd_options(
 
 
 def flag(option: str) -> str:
-    """An option as the command line has it."""
+    """An option as the command line has it.
+
+    Args:
+        option: Name of the option in Python.
+
+    Returns:
+        The flag, with ``--``.
+    """
     return "--image" if option == "images" else "--" + option.replace("_", "-")

@@ -23,7 +23,14 @@ _ERROR_RANGE = 64  # levels of a byte at which an error map is darkest
 
 @styled
 def draw_curve(numbers: pd.DataFrame) -> Figure:
-    """Mean PSNR against the share lost. numbers: from ``netsim.studies.masked.masked_summary``."""
+    """Mean PSNR against the share of packets lost.
+
+    Args:
+        numbers: From ``netsim.studies.masked.masked_summary``.
+
+    Returns:
+        The figure; nothing is written.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=figure_size(5.8, 4.3), layout="constrained")
@@ -54,6 +61,9 @@ def draw_examples(original: NDArray[np.uint8], examples: Sequence[Any]) -> Figur
     Args:
         original: uint8 [H, W, 3].
         examples: ``netsim.studies.masked.Example``, as many of each scheme, at the same shares.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -18,7 +18,14 @@ __all__ = ["show_image"]
 def show_image(
     panel: Axes, image: NDArray[np.uint8] | None, size: tuple[int, int], interpolation: str = "antialiased"
 ) -> None:
-    """An image, stretched to ``size`` (height, width), without axes; a grey field that says so if there is none."""
+    """Show an image without axes, or a grey field that says that there is none.
+
+    Args:
+        panel: Axes; their ticks and frame are removed.
+        image: uint8 [h, w, 3] or [h, w]; None: no image.
+        size: (height, width) that the image is stretched to, in data units.
+        interpolation: As matplotlib's ``imshow`` names it.
+    """
     shown = np.full((*size, 3), 235, np.uint8) if image is None else image
     panel.imshow(shown, interpolation=interpolation, extent=(0, size[1], size[0], 0))
     if image is None:

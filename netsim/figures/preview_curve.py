@@ -15,7 +15,14 @@ __all__ = ["draw"]
 
 @styled
 def draw(numbers: pd.DataFrame) -> Figure:
-    """numbers: from ``netsim.studies.preview_curve.preview_means``."""
+    """Mean PSNR over the rate received after each packet.
+
+    Args:
+        numbers: From ``netsim.studies.preview_curve.preview_means``.
+
+    Returns:
+        The figure; nothing is written.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=figure_size(5.6, 4.3), layout="constrained")

@@ -29,6 +29,9 @@ def draw_images(numbers: pd.DataFrame, images: Mapping[tuple[str, int], NDArray[
         numbers: Columns scheme, operating_point, bpp, trace, packet, missing, psnr_db, shown (see
             ``netsim.studies.progressive``).
         images: By scheme and packet, uint8 [H, W, 3]; None where nothing can be shown.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -67,6 +70,9 @@ def draw_curve(numbers: pd.DataFrame) -> Figure:
 
     Args:
         numbers: As for ``draw_images``; a packet counts when it is sent, whether or not it arrives.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -51,11 +51,19 @@ class RangeMean(NamedTuple):
 def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float) -> RangeMean:
     """Mean PSNR of a piecewise-linear rate–distortion curve over [low_bpp, high_bpp]; no extrapolation.
 
-    points: float64 [n, 4]: bpp, PSNR and the ends of its interval, in any order. A curve that covers a part of the
-    range is averaged over that part; one that meets the range in a single rate counts as it is there. A curve that
-    misses an end by up to 2 % of the range's width counts as covering it.
+    A curve that covers a part of the range is averaged over that part; one that meets the range in a single rate
+    counts as it is there. A curve that misses an end by up to 2 % of the range's width counts as covering it.
     The interval is the mean of the interval's ends along the curve: the points of a curve share their losses, so
     they err together.
+
+    Args:
+        points: float64 [n, 4]: bpp, PSNR in dB and the ends of its interval, in any order.
+        low_bpp: Lower end of the range, in bit/pixel.
+        high_bpp: Upper end.
+
+    Returns:
+        The mean in dB with its interval, what of the range the curve covers, and from where to where; kind ``none``
+        where the curve misses the range.
 
     >>> mean_over_range(np.array([[0.2, 30, 30, 30], [0.4, 34, 34, 34]]), 0.3, 0.4).psnr_db
     33.0
@@ -83,6 +91,9 @@ def common_range(summary: pd.DataFrame) -> tuple[float, float]:
 
     Where there is none, the narrowest that every curve meets, so that none is left out.
 
+    Args:
+        summary: Columns channel, link, scheme, bpp.
+
     Returns:
         The range's ends in bit/pixel; where all schemes have one and the same rate, half a per cent around it.
 
@@ -97,7 +108,14 @@ def common_range(summary: pd.DataFrame) -> tuple[float, float]:
 
 
 def left_out(numbers: pd.DataFrame) -> list[str]:
-    """The schemes that do not meet the range, each with its own rates: ``vvc (0.10–0.25)``."""
+    """The schemes that do not meet the range, each with its own rates.
+
+    Args:
+        numbers: From ``numbers``.
+
+    Returns:
+        Texts such as ``vvc (0.10–0.25)``, in bit/pixel.
+    """
     left = numbers[numbers["kind"] == "none"].groupby("scheme", sort=False)[["from_bpp", "to_bpp"]].first()
     return [f"{name} ({row.from_bpp:.3g}–{row.to_bpp:.3g})" for name, row in left.iterrows()]
 
@@ -108,13 +126,21 @@ def numbers(
     high_bpp: float | None = None,
     highlight: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """One row per condition and scheme: the mean over the range in dB and relative to the condition's best.
+    """Mean PSNR over a range of rates, by condition and scheme.
 
-    low_bpp, high_bpp: the range; an end that is None is that of ``common_range``. highlight: schemes that are drawn in
-    colour (column ``highlighted``); None: five, the best of each codec first.
+    Args:
+        summary: A run's summary.
+        low_bpp: Lower end of the range; None: that of ``common_range``.
+        high_bpp: Upper end, likewise.
+        highlight: Schemes that are drawn in colour; None: five, the best of each codec first.
 
-    ``kind`` and from_bpp, to_bpp say what of the range the curve covers; a curve outside it (kind ``none``) keeps
-    its row, without values. Raises InputError if no curve meets the range.
+    Returns:
+        One row per condition and scheme: the mean over the range in dB with its interval, the same relative to the
+        condition's best, ``highlighted``; ``kind``, from_bpp and to_bpp say what of the range the curve covers. A curve
+        outside it (kind ``none``) has a row without values.
+
+    Raises:
+        InputError: The rates are not a range, or no curve meets it.
     """
     import pandas as pd
 
@@ -161,7 +187,18 @@ def _row(mean: RangeMean, points: int, low_bpp: float, high_bpp: float) -> dict[
 
 @styled
 def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
-    """A polygon per scheme; with one or two channels, dots."""
+    """A polygon per scheme; with one or two channels, dots.
+
+    Args:
+        numbers: From ``numbers``.
+        ax: Axes to draw into, for a figure of one panel; None: a new figure.
+
+    Returns:
+        The figure; that of ``ax`` where it is given.
+
+    Raises:
+        InputError: ``ax`` can't hold the figure.
+    """
     from matplotlib.figure import Figure
 
     conditions = list(dict.fromkeys(numbers["condition"]))
@@ -263,9 +300,14 @@ def _dots(
 
 
 def marks(numbers: pd.DataFrame) -> dict[str, str]:
-    """For each scheme that can be drawn, the mark behind its name (marks are left out where all have the same).
+    """For each scheme that can be drawn, the mark behind its name.
 
-    † covers a part of the range only, ‡ has one operating point in it.
+    Args:
+        numbers: From ``numbers``.
+
+    Returns:
+        By scheme: † covers a part of the range only, ‡ has one operating point in it, else empty; all empty where each
+        scheme has one operating point.
     """
     kinds: dict[str, str] = {}
     for scheme, mine in numbers.groupby("scheme", sort=False):

@@ -33,13 +33,23 @@ def numbers(
     published: pd.DataFrame | None = None,
     highlight: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """The curves: one row per point, by condition and scheme in the summary's order, then by rate.
+    """The points of the curves.
 
-    spread: from ``netsim.analysis.traces.trace_spread``; adds traces, psnr_least_db and psnr_most_db, and the bars show
-    this range in place of the interval. published: others' curves to draw beside (columns channel, scheme,
-    operating_point, bpp, psnr_db); of those whose channel is drawn here. Adds the column published. highlight: schemes
-    that are drawn in colour (column ``highlighted``); None: five, the best of each codec first, by their mean
-    over the rates that all share.
+    Args:
+        summary: A run's summary.
+        spread: From ``netsim.analysis.traces.trace_spread``; adds traces, psnr_least_db and psnr_most_db, and the bars
+            show this range in place of the interval.
+        published: Curves of others (columns channel, scheme, operating_point, bpp, psnr_db); those whose channel is
+            drawn here are added.
+        highlight: Schemes that are drawn in colour; None: five, the best of each codec first, by their mean over the
+            rates that all share.
+
+    Returns:
+        One row per point, by condition and scheme in the summary's order, then by rate; with the columns
+        ``highlighted`` and, for others' curves, ``published``.
+
+    Raises:
+        InputError: ``highlight`` names a scheme that is not there.
     """
     frame = with_condition(summary)[_COLUMNS]
     bold = highlighted(_levels(frame), highlight, dict(zip(summary["scheme"], summary["codec"], strict=True)))
@@ -88,7 +98,16 @@ def _with_published(frame: pd.DataFrame, published: pd.DataFrame | None) -> pd.D
 def draw(numbers: pd.DataFrame, ax: Axes | None = None, to_bpp: float | None = None) -> Figure:
     """Small multiples, one panel per condition on shared axes.
 
-    to_bpp: where the axis of rates ends, if curves go on beyond; None: at the greatest rate.
+    Args:
+        numbers: From ``numbers``.
+        ax: Axes to draw into, for a figure of one panel; None: a new figure.
+        to_bpp: Where the axis of rates ends, if curves go on beyond; None: at the greatest rate.
+
+    Returns:
+        The figure; that of ``ax`` where it is given.
+
+    Raises:
+        InputError: ``ax`` can't hold the figure.
     """
     from matplotlib.figure import Figure
 

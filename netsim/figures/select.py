@@ -20,6 +20,9 @@ def with_condition(frame: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         frame: Has columns channel, link.
+
+    Returns:
+        A copy with one more column.
     """
     condition = [str(name) for name in frame["channel"]]
     if frame["link"].nunique() > 1:
@@ -28,14 +31,26 @@ def with_condition(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval_note(numbers: pd.DataFrame) -> str:
-    """What the bars are; numbers: has the column engine."""
+    """What the bars are.
+
+    Args:
+        numbers: Has the column engine.
+
+    Returns:
+        A sentence.
+    """
     return "Exact: no sampling, no interval." if set(numbers["engine"]) == {"exact"} else "Bars: 95 % interval."
 
 
 def nearest_point(frame: pd.DataFrame, near_bpp: float) -> np.ndarray:
-    """True for the rows of each condition's and scheme's operating point nearest to a rate.
+    """Which rows are of the operating point nearest to a rate, for each condition and scheme.
 
-    frame: has columns condition, scheme, operating_point, bpp (one value per operating point or many).
+    Args:
+        frame: Columns condition, scheme, operating_point, bpp (one value per operating point or many).
+        near_bpp: The rate, in bit/pixel.
+
+    Returns:
+        bool [rows of the frame]. Of two operating points equally near, the one of lower rate is taken.
     """
     keys = ["condition", "scheme", "operating_point"]
     rates = frame.groupby(keys, sort=False, observed=True)["bpp"].mean().reset_index()

@@ -18,11 +18,14 @@ _TINTS = ("#9fc4de", "#d3e4f0")  # light enough for print on them
 
 
 def numbers(sizes: pd.DataFrame) -> pd.DataFrame:
-    """Means over the images of one row per scheme, operating point and packet: tokens, bytes, bpp.
+    """Means over the images, one row per scheme, operating point and packet.
 
     Args:
         sizes: From ``netsim.studies.sizes.packet_sizes``; columns scheme, operating_point, packet, protected, tokens,
             bytes, bpp.
+
+    Returns:
+        Columns scheme, operating_point, packet, protected, tokens, bytes, bpp.
     """
     keys = ["scheme", "operating_point", "packet", "protected"]
     return sizes.groupby(keys, sort=False)[["tokens", "bytes", "bpp"]].mean().reset_index()
@@ -30,7 +33,14 @@ def numbers(sizes: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def draw(numbers: pd.DataFrame) -> Figure:
-    """A bar per scheme and operating point, first on top; in each packet its tokens, or its bytes where it has none."""
+    """A bar per scheme and operating point, first on top; in each packet its tokens, or its bytes where it has none.
+
+    Args:
+        numbers: From ``numbers``.
+
+    Returns:
+        The figure; nothing is written.
+    """
     from matplotlib.figure import Figure
 
     bars: list[tuple[Any, pd.DataFrame]] = list(numbers.groupby(["scheme", "operating_point"], sort=False))

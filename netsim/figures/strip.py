@@ -31,6 +31,9 @@ def draw(original: NDArray[np.uint8], images: Sequence[Any], about: str) -> Figu
         original: uint8 [H, W, 3].
         images: Of ``netsim.analysis.strip.StripImage``.
         about: Where the losses come from.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

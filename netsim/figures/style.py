@@ -129,7 +129,14 @@ class Look(NamedTuple):
 
 @contextmanager
 def on_paper(columns: int) -> Iterator[None]:
-    """Figures drawn inside are as wide as one or two columns of a paper, with all text in 8 points."""
+    """Figures drawn inside are as wide as one or two columns of a paper, with all text in 8 points.
+
+    Args:
+        columns: 1 or 2.
+
+    Yields:
+        Nothing; the size holds until the block ends.
+    """
     token = _column_width.set(COLUMNS_IN[columns])
     try:
         yield
@@ -141,18 +148,35 @@ def figure_size(width: float, height: float) -> tuple[float, float]:
     """Size of a figure in inches: as asked, or on paper (``on_paper``) as wide as the column.
 
     Text does not shrink with the column, so the height shrinks by half as much as the width; ``legend`` adds its own.
+
+    Args:
+        width: Width on a screen, in inches.
+        height: Height, likewise.
+
+    Returns:
+        (width, height) in inches.
     """
     column = _column_width.get()
     return (width, height) if column is None else (column, height * min(1.0, 0.5 + 0.5 * column / width))
 
 
 def page_width() -> float | None:
-    """Width of the column that is drawn for, in inches; None: any."""
+    """Width of the column that is drawn for.
+
+    Returns:
+        Inches; None where no column is set.
+    """
     return _column_width.get()
 
 
 def looks(schemes: Iterable[str]) -> dict[str, Look]:
     """A look for each scheme, by order of first appearance; the first twelve have markers of their own.
+
+    Args:
+        schemes: Names, repetitions allowed.
+
+    Returns:
+        By scheme: colour, marker and dashes.
 
     >>> looks(["vvc", "jpeg", "vvc"])["jpeg"].marker
     's'
@@ -165,7 +189,14 @@ def looks(schemes: Iterable[str]) -> dict[str, Look]:
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Decorator: what a function draws has the house's style, whatever matplotlib's settings are."""
+    """Decorator: what a function draws has the house's style, whatever matplotlib's settings are.
+
+    Args:
+        draw: Draws and returns a figure.
+
+    Returns:
+        The same function inside the style.
+    """
 
     @wraps(draw)
     def inside(*arguments: Any, **named: Any) -> Figure:
@@ -191,13 +222,16 @@ def _fresh(settings: dict[str, Any]) -> Any:
 
 
 def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> tuple[Figure, Axes] | None:
-    """The figure and axes that a caller gave; None if there are none.
+    """The figure and axes that a caller gave.
 
     Args:
         kind: The figure's kind, for errors.
         ax: What the caller gave.
         panels: How many panels the figure has.
         projection: What the panel needs: ``polar``, or empty.
+
+    Returns:
+        (figure, axes), or None where a new figure is to be made.
 
     Raises:
         InputError: The figure needs several panels, or axes of another projection.
@@ -219,12 +253,15 @@ def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> 
 def legend(
     figure: Figure, axes: Axes, note: str = "", ax: Axes | None = None, ends: Sequence[CurveEnd] | None = None
 ) -> None:
-    """One legend for the whole figure, under it, in as few rows as the width allows; over it a note in small print.
+    """One legend for the whole figure, under it, in as few rows as the width allows.
 
-    In axes that a caller gave (``ax``) the legend stands inside them, without the note.
-
-    ends: where each curve ends, if all end at the right: where labels fit there, they stand at the curves, and the note
-    stands alone.
+    Args:
+        figure: Grows by the legend's height.
+        axes: Whose entries are shown.
+        note: Small print above the entries.
+        ax: Axes that a caller gave: the legend stands inside them, without the note.
+        ends: Where each curve ends, if all end at the right: where labels fit there, they stand at the curves, and the
+            note stands alone.
     """
     if ax is not None:
         axes.legend()
@@ -249,7 +286,15 @@ def legend(
 
 
 def wrap_note(note: str, width_in: float) -> str:
-    """A note in small print, broken into lines that fit a figure's width in inches."""
+    """A note in small print, broken into lines that fit a figure.
+
+    Args:
+        note: The text.
+        width_in: The figure's width in inches.
+
+    Returns:
+        The text with line ends.
+    """
     return "\n".join(textwrap.wrap(note, int((17.5 if page_width() is None else 15.5) * width_in)))
 
 
@@ -269,8 +314,15 @@ _FARTHEST = 1.6  # heights of a label that it may be moved from its curve
 def label_curves(figure: Figure, axes: Axes, ends: Sequence[CurveEnd], note: str) -> bool:
     """Write each curve's marker and name at its end, and the note under the figure.
 
+    Args:
+        figure: The figure.
+        axes: The axes that hold the curves.
+        ends: Where each curve ends, its label and its look.
+        note: Small print under the figure.
+
     Returns:
-        False, and nothing is drawn, where the names do not fit: too many, too long, or ends too near to each other.
+        True; False, and nothing is drawn, where the names do not fit: too many, too long, or ends too near to each
+        other.
     """
     from matplotlib.transforms import blended_transform_factory
 
@@ -382,9 +434,15 @@ def save(figure: Figure, numbers: pd.DataFrame, out_dir: Path, name: str) -> lis
 
 
 def save_for_paper(draw: Callable[[], Figure], out_dir: Path, name: str) -> list[Path]:
-    """Write NAME-1col.pdf (3.5 in wide) and NAME-2col.pdf (7.16 in), all text in 8 points; returns their paths.
+    """Write NAME-1col.pdf (3.5 in wide) and NAME-2col.pdf (7.16 in), all text in 8 points.
 
-    draw: Draws the figure anew for each width.
+    Args:
+        draw: Draws the figure anew for each width.
+        out_dir: Folder; it is made if it is missing.
+        name: File name without its ending.
+
+    Returns:
+        Paths of the two files.
     """
     make_folder(out_dir)
     paths = []

@@ -31,12 +31,20 @@ def numbers(
     slots: int | None = None,
     near_bpp: float = NEAR_BPP,
 ) -> pd.DataFrame:
-    """The first slots of one trial, one operating point of each scheme (the nearest to near_bpp).
+    """The first slots of one trial, one operating point of each scheme.
 
-    log: rows of slots, and of packets where the scenario asked for them (then PSNR is drawn over time).
-    failure_db: what a slot without an image is drawn as. slots: how many, default 60, or 3 with packet rows.
-    Column ``loss_rate``: share of the slot's packets that the channel lost. Raises InputError if the log has no
-    such trial, or no slots in time (exact and stratified engine).
+    Args:
+        log: Rows of slots, and of packets where the scenario asked for them (then PSNR is drawn over time).
+        failure_db: What a slot without an image is drawn as, in dB.
+        trial: Number of the trial.
+        slots: How many slots; None: 60, or 3 with packet rows.
+        near_bpp: Rate of the operating points that are drawn, in bit/pixel.
+
+    Returns:
+        The log's rows that are drawn; column ``loss_rate``: share of the slot's packets that the channel lost.
+
+    Raises:
+        InputError: The log has no such trial, or no slots in time (exact and stratified engine).
     """
     sampled = log[~log["engine"].isin(_WEIGHTED)]
     if sampled.empty:
@@ -69,7 +77,18 @@ def numbers(
 
 @styled
 def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
-    """One panel per condition, one above the other, on one axis of slots (or of time, for packet rows)."""
+    """One panel per condition, one above the other, on one axis of slots (or of time, for packet rows).
+
+    Args:
+        numbers: From ``numbers``.
+        ax: Axes to draw into, for a figure of one panel; None: a new figure.
+
+    Returns:
+        The figure; that of ``ax`` where it is given.
+
+    Raises:
+        InputError: ``ax`` can't hold the figure.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

@@ -15,10 +15,13 @@ __all__ = ["draw", "numbers"]
 
 
 def numbers(densities: Mapping[int, Any]) -> pd.DataFrame:
-    """One row per number of context slices and symbol: contexts, channel, symbol, probability, actual.
+    """One row per number of context slices and symbol.
 
     Args:
         densities: By number of context slices, what a codec's ``token_densities`` gives.
+
+    Returns:
+        Columns contexts, channel, symbol, probability, actual (the symbol that was encoded).
     """
     import pandas as pd
 
@@ -32,7 +35,15 @@ def numbers(densities: Mapping[int, Any]) -> pd.DataFrame:
 
 @styled
 def draw(numbers: pd.DataFrame, about: str) -> Figure:
-    """A panel per number of context slices on shared axes; the symbol that was encoded is marked."""
+    """A panel per number of context slices on shared axes; the symbol that was encoded is marked.
+
+    Args:
+        numbers: From ``numbers``.
+        about: The title: scheme and image.
+
+    Returns:
+        The figure; nothing is written.
+    """
     from matplotlib.figure import Figure
 
     counts = list(dict.fromkeys(numbers["contexts"]))

@@ -27,6 +27,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
     Args:
         numbers: Columns scheme, anchor, bd_rate_percent, psnr_db, psnr_low, psnr_high, channels, low_bpp, high_bpp,
             failure_db, engine (see ``netsim.studies.tradeoff``); a scheme that lacks a coordinate is named in the note.
+
+    Returns:
+        The figure; nothing is written.
     """
     from matplotlib.figure import Figure
 

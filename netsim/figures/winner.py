@@ -42,11 +42,23 @@ ROUND_TRIP = Axis("rtt_s", "round-trip time (s)", _SECONDS)
 
 @styled
 def draw(numbers: pd.DataFrame, x: Axis = LOSS_RATE, y: Axis = MEAN_BURST, ax: Axes | None = None) -> Figure:
-    """The map. numbers: rows of ``netsim.analysis.winner.winners`` with near_bpp, images, failure_db; or, for the
-    axes ``LOSS_RATE`` and ``ROUND_TRIP``, those of ``netsim.analysis.winner_rtt``, with deadline_s and slots.
+    """The map of the best scheme at each point of a grid.
 
     Each scheme's region reaches to where another's expectation is equal. Marked channels stand where their loss rate
-    and mean burst fall. Raises InputError if the numbers hold no grid.
+    and mean burst fall.
+
+    Args:
+        numbers: Rows of ``netsim.analysis.winner.winners`` with near_bpp, images, failure_db; or, for the axes
+            ``LOSS_RATE`` and ``ROUND_TRIP``, those of ``netsim.analysis.winner_rtt``, with deadline_s and slots.
+        x: What the horizontal axis shows.
+        y: What the vertical axis shows.
+        ax: Axes to draw into, for a figure of one panel; None: a new figure.
+
+    Returns:
+        The figure; that of ``ax`` where it is given.
+
+    Raises:
+        InputError: The numbers hold no grid, or ``ax`` can't hold the figure.
     """
     from matplotlib.figure import Figure
 
