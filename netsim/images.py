@@ -80,9 +80,13 @@ class ImageItem:
         return self._facts[1]
 
     def pixels(self) -> Pixels:
-        """uint8 [H, W, 3], RGB, read-only.
+        """Read the image.
 
-        Raises InputError if the file is not a whole image, or holds other pixels than when ``sha256`` was taken.
+        Returns:
+            uint8 [H, W, 3], RGB, read-only.
+
+        Raises:
+            InputError: The file is not a whole image, or holds other pixels than when ``sha256`` was taken.
         """
         pixels = read_image(self.path)
         if "_facts" in vars(self) and _sha256(pixels) != self.sha256:
@@ -114,7 +118,14 @@ class ImageSet:
 def read_image(path: Path) -> Pixels:
     """An image file as 8-bit RGB; recent images are kept. See ``netsim.image_file.read_image_file``.
 
-    Returns uint8 [H, W, 3], read-only. Raises InputError, naming the file, if it is missing or no image of that kind.
+    Args:
+        path: The file.
+
+    Returns:
+        uint8 [H, W, 3], read-only.
+
+    Raises:
+        InputError: It is missing, or no image; the message names the file.
     """
     try:
         stat = path.stat()
@@ -149,12 +160,18 @@ _recent = _Recent()
 def images_from_spec(spec: Any, base_dir: Path = Path()) -> ImageSet:
     """An image set as a scenario names it.
 
-    spec: ``samples``, ``kodak``, a folder or one image file; ``{samples: [names]}``, ``{folder: path}``,
-    ``{kodak: path}``, each with an optional ``limit: n`` (the first n); or a list of image files and of such
-    sets, joined. Relative paths start at base_dir. Only names are looked up here: pixels are read later.
+    Args:
+        spec: ``samples``, ``kodak``, a folder or one image file; ``{samples: [names]}``, ``{folder: path}``, ``{kodak:
+            path}``, each with an optional ``limit: n`` (the first n); or a list of image files and of such sets,
+            joined.
+        base_dir: Folder at which relative paths start.
 
-    Raises InputError (with a key inside spec) for what is none of these, a missing or empty folder, Kodak files
-    that differ from the known checksums, and two images of one name.
+    Returns:
+        The set. Only names are looked up here: pixels are read later.
+
+    Raises:
+        InputError: None of these, a missing or empty folder, Kodak files that differ from the known checksums, or two
+            images of one name; ``key`` is relative to ``spec``.
 
     >>> [item.name for item in images_from_spec({"samples": ["coffee", "rocket"]}).items]
     ['coffee', 'rocket']
@@ -171,7 +188,11 @@ def images_from_spec(spec: Any, base_dir: Path = Path()) -> ImageSet:
 
 
 def sample_names() -> list[str]:
-    """Names of the embedded images."""
+    """Names of the embedded images.
+
+    Returns:
+        Sorted.
+    """
     return sorted(_SAMPLES)
 
 
@@ -266,20 +287,35 @@ def _distinct(items: list[ImageItem]) -> tuple[ImageItem, ...]:
 
 
 def kodak_home() -> Path:
-    """Where ``netsim data kodak`` puts the set if it is not told otherwise."""
+    """Where ``netsim data kodak`` puts the set if it is not told otherwise.
+
+    Returns:
+        A folder, which need not exist.
+    """
     from platformdirs import user_data_path
 
     return user_data_path("netsim") / "kodak"
 
 
 def kodak_checksums() -> dict[str, str]:
-    """Known SHA-256 of each of the 24 files, by file name."""
+    """Known SHA-256 of each of the 24 files.
+
+    Returns:
+        In hexadecimal, by file name.
+    """
     lines = (files("netsim") / "kodak.sha256").read_text(encoding="ascii").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
 def kodak_faults(folder: Path) -> list[str]:
-    """What is wrong with a folder of the Kodak set, one sentence per file; empty if nothing is."""
+    """What is wrong with a folder of the Kodak set.
+
+    Args:
+        folder: Where the files are.
+
+    Returns:
+        One sentence per file; empty if nothing is wrong.
+    """
     faults = []
     for name, expected in kodak_checksums().items():
         path = folder / name

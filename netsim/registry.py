@@ -199,7 +199,15 @@ def unknown_hint(kind: str, name: Any, known: Iterable[str]) -> str:
 
 
 def name_hint(kind: str, plugin: Any) -> str:
-    """What to write in place of a function or class: its name, and how it gets one."""
+    """What to write in place of a function or class: its name, and how it gets one.
+
+    Args:
+        kind: One of ``KINDS``.
+        plugin: What was given in place of a name.
+
+    Returns:
+        A hint for an error.
+    """
     registered = next((name for name, one in _registered[kind].items() if one is plugin), None)
     if registered is not None:
         return f'its name: "{registered}"'
@@ -218,6 +226,9 @@ def load_plugin(kind: str, name: str, *, also: Iterable[str] = ()) -> Any:
         kind: One of ``KINDS``.
         name: As in a scenario.
         also: Further names, of built-in ones, that the hint of an error lists.
+
+    Returns:
+        What the plug-in registered: a class, a function or a profile.
 
     Raises:
         InputError: There is none (the hint is the nearest known name), or it can't be imported: the plug-in's fault, or

@@ -122,6 +122,16 @@ class Run(FinishedRun):
 
 
 def open_run(path: str | Path) -> Run:
-    """A finished run by its folder. Raises InputError if there is none."""
+    """A finished run by its folder.
+
+    Args:
+        path: The run's folder.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: There is no finished run.
+    """
     found = load_run(path)
     return Run(found.path, found.manifest)

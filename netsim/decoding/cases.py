@@ -16,7 +16,15 @@ __all__ = ["case_packets", "case_qualities", "needed_masks", "row_stream_keys"]
 
 
 def row_stream_keys(plan: Plan, row: PlanRow) -> dict[tuple[int, int], StreamKey]:
-    """Per image and choice (number of one of the row's schemes) the stream that is sent."""
+    """The streams that a row sends.
+
+    Args:
+        plan: The plan.
+        row: One of its rows.
+
+    Returns:
+        By (number of the image, number of one of the row's schemes).
+    """
     return {
         (image, choice): stream_key_of(plan, row, image, scheme)
         for image in range(len(plan.image_names))
@@ -25,7 +33,15 @@ def row_stream_keys(plan: Plan, row: PlanRow) -> dict[tuple[int, int], StreamKey
 
 
 def needed_masks(keys: Mapping[tuple[int, int], StreamKey], arrays: Arrays) -> dict[StreamKey, set[str]]:
-    """Usable masks that must be decoded, by stream; a mask without a usable packet needs no decoding."""
+    """Usable masks that must be decoded.
+
+    Args:
+        keys: From ``row_stream_keys``.
+        arrays: Of a part.
+
+    Returns:
+        Masks as text, by stream; one without a usable packet needs no decoding.
+    """
     needed: dict[StreamKey, set[str]] = {}
     for image, choice, mask in zip(arrays["case_image"], arrays["case_choice"], arrays["case_mask"], strict=True):
         if "1" in str(mask):
@@ -36,7 +52,17 @@ def needed_masks(keys: Mapping[tuple[int, int], StreamKey], arrays: Arrays) -> d
 def case_qualities(
     keys: Mapping[tuple[int, int], StreamKey], arrays: Arrays, cache: CodecCache, metrics: Sequence[str]
 ) -> dict[str, NDArray[np.float64]]:
-    """Per metric the value of each case, float64 [cases]; NaN where there is no image."""
+    """The quality of each case of a part.
+
+    Args:
+        keys: From ``row_stream_keys``.
+        arrays: Of a part.
+        cache: Has the qualities, or decodes.
+        metrics: Names of metrics.
+
+    Returns:
+        By metric, float64 [cases]; NaN where there is no image.
+    """
     found = {metric: np.full(len(arrays["case_mask"]), np.nan) for metric in metrics}
     at: dict[tuple[int, int], list[int]] = {}
     for i, (image, choice) in enumerate(zip(arrays["case_image"], arrays["case_choice"], strict=True)):
@@ -52,5 +78,12 @@ def case_qualities(
 
 
 def case_packets(arrays: Arrays) -> NDArray[np.int64]:
-    """How many packets the stream of each log row has, int64 [rows]."""
+    """How many packets the stream of each log row has.
+
+    Args:
+        arrays: Of a part.
+
+    Returns:
+        int64 [rows of the log].
+    """
     return np.array([len(mask) for mask in arrays["case_mask"].tolist()], dtype=np.int64)[arrays["case"]]

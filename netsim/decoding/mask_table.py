@@ -81,7 +81,14 @@ class QualityTable:
         return all_masks(self.packets)
 
     def quality_db(self, failure_db: float) -> Floats:
-        """PSNR under every mask, float64 [2**n]; a failed image counts as failure_db, a lossless one as 100 dB."""
+        """PSNR under every mask.
+
+        Args:
+            failure_db: What counts where no image can be shown.
+
+        Returns:
+            float64 [2**n] in dB; a lossless image counts as 100 dB.
+        """
         db = np.minimum(self.psnr_db, LOSSLESS_DB)
         return np.where(np.isnan(db), failure_db, db)[self.which]
 
@@ -101,6 +108,9 @@ def table_without_quality(
         stream_key: The stream.
         protection: What is added.
         timing: Packets that are late or dropped under every mask.
+
+    Returns:
+        The table, and the places of the usable masks that give an image.
 
     Raises:
         InputError: More packets can be lost than have a table, or packets are sent again.
@@ -136,8 +146,17 @@ def quality_table(
 ) -> QualityTable:
     """The mask table of an image; what the store does not remember is decoded now.
 
-    protection: what is added. timing: packets that are late or dropped under every mask. Raises InputError
-    where more packets can be lost than have a table, and under retransmission.
+    Args:
+        cache: Has the stream and the qualities, or makes them.
+        stream_key: The stream.
+        protection: What is added.
+        timing: Packets that are late or dropped under every mask.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: More packets can be lost than have a table, or packets are sent again.
     """
     table, decodable = table_without_quality(cache, stream_key, protection, timing)
     texts = mask_text(table.usable[decodable])
@@ -147,17 +166,35 @@ def quality_table(
 
 
 def mask_probabilities(channel: MarkovChannel, packets: int) -> Floats:
-    """Probability of every mask, float64 [2**packets]; the one mask of no packets is certain.
+    """Probability of every mask.
 
     The channel steps once per packet, or as often as the channel itself says (``MarkovChannel.every``).
+
+    Args:
+        channel: The channel.
+        packets: How many can be lost.
+
+    Returns:
+        float64 [2**packets]; the one mask of no packets is certain.
     """
     return channel.mask_probabilities(packets) if packets else np.ones(1)
 
 
 def slot_probabilities(table: QualityTable, channel: Channel, link: LinkProfile) -> Floats:
-    """Probability of every mask, float64 [2**n], when the image is sent alone over a link: lost, late or dropped.
+    """Probability of every mask when the image is sent alone over a link.
 
-    The exact engine's own answer for a first slot. Raises InputError where there is no closed form.
+    The exact engine's own answer for a first slot.
+
+    Args:
+        table: The image's table.
+        channel: The channel.
+        link: The link.
+
+    Returns:
+        float64 [2**n]: lost, late and dropped packets alike are False in a mask.
+
+    Raises:
+        InputError: There is no closed form, or the link delays or drops a protected packet.
     """
     protected = np.ones(len(table.sizes_bytes), dtype=bool)
     protected[table.at_risk] = False
@@ -189,9 +226,17 @@ def expected_db(quality_db: Floats, probabilities: Floats) -> Floats:
 
 
 def reweighted(tables: Sequence[QualityTable], channels: Sequence[MarkovChannel], failure_db: float) -> Floats:
-    """Expected quality of each table's image over each channel, float64 [tables, channels]; nothing is decoded.
+    """Expected quality of each table's image over each channel; nothing is decoded.
 
-    One matrix product for all tables of equally many packets. The channels step once per packet.
+    One matrix product for all tables of equally many packets.
+
+    Args:
+        tables: One per image.
+        channels: They step once per packet.
+        failure_db: What counts where no image can be shown.
+
+    Returns:
+        float64 [tables, channels] in dB.
     """
     found = np.empty((len(tables), len(channels)))
     for packets in {table.packets for table in tables}:

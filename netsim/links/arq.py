@@ -44,7 +44,14 @@ class ArqSender:
         self._answer = ticks.propagation + ticks.jitter + ticks.feedback
 
     def sent(self, slot: SlotTransmission, i: int, end: int, arrival: int) -> None:
-        """Transmission i ends at tick ``end`` and arrives, unless it is lost, at tick ``arrival``."""
+        """A transmission has ended: note its acknowledgement, start its timer.
+
+        Args:
+            slot: The slot's transmission.
+            i: Number of the transmission: packet number plus the number of packets for each retransmission before.
+            end: Tick at which the link has sent it.
+            arrival: Tick at which it reaches the receiver, unless it is lost.
+        """
         state, packet = _state(slot), i % slot.packets
         slot.outcome[i] = LATE
         if not slot.lost[i]:
@@ -52,13 +59,26 @@ class ArqSender:
         self._set_timer(slot, i, end)
 
     def dropped(self, slot: SlotTransmission, i: int, now: int) -> None:
-        """The full queue dropped transmission i: its timer starts now."""
+        """The full queue dropped a transmission.
+
+        Args:
+            slot: The slot's transmission.
+            i: Number of the transmission: packet number plus the number of packets for each retransmission before.
+            now: Tick at which its timer starts.
+        """
         self._set_timer(slot, i, now)
 
     def should_retransmit(self, slot: SlotTransmission, i: int, start: int, used: int) -> bool:
-        """Whether retransmission i, started at tick ``start``, is unacknowledged and can arrive by the deadline.
+        """Whether a retransmission is still of use.
 
-        used: Byte position of the link's rate trace.
+        Args:
+            slot: The slot's transmission.
+            i: Number of the transmission: packet number plus the number of packets for each retransmission before.
+            start: Tick at which the retransmission would start.
+            used: Byte position of the link's rate trace.
+
+        Returns:
+            True if its packet is unacknowledged by then and it can arrive by the deadline.
         """
         if _state(slot).acknowledged[i % slot.packets] <= start:
             return False

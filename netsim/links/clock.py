@@ -50,6 +50,9 @@ class Clock(simpy.Environment):
 
         Args:
             generator: Yields the events that it waits for.
+
+        Returns:
+            The process, which is an event that others can wait for.
         """
         return Process(self, self._kept(generator))
 
@@ -57,6 +60,15 @@ class Clock(simpy.Environment):
         """Process events until there are none, or until a time or an event.
 
         SimPy raises a copy of a process's error, made of its ``args`` alone: without the hint of an InputError.
+
+        Args:
+            until: A tick, an event, or None: until no event is left.
+
+        Returns:
+            The event's value; else None.
+
+        Raises:
+            Exception: What a process raised, the object itself.
         """
         try:
             return super().run(until)
@@ -88,6 +100,9 @@ class Clock(simpy.Environment):
         Args:
             tick: When, not before now.
             priority: Order among the events of that tick.
+
+        Returns:
+            The event.
         """
         event = TimedEvent(self, [])
         self.push(tick, priority, event)
@@ -105,5 +120,11 @@ class Clock(simpy.Environment):
         self.push(tick, priority, event)
 
     def push(self, tick: int, priority: EventPriority, event: Event) -> None:
-        """Schedule an event that has its value."""
+        """Schedule an event.
+
+        Args:
+            tick: When, not before now.
+            priority: Order among the events of that tick.
+            event: An event that has its value.
+        """
         self.schedule(event, priority, tick - self.now)

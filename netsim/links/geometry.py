@@ -29,6 +29,9 @@ def slant_range_km(
         orbit_height_km: Height of the orbit above the surface.
         earth_radius_km: Radius of the earth.
 
+    Returns:
+        Kilometres.
+
     >>> slant_range_km(90.0)                          # overhead: the orbit's height
     35786.0
     >>> round(slant_range_km(35.0), 1)

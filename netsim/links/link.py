@@ -27,6 +27,11 @@ __all__ = ["Link", "check_sizes"]
 def check_sizes(profile: LinkProfile, slot: int, burst: PacketBurst) -> None:
     """Check that a slot's packets fit the link.
 
+    Args:
+        profile: The link.
+        slot: Number of the slot, for the message.
+        burst: The slot's packets.
+
     Raises:
         InputError: A packet is above the link's limit.
     """
@@ -69,6 +74,9 @@ class Link:
     def send(self, slot: SlotTransmission) -> None:
         """Take a slot's packets, now.
 
+        Args:
+            slot: The slot's transmission; it starts now.
+
         Raises:
             InputError: A packet is above the link's limit.
         """
@@ -89,7 +97,12 @@ class Link:
         self.receiver.expect(slot)
 
     def retransmit(self, slot: SlotTransmission, i: int) -> None:
-        """Take retransmission i of a slot, now: it queues behind what waits, unless it has become useless."""
+        """Take a retransmission, now: it queues behind what waits, unless it has become useless.
+
+        Args:
+            slot: The slot's transmission.
+            i: Number of the transmission: packet number plus the number of packets for each retransmission before.
+        """
         now, limit = int(self.clock.now), self.profile.queue_packets
         if not self.arq.should_retransmit(slot, i, max(now, self.free), self.used):
             self._withdraw(slot, i)
@@ -105,7 +118,11 @@ class Link:
             self._wake()
 
     def release_one(self, slot: SlotTransmission) -> None:
-        """One packet of the slot can't be retransmitted any more."""
+        """One packet of the slot can't be retransmitted any more.
+
+        Args:
+            slot: The slot's transmission.
+        """
         slot.unsent -= 1
         self._release_slot(slot)
 

@@ -58,7 +58,11 @@ class LossSampler:
         self._per_packet = self._step_s is not None
 
     def prepare(self, slot: SlotTransmission) -> None:
-        """Draw a slot's random numbers, before the link takes its packets."""
+        """Draw a slot's random numbers, before the link takes its packets.
+
+        Args:
+            slot: The slot's transmission. It gets its uniforms, float64 [droppable packets, 2].
+        """
         rng = self.streams.at(self.trial, slot.slot)
         if slot.slot == 0:
             self._state = self.channel.initial_state(rng.random())
@@ -72,7 +76,11 @@ class LossSampler:
             self._entries.append((enter, dict(zip(slot.droppable, slot.uniforms.tolist(), strict=True))))
 
     def sample_slot(self, slot: SlotTransmission) -> None:
-        """Sample a whole slot, once the queue's drops are known; only if it is not ``sampled_per_packet``."""
+        """Sample a whole slot, once the queue's drops are known; only if it is not ``sampled_per_packet``.
+
+        Args:
+            slot: The slot's transmission. Its ``lost`` is filled in.
+        """
         outcome, lost = slot.outcome, slot.lost
         rows = [row for row, i in enumerate(slot.droppable) if outcome[i] != DROPPED]
         if len(rows) >= _ARRAYS_FROM_PACKETS:
@@ -88,7 +96,13 @@ class LossSampler:
         self._state = state
 
     def sample_packet(self, slot: SlotTransmission, i: int, start_s: float) -> None:
-        """Sample transmission i as it starts; only if the slot is ``sampled_per_packet``."""
+        """Sample a transmission as it starts; only if the slot is ``sampled_per_packet``.
+
+        Args:
+            slot: The slot's transmission.
+            i: Number of the transmission: packet number plus the number of packets for each retransmission before.
+            start_s: When it starts, in seconds.
+        """
         attempt, packet = divmod(i, slot.packets)
         if slot.burst.protected[packet]:
             return

@@ -31,12 +31,26 @@ class Opportunities:
         self._period = self._times[-1]
 
     def time(self, number: int) -> int:
-        """Tick of an opportunity, counted from 0."""
+        """When an opportunity is.
+
+        Args:
+            number: Counted from 0.
+
+        Returns:
+            The tick.
+        """
         turns, place = divmod(number, len(self._times))
         return turns * self._period + self._times[place]
 
     def before(self, tick: int) -> int:
-        """Number of opportunities before a tick."""
+        """Number of opportunities before a tick.
+
+        Args:
+            tick: The tick.
+
+        Returns:
+            How many; one at the tick itself does not count.
+        """
         turns = max(0, -(-tick // self._period) - 1)  # the tick is in (turns · period, (turns + 1) · period]
         return turns * len(self._times) + bisect_left(self._times, tick - turns * self._period)
 

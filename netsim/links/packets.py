@@ -89,6 +89,12 @@ class Report:
 def mean_loss(reports: Sequence[Report]) -> float:
     """Loss over several reports: packets missing / packets sent; 0 if none was sent.
 
+    Args:
+        reports: What a receiver reported.
+
+    Returns:
+        From 0 to 1.
+
     >>> mean_loss([Report(0, 10, 1, 0.0), Report(1, 30, 1, 0.0)])
     0.05
     """

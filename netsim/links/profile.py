@@ -107,6 +107,9 @@ def geo_propagation_s(
         orbit_height_km: Height of the orbit above the surface.
         earth_radius_km: Radius of the spherical earth.
 
+    Returns:
+        Seconds.
+
     >>> round(geo_propagation_s((35, 42)), 6)
     0.252861
     """
@@ -163,12 +166,20 @@ _NUMBERS = tuple(field.name for field in fields(LinkProfile) if field.name != "n
 
 
 def built_in_names() -> list[str]:
-    """Names of netsim's own profiles."""
+    """Names of netsim's own profiles.
+
+    Returns:
+        In the order of their definition.
+    """
     return list(_PROFILES)
 
 
 def link_names() -> list[str]:
-    """Names of all profiles: netsim's own, and plug-ins."""
+    """Names of all profiles: netsim's own, and plug-ins.
+
+    Returns:
+        netsim's own first.
+    """
     return [*_PROFILES, *plugin_names("link")]
 
 
@@ -183,6 +194,9 @@ def link_from_spec(spec: str | Mapping[str, Any] | None, base_dir: Path = Path()
         spec: None (the ideal link), a profile's name, or a name with some of its numbers. ``name`` among the numbers
             is the link's name in logs and figures: several links of one profile need it. ``rate_trace`` is a path.
         base_dir: Folder at which relative paths start.
+
+    Returns:
+        The link's profile.
 
     Raises:
         InputError: A faulty specification; ``key`` is relative to ``spec``.
@@ -228,7 +242,15 @@ def link_from_spec(spec: str | Mapping[str, Any] | None, base_dir: Path = Path()
 
 
 def resolved_link(spec: Any, base_dir: Path) -> Any:
-    """A link's specification that holds wherever it is read: the path of a rate trace made absolute."""
+    """A link's specification that holds wherever it is read: the path of a rate trace made absolute.
+
+    Args:
+        spec: As for ``link_from_spec``.
+        base_dir: Folder at which a relative path starts.
+
+    Returns:
+        The specification, with the trace's absolute path.
+    """
     if not isinstance(spec, Mapping):
         return spec
     return {

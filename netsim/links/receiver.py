@@ -43,7 +43,13 @@ class FeedbackPath:
         self.reports: list[Report] = []
 
     def send(self, slot: int, sent: int, lost: int) -> None:
-        """Send a report now."""
+        """Send a report now; it arrives after the feedback delay.
+
+        Args:
+            slot: Number of the slot.
+            sent: How many packets were sent.
+            lost: How many of them are missing.
+        """
         arrival = int(self.clock.now) + self.ticks.feedback
         report = Report(slot, sent, lost, self.ticks.seconds(arrival))
         self.clock.call_at(arrival, ARRIVAL, lambda _: self.reports.append(report))
@@ -64,14 +70,24 @@ class Receiver:
         self.on_arrival: list[Callback] = [self._arrive]
 
     def expect(self, slot: SlotTransmission) -> None:
-        """Expect a slot's packets; the queue's drops are known."""
+        """Expect a slot's packets; the queue's drops are known.
+
+        Args:
+            slot: The slot's transmission.
+        """
         if not slot.unresolved:
             self._finish(slot, slot.start_s)
         elif slot.deadline != math.inf:
             self.clock.call_at(int(slot.deadline), DEADLINE, lambda _: self._finish(slot, slot.deadline_s))
 
     def end_transmission(self, slot: SlotTransmission, i: int, time_s: float) -> None:
-        """Under ARQ: transmission i has ended, or will not be made."""
+        """Under ARQ: a transmission has ended, or will not be made.
+
+        Args:
+            slot: The slot's transmission.
+            i: Number of the transmission: packet number plus the number of packets for each retransmission before.
+            time_s: When, in seconds.
+        """
         assert slot.arq_state is not None
         if slot.arq_state.end_one(i % slot.packets, slot.outcome[i] == DELIVERED):
             slot.unresolved -= 1

@@ -46,6 +46,12 @@ the tolerance, packets sent every such step would fall now on one side of a boun
 def decimal(value: float) -> Fraction:
     """The decimal that a number is written as, exact.
 
+    Args:
+        value: A float is taken as the shortest decimal that reads back as it.
+
+    Returns:
+        An exact fraction.
+
     >>> decimal(0.1) + decimal(0.2) == decimal(0.3)
     True
     """
@@ -77,16 +83,37 @@ class LinkTicks:
     opportunities: Opportunities | None = None
 
     def seconds(self, ticks: int) -> float:
-        """The float64 nearest to the exact time."""
+        """The float64 nearest to the exact time.
+
+        Args:
+            ticks: A time or a duration in ticks.
+
+        Returns:
+            Seconds.
+        """
         return ticks / self.per_s
 
     def at_least(self, time_s: float) -> int:
-        """The first tick that is not before a float64 time, taken as a binary number."""
+        """The first tick that is not before a time.
+
+        Args:
+            time_s: A time in seconds, taken as a binary number.
+
+        Returns:
+            The tick.
+        """
         numerator, denominator = time_s.as_integer_ratio()
         return -(-numerator * self.per_s // denominator)
 
     def duration(self, duration_s: float) -> int:
-        """Ticks of a user's duration, taken as a decimal and rounded up."""
+        """A duration in ticks.
+
+        Args:
+            duration_s: Seconds as the user wrote them, taken as a decimal.
+
+        Returns:
+            Ticks, rounded up.
+        """
         return math.ceil(decimal(duration_s) * self.per_s)
 
     def end(self, start: int, size_bytes: int, used: int = 0) -> tuple[int, int]:
@@ -108,6 +135,12 @@ class LinkTicks:
 @lru_cache(maxsize=64)
 def link_ticks(link: LinkProfile) -> LinkTicks:
     """A link's numbers in ticks. One tick divides all of them and the time of a byte.
+
+    Args:
+        link: The link.
+
+    Returns:
+        Its numbers in whole ticks, and how many ticks a second has.
 
     >>> ticks = link_ticks(LinkProfile(rate_bps=24e6, interval_s=0.1, period_s=0.3))
     >>> 3 * ticks.interval == ticks.period, ticks.seconds(3 * ticks.end(0, 1)[0])

@@ -38,6 +38,10 @@ class ArqState:
     def end_one(self, packet: int, delivered: bool) -> bool:
         """Record the end of one transmission of a packet.
 
+        Args:
+            packet: Number of the packet.
+            delivered: Whether this transmission arrived in time.
+
         Returns:
             True if it resolves the packet.
         """
@@ -132,5 +136,12 @@ class SlotTransmission:
             self.lost += [False] * more
 
     def has(self, i: int) -> bool:
-        """True if packet i (< n) was delivered, by any of its transmissions."""
+        """Whether a packet was delivered.
+
+        Args:
+            i: Number of the packet, below n.
+
+        Returns:
+            True if it was, by any of its transmissions.
+        """
         return self.outcome[i] == DELIVERED if self.arq_state is None else self.arq_state.received[i]

@@ -27,9 +27,16 @@ _MOST_BYTES = 13_000_000  # of figures and images; the page stays below 15 MB
 
 
 def illustrate(run: Path) -> list[Path]:
-    """Draw every figure that the run has data for and write the report; returns the files written.
+    """Draw every figure that the run has data for, and write the report.
 
-    Raises InputError if ``run`` is not a finished run.
+    Args:
+        run: The run's folder.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: ``run`` is not a finished run.
     """
     found, summary = _read(run)
     rates = common_range(summary)
@@ -67,7 +74,7 @@ def write_report(
     trial: int = 0,
     slots: Sequence[int] = (),
 ) -> Path:
-    """Write the report alone; returns its path.
+    """Write the report alone.
 
     Args:
         run: A finished run's folder.
@@ -76,6 +83,9 @@ def write_report(
         high_bpp: Upper end, likewise.
         trial: The trial whose slots' images are shown.
         slots: Numbers of these slots; none: the first ones in which a packet did not arrive.
+
+    Returns:
+        The report's path.
 
     Raises:
         InputError: ``run`` is not a finished run or has no such trial or slot, the folder of ``out`` is missing, or

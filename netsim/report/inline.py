@@ -10,8 +10,13 @@ __all__ = ["inline_svg"]
 def inline_svg(svg: bytes, prefix: str, label: str) -> str:
     """The ``<svg>`` element of a matplotlib drawing, fit to stand in a page beside others.
 
-    Without prolog, comments, metadata and namespace addresses; its ids begin with ``prefix``, so that drawings on
-    one page do not take each other's shapes. label: what a screen reader says.
+    Args:
+        svg: What matplotlib wrote.
+        prefix: Begins all ids, so that drawings on one page do not take each other's shapes.
+        label: What a screen reader says.
+
+    Returns:
+        Without prolog, comments, metadata and namespace addresses.
 
     >>> inline_svg(b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><g id="a"/></svg>', "x", "A & B")
     '<svg role="img" aria-label="A &amp; B"><g id="x-a"/></svg>'

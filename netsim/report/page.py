@@ -64,6 +64,9 @@ def report_html(
         range_bpp: Rates over which schemes are ranked.
         slots: Images of slots; None: no such section.
         channels: Facts of the channels; None: no such section.
+
+    Returns:
+        HTML.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup

@@ -90,6 +90,9 @@ def slot_section(
         trial: Number of the trial.
         slots: Numbers of slots; none: the first ones with losses.
 
+    Returns:
+        The slots by channel, or the reason why there are none.
+
     Raises:
         InputError: No such trial or slot, where one was asked for.
     """

@@ -22,6 +22,12 @@ _GROWTH = 4  # at most: one round's interval is itself uncertain
 def greater_distance(mean: Estimate) -> float:
     """From the mean to the farther end; infinite where an end is unknown.
 
+    Args:
+        mean: A mean with its interval.
+
+    Returns:
+        In the unit of the mean.
+
     >>> greater_distance(Estimate(30.0, 29.0, 30.5))
     1.0
     """
@@ -30,10 +36,17 @@ def greater_distance(mean: Estimate) -> float:
 
 
 def trials_wanted(distance_db: float, have: int, precision_db: float, limit: int) -> int:
-    """How many trials a row gets in all, given how far its interval reaches with those that it has.
+    """How many trials a row gets in all.
 
-    The same number if the precision is reached; else about as many as the distance asks for, at most four times as
-    many, since one round's interval is itself uncertain.
+    Args:
+        distance_db: From the mean to the farther end of its interval.
+        have: How many trials there are.
+        precision_db: The distance that is asked for.
+        limit: Most trials of a row.
+
+    Returns:
+        Trials in all: ``have`` if the precision is reached; else about as many as the distance asks for, at most four
+        times as many, since one round's interval is itself uncertain.
 
     >>> trials_wanted(0.2, 32, 0.1, 100_000), trials_wanted(0.09, 32, 0.1, 100_000)
     (128, 32)
@@ -58,7 +71,11 @@ class AdaptiveSampling:
         self._half: dict[int, float] = {}
 
     def next(self) -> list[PartKey]:
-        """Parts of the next round; empty when every row is done."""
+        """Parts of the next round.
+
+        Returns:
+            Keys; none when every row is done.
+        """
         plan, found = self.context.plan, []
         for row in plan.rows:
             have = self._trials[row.index]
@@ -71,7 +88,11 @@ class AdaptiveSampling:
         return found
 
     def parts(self) -> Iterator[PartKey]:
-        """All parts so far, in the order of the plan's rows and of trials."""
+        """All parts so far, in the order of the plan's rows and of trials.
+
+        Yields:
+            Their keys.
+        """
         for row in sorted(self._parts):
             yield from self._parts[row]
 
@@ -111,7 +132,11 @@ class AdaptiveSampling:
         return mean
 
     def report(self) -> list[str]:
-        """What became of the asked precision, in sentences."""
+        """What became of the asked precision, in sentences.
+
+        Returns:
+            No sentence where no precision was asked for.
+        """
         plan = self.context.plan
         sampled = [row.index for row in plan.rows if row.engine != "exact"]
         if plan.precision_db is None or not sampled:

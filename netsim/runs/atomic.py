@@ -49,7 +49,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A scratch file beside ``path`` that takes its place when the block ends without an error.
 
-    Raises InputError where the file can't be written.
+    Args:
+        path: The file that is written or replaced.
+
+    Yields:
+        The scratch file, open for bytes.
+
+    Raises:
+        InputError: The file can't be written.
     """
     try:
         handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SCRATCH)

@@ -42,15 +42,36 @@ class RunContext:
         return {item.sha256: item for item in self.plan.images.items}
 
     def stream_name(self, stream_key: StreamKey) -> str:
-        """The name under which tasks need a stream."""
+        """The name under which tasks need a stream.
+
+        Args:
+            stream_key: The stream.
+
+        Returns:
+            ``stream`` and its content address.
+        """
         return f"stream {self.cache.key(stream_key)}"
 
     def image_name(self, stream_key: StreamKey) -> str:
-        """The name under which tasks need an image."""
+        """The name under which tasks need an image.
+
+        Args:
+            stream_key: A stream of the image.
+
+        Returns:
+            ``image`` and its hash.
+        """
         return f"image {stream_key.image.sha256}"
 
     def fetch(self, name: str) -> Any:
-        """The value of such a name: pixels, or a stream."""
+        """The value of a name that a task needs.
+
+        Args:
+            name: From ``stream_name`` or ``image_name``.
+
+        Returns:
+            A stream, or pixels: uint8 [H, W, 3].
+        """
         kind, _, key = name.partition(" ")
         if kind == "stream":
             return self.cache.encode(self._streams[key])

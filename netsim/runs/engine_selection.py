@@ -27,11 +27,17 @@ _PRECISION_TRIALS = 400  # what sampling to a stated precision is taken to need,
 
 
 def resolve_engines(context: RunContext) -> tuple[Plan, list[str]]:
-    """The plan with every row's engine chosen, and why, in sentences.
+    """Choose every row's engine.
 
     One engine for a scheme over all channels of a link, since one table of decoded masks answers them all:
     exact where that table is no larger than what sampling is expected to decode; stratified
     where there are too many masks for a table; array elsewhere; event where something feeds back.
+
+    Args:
+        context: The run's plan and cache; streams are encoded where the cache lacks them.
+
+    Returns:
+        The plan with an engine in each row; sentences that say which engine was chosen and why.
     """
     chosen: dict[int, str] = {}
     reasons: dict[str, list[int]] = {}

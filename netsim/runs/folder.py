@@ -43,13 +43,21 @@ class RunFolder:
         self.manifest = path / "manifest.json"
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest, with a checksum over all that it says."""
+        """Write the manifest, with a checksum over all that it says.
+
+        Args:
+            manifest: Values that JSON has; others become texts.
+        """
         plain = json.loads(json.dumps(manifest, default=str))
         text = json.dumps({**plain, _CHECKSUM: digest(plain)}, indent=2) + "\n"
         write_atomically(self.manifest, lambda file: file.write(text.encode()))
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
-        """The results stand: say so in the manifest, with their hashes, then drop the parts."""
+        """Say in the manifest that the results are complete, with their hashes, then delete the parts.
+
+        Args:
+            manifest: The run's facts.
+        """
         files = {path.name: file_sha256(path) for path in (self.log, self.summary, self.distribution)}
         self.write_manifest({**manifest, "status": "finished", "files": files})
         shutil.rmtree(self.parts)
@@ -57,6 +65,12 @@ class RunFolder:
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """A run's manifest; empty if there is none.
+
+    Args:
+        path: The run's folder.
+
+    Returns:
+        What it says, without its checksum.
 
     Raises:
         InputError: If it can't be read, or is not as it was written. A manifest without a checksum (of an older
@@ -95,6 +109,9 @@ def run_folder(
             ``overwrite`` deletes everything in the folder.
         say: Gets a sentence about a folder that was passed over.
 
+    Yields:
+        The folder; its lock is released when the block ends.
+
     Raises:
         InputError: If ``out`` can't be written to, or must not be (``exist``), or is an unfinished run of the same
             scenario with other inputs.
@@ -115,7 +132,14 @@ def run_folder(
 
 
 def fresh_folder(base: Path) -> Path:
-    """``base``, made now, or ``base-2``, … where there is one already: no result is written over another."""
+    """Make a folder: ``base``, or ``base-2``, … where there is one already, so that no result is written over another.
+
+    Args:
+        base: The wanted path.
+
+    Returns:
+        The folder that was made.
+    """
     for path in _candidates(base, numbered_from=2, itself=True):
         try:
             path.mkdir(parents=True)

@@ -33,7 +33,14 @@ _TYPES = {
 
 
 def log_schema(metrics: Iterable[str]) -> pa.Schema:
-    """Columns of a log: those of every log, and one for each metric of the plan."""
+    """Columns of a log: those of every log, and one for each metric of the plan.
+
+    Args:
+        metrics: The plan's metrics, PSNR among them or not.
+
+    Returns:
+        Names and types, in the log's order.
+    """
     names = [name for name in LOG_COLUMNS if name != "weight"] + [*further_metrics(metrics), "weight"]
     further = dict.fromkeys(further_metrics(metrics), pa.float64())
     return pa.schema([pa.field(name, (_TYPES | further).get(name, pa.string())) for name in names])

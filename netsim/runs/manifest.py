@@ -21,7 +21,17 @@ _GIT_S = 5
 
 
 def manifest(plan: Plan, notes: list[str], workers: int, cluster: str | None = None) -> dict[str, Any]:
-    """Scenario as resolved, seeds, versions, git revision, device; the run adds its tools and engines."""
+    """Scenario as resolved, seeds, versions, git revision, device; the run adds its tools and engines.
+
+    Args:
+        plan: The plan.
+        notes: Sentences that stand beside the results.
+        workers: Number of processes.
+        cluster: Address of the cluster that replaces them; None: none.
+
+    Returns:
+        Values that JSON has, and some that become texts there.
+    """
     where = {"workers": workers} if cluster is None else {"cluster": cluster}
     return {
         "name": plan.name,

@@ -31,11 +31,29 @@ class PartKey:
     engine: str
 
     def path(self, folder: Path) -> Path:
+        """The part's file.
+
+        Args:
+            folder: The folder of parts.
+
+        Returns:
+            Where the part's file is.
+        """
         return folder / f"row-{self.row:06d}-{self.first:09d}-{self.last:09d}-{self.engine}.npz"
 
 
 def parts_of(plan: Plan, row: PlanRow, first: int, last: int) -> list[PartKey]:
-    """Trials first … last − 1 of a row, cut into parts; the cut depends on the scenario alone, never on workers."""
+    """Trials of a row, cut into parts; the cut depends on the scenario alone, never on workers.
+
+    Args:
+        plan: The plan.
+        row: One of its rows.
+        first: First trial.
+        last: One past the last trial.
+
+    Returns:
+        Keys of the parts, in the order of trials.
+    """
     step = max(1, _SLOTS_IN_PART // plan.slots) if row.engine != "stratified" else last  # strata can't be cut
     return [PartKey(row.index, at, min(at + step, last), row.engine) for at in range(first, last, step)]
 

@@ -30,11 +30,23 @@ class Board:
         """
 
     def step(self, phase: str) -> None:
-        """Count one task of a phase as done."""
+        """Count one task of a phase as done.
+
+        Args:
+            phase: As given to ``expect``.
+        """
 
 
 def counted(board: Board, phase: str) -> Callable[[int, int], None]:
-    """A function (more, done) that counts a phase's tasks on a board."""
+    """A function that counts a phase's tasks on a board.
+
+    Args:
+        board: The board.
+        phase: Whose tasks are counted.
+
+    Returns:
+        Its arguments: how many tasks are added, how many are done.
+    """
 
     def count(more: int, done: int) -> None:
         if more:
@@ -49,11 +61,20 @@ class Reporter:
     """Says what a run does; this one says nothing (the Python API's default)."""
 
     def say(self, phase: str, text: str) -> None:
-        """One line about a phase."""
+        """One line about a phase.
+
+        Args:
+            phase: One word: ``plan``, ``encode``, …
+            text: The rest of the line.
+        """
 
     @contextmanager
     def board(self) -> Iterator[Board]:
-        """A board for the time that tasks run."""
+        """A board for the time that tasks run.
+
+        Yields:
+            The board.
+        """
         yield Board()
 
 
@@ -82,7 +103,15 @@ class ConsoleReporter(Reporter):
 
 
 def left_s(elapsed_s: float, done: float, total: float) -> float | None:
-    """Time left if the rest takes as long per task as what is done; None before anything is.
+    """Time left if the rest takes as long per task as what is done.
+
+    Args:
+        elapsed_s: Seconds since the first task began.
+        done: How many tasks are done.
+        total: How many there are.
+
+    Returns:
+        Seconds; None before any task is done.
 
     >>> left_s(30.0, 3, 9)
     60.0

@@ -68,6 +68,9 @@ class FinishedRun:
 
         Args:
             trial: Number of the trial.
+
+        Returns:
+            Rows as in ``log``.
         """
         return read_log(self.checked("log.parquet"), trial).to_pandas()
 
@@ -113,7 +116,17 @@ class FinishedRun:
         return written
 
     def checked(self, name: str) -> Path:
-        """The path of one of the run's files. Raises InputError if it is not as the run wrote it."""
+        """The path of one of the run's files, once its hash is checked.
+
+        Args:
+            name: File name, as in the manifest.
+
+        Returns:
+            Its path.
+
+        Raises:
+            InputError: It is not as the run wrote it.
+        """
         fault = file_fault(self.path, name, self.manifest)
         if fault:
             raise InputError(fault, hint="run the scenario again")
@@ -121,7 +134,16 @@ class FinishedRun:
 
 
 def file_fault(folder: Path, name: str, manifest: Mapping[str, Any]) -> str:
-    """What is wrong with a file of a run, in one sentence; empty if nothing is, or if no hash of it is known."""
+    """What is wrong with a file of a run.
+
+    Args:
+        folder: The run's folder.
+        name: File name.
+        manifest: The run's.
+
+    Returns:
+        One sentence; empty if nothing is wrong, or if no hash of the file is known.
+    """
     files = manifest.get("files")
     expected = files.get(name) if isinstance(files, Mapping) else None
     try:
@@ -133,7 +155,17 @@ def file_fault(folder: Path, name: str, manifest: Mapping[str, Any]) -> str:
 
 
 def load_run(path: str | Path) -> FinishedRun:
-    """A finished run by its folder. Raises InputError if there is none."""
+    """A finished run by its folder.
+
+    Args:
+        path: The run's folder.
+
+    Returns:
+        The run; its tables are read when they are first used.
+
+    Raises:
+        InputError: There is no run, it is not finished, or its manifest is not as it was written.
+    """
     folder = output_path(str(path))
     if not folder.is_dir():
         raise InputError(f"no run folder `{folder}`", hint="`netsim run SCENARIO` makes one under runs/")

@@ -24,20 +24,45 @@ __all__ = ["decode_task", "encode_task", "transport_task"]
 
 
 def encode_task(context: RunContext, stream_keys: Sequence[StreamKey]) -> Task:
-    """Encode an image by one codec at some operating points; the result is a list of streams."""
+    """Encode an image by one codec at some operating points.
+
+    Args:
+        context: The run.
+        stream_keys: Streams of one image by one codec.
+
+    Returns:
+        A task whose result is a list of streams, in this order.
+    """
     image = context.image_name(stream_keys[0])
     return Task("encode", _encode, (image, tuple(stream_keys)), (image,))
 
 
 def transport_task(context: RunContext, key: PartKey) -> Task:
-    """Transport a part; the result is its arrays."""
+    """Transport a part.
+
+    Args:
+        context: The run.
+        key: The part.
+
+    Returns:
+        A task whose result is the part's arrays.
+    """
     row = context.plan.rows[key.row]
     names = {place: context.stream_name(one) for place, one in row_stream_keys(context.plan, row).items()}
     return Task("transport", _transport, (key, names), tuple(dict.fromkeys(names.values())))
 
 
 def decode_task(context: RunContext, stream_key: StreamKey, masks: Sequence[str]) -> Task:
-    """Decode a stream under usable masks; the result is their qualities."""
+    """Decode a stream under usable masks.
+
+    Args:
+        context: The run.
+        stream_key: The stream.
+        masks: Usable masks as text.
+
+    Returns:
+        A task whose result is their qualities.
+    """
     image, stream = context.image_name(stream_key), context.stream_name(stream_key)
     return Task("decode", _decode, (stream_key, tuple(masks), image, stream), (image, stream))
 

@@ -81,6 +81,13 @@ def link_randomness(plan: Plan, row: PlanRow) -> tuple[Streams, Streams]:
     """Randomness of a row's losses and of its jitter.
 
     It depends on the names of channel and link, not on the scheme: all schemes meet the same losses.
+
+    Args:
+        plan: The plan.
+        row: One of its rows.
+
+    Returns:
+        (of losses, of jitter)
     """
     return Streams(plan.seed, "losses", row.channel_name), Streams(plan.seed, "jitter", row.link_name)
 

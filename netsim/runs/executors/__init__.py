@@ -23,6 +23,9 @@ def executor_for(context: Any, fetch: Callable[[str], Any], workers: int, cluste
         cluster: None: this machine's processes. ``ray``: Ray with so many workers on this machine. Else the address of
             a Ray cluster, whose workers are as many as it has CPUs.
 
+    Returns:
+        The executor; it is to be closed after use.
+
     Raises:
         InputError: Fewer than 1 worker; Ray is missing, or the cluster can't be reached.
     """

@@ -26,7 +26,14 @@ class Answer(NamedTuple):
     text: str = ""
 
     def result(self) -> Any:
-        """The result; raises the error, with the worker's traceback as its cause."""
+        """The result of the task.
+
+        Returns:
+            What the task returned.
+
+        Raises:
+            Exception: What the task raised, with the worker's traceback as its cause.
+        """
         if self.error is not None:
             raise self.error from _Elsewhere(self.text)
         return self.value
@@ -39,6 +46,9 @@ def answer(task: Task, context: Callable[[], Any], values: Mapping[str, Any]) ->
         task: The task.
         context: Gives the context; an error in it is an answer, too.
         values: The values that the task needs, by name.
+
+    Returns:
+        The result, or the error, in a form that can be sent.
     """
     try:
         return Answer(task.function(context(), task.argument, values))

@@ -41,7 +41,11 @@ class Task(NamedTuple):
 
 
 def default_workers() -> int:
-    """One worker a core that this process may use."""
+    """One worker a core that this process may use.
+
+    Returns:
+        At least 1.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -57,11 +61,19 @@ class TaskQueue:
         self._added: deque[Task] = deque()
 
     def add(self, tasks: Iterable[Task]) -> None:
-        """Add tasks; they run before first tasks that have not begun."""
+        """Add tasks; they run before first tasks that have not begun.
+
+        Args:
+            tasks: They run in this order.
+        """
         self._added.extend(tasks)
 
     def next(self) -> Task | None:
-        """The next task; None if there is none now."""
+        """Take the next task.
+
+        Returns:
+            A task, or None: others may be added later.
+        """
         return self._added.popleft() if self._added else next(self._first, None)
 
 
@@ -85,7 +97,11 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self, at_once: bool) -> None:
-        """End the workers. at_once: without waiting for a task under way."""
+        """End the workers.
+
+        Args:
+            at_once: Whether a task under way is given up.
+        """
 
     @abstractmethod
     def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:

@@ -59,7 +59,11 @@ class RayExecutor(Executor):
             raise InputError(f"a worker can't take over the plan: {error}", hint=hint) from error
 
     def close(self, at_once: bool) -> None:
-        """Leave the cluster, which ends this driver's tasks; a Ray that was started here ends."""
+        """Leave the cluster, which ends this driver's tasks; a Ray that was started here ends.
+
+        Args:
+            at_once: Whether a task under way is given up.
+        """
         self._values.clear()
         if self._ours:
             self._ray.shutdown()

@@ -14,7 +14,11 @@ class SerialExecutor(Executor):
     """Runs tasks in this process, one after the other."""
 
     def close(self, at_once: bool) -> None:
-        """There is no worker to end."""
+        """There is no worker to end.
+
+        Args:
+            at_once: Whether a task under way is given up.
+        """
 
     def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
         queue = TaskQueue(tasks)
