@@ -72,6 +72,9 @@ def controlled_rows(plan: Plan, log: pd.DataFrame) -> list[ControlledRow]:
         plan: The plan of the run.
         log: Its log.
 
+    Returns:
+        In the plan's order.
+
     Raises:
         InputError: No row is controlled, or a choice does not stand alone in the run.
     """
@@ -118,7 +121,14 @@ def _table(part: pd.DataFrame, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def choice_names(row: PlanRow) -> list[str]:
-    """Short names of a controlled row's choices: what they differ in, the context mode or the protection."""
+    """Short names of a controlled row's choices: what they differ in, the context mode or the protection.
+
+    Args:
+        row: A controlled row.
+
+    Returns:
+        One name per choice.
+    """
     modes = [scheme.codec.mode for scheme in row.schemes]
     if len(set(modes)) > 1:
         return modes
@@ -134,6 +144,10 @@ def gains(plan: Plan, rows: list[ControlledRow]) -> pd.DataFrame:
     Args:
         plan: The plan of the run.
         rows: From ``controlled_rows``.
+
+    Returns:
+        Columns channel, link, scheme, operating_point, trials, slots, interval_slots, best_fixed, and per quantity its
+        value and the ends of its interval.
     """
     import pandas as pd
 
@@ -172,6 +186,9 @@ def course(rows: list[ControlledRow], trial: int = 0, slots: int = 60) -> pd.Dat
         rows: From ``controlled_rows``.
         trial: Which trial.
         slots: How many slots of it.
+
+    Returns:
+        Columns channel, link, scheme, trial, slot, and what was chosen, lost and shown there.
 
     Raises:
         InputError: There is no such trial.

@@ -22,12 +22,23 @@ def bd_rate_percent(
     """Mean rate difference against the anchor at equal PSNR, in per cent; negative: less rate.
 
     The curves' log-rates are interpolated over PSNR and integrated over the range of PSNR that both cover.
-    anchor_bpp, anchor_psnr, bpp, psnr: points of a curve in any order, bit/pixel and dB; at least four (three for
-    ``pchip``). Raises InputError for fewer, for a curve whose quality does not rise with its rate, and for curves
-    that share no range of PSNR.
 
     Source: Bjøntegaard, VCEG-M33; interpolation as in VCEG's JCTVC-common sheets (``akima``), by the
     ``bjontegaard`` package.
+
+    Args:
+        anchor_bpp: Rates of the anchor's points, in any order, bit/pixel.
+        anchor_psnr: Their PSNR in dB.
+        bpp: Rates of the curve's points.
+        psnr: Their PSNR in dB.
+        method: Interpolation.
+
+    Returns:
+        Per cent.
+
+    Raises:
+        InputError: Fewer than four points (three for ``pchip``), a curve whose quality does not rise with its rate, or
+            curves that share no range of PSNR.
 
     >>> rates, quality = [0.1, 0.2, 0.4, 0.8], [28.0, 30.0, 32.5, 35.0]
     >>> round(bd_rate_percent(rates, quality, [r * 0.9 for r in rates], quality), 6)

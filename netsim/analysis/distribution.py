@@ -25,12 +25,17 @@ SET = "all"
 def distributions(groups: Iterable[pd.DataFrame], failure_db: float) -> pd.DataFrame:
     """One row per summary group, metric and image, and one over all images (image = ``all``).
 
-    groups: logs of one group each (equal scheme, operating point, channel, link, engine), slot rows only.
-    Columns: the group's, metric, image, mean, variance (of a slot's quality), quantiles q01 … q99, failure_ratio,
-    unresolved. A failed slot counts as failure_db (PSNR) or as the metric says (``netsim.metrics.further``; MS-SSIM:
-    0), and is left out where it does not say. Weighted by ``weight``: for exact rows
-    these are the distribution itself, with no sampling error; mass that was not resolved is left out of mean,
-    variance and quantiles and stated.
+    A failed slot counts as ``failure_db`` (PSNR) or as the metric says (``netsim.metrics.further``; MS-SSIM: 0), and is
+    left out where it does not say. Weighted by ``weight``: for exact rows these are the distribution itself, with no
+    sampling error; mass that was not resolved is left out of mean, variance and quantiles and stated.
+
+    Args:
+        groups: Logs of one group each (equal scheme, operating point, channel, link, engine), slot rows only.
+        failure_db: What a failed slot counts as in PSNR.
+
+    Returns:
+        Columns: the group's, metric, image, mean, variance (of a slot's quality), quantiles q01 … q99, failure_ratio,
+        unresolved.
     """
     import pandas as pd
 
@@ -53,7 +58,11 @@ class Distribution:
         self._shown = False
 
     def add(self, group: pd.DataFrame) -> None:
-        """Add slots of the group, without rows of single packets."""
+        """Add slots of the group.
+
+        Args:
+            group: Slots, without rows of single packets.
+        """
         import pandas as pd
 
         codes, names = pd.factorize(group["image"])
@@ -76,7 +85,11 @@ class Distribution:
             histogram.add(image, values, weight, share, failed, unresolved)
 
     def rows(self) -> list[dict[str, Any]]:
-        """metric, image, mean … unresolved, for each metric and image, and for all images."""
+        """The distribution of each metric and image, and of all images.
+
+        Returns:
+            Keys metric, image, mean … unresolved.
+        """
         found = []
         for metric, histogram in self._metrics.items():
             if metric != "psnr_db" and self._shown and not histogram.measured:
@@ -165,6 +178,14 @@ def weighted_quantiles(
     values: NDArray[np.float64], weights: NDArray[np.float64], quantiles: Iterable[float]
 ) -> NDArray[np.float64]:
     """The smallest value whose cumulative weight reaches each quantile (inverse of the distribution function).
+
+    Args:
+        values: float64 [n].
+        weights: float64 [n], above 0 in sum.
+        quantiles: From 0 to 1.
+
+    Returns:
+        float64, one value per quantile.
 
     >>> weighted_quantiles(np.array([3.0, 1.0, 2.0]), np.array([0.5, 0.25, 0.25]), [0.25, 0.5, 0.51])
     array([1., 2., 3.])

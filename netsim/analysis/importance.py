@@ -43,11 +43,17 @@ def importance_db(masks: NDArray[np.bool_], quality_db: Floats, probabilities: F
 
 
 def packet_importance(table: QualityTable, probabilities: Mapping[str, Floats], failure_db: float) -> pd.DataFrame:
-    """One row per packet at risk and channel.
+    """What each packet that can be lost adds to the quality: one row per packet and channel.
 
-    probabilities: per channel's name float64 [2**n]. Columns: packet (its number in sending order, from 0, as in the
-    log), bytes, drop_alone_db (what is lost when this packet alone is), channel, loss_probability, importance_db
-    (``importance_db``), received_db, lost_db (the two expectations that it is the difference of).
+    Args:
+        table: The image's mask table.
+        probabilities: By channel's name the probability of each mask, float64 [2**n].
+        failure_db: What counts where no image can be shown.
+
+    Returns:
+        Columns packet (its number in sending order, from 0, as in the log), bytes, drop_alone_db (what is lost when
+        this packet alone is), channel, loss_probability, importance_db (``importance_db``), received_db, lost_db (the
+        two expectations that it is the difference of).
     """
     import pandas as pd
 
@@ -79,11 +85,17 @@ def _mean(values: Floats, weights: Floats) -> float:
 
 
 def loss_count_extremes(table: QualityTable, failure_db: float) -> pd.DataFrame:
-    """One row per number of packets lost, 0 … n.
+    """The worst and the best masks: one row per number of packets lost, 0 … n.
 
-    Columns: lost, masks (how many there are), failed (how many of them have no image), mean_db (over them, all
-    alike), and for worst and best: X_mask (text over the packets at risk in sending order, R received, L lost; the
-    first of equals), X_lost (numbers of the lost packets), X_db, X_failed, X_masks (how many are as bad, or as good).
+    Args:
+        table: The image's mask table.
+        failure_db: What counts where no image can be shown.
+
+    Returns:
+        Columns lost, masks (how many there are), failed (how many of them have no image), mean_db (over them, all
+        alike), and for worst and best: X_mask (text over the packets at risk in sending order, R received, L lost; the
+        first of equals), X_lost (numbers of the lost packets), X_db, X_failed, X_masks (how many are as bad, or as
+        good).
     """
     import pandas as pd
 

@@ -26,7 +26,17 @@ Key = tuple[str, ...]
 
 
 def logged_metrics(path: Path) -> list[str]:
-    """The metrics beside PSNR that the log at ``path`` has values of; all its metrics where no slot shows an image."""
+    """The metrics beside PSNR that a log has values of.
+
+    Args:
+        path: The log.
+
+    Returns:
+        Names; all the log's metrics where no slot shows an image.
+
+    Raises:
+        InputError: It is not a log within the limits (``netsim.runs.log_file``).
+    """
     with open_log(path) as log:
         floats = [field.name for field in log.schema_arrow if pa.types.is_floating(field.type)]
         shown = not _is_empty(log, "psnr_db")
@@ -100,7 +110,18 @@ def described_groups(path: Path, failure_db: float) -> Iterator[tuple[dict[str, 
 
 
 def summary_of_log(path: Path, failure_db: float) -> pd.DataFrame:
-    """The summary of a log on disk: see ``netsim.analysis.summary.summarise``."""
+    """The summary of a log on disk, read one row group at a time.
+
+    Args:
+        path: The log.
+        failure_db: What a failed slot counts as in means of PSNR.
+
+    Returns:
+        As ``netsim.analysis.summary.summarise``.
+
+    Raises:
+        InputError: As ``described_groups``.
+    """
     import pandas as pd
 
     return pd.DataFrame([row for row, _ in described_groups(path, failure_db)]).assign(failure_db=failure_db)

@@ -30,20 +30,29 @@ _SLOT = ["seed", "trial", "slot", "image"]
 def compare_schemes(log: pd.DataFrame, a: str, b: str, failure_db: float, points: Sequence[str] = ()) -> pd.DataFrame:
     """The mean PSNR of scheme ``a`` less that of ``b``: one row per pair of operating points, channel and link.
 
-    log: the table that a run writes. a, b: schemes as the log calls them, or a codec's name where that is clear.
-    points: operating points of a, and of b; none: each is paired with the nearest in bpp, where that is mutual; one:
-    a's, paired with the nearest of b. A slot without an image counts as failure_db.
-
-    Columns: channel, link, scheme_a, point_a, bpp_a, scheme_b, point_b, bpp_b, psnr_a_db, psnr_b_db, difference_db,
-    difference_low, difference_high, failure_a, failure_b, unpaired_low, unpaired_high (the interval that independent
-    samples would have given; NaN where nothing was paired), pairs (slots compared; NaN where not paired) and how:
+    The column ``how`` says what the difference is made of:
 
     - ``paired``: both sampled, difference slot by slot, batch means over trials;
     - ``independent``: one or both stratified; their samples have nothing in common;
     - ``exact``: both exact, no width but the bounds of what was left unresolved;
     - ``one exact``: the sampled one's interval.
 
-    Raises InputError for an unknown scheme or operating point, or if the two are one and the same.
+    Args:
+        log: The table that a run writes.
+        a: A scheme as the log calls it, or a codec's name where that is clear.
+        b: The other.
+        failure_db: What a slot without an image counts as.
+        points: Operating points of a, and of b; none: each is paired with the nearest in bpp, where that is mutual;
+            one: a's, paired with the nearest of b.
+
+    Returns:
+        Columns channel, link, scheme_a, point_a, bpp_a, scheme_b, point_b, bpp_b, psnr_a_db, psnr_b_db, difference_db,
+        difference_low, difference_high, failure_a, failure_b, unpaired_low, unpaired_high (the interval that
+        independent samples would have given; NaN where nothing was paired), pairs (slots compared; NaN where not
+        paired) and how.
+
+    Raises:
+        InputError: An unknown scheme or operating point, or the two are one and the same.
     """
     import pandas as pd
 
@@ -73,9 +82,18 @@ def compare_schemes(log: pd.DataFrame, a: str, b: str, failure_db: float, points
 
 
 def pair_points(a: dict[str, float], b: dict[str, float], asked: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """Pairs of operating points that are each other's nearest in rate, or those asked for (see ``compare_schemes``).
+    """Pairs of operating points that are each other's nearest in rate, or those asked for.
 
-    a, b: bpp of each operating point.
+    Args:
+        a: Rate of each operating point of a scheme, bit/pixel.
+        b: Likewise, of the other.
+        asked: As ``points`` of ``compare_schemes``.
+
+    Returns:
+        (point of a, point of b).
+
+    Raises:
+        InputError: More than two operating points, or an unknown one.
 
     >>> pair_points({"qp=30": 0.43, "qp=33": 0.30, "qp=36": 0.20}, {"bpp=0.2": 0.2, "bpp=0.4": 0.4})
     [('qp=30', 'bpp=0.4'), ('qp=36', 'bpp=0.2')]
@@ -129,6 +147,9 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Es
         a: Sampled slots of a log, one scheme's in one condition.
         b: The other scheme's.
         failure_db: What a failed slot counts as.
+
+    Returns:
+        In dB.
 
     Raises:
         InputError: They share no slot.

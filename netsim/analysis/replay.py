@@ -44,7 +44,14 @@ class SchemeOnLink:
 def replayed_plan(run: FinishedRun) -> Plan:
     """The plan that made a run: its resolved scenario, read again.
 
-    Raises InputError if the manifest lacks the scenario, or if the images have moved or changed since.
+    Args:
+        run: A finished run.
+
+    Returns:
+        The plan, its images as they were.
+
+    Raises:
+        InputError: The manifest lacks the scenario, or the images have moved or changed since.
     """
     place = str(run.path / "manifest.json")
     scenario, about = run.manifest.get("scenario"), run.manifest.get("plan")
@@ -83,9 +90,17 @@ def _moved(message: str, scenario: Mapping[str, Any], place: str) -> InputError:
 
 
 def schemes_of(plan: Plan, link: str | None = None) -> dict[str, list[SchemeOnLink]]:
-    """By label, each scheme's operating points in plan order, on one link (default: the plan's first).
+    """Each scheme's operating points on one link.
 
-    What a controller chooses among counts one by one. Raises InputError for an unknown link.
+    Args:
+        plan: The plan.
+        link: A link's name; None: the plan's first.
+
+    Returns:
+        By label, operating points in plan order. What a controller chooses among counts one by one.
+
+    Raises:
+        InputError: An unknown link.
     """
     links = list(dict.fromkeys(row.link_name for row in plan.rows))
     if link is not None and link not in links:
@@ -100,9 +115,17 @@ def schemes_of(plan: Plan, link: str | None = None) -> dict[str, list[SchemeOnLi
 
 
 def find_scheme(name: str, labels: Mapping[str, str]) -> str:
-    """The scheme meant by ``name``: a label (``vvc + 30% FEC``), or a codec's name where one scheme has that codec.
+    """The scheme that a name stands for.
 
-    labels: codec's name of each known label. Raises InputError for an unknown name, or one that fits several.
+    Args:
+        name: A label (``vvc + 30% FEC``), or a codec's name where one scheme has that codec.
+        labels: By known label the name of its codec.
+
+    Returns:
+        The label.
+
+    Raises:
+        InputError: An unknown name, or one that fits several schemes.
 
     >>> find_scheme("jpeg2000", {"jpeg2000 prefix": "jpeg2000", "vvc": "vvc"})
     'jpeg2000 prefix'
@@ -118,19 +141,49 @@ def find_scheme(name: str, labels: Mapping[str, str]) -> str:
 
 
 def image_number(plan: Plan, name: str) -> int:
-    """Which of the plan's images is called ``name``. Raises InputError if none is."""
+    """Which of the plan's images has a name.
+
+    Args:
+        plan: The plan.
+        name: Name of an image.
+
+    Returns:
+        Its place in the plan, from 0.
+
+    Raises:
+        InputError: The plan has no image of this name.
+    """
     if name not in plan.image_names:
         raise InputError(f"no image `{name}` in the run", hint=did_you_mean(name, plan.image_names))
     return plan.image_names.index(name)
 
 
 def scheme_stream_key(plan: Plan, image: int, scheme: SchemeOnLink) -> StreamKey:
-    """The address of an image's stream under a scheme."""
+    """The address of an image's stream under a scheme.
+
+    Args:
+        plan: The plan.
+        image: Number of the image.
+        scheme: The scheme.
+
+    Returns:
+        The stream's address.
+    """
     return stream_key_of(plan, scheme.row, image, scheme.scheme)
 
 
 def rate_bpp(plan: Plan, cache: CodecCache, scheme: SchemeOnLink, images: Iterable[int]) -> float:
-    """Mean rate of all that is sent for some images, parity included."""
+    """Mean rate of all that is sent for some images, parity included.
+
+    Args:
+        plan: The plan.
+        cache: Has the streams, or encodes.
+        scheme: The scheme.
+        images: Numbers of at least one image.
+
+    Returns:
+        Bit/pixel, mean over the images.
+    """
     protection = scheme.scheme.protection
     rates = [
         protected_stream(protection, cache.encode(scheme_stream_key(plan, image, scheme))).sent.bpp for image in images
@@ -141,14 +194,36 @@ def rate_bpp(plan: Plan, cache: CodecCache, scheme: SchemeOnLink, images: Iterab
 def nearest_rate(
     plan: Plan, cache: CodecCache, points: Iterable[SchemeOnLink], images: Iterable[int], near_bpp: float
 ) -> tuple[SchemeOnLink, float]:
-    """Of a scheme's operating points the one whose rate is nearest to ``near_bpp``, and its rate."""
+    """The operating point whose rate is nearest to a wanted one.
+
+    Args:
+        plan: The plan.
+        cache: Has the streams, or encodes.
+        points: A scheme's operating points.
+        images: Numbers of the images whose mean rate counts.
+        near_bpp: The wanted rate, bit/pixel.
+
+    Returns:
+        (operating point, its rate); of two equally near the lower one.
+    """
     some = list(images)
     rates = [(point, rate_bpp(plan, cache, point, some)) for point in points]
     return min(rates, key=lambda one: (round(abs(one[1] - near_bpp), 9), one[1]))
 
 
 def operating_point(points: Iterable[SchemeOnLink], name: str) -> SchemeOnLink:
-    """The operating point called ``name`` (``qp=37``). Raises InputError if there is none."""
+    """The operating point of a name.
+
+    Args:
+        points: A scheme's operating points.
+        name: ``qp=37``.
+
+    Returns:
+        The point.
+
+    Raises:
+        InputError: There is none of this name.
+    """
     known = {point.scheme.operating_point: point for point in points}
     if name not in known:
         raise InputError(f"no operating point `{name}`", hint=did_you_mean(name, known))

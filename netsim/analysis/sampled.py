@@ -55,7 +55,11 @@ class SampledSlots:
         self._weight_squares = 0.0
 
     def add(self, part: pd.DataFrame) -> None:
-        """Add slots of the group; rows of single packets are not among them."""
+        """Add slots of the group.
+
+        Args:
+            part: Slots, without rows of single packets.
+        """
         weights = part["weight"].to_numpy(dtype=np.float64)
         failed = (part["status"] == "failed").to_numpy()
         self._slots += len(part)
@@ -75,7 +79,11 @@ class SampledSlots:
         self._add_sums(part, weights, variables)
 
     def row(self) -> dict[str, Any]:
-        """Columns of the summary: see ``netsim.analysis.summary.summarise``."""
+        """Columns of the summary: see ``netsim.analysis.summary.summarise``.
+
+        Returns:
+            By name of the column.
+        """
         trials, batches = self._batched()
         found: dict[str, Any] = {
             "mode": one_or_mixed(self._modes),

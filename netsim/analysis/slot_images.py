@@ -119,6 +119,9 @@ def slot_images(
         trial: Number of the trial.
         slots: Numbers of slots.
 
+    Returns:
+        The original of each slot, and what each row shows of it; by slot, ascending.
+
     Raises:
         InputError: The run has no such trial or slot, or a slot does not come out as the log has it.
     """

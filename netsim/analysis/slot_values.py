@@ -53,12 +53,25 @@ def metric_values(part: pd.DataFrame, name: str, scale: Scale, failed: NDArray[n
 
 
 def can_fail(part: pd.DataFrame) -> bool:
-    """Whether a slot of these can fail at all; unknown counts as yes."""
+    """Whether a slot of these can fail at all.
+
+    Args:
+        part: Rows of a log.
+
+    Returns:
+        True where the log does not say.
+    """
     return "can_fail" not in part.columns or bool(part["can_fail"].any())
 
 
 def one_or_mixed(values: Iterable[Any]) -> str:
-    """The value that all share, missing ones counted as empty; a controller may have chosen several.
+    """The value that all share; a controller may have chosen several.
+
+    Args:
+        values: Texts; missing ones count as empty.
+
+    Returns:
+        The text, or ``mixed``.
 
     >>> one_or_mixed(["LC", "LC"]), one_or_mixed(["LC", None])
     ('LC', 'mixed')
@@ -68,11 +81,28 @@ def one_or_mixed(values: Iterable[Any]) -> str:
 
 
 def named(name: str, estimate: Estimate, stem: str = "") -> dict[str, float]:
-    """An estimate as columns: ``name``, and the ends of its interval."""
+    """An estimate as columns.
+
+    Args:
+        name: Column of the value.
+        estimate: Value and interval.
+        stem: Of the other columns' names, if not ``name``.
+
+    Returns:
+        ``name``, ``stem_low`` and ``stem_high``.
+    """
     stem = stem or name
     return {name: estimate.value, f"{stem}_low": estimate.low, f"{stem}_high": estimate.high}
 
 
 def within(mean: Estimate, scale: Scale) -> Estimate:
-    """An estimate whose interval stays inside the metric's range."""
+    """An estimate whose interval stays inside the metric's range.
+
+    Args:
+        mean: Value and interval.
+        scale: The metric's range.
+
+    Returns:
+        The same value; the interval's ends are moved to the range's where they are outside.
+    """
     return mean._replace(low=max(mean.low, scale.lowest), high=min(mean.high, scale.highest))

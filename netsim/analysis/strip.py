@@ -83,6 +83,9 @@ def strip_image(
         named: Scheme and operating point.
         pattern: True = received, for the first, second, … packet that can be lost: bool [m], m at least their number.
 
+    Returns:
+        The image and its PSNR; without an image None and NaN.
+
     Raises:
         InputError: More packets can be lost than the pattern has.
     """
@@ -126,6 +129,9 @@ def strip_numbers(image: str, about: str, images: Sequence[StripImage]) -> pd.Da
         image: Its name.
         about: Where the losses come from: a channel, or packets.
         images: What is shown.
+
+    Returns:
+        Columns image, losses, scheme, operating_point, bpp, packets, lost (numbers from 1), psnr_db.
     """
     import pandas as pd
 
@@ -161,6 +167,9 @@ def strip_of_run(
         channel: One of the run's; None: the one whose loss rate is the median.
         schemes: Labels; None: of each codec the scheme with the highest mean PSNR in that channel, at most five.
         near_bpp: Of each scheme the operating point nearest to this rate is shown.
+
+    Returns:
+        The original, what each scheme shows, and where the losses come from.
 
     Raises:
         InputError: An unknown name, or several images.

@@ -40,9 +40,7 @@ OPTIONAL = ["can_fail", "drawn", "usable_mask", "design_weight"]
 def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     """One row per (scheme, codec, operating point, channel, link, engine), in the log's order.
 
-    log: the table that a run writes; rows of single packets are left out. failure_db: what a slot without an
-    image counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``). Everything is weighted by
-    ``weight``. Columns, with X_low and X_high the ends of a 95 % interval:
+    Everything is weighted by ``weight``. Columns, with X_low and X_high the ends of a 95 % interval:
 
     - slots, trials, images: how much was sampled (slots, trials: NaN for the exact engine, which samples nothing;
       the stratified engine's trials are its replicates)
@@ -61,7 +59,17 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     Sampled slots are correlated within a trial: see ``netsim.statistics.intervals`` for how the intervals are made.
     Stratified rows: see ``netsim.statistics.stratified``.
     Exact rows are weighted sums: an interval of width zero, or rigorous bounds if part of the probability is
-    unresolved (``netsim.statistics.bounded``). Raises InputError if the log is empty or lacks columns.
+    unresolved (``netsim.statistics.bounded``).
+
+    Args:
+        log: The table that a run writes; rows of single packets are left out.
+        failure_db: What a slot without an image counts as in means of PSNR (a lossless one counts as ``LOSSLESS_DB``).
+
+    Returns:
+        One row per group, the columns above.
+
+    Raises:
+        InputError: The log is empty or lacks columns.
     """
     import pandas as pd
 
@@ -82,7 +90,14 @@ def summarise(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
 
 
 def check_columns(names: Iterable[str]) -> None:
-    """Raise InputError if a log lacks a column of ``NEEDED``."""
+    """Check that a log has the columns that a summary needs.
+
+    Args:
+        names: Columns of the log.
+
+    Raises:
+        InputError: A column of ``NEEDED`` is missing.
+    """
     missing = sorted({*NEEDED} - {*names}, key=NEEDED.index)
     if missing:
         raise InputError(f"the log lacks columns: {', '.join(missing)}", hint="`netsim run` writes logs that have them")
@@ -92,14 +107,31 @@ class SlotGroup(Protocol):
     """Slots of one group, given in parts."""
 
     def add(self, part: pd.DataFrame) -> None:
-        """Add slots of the group; rows of single packets are not among them."""
+        """Add slots of the group.
+
+        Args:
+            part: Slots, without rows of single packets.
+        """
 
     def row(self) -> dict[str, Any]:
-        """The group's columns of the summary."""
+        """The group's columns of the summary.
+
+        Returns:
+            By name of the column.
+        """
 
 
 def slot_group(engine: str, failure_db: float, scales: Mapping[str, Scale]) -> SlotGroup:
-    """An empty group of an engine's slots."""
+    """An empty group of an engine's slots.
+
+    Args:
+        engine: The group's.
+        failure_db: What a failed slot counts as in PSNR.
+        scales: By further metric its range, and what a failed slot counts as.
+
+    Returns:
+        A group to add slots to.
+    """
     whole = {"exact": _exact_quality, "stratified": _stratified_quality}.get(engine)
     return SampledSlots(failure_db, scales) if whole is None else _WholeGroup(engine, whole, failure_db, scales)
 

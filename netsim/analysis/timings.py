@@ -23,6 +23,14 @@ __all__ = ["image_timings"]
 def image_timings(plan: Plan, cache: CodecCache, point: SchemeOnLink) -> list[list[Timing]]:
     """The timings of each of the plan's images, over all slots of the plan, under one scheme on its link.
 
+    Args:
+        plan: The plan.
+        cache: Has the streams, or encodes.
+        point: The scheme at one operating point, and its link.
+
+    Returns:
+        Per image, one timing for each slot in which it is sent.
+
     Raises:
         InputError: If lateness is random (jitter and a deadline), or a packet is above the link's limit.
     """

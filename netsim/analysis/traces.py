@@ -27,8 +27,17 @@ def trace_spread(log: pd.DataFrame, failure_db: float = 13.0) -> pd.DataFrame:
     - psnr_variance, psnr_variance_low, psnr_variance_high: sample variance (n-1), dB², with Bonett's interval
     - psnr_least_db, psnr_most_db: their range
 
-    NaN for what a single trace can't tell. Raises InputError if no row was sampled (the exact and the stratified
-    engine know no traces). Source: Sha et al., Table 1 ("mean" and "var" of ten test samples), Fig. 6 ("range").
+    Source: Sha et al., Table 1 ("mean" and "var" of ten test samples), Fig. 6 ("range").
+
+    Args:
+        log: The table that a run writes.
+        failure_db: What a failed slot counts as.
+
+    Returns:
+        One row per group, the columns above; NaN for what a single trace can't tell.
+
+    Raises:
+        InputError: No row was sampled (the exact and the stratified engine know no traces).
     """
     import pandas as pd
 

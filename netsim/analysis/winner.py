@@ -51,7 +51,11 @@ class Grid:
 
 
 def burst_grid() -> Grid:
-    """Two-state channels by loss rate and mean burst, both in equal ratios; a burst is at least ε/(1−ε) long."""
+    """Two-state channels by loss rate and mean burst, both in equal ratios; a burst is at least ε/(1−ε) long.
+
+    Returns:
+        The grid; it has no channel where a burst would be shorter.
+    """
     rates, bursts = (np.geomspace(*axis) for axis in (_LOSS_RATES, _MEAN_BURSTS))
 
     def channel(loss_rate: float, mean_burst: float) -> MarkovChannel | None:
@@ -81,14 +85,26 @@ def winner_numbers(
     link: str | None = None,
     say: Say = lambda text: None,
 ) -> pd.DataFrame:
-    """The winner map of a run over loss rate × mean burst, as ``winners`` has it.
+    """The winner map of a run over loss rate × mean burst.
 
-    All schemes at the rate near_bpp: between a scheme's operating points on either side of it PSNR is taken as linear
-    in bpp, as the radar does; a scheme with none on one side stands at its nearest. What the link makes late or drops
-    in the run's slots counts as lost, exactly as in the run. images: names, none: all of the run's. Masks that the run
-    did not meet are decoded once, and remembered. A scheme that has no mask table (too many packets, retransmission, or
-    lateness that is random) is left out, and said so. Raises InputError if fewer than two schemes are left, or for an
-    unknown image or link.
+    Between a scheme's operating points on either side of the rate PSNR is taken as linear in bpp, as the radar does; a
+    scheme with none on one side stands at its nearest. What the link makes late or drops in the run's slots counts as
+    lost, exactly as in the run. A scheme that has no mask table (too many packets, retransmission, or lateness that is
+    random) is left out.
+
+    Args:
+        plan: The run's.
+        cache: Masks that the run did not meet are decoded once, and remembered.
+        near_bpp: Rate at which the schemes are compared, bit/pixel.
+        images: Names; none: all of the run's.
+        link: A link's name; None: the plan's first.
+        say: Gets a line about each step, and about each scheme that is left out.
+
+    Returns:
+        As ``winners``, with near_bpp, images and failure_db.
+
+    Raises:
+        InputError: Fewer than two schemes are left, or an unknown image or link.
     """
     if not near_bpp > 0:
         raise InputError(f"a rate of {near_bpp:g} bpp", where="--near-bpp", hint="above 0, for example --near-bpp 0.35")
@@ -130,7 +146,14 @@ def _contender(
 
 
 def points_around(rates_bpp: Sequence[float], near_bpp: float) -> tuple[list[int], list[float]]:
-    """Which operating points to mix, and in which shares, so that the mean rate is near_bpp; else the nearest one.
+    """Which operating points to mix, and in which shares, for a wanted mean rate; else the nearest one.
+
+    Args:
+        rates_bpp: Rates of the operating points.
+        near_bpp: The wanted mean rate.
+
+    Returns:
+        (places of one or two points, their shares)
 
     >>> points_around([0.2, 0.4, 0.6], 0.25)
     ([0, 1], [0.75, 0.25])
@@ -171,10 +194,18 @@ def winners(
 ) -> pd.DataFrame:
     """Expected PSNR of every contender everywhere on a grid, and over some named channels; nothing is decoded.
 
-    Each contender's weighted mean over its tables, in dB; an image that fails counts as failure_db. One row per
-    condition and scheme: kind (``grid`` or ``mark``), channel (a mark's name), the grid's two axes (a mark's own loss
-    rate and mean burst), scheme, operating_point, bpp, psnr_db, behind_db (how far behind the best there) and
-    wins (true for one: the first of equals). Conditions that can't be have no rows.
+    It is each contender's weighted mean over its tables, in dB.
+
+    Args:
+        contenders: Schemes with their mask tables.
+        grid: Channels by two numbers.
+        marks: Channels by name.
+        failure_db: What an image that fails counts as.
+
+    Returns:
+        One row per condition and scheme: kind (``grid`` or ``mark``), channel (a mark's name), the grid's two axes (a
+        mark's own loss rate and mean burst), scheme, operating_point, bpp, psnr_db, behind_db (how far behind the best
+        there) and wins (true for one: the first of equals). Conditions that can't be have no rows.
     """
     import pandas as pd
 

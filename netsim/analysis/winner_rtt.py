@@ -75,7 +75,17 @@ class PointSampler:
         self.bpp_of_byte = [one.bpp / one.sizes_bytes.sum() for one in sent]
 
     def sample(self, channel: Channel, link: LinkProfile, trials: int, slots: int) -> Sample:
-        """Send trials × slots images."""
+        """Send trials × slots images.
+
+        Args:
+            channel: The channel.
+            link: The link.
+            trials: How many trials.
+            slots: Slots of a trial.
+
+        Returns:
+            Usable masks with their counts, and the mean rate.
+        """
         losses, jitter = (Streams(self.plan.seed, purpose, "round trip") for purpose in ("losses", "jitter"))
         met: Counter[tuple[int, str]] = Counter()
         rate = 0.0
@@ -102,7 +112,15 @@ class PointSampler:
         return batches
 
     def quality_db(self, samples: Sequence[Sample], failure_db: float) -> Floats:
-        """Mean PSNR of each sample, in dB; what the store does not remember is decoded once for all of them."""
+        """Mean PSNR of each sample; what the store does not remember is decoded once for all of them.
+
+        Args:
+            samples: From ``sample``.
+            failure_db: What an image that fails counts as.
+
+        Returns:
+            float64 [samples] in dB.
+        """
         table: dict[tuple[int, str], float] = {}
         for which, code in enumerate(self.codes):
             texts = sorted({text for sample in samples for image, text in sample.met if image == which})
@@ -116,12 +134,30 @@ class PointSampler:
 
 
 def with_round_trip(link: LinkProfile, round_trip_s: float) -> LinkProfile:
-    """The link with another round trip: half of it propagation, half of it the way back."""
+    """The link with another round trip.
+
+    Args:
+        link: The link.
+        round_trip_s: Seconds.
+
+    Returns:
+        A link whose propagation and feedback delays are half of it each.
+    """
     return replace(link, propagation_s=round_trip_s / 2, feedback_delay_s=round_trip_s / 2)
 
 
 def round_trip_grid(link: LinkProfile) -> tuple[Floats, Floats]:
-    """Loss rates and round trips (s) of the map. Raises InputError for a link without a deadline."""
+    """The axes of the map.
+
+    Args:
+        link: Its deadline sets the range of round trips.
+
+    Returns:
+        (loss rates, round trips in s)
+
+    Raises:
+        InputError: The link has no deadline.
+    """
     if link.deadline_s is None:
         raise InputError(
             f"link {link.name} has no deadline: a packet can be sent again for ever",
@@ -141,14 +177,25 @@ def round_trip_numbers(
 ) -> pd.DataFrame:
     """The winner map of a run over loss rate (independent losses) × round-trip time.
 
-    All schemes at the rate near_bpp, retransmissions counted, as in ``netsim.analysis.winner``: in each cell PSNR is
-    linear in bpp between the two operating points around it; a scheme with none on one side stands at its nearest.
-    images: names, none: all of the run's. Sampled: ``SLOTS`` images in each cell, under the same losses.
-    count: gets (more, 0) before cells are sampled and (0, done) after.
+    Retransmissions count in the rate. As in ``netsim.analysis.winner``, in each cell PSNR is linear in bpp between the
+    two operating points around the rate; a scheme with none on one side stands at its nearest. Sampled: ``SLOTS``
+    images in each cell, under the same losses.
 
-    One row per cell and scheme: kind (``grid``), channel (empty), loss_rate, rtt_s, scheme, operating_point, bpp,
-    psnr_db, behind_db, wins (true for one: the first of equals), near_bpp, images, failure_db, slots, deadline_s.
-    Raises InputError if the link has no deadline, if no scheme retransmits, or for an unknown image or link.
+    Args:
+        plan: The run's.
+        cache: Has streams and qualities, or makes them.
+        near_bpp: Rate at which the schemes are compared, bit/pixel.
+        images: Names; none: all of the run's.
+        link: A link's name; None: the plan's first.
+        say: Gets a line about each step.
+        count: Gets (more, 0) before cells are sampled and (0, done) after.
+
+    Returns:
+        One row per cell and scheme: kind (``grid``), channel (empty), loss_rate, rtt_s, scheme, operating_point, bpp,
+        psnr_db, behind_db, wins (true for one: the first of equals), near_bpp, images, failure_db, slots, deadline_s.
+
+    Raises:
+        InputError: The link has no deadline, no scheme retransmits, or an unknown image or link.
     """
     import pandas as pd
 

@@ -77,13 +77,16 @@ def _completed(beginnings: BoolArray, packets: int, received: bool) -> BoolArray
 
 
 def states_after(beginnings: Beginnings, powers: Sequence[Vector], loss: Vector, start: Vector) -> Vector:
-    """Joint probability of each beginning and of the chain's state at its last packet: float64 [m, S].
+    """Joint probability of each beginning and of the chain's state at its last packet.
 
     Args:
         beginnings: Over n packets.
         powers: n arrays float64 [S, S], the chain's transition before each packet.
         loss: float64 [S], probability of loss in each state.
         start: float64 [S], distribution of the state before the first packet.
+
+    Returns:
+        float64 [m, S].
     """
     state = np.tile(start, (len(beginnings.masks), 1))
     for number, power in enumerate(powers):
@@ -94,11 +97,14 @@ def states_after(beginnings: Beginnings, powers: Sequence[Vector], loss: Vector,
 
 
 def loss_counts_after(powers: Sequence[Vector], loss: Vector) -> list[Vector]:
-    """For each j of 0 … n: P(k of the packets from j on are lost | state before packet j), float64 [S, n - j + 1].
+    """P(k of the packets from j on are lost | state before packet j), for each j.
 
     Args:
         powers: n arrays float64 [S, S], the chain's transition before each packet.
         loss: float64 [S], probability of loss in each state.
+
+    Returns:
+        n + 1 arrays, float64 [S, n - j + 1] for j of 0 … n.
     """
     tables = [np.ones((len(loss), 1))]
     for power in reversed(powers):

@@ -61,7 +61,15 @@ class MaskTable:
 
 
 def why_not_exact(channel: Channel, link: LinkProfile) -> str:
-    """Why a channel on a link has no closed form here, as a clause; empty if it has one."""
+    """Why a channel on a link has no closed form here.
+
+    Args:
+        channel: The channel.
+        link: The link.
+
+    Returns:
+        A clause; empty if it has a closed form.
+    """
     if not isinstance(channel, MarkovChannel):
         return f"channel {channel.name} is not a Markov chain"
     if link.jitter_s and link.deadline_s is not None:
@@ -108,7 +116,15 @@ def distributions(
 
 
 def slot_table(slot: ChainSlot, coverage: float) -> MaskTable:
-    """Masks of the packets that a slot can lose, with their probabilities; ``coverage`` as in ``mask_table``."""
+    """Masks of the packets that a slot can lose.
+
+    Args:
+        slot: The slot.
+        coverage: As in ``mask_table``.
+
+    Returns:
+        Masks and their probabilities.
+    """
     if slot.channel.step_s is None:
         return mask_table(slot.channel, len(slot.at_risk), slot.start, coverage)
     return _table(slot.powers, slot.channel.loss, slot.start, coverage)
@@ -133,17 +149,38 @@ class ChainSlot:
     start: Vector
 
     def lost(self, received: BoolArray) -> BoolArray:
-        """received: bool [m, n] over the packets at risk; returns bool [m, all packets of the slot]."""
+        """Which packets the channel loses under masks of the packets at risk.
+
+        Args:
+            received: bool [m, n] over the packets at risk.
+
+        Returns:
+            bool [m, all packets of the slot].
+        """
         lost = np.zeros((len(received), len(self.schedule.dropped)), dtype=bool)
         lost[:, self.at_risk] = ~received
         return lost
 
     def received(self, masks: BoolArray) -> BoolArray:
-        """Which packets arrive in time under masks of the packets at risk: bool [m, n] → bool [m, all packets]."""
+        """Which packets arrive in time under masks of the packets at risk.
+
+        Args:
+            masks: bool [m, n], True = received.
+
+        Returns:
+            bool [m, all packets of the slot].
+        """
         return np.asarray(~(self.lost(masks) | self.schedule.late | self.schedule.dropped))
 
     def mask_probabilities(self, masks: BoolArray) -> Vector:
-        """Probability of each mask of the packets at risk: bool [m, n] → float64 [m]."""
+        """Probability of each mask of the packets at risk.
+
+        Args:
+            masks: bool [m, n], True = received.
+
+        Returns:
+            float64 [m].
+        """
         loss = self.channel.loss
         state = np.broadcast_to(self.start, (len(masks), len(self.start)))
         for power, received in zip(self.powers, masks.T, strict=True):
@@ -153,7 +190,17 @@ class ChainSlot:
     def outcomes(
         self, masks: BoolArray, trials: NDArray[np.int64], weight: Vector, residual_mass: float = 0.0
     ) -> SlotOutcomes:
-        """Packet outcomes under masks of the packets at risk: bool [m, n], True = received."""
+        """Packet outcomes under masks of the packets at risk.
+
+        Args:
+            masks: bool [m, n], True = received.
+            trials: int64 [m], numbers that the log gets.
+            weight: float64 [m].
+            residual_mass: Probability that the masks do not cover.
+
+        Returns:
+            One outcome per mask.
+        """
         arrival_s = self.schedule.arrival_s
         return resolve_outcomes(self.schedule, self.lost(masks), arrival_s, trials, weight, residual_mass)
 
@@ -168,6 +215,9 @@ def chain_slots(
         burst: What a slot sends.
         channel: A Markov channel.
         link: Its lateness must not be random.
+
+    Yields:
+        Slot after slot.
 
     Raises:
         InputError: The channel is not a Markov chain, or lateness is random.
@@ -237,6 +287,12 @@ def _with_rests(slot: ChainSlot, beginnings: Beginnings) -> MaskTable:
 def all_masks(packets: int) -> BoolArray:
     """Every mask, in the order of ``MarkovChannel.mask_probabilities``: bit j of the index = packet j received.
 
+    Args:
+        packets: Their number n.
+
+    Returns:
+        bool [2**n, n].
+
     >>> all_masks(2).astype(int).tolist()
     [[0, 0], [1, 0], [0, 1], [1, 1]]
     """
@@ -252,6 +308,9 @@ def mask_table(channel: MarkovChannel, packets: int, start: Vector, coverage: fl
         packets: Number of packets.
         start: float64 [S], distribution of the state before the first packet.
         coverage: Probability to cover where there are too many masks to take all.
+
+    Returns:
+        Masks of probability above 0, their probabilities, and the probability that is not covered.
     """
     if 0 < packets <= ALL_MASKS_PACKETS:
         probability = channel.mask_probabilities(packets, start)

@@ -54,7 +54,14 @@ class SlotOutcome:
         return received
 
     def count(self, outcome: int) -> int:
-        """Number of transmissions with this outcome."""
+        """Number of transmissions with an outcome.
+
+        Args:
+            outcome: ``DELIVERED``, ``LOST``, …
+
+        Returns:
+            At most the number of transmissions.
+        """
         return int(np.count_nonzero(self.outcome == outcome))
 
 
@@ -109,6 +116,9 @@ def resolve_outcomes(
         trials: int64 [t].
         weight: float64 [t].
         residual_mass: Probability that the outcomes do not cover.
+
+    Returns:
+        t outcomes of the slot.
     """
     late = schedule.late | (arrival_s > schedule.deadline_s)
     outcome = np.where(lost, np.uint8(LOST), np.where(late, np.uint8(LATE), np.uint8(DELIVERED)))
@@ -137,6 +147,9 @@ def stack_outcomes(trials: Iterable[tuple[int, list[SlotOutcome]]]) -> Iterator[
 
     Args:
         trials: (number of the trial, its slots).
+
+    Yields:
+        The outcomes of all trials for one slot and choice.
     """
     groups: dict[tuple[int, int], list[tuple[int, SlotOutcome]]] = {}
     for trial, outcomes in trials:

@@ -56,6 +56,9 @@ def transmission_schedule(slots: int, burst: Callable[[int], PacketBurst], link:
         burst: What a slot sends.
         link: Its numbers.
 
+    Returns:
+        One schedule per slot.
+
     Raises:
         InputError: A packet is above the link's limit.
     """

@@ -90,6 +90,9 @@ def simulate_strata(
         usable: Slot and received masks (bool [m, packets sent]) to usable masks (bool [m, k]); a mask without any
             usable packet failed. Default: all received packets are usable.
 
+    Yields:
+        The outcomes of one slot.
+
     Raises:
         InputError: A channel is not a Markov chain or lateness is random.
     """
@@ -159,7 +162,14 @@ class Selection:
     certain: BoolArray
 
     def design_weight(self, probability: Vector) -> Vector:
-        """Horvitz–Thompson weights under a distribution of the masks, float64 [m] → float64 [r]."""
+        """Horvitz–Thompson weights under a distribution of the masks.
+
+        Args:
+            probability: float64 [m], of each mask.
+
+        Returns:
+            float64 [r], of each row that is decoded.
+        """
         return probability[self.index] * self.expansion
 
 
@@ -171,6 +181,9 @@ def select(usable: BoolArray, probability: Vector, draws: int, rng: np.random.Ge
         probability: float64 [m], above 0, up to a factor: from ``given_a_loss``.
         draws: Number of decodings; fewer than 60 count as 60.
         rng: Draws the replicates.
+
+    Returns:
+        The masks of the sample.
     """
     draws = max(draws, LEAST_DECODINGS)
     outcomes, outcome = _distinct(usable)
@@ -248,7 +261,16 @@ def _certain(size: Vector, draws: int) -> int:
 
 
 def drawn_masks(slot: ChainSlot, count: int, rng: np.random.Generator) -> BoolArray:
-    """Masks of the packets at risk, drawn from the chain: bool [count, n], True = received."""
+    """Masks of the packets at risk, drawn from the chain.
+
+    Args:
+        slot: The slot.
+        count: How many.
+        rng: Draws them.
+
+    Returns:
+        bool [count, n], True = received.
+    """
     state = _drawn(np.broadcast_to(slot.start, (count, len(slot.start))), rng.random(count))
     received = np.empty((count, len(slot.powers)), dtype=bool)
     for packet, power in enumerate(slot.powers):

@@ -36,6 +36,9 @@ def bounded_mean(
         within_known: The greatest is the image's best known value instead (the decoded masks are the likeliest and
             contain the fullest; fewer packets do not make a better image), and a known value below ``worst`` lowers it.
 
+    Returns:
+        The mean and its bounds.
+
     >>> row_values, mass = np.array([30.0, np.nan]), np.array([0.9, 0.1])
     >>> bounds = bounded_mean(row_values, mass, np.zeros(2, int), np.array([False, True]), 13.0, 100.0, True)
     >>> [round(x, 6) for x in bounds]

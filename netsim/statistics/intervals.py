@@ -374,7 +374,15 @@ def difference_interval(
 
 
 def clopper_pearson(share: float, sample: float) -> Estimate:
-    """The exact binomial 95 % interval for ``share`` of ``sample`` (which may be fractional)."""
+    """The exact binomial 95 % interval of a share.
+
+    Args:
+        share: From 0 to 1.
+        sample: How many were sampled; may be fractional.
+
+    Returns:
+        The share and its interval.
+    """
     from scipy.stats import beta
 
     count, tail = share * sample, (1 - _LEVEL) / 2
@@ -390,6 +398,12 @@ def variance_interval(values: FloatArray) -> Estimate:
     the χ² interval is wrong where values have a long tail: Bonett, "Approximate confidence interval for standard
     deviation of nonnormal distributions", Computational Statistics & Data Analysis 50, 2006. With fewer than ten values
     χ², which is exact where they are normal. NaN for fewer than two values; without any spread the upper end is NaN.
+
+    Args:
+        values: float64 [n].
+
+    Returns:
+        The variance and its interval.
 
     >>> [round(x, 3) for x in variance_interval(np.arange(10.0))]
     [9.167, 4.908, 26.484]
@@ -420,6 +434,12 @@ def median_interval(values: FloatArray) -> Estimate:
 
     The k-th value from either end, with the largest k for which P(Binomial(n, ½) < k) ≤ .025: no assumption about the
     distribution. NaN for fewer than six values, where no two of them will do.
+
+    Args:
+        values: float64 [n].
+
+    Returns:
+        The median and its interval.
 
     >>> median_interval(np.array([5.0, 1.0, 4.0, 2.0, 3.0, 9.0]))
     Estimate(value=3.5, low=1.0, high=9.0)

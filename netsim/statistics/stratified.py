@@ -42,14 +42,27 @@ class StratifiedSample:
         return np.asarray(~self.usable.any(axis=1))
 
     def mean(self, values: Floats) -> float:
-        """The estimate of the slot's mean of float64 [n] values."""
+        """The estimate of the slot's mean.
+
+        Args:
+            values: float64 [n], one per row of the sample.
+
+        Returns:
+            In their unit.
+        """
         return float(self.weight @ values)
 
     def sampling_variance(self, values: Floats) -> tuple[float, int]:
-        """The variance of the mean that sampling causes, and its degrees of freedom.
+        """The variance of the mean that sampling causes.
 
         Each of the replicates estimates the mean error of the surrogate from its own residuals, so the variance is that
         of a mean of independent numbers.
+
+        Args:
+            values: float64 [n].
+
+        Returns:
+            (variance, degrees of freedom); (0, 0) where nothing was drawn.
         """
         left = self.replicate > 0
         if not left.any():
@@ -59,7 +72,14 @@ class StratifiedSample:
         return float(means.var(ddof=1) / len(means)), len(means) - 1
 
     def masks_variance(self, values: Floats) -> float:
-        """The variance of the mean that estimated probabilities cause: that of ``drawn`` independent masks."""
+        """The variance of the mean that estimated probabilities cause: that of ``drawn`` independent masks.
+
+        Args:
+            values: float64 [n].
+
+        Returns:
+            0 where the probabilities are exact.
+        """
         if self.drawn < 2:
             return 0.0
         spread = float(self.design_weight @ (values - self.mean(values)) ** 2)

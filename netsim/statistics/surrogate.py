@@ -81,6 +81,9 @@ def fold(usable: BoolArray, replicate: Integers, out: int) -> Fold:
         usable: bool [r, k], the usable packets of each row of the sample.
         replicate: int64 [r], 0 for rows that every fit may use.
         out: The replicate that the fit must not use.
+
+    Returns:
+        The rows that it uses, and the fit.
     """
     rows = np.flatnonzero((replicate != out) & usable.any(axis=1))
     _, first = np.unique(usable[rows], axis=0, return_index=True)
