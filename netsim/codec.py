@@ -287,7 +287,14 @@ class Codec(ABC):
 
 
 def codec_identity(codec: Codec) -> Mapping[str, Any]:
-    """Everything besides settings that decides what a codec does: fingerprint, source, contents of named files."""
+    """Everything besides settings that decides what a codec does: fingerprint, source, contents of named files.
+
+    Args:
+        codec: The codec.
+
+    Returns:
+        Keys fingerprint, source, files.
+    """
     return {
         "fingerprint": dict(codec.fingerprint),
         "source": source_identity(type(codec), *entry_module("codec", codec.name)),
@@ -361,9 +368,18 @@ def _is_range(value: Any) -> bool:
 
 
 def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
-    """A codec by name with its settings (operating point not among them).
+    """A codec by name with its settings.
 
-    Raises InputError for an unknown codec, an unknown setting or a bad value.
+    Args:
+        name: As in a scenario.
+        parameters: Its settings, without an operating point.
+
+    Returns:
+        The codec.
+
+    Raises:
+        InputError: An unknown codec, an unknown setting or a bad value; weights or packages that are not there
+            (``NotInstalledError``).
     """
     kind = codec_class(name)
     try:

@@ -13,7 +13,13 @@ __all__ = ["digest", "file_sha256", "files_sha256", "named_path", "path_sha256"]
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 of plain data: of its canonical JSON, in hexadecimal.
+    """SHA-256 of plain data: of its canonical JSON.
+
+    Args:
+        *parts: Values that JSON has; others count as their text.
+
+    Returns:
+        64 hexadecimal digits.
 
     >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     True

@@ -16,6 +16,9 @@ def install_command(extra: str) -> str:
     Args:
         extra: Name of the extra in pyproject.toml.
 
+    Returns:
+        A line for a shell.
+
     >>> install_command("learned")
     'pip install "netsim-codecs[learned]"'
     """
@@ -23,7 +26,11 @@ def install_command(extra: str) -> str:
 
 
 def installed_version() -> str | None:
-    """Version of the installed distribution; None where the code runs without installation."""
+    """Version of the installed distribution.
+
+    Returns:
+        None where the code runs without installation.
+    """
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:

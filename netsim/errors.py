@@ -56,6 +56,13 @@ class NotInstalledError(InputError):
 def shortened(text: str, limit: int) -> str:
     """A text of at most ``limit`` characters, its middle left out where it is longer.
 
+    Args:
+        text: Any text.
+        limit: Most characters, at least 1.
+
+    Returns:
+        The text, or its ends around ``…``.
+
     >>> shortened("0123456789", 5), shortened("01234", 5)
     ('01…89', '01234')
     """
@@ -65,6 +72,13 @@ def shortened(text: str, limit: int) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, else all of them. Capitals, ``_`` and ``-`` make no difference.
+
+    Args:
+        word: What was written.
+        known: What could have been meant.
+
+    Returns:
+        A hint.
 
     >>> did_you_mean("jpg2000", ["jpeg2000", "vvc"])
     'did you mean `jpeg2000`? known: jpeg2000, vvc'

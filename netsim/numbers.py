@@ -16,7 +16,16 @@ _PERCENT = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*%\s*", re.
 def read_number(key: str, value: Any, *, infinite: bool = False) -> float:
     """A number, or a text in per cent: ``10%`` is 0.1.
 
-    infinite: infinity is allowed. Raises InputError with ``key`` (key,).
+    Args:
+        key: What the number is, for messages.
+        value: What was written.
+        infinite: Whether infinity is allowed.
+
+    Returns:
+        The number.
+
+    Raises:
+        InputError: No number, or an infinite one that is not allowed; ``key`` is (key,).
 
     >>> read_number("loss_rate", "10%"), read_number("loss_rate", 1)
     (0.1, 1.0)

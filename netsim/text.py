@@ -10,6 +10,12 @@ __all__ = ["counted_noun", "natural_order", "number_text", "visible"]
 def number_text(value: float) -> str:
     """The shortest text that reads back as the same number, so that different numbers have different names.
 
+    Args:
+        value: The number.
+
+    Returns:
+        Decimal text without a trailing ``.0``.
+
     >>> number_text(37.0), number_text(0.35), number_text(0.350000001)
     ('37', '0.35', '0.350000001')
     """
@@ -18,6 +24,13 @@ def number_text(value: float) -> str:
 
 def counted_noun(count: int, noun: str) -> str:
     """A count with its noun.
+
+    Args:
+        count: How many.
+        noun: In the singular; its plural ends in s.
+
+    Returns:
+        The count with thousands separators, and the noun.
 
     >>> counted_noun(1, "row"), counted_noun(4200, "slot")
     ('1 row', '4,200 slots')
@@ -44,6 +57,12 @@ def visible(text: str) -> str:
     """A text without what a terminal would obey: control characters and marks that reverse text, as escapes.
 
     Line ends and tabs stay.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text, escaped as Python does.
 
     >>> visible("a\\x1b[2Jb\\n")
     'a\\\\x1b[2Jb\\n'

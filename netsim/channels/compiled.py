@@ -60,7 +60,15 @@ def run_chain(
     loss: NDArray[np.float64],  # [S]
     received: NDArray[np.bool_],  # [t, n], written
 ) -> None:
-    """Step once per packet, then draw: the same comparisons as MarkovChannel.receive_one."""
+    """Step once per packet, then draw: the same comparisons as MarkovChannel.receive_one.
+
+    Args:
+        uniforms: float64 [trials, packets, 2]: for the step and for the draw.
+        states: int64 [trials], each trial's state; changed in place.
+        cdf: float64 [S, S - 1], cumulative transition probabilities of each state.
+        loss: float64 [S], probability of loss in each state.
+        received: bool [trials, packets], filled in.
+    """
     trials, packets = received.shape
     size = len(loss)
     if size == 2:
@@ -90,7 +98,16 @@ def run_chain_varying(
     loss: NDArray[np.float64],  # [S]
     received: NDArray[np.bool_],  # [t, n], written
 ) -> None:
-    """The same where the number of steps differs from packet to packet."""
+    """The same where the number of steps differs from packet to packet.
+
+    Args:
+        uniforms: float64 [trials, packets, 2]: for the step and for the draw.
+        states: int64 [trials], each trial's state; changed in place.
+        which: int64 [trials, packets], place of each packet's number of steps in ``cdf``.
+        cdf: float64 [numbers of steps, S, S - 1].
+        loss: float64 [S].
+        received: bool [trials, packets], filled in.
+    """
     trials, packets = received.shape
     for t in range(trials):
         state = states[t]

@@ -66,7 +66,14 @@ def _one_by_one(channel: Channel, uniforms: NDArray[np.float64], state: Any, ste
 
 
 def shape_and_type(channel: Channel) -> str:
-    """``receive`` returns bool [n] and a state, also for no packet and for one; ``receive_one`` a bool and a state."""
+    """``receive`` returns bool [n] and a state, also for no packet and for one; ``receive_one`` a bool and a state.
+
+    Args:
+        channel: The channel to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     u, uniforms = _trials()[0]
     for count in (0, 1, _PACKETS):
         received_packets(channel, uniforms[:count], _entered(channel, u))
@@ -75,7 +82,14 @@ def shape_and_type(channel: Channel) -> str:
 
 
 def many_as_one(channel: Channel) -> str:
-    """Packets in one call are received as one at a time, and leave the same state."""
+    """Packets in one call are received as one at a time, and leave the same state.
+
+    Args:
+        channel: The channel to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     for trial, (u, uniforms) in enumerate(_trials()):
         received, after = received_packets(channel, uniforms, _entered(channel, u))
         alone, after_alone = _one_by_one(channel, uniforms, _entered(channel, u))
@@ -85,7 +99,14 @@ def many_as_one(channel: Channel) -> str:
 
 
 def split_as_whole(channel: Channel) -> str:
-    """Two calls one after the other give what one call gives."""
+    """Two calls one after the other give what one call gives.
+
+    Args:
+        channel: The channel to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     for trial, (u, uniforms) in enumerate(_trials()):
         whole, _ = received_packets(channel, uniforms, _entered(channel, u))
         cut = 1 + 23 * trial
@@ -96,7 +117,14 @@ def split_as_whole(channel: Channel) -> str:
 
 
 def steps_apart(channel: Channel) -> str:
-    """Numbers of steps between packets, one for all or one each, are kept alike by both methods."""
+    """Numbers of steps between packets, one for all or one each, are kept alike by both methods.
+
+    Args:
+        channel: The channel to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     for trial, (u, uniforms) in enumerate(_trials()):
         each = np.random.default_rng([_SEED, 1, trial]).integers(0, 9, _PACKETS)
         for steps in (3, each):
@@ -107,7 +135,14 @@ def steps_apart(channel: Channel) -> str:
 
 
 def only_uniforms(channel: Channel) -> str:
-    """Equal uniforms, equal losses: nothing else is random, and no call changes the channel or a state."""
+    """Equal uniforms, equal losses: nothing else is random, and no call changes the channel or a state.
+
+    Args:
+        channel: The channel to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     for trial, (u, uniforms) in enumerate(_trials()):
         state = _entered(channel, u)
         kept, before = deepcopy(state), uniforms.copy()
@@ -124,7 +159,14 @@ def only_uniforms(channel: Channel) -> str:
 
 
 def loss_rate_met(channel: Channel) -> str:
-    """``loss_rate``, where there is one, is the share of packets lost from a start that a trial has."""
+    """``loss_rate``, where there is one, is the share of packets lost from a start that a trial has.
+
+    Args:
+        channel: The channel to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     rate = getattr(channel, "loss_rate", None)
     if rate is None:
         return "the channel states no loss_rate"
@@ -143,7 +185,14 @@ def loss_rate_met(channel: Channel) -> str:
 
 
 def probabilities_agree(channel: Channel) -> str:
-    """Closed forms, where there are some: masks sum to one, and their loss counts are those stated."""
+    """Closed forms, where there are some: masks sum to one, and their loss counts are those stated.
+
+    Args:
+        channel: The channel to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     masks_of, counts_of = (getattr(channel, f"{name}_probabilities", None) for name in ("mask", "loss_count"))
     if masks_of is None:
         return "the channel states no mask_probabilities"

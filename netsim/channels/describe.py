@@ -78,12 +78,22 @@ def describe(
 
 
 def describe_all() -> list[dict[str, Any]]:
-    """All presets in all their variants, without the counts."""
+    """All presets in all their variants, without the counts.
+
+    Returns:
+        One description per preset and variant.
+    """
     return [_describe_preset(name, variant) for name in preset_names() for variant in preset_variants(name)]
 
 
 def discrepancies(spec: str | Mapping[str, Any]) -> list[str]:
-    """Where a channel as a scenario says it does not do what its paper prints; empty for all that no paper prints.
+    """Where a channel does not do what its paper prints.
+
+    Args:
+        spec: As in a scenario.
+
+    Returns:
+        One phrase per number; none for a channel that no paper prints.
 
     Raises:
         InputError: An unknown preset or variant.

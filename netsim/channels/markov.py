@@ -86,7 +86,14 @@ class MarkovChannel(Channel):
     # sampling ---------------------------------------------------------------------------------------------
 
     def initial_state(self, u: float) -> int:
-        """State before the first packet, from a uniform in [0, 1)."""
+        """State before the first packet.
+
+        Args:
+            u: Uniform in [0, 1).
+
+        Returns:
+            The state's number.
+        """
         return bisect_right(self._start_cdf, u)
 
     def initial_states(self, uniforms: Vector) -> IntArray:
@@ -101,7 +108,17 @@ class MarkovChannel(Channel):
         return np.searchsorted(np.array(self._start_cdf), uniforms, side="right").astype(np.int64)
 
     def receive_one(self, u_step: float, u_loss: float, state: int, steps: int = 1) -> tuple[bool, int]:
-        """One packet: ``steps`` steps of the chain with one uniform, then the draw. 0 steps: the state stays."""
+        """One packet: the chain's steps with one uniform, then the draw.
+
+        Args:
+            u_step: Uniform that decides the chain's steps.
+            u_loss: Uniform that decides the loss.
+            state: The chain's state before them.
+            steps: How many steps; 0: the state stays.
+
+        Returns:
+            (whether the packet is received, the state after).
+        """
         rows = self._cdfs if steps == 1 else self._cdfs_after(steps)
         state = bisect_right(rows[state], u_step)
         return u_loss >= self._loss[state], state

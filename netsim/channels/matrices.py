@@ -18,7 +18,14 @@ ROW_SUM_TOLERANCE = 1e-9
 
 
 def checked_transition(transition: ArrayLike, states: Sequence[str] | None) -> tuple[Vector, tuple[str, ...]]:
-    """The matrix as float64 [S, S], rows scaled to sum to one exactly, and the states' names.
+    """A transition matrix, checked.
+
+    Args:
+        transition: A row for each state: probabilities of the next one.
+        states: Names; None: S0, S1, …
+
+    Returns:
+        float64 [S, S], rows scaled to sum to one exactly; the states' names.
 
     Raises:
         InputError: It is not a transition matrix; with key ("rows", i) or ("states",).
@@ -63,7 +70,14 @@ def checked_transition(transition: ArrayLike, states: Sequence[str] | None) -> t
 
 
 def checked_loss(loss: ArrayLike, states: tuple[str, ...]) -> Vector:
-    """Loss probabilities as float64 [S].
+    """Loss probabilities, checked.
+
+    Args:
+        loss: One probability per state.
+        states: Their names, for messages.
+
+    Returns:
+        float64 [S], read-only.
 
     Raises:
         InputError: One is outside 0…1; with key ("loss", i).
@@ -96,6 +110,10 @@ def _as_array(values: ArrayLike, key: str) -> Vector:
 def check_probability(key: str, value: float) -> None:
     """Check that a value is a probability.
 
+    Args:
+        key: Name of the value.
+        value: The value.
+
     Raises:
         InputError: It is not, with key (key,).
     """
@@ -107,6 +125,12 @@ def cdf(row: Vector) -> list[float]:
     """Cumulative probabilities without the last, so that the next state is ``bisect_right(cdf, u)``.
 
     From the last possible state on they are exactly one: rounding never opens a way into an impossible one.
+
+    Args:
+        row: float64 [S], probabilities that sum to one.
+
+    Returns:
+        S - 1 numbers.
     """
     last = int(np.flatnonzero(row)[-1])
     return [x if j < last else 1.0 for j, x in enumerate(accumulate(row.tolist()))][:-1]

@@ -30,6 +30,12 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 def is_netem(text: str) -> bool:
     """Whether a text is a loss line of netem; what follows ``loss`` may still be wrong.
 
+    Args:
+        text: Any text.
+
+    Returns:
+        True if netem's reader is to read it.
+
     >>> is_netem("loss gemodel 1% 10%"), is_netem("tc qdisc add dev eth0 root netem loss 1%"), is_netem("EP4")
     (True, True, False)
     """

@@ -45,6 +45,9 @@ def _table() -> dict[str, dict[str, dict[str, float]]]:
 def preset_names() -> list[str]:
     """Names of all presets.
 
+    Returns:
+        In the order of the table.
+
     >>> preset_names()[:4]
     ['uniform-5', 'uniform-10', 'uniform-20', 'ge-10']
     """
@@ -87,6 +90,12 @@ def published(name: str) -> dict[str, float]:
 
 def split_variant(text: str) -> tuple[str, str | None]:
     """Preset and variant from a short name.
+
+    Args:
+        text: A preset's name, perhaps with ``-`` and a variant.
+
+    Returns:
+        (name, variant); None without a variant.
 
     >>> split_variant("EP3-released"), split_variant("ge-15")
     (('EP3', 'released'), ('ge-15', None))
@@ -165,7 +174,13 @@ def _way_out(name: str) -> str:
 
 
 def printed_fault(rows: Sequence[Sequence[float]]) -> str:
-    """A hint for someone who typed a paper's impossible matrix: which preset it is. Empty for any other.
+    """A hint for someone who typed a paper's impossible matrix: which preset it is.
+
+    Args:
+        rows: A transition matrix as typed.
+
+    Returns:
+        A hint; empty for any other matrix.
 
     >>> printed_fault([[0.95, 0.05, 0], [0.8, 0.8, 0], [0, 0.4, 0.6]]).splitlines()[0]
     'EP3 as printed in the paper has this fault'

@@ -28,7 +28,11 @@ _LARGEST_BYTES = 2**20
 
 
 def config_folder() -> Path:
-    """The folder of the user's settings: ``NETSIM_CONFIG``, or the system's place for them."""
+    """The folder of the user's settings: ``NETSIM_CONFIG``, or the system's place for them.
+
+    Returns:
+        A folder, which need not exist.
+    """
     import platformdirs
 
     given = os.environ.get("NETSIM_CONFIG")
@@ -36,7 +40,14 @@ def config_folder() -> Path:
 
 
 def saved_channel_names(base_dir: Path = Path()) -> list[str]:
-    """Names of the saved channels that a scenario in ``base_dir`` finds, sorted."""
+    """Names of the saved channels that a scenario finds.
+
+    Args:
+        base_dir: The scenario's folder.
+
+    Returns:
+        Sorted.
+    """
     found = {path.stem for folder in _folders(base_dir) if folder.is_dir() for path in folder.glob("*.yaml")}
     return sorted(name for name in found if _NAME.fullmatch(name))
 
@@ -63,7 +74,14 @@ def channel_file(name: str, folder: Path | None = None) -> Path:
 
 
 def channel_text(channel: Mapping[str, Any]) -> str:
-    """A channel as the text of its file; values are plain, floats with all their digits."""
+    """A channel as the text of its file.
+
+    Args:
+        channel: The channel as in a scenario, values plain.
+
+    Returns:
+        YAML; floats have all their digits.
+    """
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)

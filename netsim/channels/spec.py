@@ -89,17 +89,32 @@ def channel_from_spec(spec: Spec, base_dir: Path | None = None) -> Channel:
 
 
 def known_names() -> list[str]:
-    """Names of all presets and plug-ins."""
+    """Names of all presets and plug-ins.
+
+    Returns:
+        Presets first.
+    """
     return [*preset_names(), *plugin_names("channel")]
 
 
 def is_channel_name(text: str) -> bool:
-    """Whether a text is a loss line of netem, or the name of a preset (a variant may follow it) or of a plug-in."""
+    """Whether a text is a loss line of netem, or the name of a preset (a variant may follow it) or of a plug-in.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        True if it is one of these.
+    """
     return is_netem(text) or split_variant(text)[0] in preset_names() or text in plugin_names("channel")
 
 
 def reserved_names() -> set[str]:
-    """Names that no plug-in may have: presets with and without their variant, and keys of channels."""
+    """Names that no plug-in may have.
+
+    Returns:
+        Presets with and without their variant, and keys of channels.
+    """
     presets = preset_names()
     variants = (f"{name}-{variant}" for name in presets for variant in VARIANTS)
     return {*presets, *variants, *(key for form in FORMS for key in form.keys)}

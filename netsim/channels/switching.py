@@ -66,13 +66,28 @@ class SwitchingChannel(Channel):
         self._cdf = cdf(np.array(share))
 
     def initial_state(self, u: float) -> State:
-        """An active channel and a start state for each, all from one uniform in [0, 1)."""
+        """An active channel and a start state for each, all from one uniform.
+
+        Args:
+            u: Uniform in [0, 1).
+
+        Returns:
+            (number of the active channel, state of each, slots entered).
+        """
         first, *others = _spread(u, len(self.channels) + 1)
         states = tuple(c.initial_state(v) for c, v in zip(self.channels, others, strict=True))
         return bisect_right(self._cdf, first), states, 0
 
     def enter_slot(self, u: float, state: State) -> State:
-        """Draw the slot's channel, if it is the first of ``dwell_slots``."""
+        """Draw the slot's channel, if it is the first of ``dwell_slots``.
+
+        Args:
+            u: Uniform in [0, 1).
+            state: The state at the end of the slot before.
+
+        Returns:
+            The state at the slot's start.
+        """
         choice, inner = _spread(u, 2)
         active, states, slots = state
         if slots % self.dwell_slots == 0:
@@ -81,13 +96,32 @@ class SwitchingChannel(Channel):
         return active, _replaced(states, active, entered), slots + 1
 
     def receive_one(self, u_step: float, u_loss: float, state: State, steps: int = 1) -> tuple[bool, State]:
-        """One packet over the active channel."""
+        """One packet over the active channel.
+
+        Args:
+            u_step: Uniform that decides the chain's steps.
+            u_loss: Uniform that decides the loss.
+            state: The state before the packet.
+            steps: Steps since the packet before.
+
+        Returns:
+            (whether the packet is received, the state after).
+        """
         active, states, slots = state
         received, after = received_packet(self.channels[active], u_step, u_loss, states[active], steps)
         return received, (active, _replaced(states, active, after), slots)
 
     def receive(self, uniforms: NDArray[np.float64], state: State, steps: Any = 1) -> tuple[NDArray[np.bool_], State]:
-        """Packets in order, all within one slot. uniforms: float64 [n, 2]; steps: int or int [n]."""
+        """Packets in order, all within one slot.
+
+        Args:
+            uniforms: float64 [n, 2].
+            state: The state before the packets.
+            steps: Steps before each packet: int, or int [n].
+
+        Returns:
+            (bool [n], the state after).
+        """
         active, states, slots = state
         received, after = received_packets(self.channels[active], uniforms, states[active], steps)
         return received, (active, _replaced(states, active, after), slots)

@@ -54,13 +54,30 @@ class TraceChannel(Channel):
         self._ends = np.cumsum([len(s) for s in self.series])
 
     def initial_state(self, u: float) -> State:
-        """Series and position from one uniform in [0, 1), every record alike."""
+        """Series and position, every record alike.
+
+        Args:
+            u: Uniform in [0, 1).
+
+        Returns:
+            (number of the series, position in it).
+        """
         index = int(u * self._ends[-1])
         number = int(np.searchsorted(self._ends, index, side="right"))
         return number, index - int(self._ends[number] - len(self.series[number]))
 
     def receive_one(self, u_step: float, u_loss: float, state: State, steps: int = 1) -> tuple[bool, State]:
-        """The record ``steps`` further on; the uniforms decide nothing."""
+        """The record some steps further on; the uniforms decide nothing.
+
+        Args:
+            u_step: Not used.
+            u_loss: Not used.
+            state: Series and position.
+            steps: How many records to go on; behind the last one the series begins again.
+
+        Returns:
+            (whether the packet is received, the state after).
+        """
         number, position = state
         records = self._plain[number]
         position = (position + steps) % len(records)

@@ -25,6 +25,12 @@ KeyPath = tuple[str | int, ...]
 def key_path_text(path: KeyPath) -> str:
     """A key path as one writes it.
 
+    Args:
+        path: Keys and indices from the top.
+
+    Returns:
+        ``channels[1].rows[0]``
+
     >>> key_path_text(("channels", 1, "rows", 0))
     'channels[1].rows[0]'
     """

@@ -36,7 +36,16 @@ def why_not(engine: str, row: PlanRow, to_precision: bool = False) -> str:
 
 
 def check_engine(engine: str, row: PlanRow, to_precision: bool = False) -> None:
-    """Raise InputError if an engine can't answer a row; the hint names those that can."""
+    """Check that an engine can answer a row.
+
+    Args:
+        engine: Name of the engine.
+        row: The row.
+        to_precision: Whether trials go on until a precision is reached.
+
+    Raises:
+        InputError: It can't; the hint names the engines that can.
+    """
     reason = why_not(engine, row, to_precision)
     if reason:
         able = [name for name in ENGINES if not why_not(name, row, to_precision)]

@@ -26,13 +26,27 @@ class Placed:
 
 
 def curve_identity(scheme: Scheme) -> str:
-    """Everything that decides what a scheme sends and shows, but for the operating point."""
+    """Everything that decides what a scheme sends and shows, but for the operating point.
+
+    Args:
+        scheme: The scheme.
+
+    Returns:
+        A text that equal schemes share.
+    """
     codec = scheme.codec
     return json.dumps([codec.name, codec.settings, scheme.protection_name], sort_keys=True, default=str)
 
 
 def scheme_identity(scheme: Scheme) -> str:
-    """Everything that decides what a scheme sends and shows."""
+    """Everything that decides what a scheme sends and shows.
+
+    Args:
+        scheme: The scheme.
+
+    Returns:
+        A text that equal schemes share.
+    """
     return json.dumps([curve_identity(scheme), scheme.point.key, scheme.point.value])
 
 

@@ -34,16 +34,30 @@ class Inputs:
     plugins: dict[str, str]
 
     def identity(self) -> str:
-        """Digest of all contents; where the files lie does not matter."""
+        """Digest of all contents; where the files lie does not matter.
+
+        Returns:
+            64 hexadecimal digits.
+        """
         files = sorted((Path(path).name, sha256) for path, sha256 in self.files.items())
         return digest(self.images, files, self.plugins)
 
     def as_dict(self) -> dict[str, dict[str, str]]:
-        """For the manifest."""
+        """For the manifest.
+
+        Returns:
+            Keys images, files, plugins.
+        """
         return {"images": self.images, "files": self.files, "plugins": self.plugins}
 
     def changes(self, before: Mapping[str, Any]) -> list[str]:
-        """What differs from the inputs that a manifest holds, one phrase each.
+        """What differs from the inputs that a manifest holds.
+
+        Args:
+            before: ``inputs`` of a manifest.
+
+        Returns:
+            One phrase for each difference.
 
         >>> Inputs({}, {"/data/a.txt": "1"}, {}).changes({"files": {"/data/a.txt": "2"}})
         ['`/data/a.txt` has changed']
@@ -62,6 +76,12 @@ class Inputs:
 def inputs_of(plan: Plan) -> Inputs:
     """Hash the inputs of a plan.
 
+    Args:
+        plan: The plan.
+
+    Returns:
+        Hashes of images, files and plug-ins.
+
     Raises:
         InputError: If a file can't be read.
     """
@@ -76,7 +96,14 @@ def inputs_of(plan: Plan) -> Inputs:
 
 
 def plugins_of(plan: Plan) -> dict[str, str]:
-    """Digest of each plug-in of a plan, as this process has it; see ``Inputs``."""
+    """Digest of each plug-in of a plan, as this process has it; see ``Inputs``.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Digests by kind and name.
+    """
     plugins: dict[str, str] = {}
     for spec in _codecs(plan):
         codec = create_codec(spec.name, dict(spec.settings))
@@ -95,7 +122,14 @@ def _codecs(plan: Plan) -> set[CodecSpec]:
 
 
 def without_folders(spec: Any) -> Any:
-    """A specification with the file names of its traces in place of their paths: a folder may move."""
+    """A specification with the file names of its traces in place of their paths: a folder may move.
+
+    Args:
+        spec: Of a channel, a link, a protection or a controller.
+
+    Returns:
+        A copy.
+    """
     if isinstance(spec, Mapping):
         return {
             key: Path(value).name if key == "trace" and isinstance(value, str) else without_folders(value)

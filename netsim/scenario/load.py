@@ -42,6 +42,9 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
         path: A file, or the name of a shipped scenario.
         overrides: ``key.path=value`` assignments.
 
+    Returns:
+        The plan; nothing has run.
+
     Raises:
         InputError: The scenario is missing or faulty; with file, line and column.
     """

@@ -17,7 +17,14 @@ __all__ = ["plan_notes"]
 
 
 def plan_notes(plan: Plan) -> list[str]:
-    """One sentence for each number that does not do what a reader may expect; each once, in the plan's order."""
+    """One sentence for each number that does not do what a reader may expect.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Sentences, each once, in the plan's order.
+    """
     notes: dict[str, None] = {}
     for row in plan.rows:
         notes |= dict.fromkeys([*_link_notes(row, plan.written.links.get(row.link_name)), *_packet_notes(row)])

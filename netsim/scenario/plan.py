@@ -150,7 +150,14 @@ class PlanRow:
         return "/".join([points[0], *(point.partition("=")[2] if alike else point for point in points[1:])])
 
     def settings_text(self, choice: int) -> str:
-        """Settings of one of the row's schemes, for the log; with its operating point where each has its own."""
+        """Settings of one of the row's schemes, for the log.
+
+        Args:
+            choice: Number of one of the row's schemes.
+
+        Returns:
+            Settings, with the operating point where each scheme has its own.
+        """
         scheme = self.schemes[choice]
         own = scheme.operating_point if scheme.operating_point != self.operating_point else ""
         return f"{scheme.codec.settings_text} {own}".strip()
@@ -202,12 +209,26 @@ class PlanRows(Sequence[PlanRow]):
         return PlanRow(index, *row)
 
     def over_channels(self, row: int) -> list[PlanRow]:
-        """The rows that differ from a row in the channel alone, itself among them."""
+        """The rows that differ from a row in the channel alone, itself among them.
+
+        Args:
+            row: Index of a row.
+
+        Returns:
+            One row per channel.
+        """
         step = len(self.links) * len(self.choices)
         return [self[index] for index in range(row % step, len(self), step)]
 
     def with_engines(self, engines: Mapping[int, str]) -> PlanRows:
-        """The same rows with other engines, by the index of each row."""
+        """The same rows with other engines.
+
+        Args:
+            engines: An engine for each row's index.
+
+        Returns:
+            The rows.
+        """
         return replace(self, engines=tuple(engines[index] for index in range(len(self))))
 
 

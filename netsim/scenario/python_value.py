@@ -28,6 +28,9 @@ def plain_value(value: Any, path: tuple[str | int, ...] = ()) -> Any:
         value: Texts, numbers, truth values, None, sequences and mappings, nested.
         path: Place of the value in the scenario, for errors.
 
+    Returns:
+        Texts, numbers, truth values, None, lists and dictionaries.
+
     Raises:
         InputError: A value of another type, or too many or too deep values; ``key`` is its place.
 

@@ -16,7 +16,14 @@ __all__ = ["plan_html", "plan_json", "plan_line", "plan_text"]
 
 
 def plan_line(plan: Plan) -> str:
-    """A plan in one line: ``6 channels × 7 schemes: 42 rows; 100 trials of 4 slots over 4 images``."""
+    """A plan in one line: ``6 channels × 7 schemes: 42 rows; 100 trials of 4 slots over 4 images``.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        ``6 channels × 7 schemes: 42 rows; …``
+    """
     channels, links = ({getattr(row, name) for row in plan.rows} for name in ("channel_name", "link_name"))
     schemes = len(plan.rows) // (len(channels) * len(links))
     grid = [counted_noun(len(channels), "channel"), counted_noun(schemes, "scheme")]
@@ -30,7 +37,14 @@ def plan_line(plan: Plan) -> str:
 
 
 def plan_html(plan: Plan) -> str:
-    """A table of the plan's rows, for a notebook."""
+    """A table of the plan's rows, for a notebook.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        HTML; rows beyond a limit are counted.
+    """
     head = "".join(f"<th>{name}</th>" for name in ("scheme", "operating point", "channel", "link", "engine"))
     rows = [
         (row.label, row.operating_point, row.channel_name, row.link_name, row.engine) for row in plan.rows[:_HTML_ROWS]
@@ -45,7 +59,14 @@ _HTML_ROWS = 50
 
 
 def plan_text(plan: Plan) -> str:
-    """A few lines: what will be sent over what, how often."""
+    """A few lines: what will be sent over what, how often.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Lines of text.
+    """
     points: dict[str, dict[str, None]] = {}
     for row in plan.rows:
         points.setdefault(row.label, {})[row.operating_point] = None
@@ -62,7 +83,14 @@ def plan_text(plan: Plan) -> str:
 
 
 def plan_json(plan: Plan) -> str:
-    """Every row with its schemes, channel and link."""
+    """Every row with its schemes, channel and link.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        JSON.
+    """
     rows = [
         {
             "row": row.index,

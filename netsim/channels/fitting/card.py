@@ -68,15 +68,26 @@ class Card:
     shrink: float
 
     def band(self, of: str) -> tuple[Vector, Vector, Vector]:
-        """Mean, lower and upper end for a statistic: loss_rate, mean_burst, mean_gap, autocorrelation, loss_counts,
-        bursts or gaps (the latter two: share at least so long)."""
+        """Mean and band of a statistic over the simulations.
+
+        Args:
+            of: loss_rate, mean_burst, mean_gap, autocorrelation, loss_counts, bursts or gaps (the latter two: share at
+                least so long).
+
+        Returns:
+            (mean, lower end, upper end), one value per lag, count or length.
+        """
         values = np.array([_values(one, of) for one in self.simulated])
         mean = values.mean(axis=0)
         low, high = np.quantile(values, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0)
         return mean, mean + self.shrink * (low - mean), mean + self.shrink * (high - mean)
 
     def lines(self) -> list[Line]:
-        """The card as numbers."""
+        """The card as numbers.
+
+        Returns:
+            One line per number.
+        """
         chosen = {
             "loss_rate": [("loss rate", 0)],
             "mean_burst": [("mean burst", 0)],

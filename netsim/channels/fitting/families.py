@@ -41,7 +41,15 @@ class Family:
     exact: bool = False
 
     def channel(self, parameters: Parameters, name: str = "") -> MarkovChannel:
-        """The channel of some parameters, its states in the family's order."""
+        """The channel of some parameters.
+
+        Args:
+            parameters: Transition and loss probabilities, in any order of states.
+            name: The channel's; empty: the family's.
+
+        Returns:
+            The channel, its states in the family's order.
+        """
         order = _order(self, parameters)
         transition, loss = parameters.transition[np.ix_(order, order)], parameters.loss[order]
         return MarkovChannel(name or self.name, transition, loss, self.states)
@@ -162,7 +170,18 @@ def families(states: int = 3) -> tuple[Family, ...]:
 
 
 def family_names(names: list[str] | None, states: int = 3) -> tuple[Family, ...]:
-    """Families by name; all for None. Raises InputError for an unknown name."""
+    """Families by name.
+
+    Args:
+        names: Families; None: all.
+        states: Most states of a hidden Markov model.
+
+    Returns:
+        Families, each once, in the order of the names.
+
+    Raises:
+        InputError: An unknown name.
+    """
     known = {family.name: family for family in families(max(states, *_states_in(names)))}
     if names is None:
         return tuple(known.values())

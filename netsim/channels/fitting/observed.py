@@ -53,7 +53,14 @@ class Observed:
     loss_counts: Vector
 
     def longer(self, kind: str) -> Vector:
-        """float64 [LONGEST + 1]: share of ``bursts`` or ``gaps`` of at least each length."""
+        """Share of bursts or gaps of at least each length.
+
+        Args:
+            kind: ``bursts`` or ``gaps``.
+
+        Returns:
+            float64 [LONGEST + 1].
+        """
         shares: Vector = getattr(self, kind)
         return np.asarray(shares[::-1].cumsum()[::-1])
 

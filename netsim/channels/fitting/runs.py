@@ -34,7 +34,13 @@ class LossRuns:
 
     @classmethod
     def of(cls, recordings: Iterable[BoolArray]) -> LossRuns:
-        """Runs of recordings, received bool [n] each; empty ones do not count.
+        """Runs of recordings.
+
+        Args:
+            recordings: bool [n] each, True = received; empty ones do not count.
+
+        Returns:
+            Their runs, one recording after the other.
 
         Raises:
             InputError: There are no packets.
@@ -83,7 +89,14 @@ class LossRuns:
         return np.asarray(np.add.reduceat(self.run_lengths, self.starts[:-1]))
 
     def chosen(self, recordings: Sequence[int]) -> LossRuns:
-        """The runs of some recordings, by number."""
+        """The runs of some recordings.
+
+        Args:
+            recordings: Numbers from 0.
+
+        Returns:
+            Their runs alone.
+        """
         parts = [np.arange(self.starts[i], self.starts[i + 1]) for i in recordings]
         rows = np.concatenate(parts)
         starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
@@ -91,7 +104,11 @@ class LossRuns:
         return LossRuns(self.symbols[rows], which.astype(np.int64), starts, distinct.astype(np.int64))
 
     def split(self) -> tuple[LossRuns, LossRuns] | None:
-        """Two parts: every other recording, or the halves of a single one; None where there is too little."""
+        """Every other recording in one part, the rest in another; of a single recording its halves.
+
+        Returns:
+            Two parts; None where there is too little.
+        """
         if self.recordings > 1:
             return self.chosen(range(0, self.recordings, 2)), self.chosen(range(1, self.recordings, 2))
         received = np.repeat(self.symbols == 0, self.run_lengths)
@@ -99,7 +116,14 @@ class LossRuns:
         return (LossRuns.of([received[:middle]]), LossRuns.of([received[middle:]])) if middle else None
 
     def beginning(self, rows: int) -> LossRuns:
-        """The first ``rows`` runs."""
+        """The first runs.
+
+        Args:
+            rows: How many runs.
+
+        Returns:
+            These runs; all where there are no more.
+        """
         if len(self.symbols) <= rows:
             return self
         starts = np.append(self.starts[self.starts < rows], rows)

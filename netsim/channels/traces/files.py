@@ -32,6 +32,12 @@ _GZIP = b"\x1f\x8b"
 def open_binary(path: Path) -> BinaryIO:
     """Open a regular file; one packed with gzip is unpacked as it is read.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The open file; the caller closes it.
+
     Raises:
         InputError: The file can't be read, or is not a regular file (reading a device or a pipe may never end).
     """
@@ -48,7 +54,18 @@ def open_binary(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT_BYTES) -> bytes:
-    """The whole content of a file. Raises InputError for one that can't be read or is larger than ``limit``."""
+    """The whole content of a file.
+
+    Args:
+        path: The file.
+        limit: Most bytes, unpacked.
+
+    Returns:
+        Its bytes, unpacked.
+
+    Raises:
+        InputError: It can't be read, or is larger than the limit.
+    """
     with open_binary(path) as file:
         try:
             content = file.read(limit + 1)
@@ -60,7 +77,17 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT_BYTES) -> bytes:
 
 
 def head_bytes(path: Path) -> bytes:
-    """The first bytes of a file, enough to recognise its format."""
+    """The first bytes of a file, enough to recognise its format.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its first bytes, unpacked.
+
+    Raises:
+        InputError: It can't be read.
+    """
     with open_binary(path) as file:
         try:
             return file.read(_HEAD_BYTES)
@@ -69,7 +96,14 @@ def head_bytes(path: Path) -> bytes:
 
 
 def shown_head(head: bytes) -> str:
-    """The first lines of a file for a message; control characters are escaped, long lines cut."""
+    """The first lines of a file for a message.
+
+    Args:
+        head: From ``head_bytes``.
+
+    Returns:
+        Lines for a hint; control characters are escaped, long lines cut.
+    """
     text = head.decode("utf-8", "backslashreplace")
     lines = [line for line in text.splitlines() if line.strip()][:_LINES]
     clean = ["".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line[:_LINE]) for line in lines]
@@ -78,7 +112,15 @@ def shown_head(head: bytes) -> str:
 
 
 def check_packets(path: Path, packets: int) -> None:
-    """Raises InputError for more packets than a trace may have."""
+    """Check the number of packets of a trace.
+
+    Args:
+        path: The file, for the message.
+        packets: How many it has.
+
+    Raises:
+        InputError: There are more than a trace may have.
+    """
     if packets > PACKETS_LIMIT:
         message = f"trace {path} has {packets:,} packets"
         raise InputError(message, hint=f"at most {PACKETS_LIMIT:,}; split it into several files")

@@ -32,7 +32,14 @@ _ORDERS = {"little": "<u2", "big": ">u2"}
 
 
 def looks_like(head: bytes) -> str:
-    """The format that a file's first bytes show: ``g192``, ``g192-byte``, or empty."""
+    """Which of G.192's formats a file's first bytes show.
+
+    Args:
+        head: The file's first bytes.
+
+    Returns:
+        ``g192``, ``g192-byte``, or empty.
+    """
     words = head[: len(head) // 2 * 2]
     if len(words) >= 4 and any(_is_pattern(np.frombuffer(words, dtype=order)) for order in _ORDERS.values()):
         return "g192"

@@ -83,7 +83,11 @@ class TraceOptions:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Names of all options."""
+        """Names of all options.
+
+        Returns:
+            In the order of their definition.
+        """
         return tuple(one.name for one in fields(cls))
 
     @classmethod
@@ -107,7 +111,14 @@ class TraceOptions:
         return cls(**given)
 
     def sent_range(self) -> tuple[int, int] | None:
-        """First and last number sent, if given."""
+        """First and last number sent, if given.
+
+        Returns:
+            (first, last), or None.
+
+        Raises:
+            InputError: ``sent`` is no range.
+        """
         if not self.sent:
             return None
         first, dots, last = self.sent.partition("..")
@@ -116,7 +127,14 @@ class TraceOptions:
         return int(first), int(last)
 
     def number_place(self) -> tuple[int, int, str] | None:
-        """Offset, bytes and byte order of a UDP packet's number, if given."""
+        """Offset, bytes and byte order of a UDP packet's number, if given.
+
+        Returns:
+            (offset in the payload, bytes, ``big`` or ``little``), or None.
+
+        Raises:
+            InputError: ``udp_number`` names no place.
+        """
         if not self.udp_number:
             return None
         parts = self.udp_number.split(":")
@@ -170,7 +188,17 @@ class Trace:
     notes: tuple[str, ...] = field(default=())
 
     def select(self, link: str | None) -> Trace:
-        """The recordings of one link; all for None. Raises InputError for an unknown link."""
+        """The recordings of one link.
+
+        Args:
+            link: A label; None: all.
+
+        Returns:
+            A trace of these recordings.
+
+        Raises:
+            InputError: An unknown link.
+        """
         if link is None:
             return self
         labels = list(dict.fromkeys(one.label for one in self.recordings))

@@ -25,7 +25,14 @@ _SUMMARY = re.compile(r"^(\d{1,12}) packets transmitted, (\d{1,12}) (?:packets )
 
 
 def looks_like(text: str) -> bool:
-    """Whether a file's first lines are ping's."""
+    """Whether a file's first lines are ping's.
+
+    Args:
+        text: The file's first lines.
+
+    Returns:
+        True if one of them is.
+    """
     return any(_START.match(line) or _REPLY.search(line) for line in text.splitlines()[:10])
 
 

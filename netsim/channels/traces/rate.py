@@ -58,14 +58,28 @@ class RateTrace:
         return 8 * OPPORTUNITY_BYTES * len(self.times_ms) / (self.period_ms * 1e-3)
 
     def rates_bps(self, window_ms: int = 1000) -> NDArray[np.float64]:
-        """Rates in windows of ``window_ms`` that follow each other; the last, shorter one is left out."""
+        """Rates in windows that follow each other, in bit/s.
+
+        Args:
+            window_ms: Length of a window.
+
+        Returns:
+            float64 [windows]; a last, shorter one is left out.
+        """
         windows = max(1, self.period_ms // window_ms)
         counts = np.bincount(np.minimum((self.times_ms - 1).clip(0) // window_ms, windows), minlength=windows + 1)
         return np.asarray(counts[:windows] * (8 * OPPORTUNITY_BYTES / (window_ms * 1e-3)))
 
 
 def looks_like(text: str) -> bool:
-    """Whether a file's first lines may be Mahimahi's: whole numbers alone that do not fall."""
+    """Whether a file's first lines may be Mahimahi's: whole numbers alone that do not fall.
+
+    Args:
+        text: The file's first lines.
+
+    Returns:
+        True if they may be.
+    """
     lines = text.splitlines()[:-1][:50] or text.splitlines()
     if not lines or not all(line.strip().isdecimal() and len(line) < 12 for line in lines):
         return False

@@ -111,7 +111,13 @@ def _capture(trace: Trace, format: str) -> bytes:
 
 
 def default_format(path: Path) -> str:
-    """The format that a file's name suggests; empty where it suggests none.
+    """The format that a file's name suggests.
+
+    Args:
+        path: The file to write.
+
+    Returns:
+        ``text``, ``csv``, …; empty where the name suggests none.
 
     >>> default_format(Path("lost.csv"))
     'csv'
