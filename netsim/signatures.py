@@ -13,7 +13,15 @@ _SHOWN = 4  # members of a tuple
 
 
 def takes(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> bool:
-    """Whether a function can be called with these arguments; True where Python can't tell.
+    """Whether a function can be called with these arguments.
+
+    Args:
+        function: Any callable.
+        *arguments: What it would get.
+        **keywords: What it would get by name.
+
+    Returns:
+        Also true where Python can't tell.
 
     >>> takes(lambda reference, images: 0, None, None), takes(lambda image: 0, None, None)
     (True, False)
@@ -32,6 +40,14 @@ def takes(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> boo
 def method_takes(kind: type, method: str, arguments: int) -> bool:
     """Whether a method of a class, static ones too, can be called with so many arguments on an instance.
 
+    Args:
+        kind: The class.
+        method: Name of the method.
+        arguments: How many, besides the instance.
+
+    Returns:
+        Also true where Python can't tell.
+
     >>> method_takes(bytes, "hex", 0), method_takes(type("A", (), {"one": lambda self: 1}), "one", 1)
     (True, False)
     """
@@ -40,7 +56,13 @@ def method_takes(kind: type, method: str, arguments: int) -> bool:
 
 
 def keyword_only(function: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword-only parameters of a function with their defaults (``inspect.Parameter.empty`` where there is none).
+    """Keyword-only parameters of a function with their defaults.
+
+    Args:
+        function: Any callable.
+
+    Returns:
+        By name the default, ``inspect.Parameter.empty`` where there is none.
 
     >>> keyword_only(lambda log, summary, *, channel=None: 0)
     {'channel': None}
@@ -55,6 +77,12 @@ def keyword_only(function: Callable[..., Any]) -> dict[str, Any]:
 def signature_text(function: Callable[..., Any]) -> str:
     """Name and parameters of a function, without annotations.
 
+    Args:
+        function: Any callable.
+
+    Returns:
+        As in its definition, on one line.
+
     >>> def receive(self, uniforms, state, steps: int = 1): ...
     >>> signature_text(receive)
     'receive(self, uniforms, state, steps=1)'
@@ -67,6 +95,12 @@ def signature_text(function: Callable[..., Any]) -> str:
 
 def kind_of(value: Any) -> str:
     """Type of a value; dtype and shape of an array; the kinds of a tuple's members.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        Words for an error.
 
     >>> import numpy as np
     >>> kind_of(None), kind_of([b""]), kind_of((True, np.zeros((2, 3))))
@@ -85,6 +119,12 @@ def kind_of(value: Any) -> str:
 
 def raised_at(error: BaseException) -> str:
     """File and line that raised an error.
+
+    Args:
+        error: An error that was caught.
+
+    Returns:
+        Empty if it was never raised.
 
     >>> raised_at(ValueError("not raised"))
     ''

@@ -12,7 +12,14 @@ __all__ = ["check_keys", "check_number", "check_whole", "is_number"]
 
 
 def is_number(value: Any) -> bool:
-    """True for an int or float that is neither bool nor NaN and that fits into a float64."""
+    """Whether a value is an int or float that is neither bool nor NaN and that fits into a float64.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        True for such a number.
+    """
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     except OverflowError:
@@ -71,6 +78,12 @@ def check_number(
 
 def check_whole(key: str, value: Any, *, least: int = 0, most: int | None = None) -> None:
     """Check that a value is a whole number from ``least`` to ``most``.
+
+    Args:
+        key: Name of the value.
+        value: What was written.
+        least: The least that is allowed.
+        most: The greatest; None: any.
 
     Raises:
         InputError: It is not; ``key`` is (key,).

@@ -73,6 +73,9 @@ def read_value(text: str, place: Place) -> Any:
         text: The YAML text.
         place: Makes the place of an error from its line and column, both from 1.
 
+    Returns:
+        Texts, numbers, truth values, None, lists and dictionaries.
+
     Raises:
         InputError: What ``load_yaml`` refuses.
     """

@@ -31,6 +31,16 @@ class Fixed:
 def fixed(settings: Mapping[str, Any], protections: Sequence[Protection]) -> Fixed:
     """The controller of ``fixed: {choice: 1}``; choice 0 by default.
 
+    Args:
+        settings: What the scenario gives: ``choice``.
+        protections: The protections to choose among.
+
+    Returns:
+        The controller.
+
+    Raises:
+        InputError: An unknown setting, or no such choice.
+
     >>> from netsim.protection.base import NoProtection
     >>> fixed({}, [NoProtection()]).choose(5, [])
     0

@@ -57,6 +57,13 @@ def loss_of_previous_interval(slot: int, reports: Sequence[Report], interval_slo
 def by_share(target: Fraction | float, shares: Sequence[Fraction | float]) -> int:
     """Index of the smallest share of at least ``target``, or else of the greatest share.
 
+    Args:
+        target: The wanted share.
+        shares: Those to choose among.
+
+    Returns:
+        Its place in ``shares``.
+
     >>> by_share(0.2, [0.0, 0.1, 0.3, 0.5]), by_share(0.9, [0.0, 0.1, 0.3, 0.5])
     (2, 3)
     """
@@ -68,6 +75,13 @@ def by_share(target: Fraction | float, shares: Sequence[Fraction | float]) -> in
 
 def by_thresholds(loss: float, thresholds: Sequence[float]) -> int:
     """Number of the rising thresholds that the loss has reached.
+
+    Args:
+        loss: The measured loss, 0 to 1.
+        thresholds: Rising.
+
+    Returns:
+        0 to their number.
 
     >>> [by_thresholds(loss, [0.05, 0.2]) for loss in (0.0, 0.05, 0.3)]
     [0, 1, 2]

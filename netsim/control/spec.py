@@ -22,12 +22,20 @@ _BUILT_IN: dict[str, ControllerFactory] = {"fixed": fixed, "previous-interval": 
 
 
 def built_in_names() -> list[str]:
-    """Names of netsim's own controllers."""
+    """Names of netsim's own controllers.
+
+    Returns:
+        In the order of their definition.
+    """
     return list(_BUILT_IN)
 
 
 def controller_names() -> list[str]:
-    """Names of all controllers, built in and installed."""
+    """Names of all controllers, built in and installed.
+
+    Returns:
+        netsim's own first.
+    """
     return sorted({*_BUILT_IN, *plugin_names("controller")})
 
 
@@ -37,6 +45,9 @@ def controller_from_spec(spec: Any, protections: Sequence[Protection]) -> Contro
     Args:
         spec: None (``fixed``), a name, or a name with its settings.
         protections: The protections that it chooses among, in the scenario's order, at least one.
+
+    Returns:
+        The controller; each trial gets a copy.
 
     Raises:
         InputError: A faulty specification; ``key`` is relative to ``spec``.

@@ -45,10 +45,16 @@ class PacketSizes(Study):
 
 
 def packet_sizes(plan: Plan, cache: CodecCache) -> pd.DataFrame:
-    """One row per scheme, image and packet: scheme, operating_point, image, packet, protected, tokens, bytes, bpp.
+    """Sizes of packets: one row per scheme, image and packet.
 
-    packet: 0 for the protected ones together, then each that can be lost, from 1. tokens: NaN where the codec has none
-    or does not say. bpp: the packet's share of the image's bit/pixel.
+    Args:
+        plan: The plan; its channels are not used.
+        cache: Has the streams, or encodes.
+
+    Returns:
+        Columns scheme, operating_point, image, packet (0 for the protected ones together, then each that can be lost,
+        from 1), protected, tokens (NaN where the codec has none or does not say), bytes, bpp (the packet's share of the
+        image's bit/pixel).
     """
     import pandas as pd
 
@@ -80,6 +86,10 @@ def add_sizes(table: Comparison, sizes: pd.DataFrame) -> None:
 
     Also bytes_largest_to_mean of each scheme: the mean over images of the largest packet's bytes over the mean
     packet's, packets that can be lost alone; 1 where all are alike.
+
+    Args:
+        table: Gets the rows.
+        sizes: From ``packet_sizes``.
 
     Raises:
         InputError: The images' streams differ in their number of packets: then packet 3 of one is not packet 3 of

@@ -27,8 +27,7 @@ _FEWEST_POINTS = {3: "pchip"}  # Akima's interpolation needs four
 def differences(log: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: float) -> pd.DataFrame:
     """Mean PSNR of each pair's first scheme less its second's, per channel, link and operating point.
 
-    Operating points are paired by nearest rate. Columns as ``netsim.analysis.paired.compare_schemes`` has them, and
-    images_low, images_high. Two intervals, two questions:
+    Operating points are paired by nearest rate. Two intervals, two questions:
 
     - difference_low … difference_high, paired by trace: does it hold over other losses, for these images? The unit
       is a trace's mean over all images. Both schemes meet the same random numbers packet by packet; as their
@@ -36,6 +35,14 @@ def differences(log: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: f
       unpaired_low … unpaired_high. The interval is right either way, since traces are independent.
     - images_low … images_high, paired by image: does it hold over other images? The unit is an image's mean
       over all traces.
+
+    Args:
+        log: The table that a run writes.
+        pairs: Two labels each.
+        failure_db: What a failed slot counts as.
+
+    Returns:
+        Columns as ``netsim.analysis.paired.compare_schemes`` has them, and images_low, images_high.
     """
     import pandas as pd
 
@@ -65,6 +72,13 @@ def curve_difference(log: pd.DataFrame, channel: str, one: str, other: str, fail
     """Mean PSNR of one scheme less another's over the rates that both cover, paired by trace.
 
     The unit is a trace's difference of two means over rates and images; both schemes meet the same random numbers.
+
+    Args:
+        log: The table that a run writes.
+        channel: Name of a channel.
+        one: Label of a scheme.
+        other: Label of the other.
+        failure_db: What a failed slot counts as.
 
     Returns:
         The mean difference in dB with its t interval over traces; None where a scheme has no traces (exact and
@@ -106,12 +120,22 @@ def bd_rates(
 ) -> pd.DataFrame:
     """How much more rate each pair's second scheme needs than its first for the same PSNR, in one channel.
 
-    published: further curves that a pair may name (columns channel, scheme, operating_point, bpp, psnr_db).
-    same_images: whether they are of the run's images; if not, ours have no BD-rate against them.
-    Columns: channel, link, anchor, scheme, points (of the anchor), bd_rate_percent (of the curves of mean PSNR over
-    mean rate), why_not (where these have no BD-rate), images, images_mean, images_low, images_high (the mean of the
-    images' own BD-rates with its 95 % t interval, images as independent units; those without one left out, so all
-    where a curve is published).
+    Args:
+        log: The table that a run writes.
+        channel: Name of a channel.
+        pairs: (anchor, scheme) each, labels.
+        failure_db: What a failed slot counts as.
+        published: Further curves that a pair may name (columns channel, scheme, operating_point, bpp, psnr_db).
+        same_images: Whether they are of the run's images; if not, ours have no BD-rate against them.
+
+    Returns:
+        Columns channel, link, anchor, scheme, points (of the anchor), bd_rate_percent (of the curves of mean PSNR over
+        mean rate), why_not (where these have no BD-rate), images, images_mean, images_low, images_high (the mean of the
+        images' own BD-rates with its 95 % t interval, images as independent units; those without one left out, so all
+        where a curve is published).
+
+    Raises:
+        InputError: The run has no such channel or scheme.
     """
     import pandas as pd
 

@@ -51,7 +51,14 @@ class Recipe(BaseModel):
         return self
 
     def paper_name(self, name: str) -> str:
-        """What the paper calls a channel or scheme of ours."""
+        """What the paper calls a channel or scheme of ours.
+
+        Args:
+            name: As in a log.
+
+        Returns:
+            The same name where the recipe has no other.
+        """
         return self.paper_names.get(name, name)
 
 

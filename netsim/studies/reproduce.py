@@ -54,6 +54,9 @@ def recipe_plan(recipe: Recipe, full: bool, overrides: Sequence[str] = ()) -> tu
         full: With the recipe's ``full`` overrides, else with its ``quick`` ones.
         overrides: Further ones.
 
+    Returns:
+        The plan, or None; sentences on what is left out.
+
     Raises:
         InputError: A faulty scenario or override.
     """
@@ -72,7 +75,14 @@ def recipe_plan(recipe: Recipe, full: bool, overrides: Sequence[str] = ()) -> tu
 
 
 def codec_remarks(plan: Plan) -> list[str]:
-    """What the codecs of a plan say about their results (``Codec.remark``), each sentence once."""
+    """What the codecs of a plan say about their results (``Codec.remark``), each sentence once.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Sentences.
+    """
     codecs: dict[str, CodecSpec] = {scheme.codec.label: scheme.codec for row in plan.rows for scheme in row.schemes}
     remarks = (create_codec(codec.name, dict(codec.settings)).remark for codec in codecs.values())
     return [remark for remark in dict.fromkeys(remarks) if remark]
@@ -96,6 +106,9 @@ def reproduce(
         workers: Processes.
         reporter: Shows what happens.
         overrides: Further overrides of the scenario, as ``key.path=value``.
+
+    Returns:
+        The comparison, the orders, the notes and the written files.
 
     Raises:
         InputError: A faulty scenario or published table, or a study that can't be made of the scenario.

@@ -108,6 +108,9 @@ def reproduction_markdown(
         outcomes: What each recipe gave.
         full: Whether they ran at the papers' sizes.
         figures: Of a recipe's results, the figures to show, relative to the page.
+
+    Returns:
+        Markdown.
     """
     size = "the papers' sizes (`--full`)" if full else "small sizes (`--quick`)"
     lines = [

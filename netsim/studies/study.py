@@ -98,7 +98,11 @@ class StudyContext:
         return 0
 
     def run(self) -> Run:
-        """Run the scenario into the results' folder."""
+        """Run the scenario into the results' folder.
+
+        Returns:
+            The finished run.
+        """
         from netsim.analysis.summary_files import write_summary
         from netsim.results import open_run
         from netsim.runs.pipeline import run_plan
@@ -109,7 +113,11 @@ class StudyContext:
 
     @contextmanager
     def cache(self) -> Iterator[CodecCache]:
-        """Streams and qualities, remembered in the user's store."""
+        """Streams and qualities, remembered in the user's store.
+
+        Yields:
+            A cache on the user's store, which is closed when the block ends.
+        """
         from netsim.decoding.cache import CodecCache
         from netsim.decoding.store import Store
 
