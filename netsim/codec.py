@@ -359,7 +359,7 @@ def check_codec_class(name: str, kind: type[Codec]) -> None:
         raise InputError(f"codec `{name}`: point_limits is {limits!r}", hint='point_limits = {"quality": (1, 100)}')
     for key in limits:
         if key not in known:
-            message = f"codec `{name}`: point_limits has `{key}`, which is no operating point key"
+            message = f"codec `{name}`: point_limits has `{key}`, which is not an operating point key"
             raise InputError(message, hint=did_you_mean(str(key), known))
 
 

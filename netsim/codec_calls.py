@@ -32,7 +32,7 @@ def checked_stream(codec: Codec, returned: Any, image: Image) -> Stream:
         ``returned``.
 
     Raises:
-        InputError: It is no stream, it has no packet, a payload is not bytes, or its shape is not the image's.
+        InputError: It is not a stream, it has no packet, a payload is not bytes, or its shape is not the image's.
     """
     hint = "encode returns Stream(packets, (height, width), operating_point); packets is a tuple of Packet(bytes)"
     if not isinstance(returned, Stream):

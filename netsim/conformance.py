@@ -370,8 +370,8 @@ def check_codec(
         ``encode`` returns no stream nothing else can be tried: the only result is that of the first check.
 
     Raises:
-        InputError: ``codec`` is no instance, its class is at fault, or no operating point is given and the codec takes
-            no bpp.
+        InputError: ``codec`` is not an instance, its class is at fault, or no operating point is given and the codec
+            takes no bpp.
     """
     if not isinstance(codec, Codec):
         message = f"check_codec takes a codec with its settings, not {codec!r}"

@@ -2,7 +2,7 @@
 
 For decoders in native libraries, which see bytes of strangers: a crash, an endless loop or a huge allocation there ends
 the child process, and the caller gets an InputError. The child stays for the next call; a new one replaces it after it
-has ended. It is no sandbox: code that runs in it has the user's rights.
+has ended. It is not a sandbox: code that runs in it has the user's rights.
 """
 
 from __future__ import annotations

@@ -85,13 +85,13 @@ def check_channel_maker(name: str, maker: Any) -> None:
         maker: A class or a function.
 
     Raises:
-        InputError: A class that is no channel, or one that lacks a method.
+        InputError: A class that is not a channel, or one that lacks a method.
     """
     if not isinstance(maker, type):
         return
     if not issubclass(maker, Channel):
         hint = "a subclass of netsim.Channel, or a function that returns a channel"
-        raise InputError(f"channel `{name}` is the class {maker.__name__}, which is no channel", hint=hint)
+        raise InputError(f"channel `{name}` is the class {maker.__name__}, which is not a channel", hint=hint)
     missing = [method for method in _ARGUMENTS if method in maker.__abstractmethods__]
     if missing:
         message = f"channel `{name}`: {maker.__name__} has no method `{missing[0]}`"

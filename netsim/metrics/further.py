@@ -131,7 +131,7 @@ def reserved_names() -> tuple[str, ...]:
 
 
 def check_metric_name(metric: str) -> None:
-    """Check that the columns of a metric are no other columns of the log or the summary.
+    """Check that the columns of a metric are not already columns of the log or the summary.
 
     Args:
         metric: As in a scenario.

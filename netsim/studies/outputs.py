@@ -60,7 +60,7 @@ def checked_outputs(study: str, returned: Any) -> list[Output]:
         The outputs.
 
     Raises:
-        InputError: It is no series of outputs, or one of them has a member of another type.
+        InputError: It is not a series of outputs, or one of them has a member of another type.
     """
     if isinstance(returned, Output) or not isinstance(returned, Iterable):
         hint = "yield each Drawing, Table or Text of netsim.studies.outputs, or return a list of them"

@@ -214,8 +214,8 @@ def check_study_class(name: str, kind: Any) -> None:
         kind: Its class.
 
     Raises:
-        InputError: It is no subclass of ``Study``, it has another name, its Options are none, or a method is missing or
-            takes other arguments.
+        InputError: It is not a subclass of ``Study``, it has another name, its Options are none, or a method is missing
+            or takes other arguments.
     """
     if not (isinstance(kind, type) and issubclass(kind, Study)):
         raise InputError(f"study `{name}` is {kind!r}", hint="a subclass of netsim.Study")

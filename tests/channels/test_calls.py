@@ -168,7 +168,7 @@ def test_a_class_without_a_method_or_base_is_refused_at_registration() -> None:
     assert error.message == "channel `half`: Half has no method `receive`"
     assert error.hint == "def receive(self, uniforms, state, steps=1)"
     error = error_of(lambda: register("channel", "half")(type("Half", (), body)))
-    assert error.message == "channel `half` is the class Half, which is no channel"
+    assert error.message == "channel `half` is the class Half, which is not a channel"
     assert error.hint == "a subclass of netsim.Channel, or a function that returns a channel"
 
 

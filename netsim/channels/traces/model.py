@@ -117,7 +117,7 @@ class TraceOptions:
             (first, last), or None.
 
         Raises:
-            InputError: ``sent`` is no range.
+            InputError: ``sent`` is not a range.
         """
         if not self.sent:
             return None
