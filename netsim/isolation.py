@@ -238,7 +238,10 @@ def _serve(connection: Connection, shared: _Shared) -> None:
         signal.setitimer(signal.ITIMER_REAL, timeout_s)
         header = _answer(packed, memory_bytes, hard, shared)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        connection.send_bytes(json.dumps(header).encode())
+        try:
+            connection.send_bytes(json.dumps(header).encode())
+        except OSError:  # the parent was killed meanwhile
+            return
 
 
 def _answer(packed: bytes, memory_bytes: int, hard: int, shared: _Shared) -> dict[str, Any]:

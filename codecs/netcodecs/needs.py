@@ -25,7 +25,7 @@ def need_packages(codec: str, names: tuple[str, ...] = LEARNED) -> None:
     >>> need_packages("mine", ("numpy", "no_such_package"))
     Traceback (most recent call last):
     ...
-    netsim.errors.InputError: mine needs no_such_package, which is not installed
+    netsim.errors.NotInstalledError: mine needs no_such_package, which is not installed
       pip install "netsim-codecs[learned]"
     """
     for name in names:
