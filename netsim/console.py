@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -50,7 +51,7 @@ def _discard(number: int) -> None:
         os.close(null)
 
 
-class _Guarded:
+class _Guarded(ABC):
     """A text stream on file descriptor ``number`` whose writes meet ``failed`` where they raise OSError."""
 
     number: int
@@ -76,8 +77,9 @@ class _Guarded:
                     self._stream.flush()  # what is left in the buffer, which would fail once more at the end
             self.failed(error)
 
+    @abstractmethod
     def failed(self, error: OSError) -> None:
-        raise NotImplementedError
+        """What a write that can't be made means."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

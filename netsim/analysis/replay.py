@@ -115,7 +115,7 @@ def schemes_of(plan: Plan, link: str | None = None) -> dict[str, list[SchemeOnLi
 
 
 def find_scheme(name: str, labels: Mapping[str, str]) -> str:
-    """The scheme that a name stands for.
+    """The scheme of a name.
 
     Args:
         name: A label (``vvc + 30% FEC``), or a codec's name where one scheme has that codec.

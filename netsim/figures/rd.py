@@ -131,13 +131,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None, to_bpp: float | None = N
     for panel, condition in zip(panels.flat, conditions, strict=False):
         here = numbers[numbers["condition"] == condition]
         panel.set_title(condition)
-        for (scheme, look), aside in zip(style.items(), shifts, strict=True):
-            curve = here[here["scheme"] == scheme]
-            rate, psnr, low, high = (curve[name].to_numpy(dtype=float) for name in drawn)
-            spread = np.maximum(np.stack([psnr - low, high - psnr]), 0)  # two ways of summing may differ by 1e-15
-            if look.marker:
-                panel.errorbar(rate + aside, psnr, spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=1.8)
-            panel.plot(rate + aside, psnr, label=scheme if look.marker else "_nolegend_", **look.line)
+        _draw_curves(panel, here, drawn, style, shifts)
         _draw_published(panel, published[published["condition"] == condition], numbers, thin)
     grey_entry(panels[0, 0], style)
     for scheme in dict.fromkeys(published["scheme"]):  # named once, whatever panels they are in
@@ -169,6 +163,19 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None, to_bpp: float | None = N
     ends = None if len(conditions) > 1 or len(published) else _ends(numbers, style)
     legend(figure, panels[0, 0], note, ax, ends)
     return figure
+
+
+def _draw_curves(
+    panel: Axes, here: pd.DataFrame, drawn: list[str], style: dict[str, Look], shifts: list[float]
+) -> None:
+    """Curves of a panel. drawn: columns of rate, PSNR and both ends of its bar."""
+    for (scheme, look), aside in zip(style.items(), shifts, strict=True):
+        curve = here[here["scheme"] == scheme]
+        rate, psnr, low, high = (curve[name].to_numpy(dtype=float) for name in drawn)
+        spread = np.maximum(np.stack([psnr - low, high - psnr]), 0)  # two ways of summing may differ by 1e-15
+        if look.marker:
+            panel.errorbar(rate + aside, psnr, spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=1.8)
+        panel.plot(rate + aside, psnr, label=scheme if look.marker else "_nolegend_", **look.line)
 
 
 def _ends(numbers: pd.DataFrame, style: dict[str, Look]) -> list[CurveEnd]:

@@ -41,7 +41,7 @@ class TimedEvent(Event):
 
 
 class Clock(simpy.Environment):
-    """SimPy's environment with events at absolute times, in ticks. An error in a process ends ``run`` as it is."""
+    """SimPy's environment with events at absolute times, in ticks. ``run`` raises the error of a process unchanged."""
 
     _error: Exception | None = None
 

@@ -139,7 +139,9 @@ class DualTransformer(nn.Module):
 
     def _hidden(self, given: Given, known: Tensor) -> Tensor:
         """After the last attention, only unknown tokens are computed."""
-        absent = given.absent + self.neighbours(neighbour_statistics(given.tokens, known))
+        statistics = neighbour_statistics(given.tokens, known)
+        with torch.autocast(statistics.device.type, enabled=False):  # magnitudes need more than eight bits
+            absent = given.absent + self.neighbours(statistics.to(self.neighbours.weight.dtype))
         features = torch.where(known[..., None], given.features, absent)
         for number in range(len(self.blocks)):
             block = self._block(number)

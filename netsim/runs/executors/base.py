@@ -61,7 +61,7 @@ class TaskQueue:
         self._added: deque[Task] = deque()
 
     def add(self, tasks: Iterable[Task]) -> None:
-        """Add tasks; they run before first tasks that have not begun.
+        """Add tasks, which run before those of the first call that have not begun.
 
         Args:
             tasks: They run in this order.

@@ -166,9 +166,7 @@ def test_bfloat16_changes_no_byte_and_hardly_an_image(image: Image) -> None:
     masks[:, :2] = True
     images, others = (codec.decode(stream, masks) for codec in (exact, short))
     assert (images != others).any()
-    changes = np.abs(psnr_db(image, images) - psnr_db(image, others))
-    assert changes.mean() < 0.01
-    assert changes.max() < 0.05  # of a small image with most slices lost; 0.03 with the weights that ship
+    assert np.abs(psnr_db(image, images) - psnr_db(image, others)).max() < 0.02
     assert (short.decode(stream, masks[5:6])[0] == others[5]).all()
     whole = np.ones((1, len(stream)), bool)
     assert np.abs(exact.decode(stream, whole).astype(int) - short.decode(stream, whole)).max() <= 2

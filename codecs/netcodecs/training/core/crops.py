@@ -58,6 +58,10 @@ class RandomCrops:
         images: uint8 (H, W, 3), each of at least ``side`` × ``side``.
         side: Of a crop, in pixels.
         device: Where images are kept and crops are cut.
+
+    Attributes:
+        images: How many there are.
+        megapixels: Of all of them.
     """
 
     def __init__(self, images: Sequence[NDArray[np.uint8]], side: int, *, device: str = "cpu") -> None:
@@ -67,6 +71,7 @@ class RandomCrops:
         areas = self._sizes.prod(1)
         self._starts = np.cumsum(areas) - areas
         self._shares = areas / areas.sum()
+        self.images, self.megapixels = len(images), round(areas.sum() / 1e6, 1)
 
     def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """``count`` crops, (count, 3, side, side) float32, 0…1, channels last in memory."""

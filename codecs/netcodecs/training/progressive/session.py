@@ -66,8 +66,8 @@ class Session:
         check_device(device, "--device")
         self._method, self._start, self._batch, self._crop = method, start, batch, crop
         self._device, self._seed = device, seed
-        self._images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
-        crops = RandomCrops(self._images, crop, device=device)
+        images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
+        self._crops = crops = RandomCrops(images, crop, device=device)
         held_out = load_folder(validation, at_least=64, limit=_HELD_OUT)
         torch.manual_seed(seed)
         some = crops.draw(_CROPS, np.random.default_rng(seed)).cpu()
@@ -77,12 +77,11 @@ class Session:
     def train(self, out: Path, *, steps: int, rate: float, ranks: Ranks | None = None, resume_at: int = 0) -> int:
         """Trains to the end or until stopped; returns 0, or 128 + the number of the signal that stopped it."""
         config = TrainingConfig(steps=steps, rate=rate, batch=self._batch, crop=self._crop, seed=self._seed)
-        megapixels = sum(image.shape[0] * image.shape[1] for image in self._images) / 1e6
         facts = {
             "trains": self._method.name,
             "start": Path(self._start).name,
-            "images": len(self._images),
-            "megapixels": round(megapixels, 1),
+            "images": self._crops.images,
+            "megapixels": self._crops.megapixels,
             "kind": self._network.kind.kind,
             "widths": self._network.kind.widths,
             "lambdas": self._network.lambdas,

@@ -72,8 +72,8 @@ class Session:
         if crop % side or crop < side:
             raise InputError(f"crop {crop}", hint=f"a multiple of {side} pixels, the Transformer's window")
         self._start, self._batch, self._crop, self._seed, self._device = start, batch, crop, seed, device
-        self._images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
-        crops = RandomCrops(self._images, crop, device=device)
+        images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
+        self._crops = crops = RandomCrops(images, crop, device=device)
         held_out = load_folder(validation, at_least=side, limit=_HELD_OUT)
         if not holds_resicomp(start):
             measure_spread(self._model, crops.draw(_CROPS, np.random.default_rng(seed)).cpu())
@@ -85,13 +85,12 @@ class Session:
     def train(self, out: Path, *, steps: int, rate: float, ranks: Ranks | None = None, resume_at: int = 0) -> int:
         """Trains to the end or until stopped; returns 0, or 128 + the number of the signal that stopped it."""
         config = TrainingConfig(steps=steps, rate=rate, batch=self._batch, crop=self._crop, seed=self._seed)
-        megapixels = sum(image.shape[0] * image.shape[1] for image in self._images) / 1e6
         transforms = self._model.transforms
         facts = self._facts | {
             "trains": "resicomp",
             "start": self._start.name,
-            "images": len(self._images),
-            "megapixels": round(megapixels, 1),
+            "images": self._crops.images,
+            "megapixels": self._crops.megapixels,
             "kind": transforms.kind.kind,
             "widths": transforms.kind.widths,
             "lambdas": transforms.lambdas,
