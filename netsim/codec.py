@@ -237,6 +237,9 @@ class Codec(ABC):
         """Another instance that remembers no image and checks nothing, its weights loaded.
 
         A codec that remembers images outside of its instances drops them here.
+
+        Returns:
+            The new instance, with the same settings.
         """
         other = type(self)(self.settings)
         _ = other.parameters

@@ -14,6 +14,12 @@ def compiled(function: Any) -> Any:
 
     The machine code is kept beside the source or in the user's cache folder. Where neither can be written, each
     process compiles it.
+
+    Args:
+        function: A Python function within what Numba compiles.
+
+    Returns:
+        The compiled function; it is compiled at its first call.
     """
     try:
         return numba.njit(cache=True, nogil=True)(function)

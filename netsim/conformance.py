@@ -112,7 +112,17 @@ def _show(mask: BoolArray) -> str:
 
 
 def round_trip(case: Case) -> str:
-    """All received: an image of the same shape, nearer to the image than a grey one."""
+    """All received: an image of the same shape, nearer to the image than a grey one.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: ``usable`` leaves out a packet of a complete stream, or the image is no nearer than a grey one.
+    """
     if not case.usable[0].all():
         raise Broken("with all packets received, `usable` leaves some out")
     decoded = decoded_images(case.codec, case.stream, case.masks[:1])
@@ -124,7 +134,17 @@ def round_trip(case: Case) -> str:
 
 
 def encoding_repeats(case: Case) -> str:
-    """The same instance, a fresh one and one in a new process (once: it takes time) make the same packets."""
+    """The same instance, a fresh one and one in a new process (once: it takes time) make the same packets.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: Another encoding makes other packets, or fails in a new process.
+    """
     for who, codec in (("the second encoding has", case.codec), ("a fresh instance makes", _fresh(case.codec))):
         if codec.encode(case.image, case.point).packets != case.stream.packets:
             raise Broken(f"{case}: {who} other packets")
@@ -176,7 +196,17 @@ def _encode_as_told() -> None:
 
 
 def decoding_repeats(case: Case) -> str:
-    """The same masks decode to the same images, also in a fresh instance."""
+    """The same masks decode to the same images, also in a fresh instance.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: A second decoding has other pixels.
+    """
     for codec in (case.codec, _fresh(case.codec)):
         if not np.array_equal(codec.decode(case.stream, case.decoded), case.decoded_images):
             raise Broken(f"{case}: the second decoding has other pixels")
@@ -184,7 +214,17 @@ def decoding_repeats(case: Case) -> str:
 
 
 def lost_payloads_unread(case: Case) -> str:
-    """Random bytes in place of every lost packet, of any length, change nothing."""
+    """Random bytes in place of every lost packet, of any length, change nothing.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: The image depends on the bytes of a lost packet.
+    """
     rng = np.random.default_rng(case.seed + 1)
     lengths: Iterable[Callable[[int], int]] = (lambda n: n, lambda n: 2 * n + 7, lambda n: 0)
     tried = 0
@@ -202,7 +242,17 @@ def lost_payloads_unread(case: Case) -> str:
 
 
 def usable_is_subset(case: Case) -> str:
-    """bool, same shape, no packet that was lost; the same for one mask as for many."""
+    """bool, same shape, no packet that was lost; the same for one mask as for many.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: A lost packet counts as usable, or a mask alone has another result than among others.
+    """
     usable = case.usable
     wrong = np.flatnonzero((usable & ~case.masks).any(axis=1))
     if len(wrong):
@@ -216,7 +266,17 @@ def usable_is_subset(case: Case) -> str:
 
 
 def usable_is_monotone(case: Case) -> str:
-    """One more packet received never makes another unusable."""
+    """One more packet received never makes another unusable.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: A packet is of no use any more once another one arrives.
+    """
     for packet in np.flatnonzero(~case.stream.protected):
         more = case.masks.copy()
         more[:, packet] = True
@@ -231,7 +291,17 @@ def usable_is_monotone(case: Case) -> str:
 
 
 def usable_decides_image(case: Case) -> str:
-    """Masks with equal usable packets decode to equal images."""
+    """Masks with equal usable packets decode to equal images.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: Two masks with equal usable packets decode to different images.
+    """
     groups: dict[bytes, list[int]] = {}
     for i in np.flatnonzero(case.usable.any(axis=1)):
         groups.setdefault(case.usable[i].tobytes(), []).append(int(i))
@@ -245,7 +315,17 @@ def usable_decides_image(case: Case) -> str:
 
 
 def packet_limit(case: Case) -> str:
-    """No payload over the limit, or an InputError."""
+    """No payload over the limit, or an InputError.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: A packet is larger than the limit, or a limit is refused that the packets meet without one.
+    """
     largest = int(case.stream.sizes_bytes.max())
     done = []
     for limit in (largest, max(1, largest * 3 // 4), max(1, largest // 3), 1):
@@ -265,7 +345,17 @@ def packet_limit(case: Case) -> str:
 
 
 def batch_of_one(case: Case) -> str:
-    """The same image alone as among others."""
+    """The same image alone as among others.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: An image alone differs by more than the tolerance from the same image among others.
+    """
     for mask, decoded in zip(case.decoded, case.decoded_images, strict=True):
         alone = case.codec.decode(case.stream, mask[np.newaxis])[0]
         if not np.array_equal(alone, decoded):
@@ -276,7 +366,17 @@ def batch_of_one(case: Case) -> str:
 
 
 def bytes_counted(case: Case) -> str:
-    """A receiver with the packets alone shows the same images: nothing is known that wasn't sent."""
+    """A receiver with the packets alone shows the same images: nothing is known that wasn't sent.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: Decoding needs more than the packets' bytes.
+    """
     stripped = Stream(case.stream.packets, (0, 0), OperatingPoint("unknown", 0.0))
     if not np.array_equal(_fresh(case.codec).decode(stripped, case.decoded), case.decoded_images):
         raise Broken(f"{case}: without the sender's notes (shape, operating point, made_by) the images differ")
@@ -284,7 +384,17 @@ def bytes_counted(case: Case) -> str:
 
 
 def odd_size(case: Case) -> str:
-    """An image with odd sides comes back in its size."""
+    """An image with odd sides comes back in its size.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: The image comes back in another size.
+    """
     height, width = (n - 1 if n % 2 == 0 else n for n in case.image.shape[:2])
     image = np.ascontiguousarray(case.image[:height, :width])
     stream = case.codec.encode(image, case.point)
@@ -295,7 +405,17 @@ def odd_size(case: Case) -> str:
 
 
 def damaged_payload(case: Case) -> str:
-    """Of a damaged payload, ``usable`` gives a mask and ``decode`` an image, or either an InputError."""
+    """Of a damaged payload, ``usable`` gives a mask and ``decode`` an image, or either an InputError.
+
+    Args:
+        case: Codec, image and operating point, with the stream and the masks made from them.
+
+    Returns:
+        What was tried, for the report.
+
+    Raises:
+        Broken: A damaged payload leads to another error, or to a mask or an image of another shape.
+    """
     rng = np.random.default_rng(case.seed + 3)
     refused = 0
     everything = case.masks[:1]

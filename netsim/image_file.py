@@ -40,6 +40,9 @@ def read_image_file(path: Path) -> Pixels:
     applied, an alpha channel that hides nothing is dropped. A JPEG of several images (MPO) gives its primary one.
     Colour profiles are not applied.
 
+    Args:
+        path: The file.
+
     Returns:
         uint8 [H, W, 3], read-only.
 

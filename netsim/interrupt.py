@@ -42,6 +42,9 @@ def end_on_signals(kill: Callable[[], None] = lambda: None) -> Iterator[None]:
 
     Args:
         kill: Kills child processes; called before the process ends in that way.
+
+    Yields:
+        Nothing; signals are watched until the block ends.
     """
     ours = [number for number in _SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, _stop) for number in ours}

@@ -82,10 +82,20 @@ def _fill(out: Any, key0: Any, key1: Any, slot: Any, first: Any) -> None:
 def uniforms(
     key: NDArray[np.uint64], first: int, last: int, slot: int, count: int, out: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """The first ``count`` uniforms of the streams of trials first … last − 1 in a slot: float64 [trials, count].
+    """The first ``count`` uniforms of the streams of trials first … last − 1 in a slot.
 
-    key: uint64 [2], a ``Streams``' key. Equal, bit by bit, to ``Streams.at(trial, slot).random(count)``.
-    out: array of this shape to write into; fresh memory costs as much as the numbers in it.
+    Args:
+        key: uint64 [2], a ``Streams``' key.
+        first: First trial.
+        last: One more than the last trial.
+        slot: Number of the slot.
+        count: How many numbers of each stream.
+        out: float64 [last − first, count] to write into; None: a new array. Fresh memory costs as much as the numbers
+            in it.
+
+    Returns:
+        float64 [last − first, count] in [0, 1); ``out`` where it is given. Equal, bit by bit, to ``Streams.at(trial,
+        slot).random(count)``.
     """
     if out is None:
         out = np.empty((last - first, count))

@@ -55,7 +55,14 @@ def rd_json(summary: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def rd_json_files(summary: pd.DataFrame) -> dict[str, str]:
-    """The documents of :func:`rd_json` as text, by file name: scheme, channel and, where there are several, link."""
+    """The documents of :func:`rd_json` as text, by file name: scheme, channel and, where there are several, link.
+
+    Args:
+        summary: Of a run (``Run.summary``).
+
+    Returns:
+        {file name: JSON text}.
+    """
     documents = rd_json(summary)
     keys = [tuple(map(str, key)) for key, _ in summary.groupby(_CURVE, sort=False)]
     several = {place for place in (2, 3) if len({key[place] for key in keys}) > 1}

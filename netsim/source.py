@@ -53,7 +53,15 @@ def source_identity(plugin: Any, *modules: str) -> str:
 
 
 def imported_versions(plugin: Any, *modules: str) -> dict[str, str]:
-    """Versions of the installed packages that a plug-in's code imports, and of Python; arguments as above."""
+    """Versions of the installed packages that a plug-in's code imports, and of Python.
+
+    Args:
+        plugin: As for :func:`source_identity`.
+        modules: As for :func:`source_identity`.
+
+    Returns:
+        {package: version}, with ``python``.
+    """
     return _versions(_code_of(_definition(plugin), modules).installed) | {"python": platform.python_version()}
 
 

@@ -83,7 +83,14 @@ def read_value(text: str, place: Place) -> Any:
 
 
 def plain(node: Any) -> Any:
-    """A round-trip tree in plain Python types."""
+    """A round-trip tree in plain Python types.
+
+    Args:
+        node: A node of the tree.
+
+    Returns:
+        Dictionaries, lists and scalars of the built-in types; the notation of numbers and texts is lost.
+    """
     if isinstance(node, CommentedMap):
         return {str(key): plain(value) for key, value in node.items()}
     if isinstance(node, CommentedSeq):

@@ -63,10 +63,20 @@ def fetch_kodak(
     open_url: Callable[..., Any] = urllib.request.urlopen,
     say: Callable[[str], object] = lambda text: None,
 ) -> int:
-    """Fetch those of the 24 files that ``folder`` lacks or has wrong; returns how many.
+    """Fetches those of the 24 files that ``folder`` lacks or has wrong.
 
-    Each file is checked against its known SHA-256 before it appears in the folder, whole. Raises InputError if it
-    can't be fetched or is another file.
+    Each file is checked against its known SHA-256 before it appears in the folder, whole.
+
+    Args:
+        folder: Where the files are; it is made if it is missing.
+        open_url: Opens a URL, as ``urllib.request.urlopen`` does.
+        say: Gets a line for each file fetched.
+
+    Returns:
+        How many files were fetched.
+
+    Raises:
+        InputError: A file can't be fetched, or is another one than the set's.
     """
     from netsim.images import kodak_checksums
     from netsim.runs.atomic import make_folder, write_atomically

@@ -25,6 +25,15 @@ class Fixed:
         return f"fixed {self.choice}"
 
     def choose(self, slot: int, reports: Sequence[Report]) -> int:
+        """The same choice in every slot.
+
+        Args:
+            slot: Number of the slot, from 0.
+            reports: The reports that have reached the sender, in order of arrival.
+
+        Returns:
+            Index of the choice.
+        """
         return self.choice
 
 

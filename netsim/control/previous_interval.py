@@ -117,6 +117,15 @@ class PreviousInterval:
         return f"previous-interval {rule}"
 
     def choose(self, slot: int, reports: Sequence[Report]) -> int:
+        """The choice by the loss rate of the interval before; ``start`` until a report of it has come.
+
+        Args:
+            slot: Number of the slot, from 0.
+            reports: The reports that have reached the sender, in order of arrival.
+
+        Returns:
+            Index of the choice.
+        """
         loss = loss_of_previous_interval(slot, reports, self.interval_slots)
         if loss is None:
             return self.start
@@ -134,6 +143,16 @@ def previous_interval(settings: Mapping[str, Any], protections: Sequence[Protect
     """The controller of ``previous-interval: {interval_slots: 10, factor: 2}``.
 
     ``thresholds`` may replace ``factor``; ``start`` is the choice until the first report.
+
+    Args:
+        settings: What the scenario gives: ``interval_slots``, ``factor`` or ``thresholds``, ``start``.
+        protections: The protections to choose among.
+
+    Returns:
+        The controller.
+
+    Raises:
+        InputError: A faulty setting; ``key`` is relative to the settings.
     """
     check_keys(settings, ("interval_slots", "factor", "thresholds", "start"))
     values = {"interval_slots": 10, "factor": 1.0, "start": 0, "thresholds": None} | dict(settings)

@@ -94,6 +94,7 @@ class Store:
                 self._db.execute(f"pragma user_version = {_VERSION}")
 
     def close(self) -> None:
+        """Closes the database."""
         self._db.close()
 
     def __enter__(self) -> Store:
@@ -135,12 +136,26 @@ class Store:
         return _unpack(json.loads(head), payload)
 
     def put_stream(self, key: str, stream: Stream) -> None:
+        """Remembers a stream; one that is there under ``key`` stays.
+
+        Args:
+            key: Content address.
+            stream: The stream to remember.
+        """
         head, payload = json.dumps(_head(stream)), b"".join(packet.payload for packet in stream.packets)
         with self._access(), self._db:
             row = (key, head, payload, _stream_checksum(key, head, payload))
             self._db.execute("insert or ignore into streams values (?, ?, ?, ?)", row)
 
     def has_stream(self, key: str) -> bool:
+        """Whether a stream is remembered under ``key``.
+
+        Args:
+            key: Content address.
+
+        Returns:
+            True if the stream is there and undamaged.
+        """
         return self.stream(key) is not None
 
     def qualities(self, keys: Iterable[str], metric: str) -> dict[str, float]:
@@ -176,6 +191,12 @@ class Store:
         return found
 
     def put_qualities(self, values: Mapping[str, float], metric: str) -> None:
+        """Remembers values of a metric; those that are there already stay.
+
+        Args:
+            values: {content address with mask: value}, NaN included.
+            metric: Identity of the metric.
+        """
         rows = [
             (key, metric, float(value), _quality_checksum(key, metric, float(value))) for key, value in values.items()
         ]

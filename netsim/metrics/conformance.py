@@ -56,7 +56,14 @@ def _cases(metric: Metric) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8
 
 
 def one_number_per_image(metric: Metric) -> str:
-    """m images give m numbers, none of them NaN; no image gives none."""
+    """m images give m numbers, none of them NaN; no image gives none.
+
+    Args:
+        metric: The metric to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     for reference, images in _cases(metric):
         values = np.asarray(metric(reference, images))
         if values.shape != (_IMAGES,) or values.dtype.kind not in "fiu":
@@ -67,7 +74,14 @@ def one_number_per_image(metric: Metric) -> str:
 
 
 def alone_as_among_others(metric: Metric) -> str:
-    """An image alone has the value that it has among others."""
+    """An image alone has the value that it has among others.
+
+    Args:
+        metric: The metric to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     for reference, images in _cases(metric):
         together = np.asarray(metric(reference, images), dtype=float)
         for place, image in enumerate(images):
@@ -78,7 +92,14 @@ def alone_as_among_others(metric: Metric) -> str:
 
 
 def nothing_changes(metric: Metric) -> str:
-    """A second call gives the same, and neither the reference nor the images change."""
+    """A second call gives the same, and neither the reference nor the images change.
+
+    Args:
+        metric: The metric to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     for reference, images in _cases(metric):
         kept = reference.copy(), images.copy()
         first, second = (np.asarray(metric(reference, images)).copy() for _ in range(2))
@@ -90,7 +111,14 @@ def nothing_changes(metric: Metric) -> str:
 
 
 def within_its_range(metric: Metric) -> str:
-    """Values lie between ``lowest`` and ``highest``, and so does ``failed``, where the metric has them."""
+    """Values lie between ``lowest`` and ``highest``, and so does ``failed``, where the metric has them.
+
+    Args:
+        metric: The metric to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     lowest, highest = (getattr(metric, key, None) for key in ("lowest", "highest"))
     low, high = -np.inf if lowest is None else float(lowest), np.inf if highest is None else float(highest)
     failed = getattr(metric, "failed", None)
@@ -107,7 +135,14 @@ def within_its_range(metric: Metric) -> str:
 
 
 def the_reference_is_best(metric: Metric) -> str:
-    """Where ``higher_is_better`` says which way is better, no image has a better value than the reference itself."""
+    """Where ``higher_is_better`` says which way is better, no image has a better value than the reference itself.
+
+    Args:
+        metric: The metric to check.
+
+    Returns:
+        What was tried, for the report.
+    """
     higher = getattr(metric, "higher_is_better", None)
     if higher is None:
         return "the metric does not say which way is better"

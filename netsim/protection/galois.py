@@ -37,9 +37,16 @@ def _tables() -> tuple[ByteArray, ByteArray]:
 
 @cache
 def parity_matrix(n: int, k: int) -> ByteArray:
-    """Coefficients of the parity: uint8 [n − k, k]; parity = parity_matrix · data over GF(256).
+    """Coefficients of the parity: parity = parity_matrix · data over GF(256).
 
-    Column j is the parity that reedsolo computes for the j-th unit vector. 1 ≤ k < n ≤ 255.
+    Column j is the parity that reedsolo computes for the j-th unit vector.
+
+    Args:
+        n: Packets of a block, up to 255.
+        k: Data packets among them, 1 ≤ k < n.
+
+    Returns:
+        uint8 [n − k, k].
     """
     import reedsolo
 
@@ -50,7 +57,14 @@ def parity_matrix(n: int, k: int) -> ByteArray:
 
 
 def product(matrix: ByteArray, rows: ByteArray) -> ByteArray:
-    """Matrix product over GF(256): uint8 [m, k] · uint8 [k, length] → uint8 [m, length].
+    """Matrix product over GF(256).
+
+    Args:
+        matrix: uint8 [m, k].
+        rows: uint8 [k, length].
+
+    Returns:
+        uint8 [m, length].
 
     >>> product(np.array([[1, 1], [2, 0]], dtype=np.uint8), np.array([[3], [5]], dtype=np.uint8))
     array([[6],
@@ -64,7 +78,17 @@ def product(matrix: ByteArray, rows: ByteArray) -> ByteArray:
 
 
 def inverse(matrix: ByteArray) -> ByteArray:
-    """Inverse over GF(256) by Gauss–Jordan elimination. uint8 [k, k]; raises ValueError if singular."""
+    """Inverse over GF(256) by Gauss–Jordan elimination.
+
+    Args:
+        matrix: uint8 [k, k].
+
+    Returns:
+        uint8 [k, k].
+
+    Raises:
+        ValueError: The matrix is singular.
+    """
     times, inverses = _tables()
     k = len(matrix)
     work = np.concatenate([matrix, np.eye(k, dtype=np.uint8)], axis=1)

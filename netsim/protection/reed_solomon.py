@@ -32,6 +32,13 @@ LONGEST_BYTES = 256**LENGTH_BYTES - 1
 def parity_for_share(data_packets: int, share: Fraction) -> int:
     """Number r of parity packets for which r / (data_packets + r) is nearest ``share``; the greater of two.
 
+    Args:
+        data_packets: Number of data packets, 1 or more.
+        share: Parity's share of all packets, in [0, 1).
+
+    Returns:
+        r, 0 or more.
+
     >>> [parity_for_share(k, Fraction(30, 100)) for k in (7, 8, 14)]
     [3, 3, 6]
     """
@@ -78,6 +85,12 @@ class ReedSolomon(Protection):
 
         Of several, the nearest to total · (1 − share), then the lower.
 
+        Args:
+            total: Number of packets that a scenario asks for.
+
+        Returns:
+            The number of data packets.
+
         >>> ReedSolomon(share=Fraction(30, 100)).data_packets(10)
         7
         """
@@ -93,7 +106,14 @@ class ReedSolomon(Protection):
         return min(range(max(1, nearest - 1), nearest + 2), key=miss)
 
     def block_sizes(self, data_packets: int) -> list[tuple[int, int]]:
-        """(data, parity) packets of each block for this many data packets."""
+        """(data, parity) packets of each block for this many data packets.
+
+        Args:
+            data_packets: Number of data packets that can be lost.
+
+        Returns:
+            (data, parity) of each block, in the order of the packets.
+        """
         if self._code is not None:
             n, k = self._code
             return [(min(k, data_packets - first), n - k) for first in range(0, data_packets, k)]
@@ -109,6 +129,12 @@ class ReedSolomon(Protection):
 
     def protect(self, stream: Stream) -> ReedSolomonStream:
         """Add the parity packets.
+
+        Args:
+            stream: The codec's stream.
+
+        Returns:
+            The stream with its parity packets behind the data packets.
 
         Raises:
             InputError: A payload is above 65,535 bytes: its length would not fit.
@@ -155,7 +181,14 @@ class ReedSolomonStream(ProtectedStream):
         return len(self._blocks) <= 1
 
     def recover(self, received: BoolArray) -> BoolArray:
-        """A block with k packets received has all its data packets; otherwise those received."""
+        """A block with k packets received has all its data packets; otherwise those received.
+
+        Args:
+            received: bool [..., n_sent].
+
+        Returns:
+            bool [..., n_data].
+        """
         received = np.asarray(received, dtype=bool)
         recovered = received[..., : len(self.data)].copy()
         for block in self._blocks:

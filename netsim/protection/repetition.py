@@ -46,11 +46,24 @@ class Repetition(Protection):
         self.name = f"repeat ({_runs(chosen)}){'' if times == 2 else f' x{times}'}"
 
     def data_packets(self, total: int) -> int:
-        """``total``: copies come on top, so that the chosen packets stay the same."""
+        """``total``: copies come on top, so that the chosen packets stay the same.
+
+        Args:
+            total: Number of packets that a scenario asks for.
+
+        Returns:
+            ``total``.
+        """
         return total
 
     def protect(self, stream: Stream) -> RepetitionStream:
         """Add the copies.
+
+        Args:
+            stream: The codec's stream.
+
+        Returns:
+            The stream with its copies behind the data packets.
 
         Raises:
             InputError: A chosen packet is not in the stream.
@@ -87,7 +100,14 @@ class RepetitionStream(ProtectedStream):
         return not len(self._copied)
 
     def recover(self, received: BoolArray) -> BoolArray:
-        """A packet is available if it or one of its copies was received."""
+        """A packet is available if it or one of its copies was received.
+
+        Args:
+            received: bool [..., n_sent].
+
+        Returns:
+            bool [..., n_data].
+        """
         received = np.asarray(received, dtype=bool)
         recovered = received[..., : len(self.data)].copy()
         for place, packet in enumerate(self._copied, start=len(self.data)):

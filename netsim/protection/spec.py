@@ -41,6 +41,9 @@ def protection_from_spec(spec: Any) -> Protection:
     Args:
         spec: ``none``, a share of parity or (n, k), repetition, retransmission, or a plug-in's name.
 
+    Returns:
+        The protection.
+
     Raises:
         InputError: A faulty specification; ``key`` is relative to ``spec``.
 
@@ -79,7 +82,14 @@ def protection_kinds() -> tuple[str, ...]:
 
 
 def protection_identity(spec: Any) -> list[str]:
-    """Digest of the code of a third party's protection; empty for netsim's own."""
+    """Digest of the code of a third party's protection; empty for netsim's own.
+
+    Args:
+        spec: As for :func:`protection_from_spec`.
+
+    Returns:
+        A digest of the plug-in's code, or an empty list.
+    """
     names = [spec] if isinstance(spec, str) else list(spec or ())
     return [plugin_identity("protection", name) for name in names if name in plugin_names("protection")]
 

@@ -167,6 +167,9 @@ class Document:
 
         Args:
             path: Keys and indices from the top.
+
+        Yields:
+            Nothing; errors of the block get the place.
         """
         try:
             yield

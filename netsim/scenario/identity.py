@@ -51,9 +51,17 @@ def scheme_identity(scheme: Scheme) -> str:
 
 
 def refuse_twins(document: Document, entries: Iterable[Placed], way_out: str = "leave one out") -> None:
-    """Raise InputError if two entries are the same: they would meet the same losses and count as independent.
+    """Refuses two entries that are the same: they would meet the same losses and count as independent.
 
     The message names both places, as finely as they differ.
+
+    Args:
+        document: The scenario, for the places.
+        entries: Entries with their identity, name and places, in the scenario's order.
+        way_out: What the message advises.
+
+    Raises:
+        InputError: Two entries have the same identity.
     """
     seen: dict[str, Placed] = {}
     for entry in entries:
@@ -70,6 +78,12 @@ def with_unique_labels(rows: Sequence[PlanRow]) -> tuple[PlanRow, ...]:
     """The rows with labels that differ wherever the curves differ; a label that is unique already stays as it is.
 
     What is added is each setting in which curves of one label differ, as it is written: ``jpeg packets=2``.
+
+    Args:
+        rows: Rows of a plan.
+
+    Returns:
+        The rows in the same order, with ``distinction`` set where it is needed.
     """
     schemes = {curve_identity(scheme): scheme for row in rows for scheme in row.schemes}
     added = _distinctions({key: (scheme.label, _traits(scheme)) for key, scheme in schemes.items()})

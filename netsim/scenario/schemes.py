@@ -86,6 +86,10 @@ class _Entry:
 def read_schemes(document: Document, model: ScenarioModel) -> list[SchemeGroup]:
     """Schemes of all codec entries.
 
+    Args:
+        document: The scenario, for the places of errors.
+        model: The scenario's values.
+
     Returns:
         A group per entry and operating point.
 
@@ -250,7 +254,19 @@ def _engine(asked: Any) -> str:
 
 
 def read_protections(document: Document, written: Any, at: KeyPath) -> Iterable[ReadProtection]:
-    """The protections of a key ``protection``: one, or a list."""
+    """The protections of a key ``protection``: one, or a list.
+
+    Args:
+        document: The scenario, for the places of errors.
+        written: What the scenario has under the key: one protection or a list.
+        at: Place of the key.
+
+    Yields:
+        Each protection, with what the scenario has for it.
+
+    Raises:
+        InputError: A faulty protection; with file, line and column.
+    """
     several = document.holds_several("protection", written, at)
     for i, one in enumerate(written if several else [written]):
         with document.standing_at((*at, i) if several else at):

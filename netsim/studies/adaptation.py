@@ -45,7 +45,12 @@ class Adaptation(Study):
         return _Measured(course(rows, self.options.trial, self.options.slots), gains(context.plan, rows))
 
     def compare(self, table: Comparison, measured: _Measured) -> None:
-        """Mean PSNR of controller, best fixed choice and oracle; the controller's gain, and what it misses."""
+        """Mean PSNR of controller, best fixed choice and oracle; the controller's gain, and what it misses.
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         several = measured.gains["link"].nunique() > 1
         for line in measured.gains.to_dict("records"):
             condition = f"{line['channel']}, {line['link']}" if several else str(line["channel"])

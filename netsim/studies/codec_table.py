@@ -69,7 +69,12 @@ class CodecTable(Study):
         return _Measured(plan, measure_complexity(plan, several_points=True), rates, packets)
 
     def compare(self, table: Comparison, measured: _Measured) -> None:
-        """Times are medians over the images with their interval, in the unit that the paper has them in."""
+        """Times are medians over the images with their interval, in the unit that the paper has them in.
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         machine = hardware()
         for one in measured.times:
             counts = np.array(measured.packets[one.scheme])

@@ -77,6 +77,9 @@ def measure_complexity(plan: Plan, several_points: bool = False) -> list[Measure
         plan: Its schemes and images; its channels are not used.
         several_points: Whether a scheme may have several operating points: its middle one is timed.
 
+    Returns:
+        One value per scheme, in the plan's order.
+
     Raises:
         InputError: A scheme has several operating points and may not.
     """
@@ -115,7 +118,15 @@ def _times(codec: Codec, coded: StreamKey) -> tuple[float, float]:
 
 
 def times_table(plan: Plan, measured: Sequence[Measured]) -> Table:
-    """The times of each scheme and image, with the machine that measured."""
+    """The times of each scheme and image, with the machine that measured.
+
+    Args:
+        plan: The plan that was measured.
+        measured: From :func:`measure_complexity`.
+
+    Returns:
+        Table ``times``: columns hardware, scheme, image, encode_ms, decode_ms.
+    """
     import pandas as pd
 
     rows = [
@@ -127,11 +138,16 @@ def times_table(plan: Plan, measured: Sequence[Measured]) -> Table:
 
 
 def add_complexity(table: Comparison, measured: Sequence[Measured], reference_name: str) -> None:
-    """Parameters (MiB in float32), times (median over images) and their ratios to the reference's.
+    """Adds parameters (MiB in float32), times (median over images) and their ratios to the reference's.
 
     A ratio is the median of the images' own ratios; intervals: ``median_interval`` over the images. The published
-    ratios are computed from the published numbers. condition: the machine that measured; milliseconds of two machines
-    can't be compared, ratios can.
+    ratios are computed from the published numbers.
+
+    Args:
+        table: Gets a row for each number; its condition is the machine that measured: milliseconds of two machines
+            can't be compared, ratios can.
+        measured: From :func:`measure_complexity`.
+        reference_name: Label of the scheme that the ratios are of.
 
     Raises:
         InputError: The reference is not among the schemes.
@@ -167,6 +183,9 @@ def hardware() -> str:
     """The processor, how many of its cores this process may use, the system, and whether other programs need them.
 
     Times measured on a busy machine are too long, so its load (mean of the last minute) is said.
+
+    Returns:
+        One line of text.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     plural = "" if cores == 1 else "s"

@@ -44,6 +44,12 @@ class ContextMatrix:
 def context_matrix(codec: Codec) -> BoolArray:
     """The codec's matrix.
 
+    Args:
+        codec: A codec with the attribute ``contexts``.
+
+    Returns:
+        bool [L, L]: entry (i, j) is True if slice j is a context of slice i.
+
     Raises:
         InputError: The codec has none.
     """
@@ -57,6 +63,12 @@ def usable_masks(matrix: BoolArray) -> int:
 
     Args:
         matrix: bool [L, L], transitively closed.
+
+    Returns:
+        The number of different sets, the empty one included.
+
+    Raises:
+        InputError: There are too many slices to list all masks.
 
     >>> usable_masks(np.tri(10, k=-1, dtype=bool))
     11

@@ -79,6 +79,12 @@ def failing_masks(codec: Codec, stream: Stream, protection: Protection) -> tuple
 def failure_ratios(context: StudyContext) -> pd.DataFrame:
     """One row per scheme, operating point and channel of the plan, as a summary of the exact engine has it.
 
+    Args:
+        context: The study's plan and codec cache.
+
+    Returns:
+        Columns as in a summary of the exact engine, among them channel, link, scheme, operating_point, bpp.
+
     Raises:
         InputError: A controlled row, or a channel without mask probabilities.
     """

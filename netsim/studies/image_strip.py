@@ -59,7 +59,12 @@ class ImageStrip(Study):
         return _Measured(plan.image_names[number], plan.images.items[number].pixels(), images, losses)
 
     def compare(self, table: Comparison, measured: _Measured) -> None:
-        """One image under given losses: nothing random, no interval."""
+        """One image under given losses: nothing random, no interval.
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         for one in measured.images:
             condition = f"{measured.name}, {measured.losses}"
             table.add(condition, one.scheme, "psnr_db", certain(one.psnr_db), operating_point=one.operating_point)

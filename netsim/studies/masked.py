@@ -107,7 +107,12 @@ class Masked(Study):
         return _Measured(qualities, masked_summary(qualities, plan.failure_db), apart, original, seen)
 
     def compare(self, table: Comparison, measured: _Measured) -> None:
-        """Mean PSNR at every share. Conditions: ``0 %``, ``10 %``, …"""
+        """Mean PSNR at every share. Conditions: ``0 %``, ``10 %``, …
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         for line in measured.summary.to_dict("records"):
             ours = Estimate(line["psnr_db"], line["psnr_low"], line["psnr_high"])
             condition, point = f"{100 * line['share']:g} %", line["operating_point"]
@@ -125,10 +130,18 @@ class Masked(Study):
 
 
 def masked_masks(protected: BoolArray, shares: Sequence[float], seed: Sequence[int]) -> BoolArray:
-    """A mask for each share, bool [shares, n]: so many of the packets that can be lost, in whole packets, are lost.
+    """A mask for each share: so many of the packets that can be lost, in whole packets, are lost.
 
-    protected: bool [n]. One order of the packets is drawn; each share loses the first of it, so that what is lost at
-    a smaller share is lost at a greater one too. At least one packet stays, and one is lost if the share is above 0.
+    One order of the packets is drawn; each share loses the first of it, so that what is lost at a smaller share is lost
+    at a greater one too. At least one packet stays, and one is lost if the share is above 0.
+
+    Args:
+        protected: bool [n], packets that can't be lost.
+        shares: Shares of the packets to lose, 0 to 1.
+        seed: Seeds the order of the packets.
+
+    Returns:
+        bool [shares, n], True: received.
 
     >>> masked_masks(np.array([True, False, False, False]), [0.0, 0.4, 0.7], seed=[1]).sum(axis=1).tolist()
     [4, 3, 2]
@@ -147,6 +160,11 @@ def masked_qualities(shares: Sequence[float], plan: Plan, cache: CodecCache) -> 
 
     The plan's trials are the draws, its seed theirs; its channels are not used. Schemes with as many packets lose the
     same ones.
+
+    Args:
+        shares: Shares of the packets to lose, above 0.
+        plan: Its schemes, images, trials and seed.
+        cache: Encodes and decodes.
 
     Returns:
         Columns scheme, operating_point, image, draw, share, lost (the share of packets really lost), bpp, psnr_db
@@ -187,8 +205,14 @@ def _draws(
 def masked_summary(qualities: pd.DataFrame, failure_db: float) -> pd.DataFrame:
     """Mean PSNR per scheme, operating point and share, with its 95 % t interval over the draws.
 
-    A draw's mean over all images is the unit: would other losses give the same, for these images? A draw without an
-    image counts as failure_db. Columns: scheme, operating_point, share, lost, bpp, psnr_db, psnr_low, psnr_high.
+    A draw's mean over all images is the unit: would other losses give the same, for these images?
+
+    Args:
+        qualities: From :func:`masked_qualities`.
+        failure_db: What a draw without an image counts as, in dB.
+
+    Returns:
+        Columns scheme, operating_point, share, lost, bpp, psnr_db, psnr_low, psnr_high.
     """
     import pandas as pd
 
@@ -207,7 +231,17 @@ def masked_differences(qualities: pd.DataFrame, pairs: Sequence[Sequence[str]], 
 
     Two intervals: difference_low … difference_high over draws (as above), images_low … images_high over images
     (an image's mean over its draws is the unit: would other images give the same?).
-    Raises InputError for a scheme that is not there or has several operating points.
+
+    Args:
+        qualities: From :func:`masked_qualities`.
+        pairs: Labels of two schemes each.
+        failure_db: What a draw without an image counts as, in dB.
+
+    Returns:
+        Columns share, scheme_a, scheme_b, difference_db, difference_low, difference_high, images_low, images_high.
+
+    Raises:
+        InputError: A scheme is not there, or has several operating points.
     """
     import pandas as pd
 

@@ -62,5 +62,13 @@ def _placed(folder: Path, key: str, value: Any) -> Any:
 
 
 def with_codecs(codecs: Any, entries: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """A scenario's ``codecs`` with further entries."""
+    """A scenario's ``codecs`` with further entries.
+
+    Args:
+        codecs: One codec as a scenario writes it, or a list.
+        entries: The further entries.
+
+    Returns:
+        A new list.
+    """
     return [*(codecs if isinstance(codecs, list) else [codecs]), *entries]

@@ -54,6 +54,10 @@ class PreviewCurve(Study):
 def preview_qualities(plan: Plan, cache: CodecCache) -> pd.DataFrame:
     """One row per scheme, operating point, image and number of packets received, those that can't be lost included.
 
+    Args:
+        plan: Its schemes and images; its channels are not used.
+        cache: Encodes and decodes.
+
     Returns:
         Columns scheme, operating_point, image, packet (how many of the packets that can be lost are there, from 0), bpp
         (of what is there), psnr_db (NaN: no image).
@@ -88,6 +92,9 @@ def preview_means(qualities: pd.DataFrame) -> pd.DataFrame:
     """Means over the images of each scheme and packet count, with t intervals over the images.
 
     A count at which some image can't be shown is left out: a mean over fewer images is of another set.
+
+    Args:
+        qualities: From :func:`preview_qualities`.
 
     Returns:
         Columns scheme, operating_point, packet, bpp, bpp_low, bpp_high, psnr_db, psnr_low, psnr_high.

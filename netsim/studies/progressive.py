@@ -59,7 +59,12 @@ class Progressive(Study):
             return progressive_traces(self.options, context.plan, cache, place)
 
     def compare(self, table: Comparison, measured: list[ProgressiveTrace]) -> None:
-        """PSNR of the images shown. One image under given losses: nothing random, no interval."""
+        """PSNR of the images shown. One image under given losses: nothing random, no interval.
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         for trace in measured:
             for count in trace.stages:
                 missing = ", ".join(str(number) for number in trace.lost if number <= count) or "none"
@@ -110,6 +115,9 @@ def stages(lost: Sequence[int], packets: int) -> tuple[int, ...]:
         lost: Numbers from 1, ascending.
         packets: How many are sent.
 
+    Returns:
+        Numbers of packets, ascending; 0: before the first.
+
     Raises:
         InputError: The last loss is not before the last packet.
 
@@ -159,7 +167,21 @@ def progressive_traces(
 def progressive_trace(
     cache: CodecCache, coded: StreamKey, label: str, lost: Sequence[int], shown: Sequence[int]
 ) -> ProgressiveTrace:
-    """One scheme's trace. lost: packets that don't arrive; shown: the losses that set the stages."""
+    """One scheme's trace.
+
+    Args:
+        cache: Encodes and decodes.
+        coded: Image, codec and operating point.
+        label: Label of the scheme.
+        lost: Numbers, from 1, of the packets that do not arrive.
+        shown: The losses that set the stages.
+
+    Returns:
+        The trace: quality after each packet, with the losses and without, and the images of the stages.
+
+    Raises:
+        InputError: The stream has too few packets for the stages.
+    """
     stream, codec = cache.encode(coded), cache.codec(coded)
     droppable = np.flatnonzero(~stream.protected)
     looks = stages(shown, len(droppable))
@@ -188,7 +210,14 @@ def progressive_trace(
 
 
 def progressive_numbers(traces: Sequence[ProgressiveTrace]) -> pd.DataFrame:
-    """The figures' numbers: one row per scheme, trace (``loss`` or ``no loss``) and packet sent so far."""
+    """The figures' numbers: one row per scheme, trace (``loss`` or ``no loss``) and packet sent so far.
+
+    Args:
+        traces: From :func:`progressive_traces`.
+
+    Returns:
+        Columns image, scheme, operating_point, bpp, trace, packet, lost, missing, psnr_db, shown.
+    """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []

@@ -149,9 +149,13 @@ def _against(rates: pd.DataFrame) -> list[str]:
 
 
 def add_bd_rates(table: Comparison, rates: pd.DataFrame) -> None:
-    """Rows of BD-rates, without interval: they are of mean curves. In the published CSV the anchor is the condition.
+    """Adds rows of BD-rates, without interval: they are of mean curves.
 
-    rates: from ``netsim.studies.pairwise.bd_rates``.
+    In the published CSV the anchor is the condition.
+
+    Args:
+        table: Gets a row for each rate.
+        rates: From ``netsim.studies.pairwise.bd_rates``.
     """
     for line in rates.to_dict("records"):
         anchor, scheme = str(line["anchor"]), str(line["scheme"])

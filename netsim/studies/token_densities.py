@@ -77,7 +77,12 @@ class TokenDensities(Study):
         return found
 
     def compare(self, table: Comparison, measured: list[_Measured]) -> None:
-        """Mean bits of a token of the last slice, with the t interval over the images."""
+        """Mean bits of a token of the last slice, with the t interval over the images.
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         for one in measured:
             for count, values in one.bits.items():
                 mean = mean_interval(np.array(values), np.ones(len(values)), np.arange(len(values)))

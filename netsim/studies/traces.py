@@ -65,7 +65,12 @@ class Traces(Study):
         return _Measured(run, trace_spread(run.log, plan.failure_db), plan.images.name, len(plan.image_names))
 
     def compare(self, table: Comparison, measured: _Measured) -> None:
-        """Rate, mean and variance of each cell, with 95 % intervals over the traces."""
+        """Rate, mean and variance of each cell, with 95 % intervals over the traces.
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         for cell in matched_cells(table, measured.spread):
             for quantity in QUANTITIES:
                 ours = Estimate(*(cell.ours[name] for name in (quantity, *_ENDS[quantity])))
@@ -91,9 +96,16 @@ class Traces(Study):
 
 
 def matched_cells(table: Comparison, spread: pd.DataFrame) -> list[Cell]:
-    """Ours with the paper's beside it, by channel, scheme and rate. spread: from ``trace_spread``.
+    """Ours with the paper's beside it, by channel, scheme and rate.
 
     The paper's rates are the quantity ``bpp`` of the published numbers; ``point`` tells its operating points apart.
+
+    Args:
+        table: Has the published numbers.
+        spread: From ``netsim.analysis.traces.trace_spread``.
+
+    Returns:
+        A cell for each channel, scheme and operating point of ours.
     """
     cells = []
     for (channel, scheme), part in spread.groupby(["channel", "scheme"], sort=False):
@@ -112,8 +124,16 @@ def matched_cells(table: Comparison, spread: pd.DataFrame) -> list[Cell]:
 def traces_markdown(recipe: Recipe, cells: list[Cell], count: int, images: str) -> str:
     """The paper's table in Markdown: a row per channel and scheme for ours and one for the paper's, columns by rate.
 
-    count, images: how many images ours was measured on, and the set's name. Of each channel and rate the highest mean
-    and the smallest variance are bold, ours among ours, theirs among theirs.
+    Of each channel and rate the highest mean and the smallest variance are bold, ours among ours, theirs among theirs.
+
+    Args:
+        recipe: Title, source and notes.
+        cells: From :func:`matched_cells`, at least one.
+        count: How many images ours was measured on.
+        images: Name of the image set.
+
+    Returns:
+        Markdown: the title, the table and the notes.
     """
     ranks = 1 + max(cell.rank for cell in cells)
     head = ["channel", "scheme", "", *["bpp", "mean (dB)", "variance (dB²)"] * ranks]

@@ -53,7 +53,12 @@ class Tradeoff(Study):
         return tradeoff_numbers(run.log, run.summary, self.options, context.plan.failure_db, curves, same)
 
     def compare(self, table: Comparison, measured: pd.DataFrame) -> None:
-        """Both coordinates of each scheme."""
+        """Both coordinates of each scheme.
+
+        Args:
+            table: Gets a row for each number.
+            measured: What ``measure`` returned.
+        """
         for line in measured.to_dict("records"):
             scheme = str(line["scheme"])
             named: Any = {"paper_condition": "", "paper_scheme": table.recipe.paper_name(scheme.removesuffix(MARK))}
@@ -85,7 +90,17 @@ def tradeoff_numbers(
     in none of its rates in some channel, and for a published curve. covered: how the curve meets it there where it does
     so worst (``range``, ``part``, ``point``, ``none``). channels: how many were averaged.
 
-    curves, same_images: published curves, and whether they are of the run's images.
+    Args:
+        log: The run's log.
+        summary: The run's summary.
+        asked: The study's options.
+        failure_db: What a failed image counts as, in dB.
+        curves: Published curves; None: none.
+        same_images: Whether the published curves are of the run's images.
+
+    Returns:
+        Columns scheme, anchor, bd_rate_percent, why_not, psnr_db, psnr_low, psnr_high, covered, channels, engine,
+        low_bpp, high_bpp, failure_db.
     """
     import pandas as pd
 
