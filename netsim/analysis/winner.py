@@ -106,9 +106,7 @@ def winner_numbers(
     Raises:
         InputError: Fewer than two schemes are left, or an unknown image or link.
     """
-    if not near_bpp > 0:
-        raise InputError(f"a rate of {near_bpp:g} bpp", where="--near-bpp", hint="above 0, for example --near-bpp 0.35")
-    chosen = [image_number(plan, name) for name in images] or list(range(len(plan.image_names)))
+    chosen = chosen_images(plan, near_bpp, images)
     contenders = []
     for label, points in schemes_of(plan, link).items():
         try:
@@ -121,6 +119,25 @@ def winner_numbers(
     found = winners(contenders, burst_grid(), {name: preset(name) for name in EPS}, plan.failure_db)
     columns = {"near_bpp": near_bpp, "images": len(chosen), "failure_db": plan.failure_db}
     return found.assign(**columns, link=link or plan.rows[0].link_name)
+
+
+def chosen_images(plan: Plan, near_bpp: float, images: Sequence[str]) -> list[int]:
+    """The images of a winner map, whose rate is checked.
+
+    Args:
+        plan: The run's.
+        near_bpp: Rate at which the schemes are compared, bit/pixel.
+        images: Names; none: all of the run's.
+
+    Returns:
+        Places of the images in the plan.
+
+    Raises:
+        InputError: The rate is not above 0, or an unknown image.
+    """
+    if not near_bpp > 0:
+        raise InputError(f"a rate of {near_bpp:g} bpp", where="--near-bpp", hint="above 0, for example --near-bpp 0.35")
+    return [image_number(plan, name) for name in images] or list(range(len(plan.image_names)))
 
 
 def _contender(

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.analysis.replay import SchemeOnLink, image_number, scheme_stream_key, schemes_of
-from netsim.analysis.winner import points_around
+from netsim.analysis.replay import SchemeOnLink, scheme_stream_key, schemes_of
+from netsim.analysis.winner import chosen_images, points_around
 from netsim.channels.base import Channel
 from netsim.channels.markov import bernoulli
 from netsim.codec_calls import usable_packets
@@ -199,14 +199,10 @@ def round_trip_numbers(
     """
     import pandas as pd
 
-    if not near_bpp > 0:
-        raise InputError(f"a rate of {near_bpp:g} bpp", where="--near-bpp", hint="above 0, for example --near-bpp 0.35")
-    chosen = [image_number(plan, name) for name in images] or list(range(len(plan.image_names)))
+    chosen = chosen_images(plan, near_bpp, images)
     schemes = schemes_of(plan, link)
     points = [point for several in schemes.values() for point in several]
-    if all(point.scheme.protection.arq is None for point in points):
-        hint = "protection: [none, {arq: {retries: 2}}, {reed-solomon: 30%}]"
-        raise InputError("no scheme of the run retransmits: the round trip changes nothing", hint=hint)
+    _check_retransmits(points)
     profile = points[0].row.link
     rates, trips = round_trip_grid(profile)
     slots = max(plan.slots, len(chosen))
@@ -228,6 +224,12 @@ def round_trip_numbers(
     columns |= {"slots": trials * slots, "deadline_s": profile.deadline_s}
     whole = [part.assign(behind_db=behind[i], wins=best == i, **columns) for i, part in enumerate(parts)]
     return pd.concat(whole, ignore_index=True)
+
+
+def _check_retransmits(points: Sequence[SchemeOnLink]) -> None:
+    if all(point.scheme.protection.arq is None for point in points):
+        hint = "protection: [none, {arq: {retries: 2}}, {reed-solomon: 30%}]"
+        raise InputError("no scheme of the run retransmits: the round trip changes nothing", hint=hint)
 
 
 def _cells(

@@ -109,17 +109,8 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None, to_bpp: float | None = N
     Raises:
         InputError: ``ax`` can't hold the figure.
     """
-    from matplotlib.figure import Figure
-
     conditions = list(dict.fromkeys(numbers["condition"]))
-    columns = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(len(conditions), 4)
-    columns = min(columns, 2) if (page_width() or math.inf) < 4 else columns
-    rows = math.ceil(len(conditions) / columns)
-    size = (5.6, 4.3) if len(conditions) == 1 else ((3.0 if columns < 4 else 2.6) * columns + 0.6, 2.35 * rows + 0.9)
-    given = own_panel("rd", ax, len(conditions))
-    figure = given[0] if given else Figure(figsize=figure_size(*size), layout="constrained")
-    shared: Any = {"sharex": True, "sharey": True, "squeeze": False}
-    panels: Any = np.array([[given[1]]]) if given else figure.subplots(rows, columns, **shared)
+    figure, panels = _panels(conditions, ax)
     theirs = numbers["published"] if "published" in numbers else np.zeros(len(numbers), dtype=bool)
     numbers, published = numbers[~theirs], numbers[theirs]
     bold = list(dict.fromkeys(numbers.loc[numbers["highlighted"].astype(bool), "scheme"]))
@@ -137,32 +128,61 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None, to_bpp: float | None = N
     for scheme in dict.fromkeys(published["scheme"]):  # named once, whatever panels they are in
         look = thin[scheme]
         panels[0, 0].plot([], [], label=scheme, color=look.colour, linestyle=look.dashes, linewidth=0.8)
-    for panel in list(panels.flat)[len(conditions) :]:
+    _label_axes(panels, len(conditions))
+    cut = to_bpp if to_bpp is not None and to_bpp < numbers["bpp"].max() else None
+    _set_limits(panels[0, 0], numbers, cut)
+    ends = None if len(conditions) > 1 or len(published) else _ends(numbers, style)
+    legend(figure, panels[0, 0], _note(numbers, published, bold, cut), ax, ends)
+    return figure
+
+
+def _panels(conditions: Sequence[str], ax: Axes | None) -> tuple[Figure, Any]:
+    """(figure, axes [rows, columns]) with a panel for each condition."""
+    from matplotlib.figure import Figure
+
+    columns = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(len(conditions), 4)
+    columns = min(columns, 2) if (page_width() or math.inf) < 4 else columns
+    rows = math.ceil(len(conditions) / columns)
+    size = (5.6, 4.3) if len(conditions) == 1 else ((3.0 if columns < 4 else 2.6) * columns + 0.6, 2.35 * rows + 0.9)
+    given = own_panel("rd", ax, len(conditions))
+    if given:
+        return given[0], np.array([[given[1]]])
+    figure = Figure(figsize=figure_size(*size), layout="constrained")
+    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+
+
+def _label_axes(panels: Any, used: int) -> None:
+    """Labels of the outer axes; panels beyond the first ``used`` are hidden."""
+    rows, columns = panels.shape
+    for panel in list(panels.flat)[used:]:
         panel.set_visible(False)
     for column in range(columns):  # the lowest visible panel of a column carries the ticks
-        lowest = max(i for i in range(rows) if i * columns + column < len(conditions))
+        lowest = max(i for i in range(rows) if i * columns + column < used)
         panels[lowest, column].tick_params(labelbottom=True)
         panels[lowest, column].set_xlabel("rate (bit/pixel)")
     for panel in panels[:, 0]:
         panel.set_ylabel("mean PSNR (dB)")
+
+
+def _set_limits(panel: Axes, numbers: pd.DataFrame, cut_bpp: float | None) -> None:
+    """The ends of both axes, where curves are cut at a rate; else those of the axis of rates alone."""
     left, right = _room(numbers["bpp"].min(), numbers["bpp"].max())
-    cut = to_bpp is not None and to_bpp < numbers["bpp"].max()
-    panels[0, 0].set_xlim(left, to_bpp if cut else right)
-    if cut:
-        inside = numbers.loc[numbers["bpp"] <= to_bpp, ["psnr_low", "psnr_high"]]
-        panels[0, 0].set_ylim(*_spread(float(inside.min().min()), float(inside.max().max())))
-    failure_db = numbers["failure_db"].iloc[0]
-    bars = _range_note(numbers) if ranged else interval_note(numbers)
+    panel.set_xlim(left, right if cut_bpp is None else cut_bpp)
+    if cut_bpp is not None:
+        inside = numbers.loc[numbers["bpp"] <= cut_bpp, ["psnr_low", "psnr_high"]]
+        panel.set_ylim(*_spread(float(inside.min().min()), float(inside.max().max())))
+
+
+def _note(numbers: pd.DataFrame, published: pd.DataFrame, bold: list[str], cut_bpp: float | None) -> str:
+    """What bars, thin lines and failures mean."""
+    bars = _range_note(numbers) if "traces" in numbers else interval_note(numbers)
     if len(published):
         bars += f" Thin lines: {_origin(published)}."
     failed = numbers["failure_ratio"].max() > 0
-    counted = f"A slot without an image counts as {failure_db:g} dB." if failed else ""
-    bars += f" Some curves go on beyond {to_bpp:g} bit/pixel." if cut else ""
+    counted = f"A slot without an image counts as {numbers['failure_db'].iloc[0]:g} dB." if failed else ""
+    bars += f" Some curves go on beyond {cut_bpp:g} bit/pixel." if cut_bpp is not None else ""
     note = f"Rate: all that was sent. {bars} {counted} {grey_note(list(numbers['scheme']), bold)}"
-    note = " ".join(note.split())
-    ends = None if len(conditions) > 1 or len(published) else _ends(numbers, style)
-    legend(figure, panels[0, 0], note, ax, ends)
-    return figure
+    return " ".join(note.split())
 
 
 def _draw_curves(
