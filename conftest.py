@@ -29,3 +29,18 @@ def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     own = tmp_path_factory.mktemp("store", numbered=True)
     monkeypatch.setenv("NETSIM_STORE", str(own / "store.sqlite"))
     monkeypatch.setenv("NETSIM_CONFIG", str(own / "config"))
+
+
+@pytest.fixture
+def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is registered at run time until the test registers it, and what it registers is gone afterwards."""
+    from netsim import registry
+
+    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's temporary folder, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

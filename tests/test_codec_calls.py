@@ -12,13 +12,9 @@ from netsim import registry
 from netsim.codec import Codec, OperatingPoint, Packet, Stream
 from netsim.conformance import CHECKS, check_codec
 from netsim.errors import InputError
-from netsim.registry import KINDS, register
+from netsim.registry import register
 
-
-@pytest.fixture(autouse=True)
-def _empty(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in KINDS})
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_registry", "in_tmp_path")
 
 
 class Mean(Codec):

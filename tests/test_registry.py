@@ -33,9 +33,7 @@ SCENARIO = {
 
 
 @pytest.fixture(autouse=True)
-def _empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in KINDS})
-    monkeypatch.chdir(tmp_path)
+def _empty(empty_registry: None, in_tmp_path: Path) -> Iterator[None]:
     yield
     sys.modules.pop("registered_here", None)
 

@@ -12,18 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 import netsim
-from netsim import registry
 from netsim.channels import channel_from_spec
 from netsim.channels.conformance import check_channel
 from netsim.cli import app
 from netsim.errors import InputError
-from netsim.registry import KINDS, register
+from netsim.registry import register
 
-
-@pytest.fixture(autouse=True)
-def _empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in KINDS})
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_registry", "in_tmp_path")
 
 
 class Every(netsim.Channel):

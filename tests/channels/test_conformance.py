@@ -88,16 +88,15 @@ def test_a_broken_sentence_is_found_by_its_check(kind, named: set[str]) -> None:
     assert failed(MarkovChannel(*CHAIN)) == set()
 
 
-def test_the_command_lists_each_check_and_ends_with_1_where_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    from netsim import registry
+def test_the_command_lists_each_check_and_ends_with_1_where_one_fails(empty_registry: None) -> None:
     from netsim.errors import InputError
+    from netsim.registry import register
 
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
     done = CliRunner().invoke(app, ["check-channel", "EP4", "--json"])
     assert done.exit_code == 0
     assert [check["name"] for check in json.loads(done.output)["checks"]] == list(CHECKS)
     assert CliRunner().invoke(app, ["check-channel", "{loss_rate: 0.1, mean_burst: 4}"]).exit_code == 0
-    registry.register("channel", "broken")(lambda: Integers(*CHAIN))
+    register("channel", "broken")(lambda: Integers(*CHAIN))
     done = CliRunner().invoke(app, ["check-channel", "broken"])
     assert done.exit_code == 1
     assert "FAILED" in done.output
@@ -105,10 +104,7 @@ def test_the_command_lists_each_check_and_ends_with_1_where_one_fails(monkeypatc
         CliRunner().invoke(app, ["check-channel", "EP44"], catch_exceptions=False)
 
 
-def test_the_channel_that_the_page_shows_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
-    from netsim import registry
-
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
+def test_the_channel_that_the_page_shows_keeps_the_contract(empty_registry: None) -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "channel.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python title=\"mychannel.py\"\n(.*?)```", page, re.DOTALL)
     exec(example, {"__name__": "mychannel"})

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from netcodecs.progressive.backbone import Backbone, TransformKind
+from netcodecs.progressive.backbone import Backbone
 from netcodecs.training.core.crops import RandomCrops
-from netcodecs.training.init.lapped import initialise_lapped
 from skimage import data
 from torch import Tensor
 
-SMALL = TransformKind("residual", (192, 1, 192, 1))
+from tests.small_networks import initialised_baseline
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +20,5 @@ def crops() -> Tensor:
 
 @pytest.fixture(scope="session")
 def started(crops: Tensor) -> Backbone:
-    """A residual baseline as ``initialise_lapped`` leaves it, in eval mode. Copy it before you change it."""
-    torch.manual_seed(0)
-    network = Backbone(SMALL)
-    initialise_lapped(network, crops)
-    return network.eval()
+    """A residual baseline before its first step, in eval mode. Copy it before you change it."""
+    return initialised_baseline(crops)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from netsim import registry
 from tests.docs.blocks import ROOT, Block, Reader, blocks_of
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -19,10 +18,9 @@ def _names(pages: list[Path]) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _as_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _as_a_reader(empty_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import netsim
-from netsim import isolation, registry
+from netsim import isolation
 from netsim.codec import OperatingPoint, Packet, Stream, create_codec
 from netsim.errors import InputError
 from netsim.isolation import run_isolated
@@ -53,9 +53,8 @@ def test_a_fault_is_an_input_error_and_the_next_image_decodes(way: str) -> None:
 
 @pytest.mark.parametrize("way", FAULTS)
 def test_a_run_with_such_a_payload_ends_with_one_error_that_names_the_codec(
-    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, way: str, empty_registry: None
 ) -> None:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
     Image.fromarray(np.full((4, 4, 3), 90, np.uint8)).save(tmp_path / "a.png")
     netsim.register("codec")(FaultyCodec)
     codecs = [{"faulty": {"quality": ord(way)}}]

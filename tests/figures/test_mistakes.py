@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import netsim
-from netsim import registry
 from netsim.cli import app
 from netsim.errors import InputError
-from netsim.registry import KINDS, register
+from netsim.registry import register
+
+pytestmark = pytest.mark.usefixtures("empty_registry")
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +27,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("NETSIM_STORE", str(folder / "store.sqlite"))
         keys: dict[str, Any] = {"codecs": [{"jpeg": {"quality": 30}}], "channels": ["EP4"], "engine": "array"}
         yield netsim.run({"images": {"samples": ["coffee"]}, "trials": 2, "slots": 1, **keys}, out=folder / "run")
-
-
-@pytest.fixture(autouse=True)
-def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in KINDS})
 
 
 def refused(call: Any) -> InputError:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import netsim
-from netsim import registry
 from netsim.errors import InputError
 from netsim.protection.base import NoProtection, ProtectedStream, Protection
-from netsim.registry import KINDS, register
+from netsim.registry import register
 
-
-@pytest.fixture(autouse=True)
-def _empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in KINDS})
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_registry", "in_tmp_path")
 
 
 class Twice(ProtectedStream):

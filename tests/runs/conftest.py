@@ -1,10 +1,20 @@
 """Small runs: two crops, quick codecs, a store of their own."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from skimage import data
+
+from netsim.codec import Stream
+from netsim.decoding.collapse import Arrays
+from netsim.runs import tasks, transport
+from netsim.runs.parts import PartKey
+from netsim.scenario.plan import Plan
+
+KilledAfter = Callable[[int], AbstractContextManager[list[PartKey]]]
 
 SCENARIO = """\
 name: small
@@ -33,3 +43,26 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(SCENARIO)
     return path
+
+
+@pytest.fixture
+def killed_after(monkeypatch: pytest.MonkeyPatch) -> KilledAfter:
+    """``with killed_after(2) as parts:`` a run there must end as by Ctrl-C, before its third part."""
+    real = transport.transport_part
+
+    @contextmanager
+    def killed(parts: int) -> Iterator[list[PartKey]]:
+        calls: list[PartKey] = []
+
+        def breaks(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
+            if len(calls) == parts:
+                raise KeyboardInterrupt
+            calls.append(key)
+            return real(plan, key, streams)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tasks, "transport_part", breaks)
+            with pytest.raises(KeyboardInterrupt):
+                yield calls
+
+    return killed

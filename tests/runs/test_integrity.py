@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,12 @@ from typer.testing import CliRunner
 
 import netsim
 from netsim.cli import app
-from netsim.codec import Stream
-from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
 from netsim.runs import parts as part_files
 from netsim.runs import tasks, transport
 from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.log import log_schema
-from netsim.runs.parts import PartKey
-from netsim.scenario.plan import Plan
+from tests.runs.conftest import KilledAfter
 
 QUICK = ["codecs=[{jpeg: {quality: 30}}]", "engine=array", "channels=[EP4, ge-15, EP1]", "trials=3"]
 
@@ -92,27 +88,12 @@ def test_verify_says_what_is_whole_and_what_changed_since(scenario: Path) -> Non
     assert result.stdout.count("DAMAGED") == 2
 
 
-def _broken(scenario: Path, monkeypatch: pytest.MonkeyPatch, parts: int) -> list[Path]:
-    """An unfinished run with so many parts."""
-    real, calls = transport.transport_part, []
-
-    def breaks(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
-        if len(calls) == parts:
-            raise KeyboardInterrupt
-        calls.append(key)
-        return real(plan, key, streams)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tasks, "transport_part", breaks)
-        with pytest.raises(KeyboardInterrupt):
-            netsim.run(scenario, out="broken", overrides=QUICK)
-    found = sorted(Path("broken/parts").glob("*.npz"))
-    assert len(found) == parts
-    return found
-
-
-def test_damaged_parts_are_made_again(scenario: Path, run: netsim.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = _broken(scenario, monkeypatch, 2)
+def test_damaged_parts_are_made_again(
+    scenario: Path, run: netsim.Run, monkeypatch: pytest.MonkeyPatch, killed_after: KilledAfter
+) -> None:
+    with killed_after(2):
+        netsim.run(scenario, out="broken", overrides=QUICK)
+    first, second = sorted(Path("broken/parts").glob("*.npz"))
     whole = first.read_bytes(), second.read_bytes()
     other = io.BytesIO()
     with np.load(first) as arrays:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,13 @@ import pytest
 
 import netsim
 from netsim import images
-from netsim.codec import Stream
-from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
 from netsim.image_file import read_image_file
 from netsim.metrics.further import LOG_COLUMNS
 from netsim.runs import parts as part_files
 from netsim.runs import tasks, transport
 from netsim.runs.log import log_schema
-from netsim.runs.parts import PartKey
-from netsim.scenario.plan import Plan
+from tests.runs.conftest import KilledAfter
 
 FATES = ["packets_delivered", "packets_lost", "packets_late", "packets_dropped"]
 
@@ -98,26 +94,19 @@ def test_second_run_does_not_touch_the_first(scenario: Path) -> None:
     assert (second.path / "log.parquet").read_bytes() == before[first.path / "log.parquet"]
 
 
-def test_a_broken_run_goes_on_where_it_was(scenario: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_run_goes_on_where_it_was(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch, killed_after: KilledAfter
+) -> None:
     whole = netsim.run(scenario, out="whole")
-    real, calls = transport.transport_part, []
-
-    def breaks(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        calls.append(key)
-        return real(plan, key, streams)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tasks, "transport_part", breaks)
-        with pytest.raises(KeyboardInterrupt):
-            netsim.run(scenario, out="broken")
+    with killed_after(4) as calls:
+        netsim.run(scenario, out="broken")
     parts = {path: path.stat().st_mtime_ns for path in Path("broken/parts").glob("*.npz")}
     assert len(parts) == 4
     with pytest.raises(InputError, match="not finished"):
         netsim.load("broken")
 
     again: list[object] = []
+    real = transport.transport_part
     monkeypatch.setattr(
         tasks, "transport_part", lambda plan, key, streams: (again.append(key), real(plan, key, streams))[1]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,10 @@ from typer.testing import CliRunner
 import netsim
 from netsim import registry
 from netsim.cli import app
-from netsim.codec import Stream
-from netsim.decoding.collapse import Arrays
 from netsim.errors import InputError
-from netsim.runs import pipeline, tasks, transport
-from netsim.runs.parts import PartKey
-from netsim.scenario.plan import Plan
+from netsim.runs import pipeline
 from tests.plugin_files import GREY_CODEC, install
+from tests.runs.conftest import KilledAfter
 
 CODECS = {"netsim.codecs": {"grey": "greycodec:Grey"}}
 SCENARIO = {
@@ -192,21 +189,6 @@ def test_a_fresh_run_takes_nothing_from_the_store_and_corrects_it(
 TRACE = "# 1={}\n" + "0010000000" * 20 + "\n"
 
 
-def _kill_after(parts: int, monkeypatch: pytest.MonkeyPatch, **ways: object) -> None:
-    real, calls = transport.transport_part, []
-
-    def breaks(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], Stream]) -> Arrays:
-        if len(calls) == parts:
-            raise KeyboardInterrupt
-        calls.append(key)
-        return real(plan, key, streams)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tasks, "transport_part", breaks)
-        with pytest.raises(KeyboardInterrupt):
-            netsim.run(ways.pop("scenario", _traced()), **ways)  # type: ignore[arg-type]
-
-
 def _traced(**more: object) -> dict[str, object]:
     return {**SCENARIO, "channels": [{"trace": "t.txt"}, {"loss_rate": 0.3}], **more}
 
@@ -223,10 +205,13 @@ def test_what_a_trace_says_is_part_of_the_run(tmp_path: Path, monkeypatch: pytes
         assert rate["packets_lost"] / rate["packets_sent"] == pytest.approx(expected * 16 / 17, abs=0.005)
 
 
-def test_a_resume_with_another_trace_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resume_with_another_trace_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: KilledAfter
+) -> None:
     install_grey(tmp_path, monkeypatch, "LEVEL = 128")
     Path("t.txt").write_text(TRACE.format("lost"))
-    _kill_after(1, monkeypatch, out="r")
+    with killed_after(1):
+        netsim.run(_traced(), out="r")
     Path("t.txt").write_text(TRACE.format("received"))
     with pytest.raises(InputError, match=r"unfinished run with other inputs: `.*t\.txt` has changed"):
         netsim.run(_traced(), out="r")
@@ -237,21 +222,25 @@ def test_a_resume_with_another_trace_is_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_where_no_folder_is_named_a_run_with_another_trace_begins_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: KilledAfter
 ) -> None:
     install_grey(tmp_path, monkeypatch, "LEVEL = 128")
     Path("t.txt").write_text(TRACE.format("lost"))
-    _kill_after(1, monkeypatch)
+    with killed_after(1):
+        netsim.run(_traced())
     Path("t.txt").write_text(TRACE.format("received"))
     assert netsim.run(_traced()).path == Path("runs/stale-2")
     Path("t.txt").write_text(TRACE.format("lost"))
     assert netsim.run(_traced()).path == Path("runs/stale-1")
 
 
-def test_a_resume_with_another_codec_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resume_with_another_codec_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: KilledAfter
+) -> None:
     Path("t.txt").write_text(TRACE.format("lost"))
     install_grey(tmp_path, monkeypatch, "LEVEL = 128")
-    _kill_after(1, monkeypatch, out="r")
+    with killed_after(1):
+        netsim.run(_traced(), out="r")
     install_grey(tmp_path, monkeypatch, "LEVEL = 0")
     with pytest.raises(InputError, match="`codec grey` has changed"):
         netsim.run(_traced(), out="r")

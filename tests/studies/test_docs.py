@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 import netsim
-from netsim import registry
 from netsim.errors import InputError
 from netsim.studies.kinds import study_from_spec, study_names
 from tests.docs.blocks import blocks_of
@@ -19,13 +18,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "study.md"
 
 
 @pytest.fixture
-def _page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _page(empty_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The page's files in a working folder, its study imported."""
     for block in blocks_of(PAGE):
         if block.title:
             (tmp_path / block.title).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / block.title).write_text(block.text, encoding="utf-8")
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -48,8 +46,7 @@ def test_the_pages_study_runs_from_its_recipe() -> None:
         study_from_spec({"single_loss": {"packets": 0}})
 
 
-def test_a_study_is_a_class_with_a_free_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.KINDS})
+def test_a_study_is_a_class_with_a_free_name(empty_registry: None) -> None:
     with pytest.raises(InputError, match="study `mine` is"):
         netsim.register("study", "mine")(lambda options: None)
     taken = type("Taken", (netsim.Study,), {"name": "masked"})

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import netsim
 from netsim import registry
 from netsim.errors import InputError
-from netsim.registry import KINDS, register
+from netsim.registry import register
 from netsim.runs.progress import Reporter
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import certain
@@ -22,11 +22,7 @@ from netsim.studies.outputs import Drawing, Table, Text
 from netsim.studies.reproduce import Reproduced, reproduce
 from tests.studies.conftest import MakeRecipe
 
-
-@pytest.fixture(autouse=True)
-def _empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in KINDS})
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_registry", "in_tmp_path")
 
 
 class Mine(netsim.Study):

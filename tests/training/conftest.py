@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from netcodecs.progressive.backbone import Backbone, TransformKind
+from netcodecs.progressive.backbone import Backbone
 from netcodecs.training.core.crops import RandomCrops
-from netcodecs.training.init.lapped import initialise_lapped
 from numpy.typing import NDArray
 from skimage import data
 from torch import Tensor
 
-SMALL = TransformKind("residual", (192, 1, 192, 1))
+from tests.small_networks import initialised_baseline
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,8 +46,5 @@ def crops(images: list[NDArray[np.uint8]]) -> Tensor:
 
 @pytest.fixture(scope="session")
 def started(crops: Tensor) -> Backbone:
-    """A residual baseline as ``initialise_lapped`` leaves it, in eval mode. Copy it before you change it."""
-    torch.manual_seed(0)
-    network = Backbone(SMALL)
-    initialise_lapped(network, crops)
-    return network.eval()
+    """A residual baseline before its first step, in eval mode. Copy it before you change it."""
+    return initialised_baseline(crops)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
 import numpy as np
 from skimage import data
 
-from netsim.codec import Codec, Image, Packet, Stream
+from netsim.codec import Codec, Image, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
 from tests.fuzz.mutations import damaged
 
-__all__ = ["Seal", "attempt_stream", "photo"]
+__all__ = ["Seal", "attempt_stream", "coded_photos", "photo"]
 
 Seal = Callable[[Sequence[bytes]], list[bytes]]
 """Makes checksums good again, so that damage gets past them."""
@@ -22,6 +22,12 @@ Seal = Callable[[Sequence[bytes]], list[bytes]]
 def photo(height: int, width: int) -> Image:
     """A piece of a photograph, uint8 [height, width, 3]."""
     return np.ascontiguousarray(data.astronaut()[40 : 40 + height, 200 : 200 + width])
+
+
+def coded_photos(codecs: Iterable[Codec], point: OperatingPoint) -> list[tuple[Codec, list[Stream]]]:
+    """Each codec with its streams of two photographs."""
+    images = (photo(48, 60), photo(64, 33))
+    return [(codec, [codec.encode(image, point) for image in images]) for codec in codecs]
 
 
 def attempt_stream(

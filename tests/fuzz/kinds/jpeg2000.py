@@ -8,8 +8,8 @@ from random import Random
 
 from netcodecs.classical.jpeg2000 import Jpeg2000, Jpeg2000Settings
 
-from netsim.codec import OperatingPoint, Stream
-from tests.fuzz.kinds._payloads import attempt_stream, photo
+from netsim.codec import Codec, OperatingPoint, Stream
+from tests.fuzz.kinds._payloads import attempt_stream, coded_photos
 
 WORDS = [
     *(b"\xff\x4f", b"\xff\x51", b"\xff\x52", b"\xff\x5c", b"\xff\x53", b"\xff\x5d", b"\xff\x90", b"\xff\x93"),
@@ -29,15 +29,11 @@ def prepare() -> None:
 
 
 @cache
-def _coded() -> list[tuple[Jpeg2000, list[Stream]]]:
-    found = []
-    for settings in (
+def _coded() -> list[tuple[Codec, list[Stream]]]:
+    settings = (
         Jpeg2000Settings(),
         Jpeg2000Settings(receiver="resilient"),
         Jpeg2000Settings(receiver="resilient", packets=3),
         Jpeg2000Settings(packets=120),
-    ):
-        codec = Jpeg2000(settings)
-        images = (photo(48, 60), photo(64, 33))
-        found.append((codec, [codec.encode(image, OperatingPoint("bpp", 5.0)) for image in images]))
-    return found
+    )
+    return coded_photos(map(Jpeg2000, settings), OperatingPoint("bpp", 5.0))

@@ -17,7 +17,7 @@ from netcodecs.resicomp.weights import load_transforms, save_weights
 
 from netsim.codec import Codec, OperatingPoint, Stream, create_codec
 from tests.codecs.resicomp.conftest import tiny_model
-from tests.fuzz.kinds._payloads import attempt_stream, photo
+from tests.fuzz.kinds._payloads import attempt_stream, coded_photos
 from tests.fuzz.kinds.progressive import _sealed
 
 WORDS = [b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\x83\xff\x7f", b"\0\0\0\0", b"\xff" * 8, b"\xa0\0", b"\x0b"]
@@ -43,12 +43,8 @@ def prepare() -> None:
 @cache
 def _coded(*, tiny: bool) -> list[tuple[Codec, list[Stream]]]:
     weights = {"weights": str(_tiny_weights())} if tiny else {}
-    found = []
-    for settings in SETTINGS:
-        codec = create_codec("resicomp", settings | weights)
-        images = (photo(48, 60), photo(64, 33))
-        found.append((codec, [codec.encode(image, OperatingPoint("quality", 1.0)) for image in images]))
-    return found
+    codecs = [create_codec("resicomp", settings | weights) for settings in SETTINGS]
+    return coded_photos(codecs, OperatingPoint("quality", 1.0))
 
 
 @cache

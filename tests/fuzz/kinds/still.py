@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from netsim.codec import Codec, OperatingPoint, Stream, create_codec
-from tests.fuzz.kinds._payloads import attempt_stream, photo
+from tests.fuzz.kinds._payloads import attempt_stream, coded_photos
 
 WORDS = [
     *(b"\xff\xd8", b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xda", b"\xff\xdb", b"\xff\xd9", b"\xff\xdd\x00\x04"),
@@ -28,9 +28,5 @@ def prepare() -> None:
 
 @cache
 def _coded() -> list[tuple[Codec, list[Stream]]]:
-    found = []
-    for name in ("jpeg", "webp"):
-        codec = create_codec(name, {"packets": 4})
-        images = (photo(48, 60), photo(64, 33))
-        found.append((codec, [codec.encode(image, OperatingPoint("quality", 60)) for image in images]))
-    return found
+    codecs = [create_codec(name, {"packets": 4}) for name in ("jpeg", "webp")]
+    return coded_photos(codecs, OperatingPoint("quality", 60))

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from netsim.codec import Codec, OperatingPoint, Stream, create_codec
-from tests.fuzz.kinds._payloads import attempt_stream, photo
+from tests.fuzz.kinds._payloads import attempt_stream, coded_photos
 
 WORDS = [*(b"\0\0\1", b"\0\0\3", b"\0\0\1\x40\1", b"\0\0\1\0\x79", b"\xff\xff\xff\xff", b"\0\x10")]
 
@@ -25,9 +25,6 @@ def prepare() -> None:
 
 @cache
 def _coded() -> list[tuple[Codec, list[Stream]]]:
-    found = []
-    for name, settings in (("vvc", {"preset": "faster", "packets": 4}), ("hevc", {"preset": "fast", "packets": 4})):
-        codec = create_codec(name, settings)
-        images = (photo(48, 60), photo(64, 33))
-        found.append((codec, [codec.encode(image, OperatingPoint("qp", 30)) for image in images]))
-    return found
+    presets = {"vvc": "faster", "hevc": "fast"}
+    codecs = [create_codec(name, {"preset": preset, "packets": 4}) for name, preset in presets.items()]
+    return coded_photos(codecs, OperatingPoint("qp", 30))
