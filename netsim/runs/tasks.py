@@ -34,7 +34,7 @@ def encode_task(context: RunContext, stream_keys: Sequence[StreamKey]) -> Task:
         A task whose result is a list of streams, in this order.
     """
     image = context.image_name(stream_keys[0])
-    return Task("encode", _encode, (image, tuple(stream_keys)), (image,))
+    return Task("encode", _encode, (image, tuple(stream_keys)), (image,), f"{image} {stream_keys[0].codec}")
 
 
 def transport_task(context: RunContext, key: PartKey) -> Task:
@@ -64,7 +64,8 @@ def decode_task(context: RunContext, stream_key: StreamKey, masks: Sequence[str]
         A task whose result is their qualities.
     """
     image, stream = context.image_name(stream_key), context.stream_name(stream_key)
-    return Task("decode", _decode, (stream_key, tuple(masks), image, stream), (image, stream))
+    argument = stream_key, tuple(masks), image, stream
+    return Task("decode", _decode, argument, (image, stream), f"{image} {stream_key.codec}")
 
 
 def _encode(plan: Plan, argument: tuple[str, tuple[StreamKey, ...]], values: Mapping[str, Any]) -> list[Stream]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from netsim.runs.executors import Task, default_workers, executor_for, processes
+from netsim.runs.executors.base import TaskQueue
 from netsim.runs.executors.processes import ProcessExecutor
 
 
@@ -67,6 +68,49 @@ def test_a_worker_is_sent_a_value_once_while_it_has_room_for_it(monkeypatch: pyt
     assert [drop for _, drop in [sent.update("c", fetch)]] == [["a"]]
     assert fetched == ["a", "b", "c"]
     assert sent.update("abc", fetch)[1] == []  # more than there is room for, and all needed at once
+
+
+def process_here(context: str, argument: str, values: Mapping[str, str]) -> int:
+    return os.getpid()
+
+
+def test_the_process_that_began_goes_on() -> None:
+    """Each of two workers has begun an image: it does the image's other tasks too, whatever their order."""
+    began, went_on = dict[str, int](), list[tuple[str, int]]()
+
+    def done(task: Task, result: int) -> Iterable[Task]:
+        if task.kind == "begin":
+            began[task.together] = result
+            return ()
+        if task.kind == "go on":
+            went_on.append((task.together, result))
+            return ()
+        return [Task("go on", process_here, "", (), image) for image in "ab"]
+
+    with ProcessExecutor("", str, 2) as executor:
+        executor.work([Task("begin", process_here, "", (), image) for image in "ab"], done)
+        executor.work([Task("plan", process_here, "")], done)
+    assert sorted(went_on) == sorted(began.items())
+    assert len(set(began.values())) == 2
+
+
+def test_added_tasks_wait_for_their_worker_while_there_are_first_ones() -> None:
+    queue = TaskQueue([Task("first", process_here, n) for n in range(2)])
+    queue.add([Task("added", process_here, n, (), together) for n, together in enumerate("abab")])
+
+    def mine(task: Task) -> bool:
+        return task.together == "b"
+
+    taken = [queue.next(mine) for _ in range(7)]
+    assert [(task.kind, task.argument) for task in taken if task] == [
+        ("added", 1),
+        ("added", 3),
+        ("first", 0),
+        ("first", 1),
+        ("added", 0),
+        ("added", 2),
+    ]
+    assert taken[-1] is None
 
 
 @pytest.mark.parametrize("workers", [1, 2])

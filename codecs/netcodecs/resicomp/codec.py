@@ -30,7 +30,14 @@ from netcodecs.resicomp.packets import (
     write_header,
     write_slice,
 )
-from netcodecs.resicomp.rate_control import SliceEncoder, SliceLayout, layout_of, nearest_quality, predicted_slices
+from netcodecs.resicomp.rate_control import (
+    EncodedSlices,
+    SliceEncoder,
+    SliceLayout,
+    layout_of,
+    nearest_quality,
+    predicted_slices,
+)
 from netcodecs.resicomp.slice_cache import SliceCache
 from netcodecs.resicomp.slices import slice_sizes
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream
@@ -228,7 +235,8 @@ class ResiComp(Codec):
         self._check(operating_point)
         height, width = image.shape[:2]
         header = self._header(height, width, 0.0)
-        encoder = SliceEncoder(self.networks, layout_of(header), self.networks.analyse(image))
+        layout = layout_of(header)
+        encoder = SliceEncoder(self.networks, layout, self.networks.analyse(image))
         if operating_point.key == "quality":
             coded = encoder.encode(nearest_quality(operating_point.value, *self.networks.qualities))
         else:
@@ -237,9 +245,18 @@ class ResiComp(Codec):
         payloads = [first, *(write_slice(code, first, place) for place, code in enumerate(coded.codes, 1))]
         if packet_limit_bytes is not None and max(map(len, payloads)) > packet_limit_bytes:
             raise self._limit_error(packet_limit_bytes, payloads, encoder.token_bits(coded.quality))
+        self._remember(payloads, layout, coded)
         packets = (Packet(first, protected=True), *map(Packet, payloads[1:]))
         made_by = {"tool": "netcodecs resicomp", **self.fingerprint, "quality": coded.quality}
         return Stream(packets, (height, width), operating_point, made_by)
+
+    def _remember(self, payloads: Sequence[bytes], layout: SliceLayout, coded: EncodedSlices) -> None:
+        """Puts what the encoder has decoded into the cache, under the bytes that it was decoded from."""
+        if read_header(payloads[0], len(payloads)).quality != coded.quality:
+            return  # a receiver would read other distributions
+        wanted = np.isin(np.arange(len(layout.cells)), list(coded.decoded))
+        for number, key in SliceCache.keys(payloads, layout.contexts, wanted).items():
+            self._slice_cache.put(key, coded.decoded[number], _CACHED_STREAMS * len(wanted))
 
     def _limit_error(self, limit: int, payloads: Sequence[bytes], token_bits: Floats) -> InputError:
         """The error for a packet limit that the payloads exceed; its hint is a number of slices that would do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,10 +55,19 @@ class SliceLayout:
 
 @dataclass(frozen=True)
 class EncodedSlices:
-    """The code of each slice at one quality."""
+    """The code of each slice at one quality.
+
+    Attributes:
+        quality: Of the stream.
+        codes: L codes.
+        decoded: What the codes of some slices are decoded to, int16 (N_l, C) by slice. Each was decoded with the
+            distributions that a decoder has: these depend on the slice's contexts, and all of them were decoded to the
+            symbols that the encoder's distributions came from.
+    """
 
     quality: float
     codes: tuple[bytes, ...]
+    decoded: Mapping[int, NDArray[np.int16]]
 
     @property
     def bytes_total(self) -> int:
@@ -124,10 +133,18 @@ class SliceEncoder:
 
     def encode(self, quality: float) -> EncodedSlices:
         """All slices at a quality."""
-        from netcodecs.resicomp.range_coding import encode
+        from netcodecs.resicomp.range_coding import decode, encode
 
-        codes = {number: encode(chosen, mixtures) for number, chosen, mixtures in self._slices(quality)}
-        return EncodedSlices(quality, tuple(codes[number] for number in range(len(codes))))
+        contexts = self._layout.contexts
+        costly = contexts.any(axis=0) | contexts.any(axis=1)  # the others are decoded without a Transformer pass
+        codes, decoded = dict[int, bytes](), dict[int, NDArray[np.int16]]()
+        for number, chosen, mixtures in self._slices(quality):
+            codes[number] = encode(chosen, mixtures)
+            if costly[number] and all(n in decoded for n in map(int, np.flatnonzero(contexts[number]))):
+                numbers = decode(codes[number], mixtures)
+                if np.array_equal(numbers, chosen):
+                    decoded[number] = numbers.reshape(len(self._layout.cells[number]), -1).astype(np.int16)
+        return EncodedSlices(quality, tuple(codes[number] for number in range(len(codes))), decoded)
 
     def token_bits(self, quality: float) -> Floats:
         """Bits of each token in order of slices, (N,)."""

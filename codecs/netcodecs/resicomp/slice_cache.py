@@ -1,8 +1,12 @@
-"""Decoded slices of the last few streams, so that a slice is decoded once for many masks."""
+"""Decoded slices of recent streams, so that a slice is decoded once for many masks.
+
+Encoders add slices, too: what their range decoder made of the code that they wrote (``rate_control.EncodedSlices``).
+"""
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -13,12 +17,15 @@ __all__ = ["SliceCache"]
 
 Ints = NDArray[np.int64]
 
+_KEPT_BYTES = 16 << 20  # of compressed symbols: a stream of 768 × 512 pixels takes some 60 kB
+
 
 class SliceCache:
-    """Symbols of slices by the bytes that decide them; the oldest are dropped first."""
+    """Symbols of slices by the bytes that decide them, compressed; the oldest are dropped first."""
 
     def __init__(self) -> None:
-        self._symbols: OrderedDict[bytes, Ints] = OrderedDict()
+        self._symbols: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
+        self._bytes = 0
 
     @staticmethod
     def keys(payloads: Sequence[bytes], contexts: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> dict[int, bytes]:
@@ -38,12 +45,22 @@ class SliceCache:
 
     def get(self, key: bytes) -> Ints | None:
         """The symbols of a slice; None if they are not in the cache."""
-        if key in self._symbols:
-            self._symbols.move_to_end(key)
-        return self._symbols.get(key)
+        if key not in self._symbols:
+            return None
+        self._symbols.move_to_end(key)
+        tokens, packed = self._symbols[key]
+        return np.frombuffer(zlib.decompress(packed), np.int16).reshape(tokens, -1).astype(np.int64)
 
-    def put(self, key: bytes, symbols: Ints, most: int) -> None:
-        """Adds a slice and keeps the ``most`` latest."""
-        self._symbols[key] = symbols
-        while len(self._symbols) > most:
-            self._symbols.popitem(last=False)
+    def put(self, key: bytes, symbols: NDArray[np.signedinteger], least: int) -> None:
+        """Adds a slice, and drops the oldest while there are too many bytes.
+
+        Args:
+            key: Of the slice.
+            symbols: Within 16 bits, (tokens, C).
+            least: Number of slices that are kept, however many bytes they have.
+        """
+        packed = zlib.compress(symbols.astype(np.int16).tobytes(), 1)
+        self._bytes += len(packed) - len(self._symbols.pop(key, (0, b""))[1])
+        self._symbols[key] = len(symbols), packed
+        while self._bytes > _KEPT_BYTES and len(self._symbols) > least:
+            self._bytes -= len(self._symbols.popitem(last=False)[1][1])

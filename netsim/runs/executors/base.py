@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 __all__ = ["Executor", "Fetch", "Task", "TaskQueue", "default_workers"]
 
+_WAITING = 256  # tasks that are kept for another worker while there are first ones to begin
+
 Fetch = Callable[[str], Any]
 
 
@@ -32,12 +34,15 @@ class Task(NamedTuple):
         function: A module-level function ``(context, argument, values) -> result``.
         argument: Its argument.
         needs: Names of the values that it gets.
+        together: Tasks with the same text share work if one process does them: it remembers some of it. A wish that
+            keeps no worker idle; empty: none.
     """
 
     kind: str
     function: Callable[[Any, Any, Mapping[str, Any]], Any]
     argument: Any
     needs: tuple[str, ...] = ()
+    together: str = ""
 
 
 def default_workers() -> int:
@@ -68,13 +73,22 @@ class TaskQueue:
         """
         self._added.extend(tasks)
 
-    def next(self) -> Task | None:
-        """Take the next task.
+    def next(self, fits: Callable[[Task], bool] = lambda task: True) -> Task | None:
+        """Take the next task: the first added one that fits, else the next of the first ones, else any added one.
+
+        Args:
+            fits: Whether a task should not wait for another worker.
 
         Returns:
             A task, or None: others may be added later.
         """
-        return self._added.popleft() if self._added else next(self._first, None)
+        for place, task in enumerate(self._added):
+            if fits(task):
+                del self._added[place]
+                return task
+        if len(self._added) < _WAITING and (first := next(self._first, None)) is not None:
+            return first
+        return self._added.popleft() if self._added else None
 
 
 class Executor(ABC):

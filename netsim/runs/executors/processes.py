@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -39,6 +39,7 @@ class ProcessExecutor(Executor):
         super().__init__(context, fetch)
         self.workers = workers
         self._started: list[_Worker] = []
+        self._doing: dict[str, _Worker] = {}  # who began the tasks that belong together
 
     def close(self, at_once: bool) -> None:
         for worker in self._started:
@@ -55,8 +56,14 @@ class ProcessExecutor(Executor):
         idle = list(self._started)
         busy: dict[Connection, tuple[_Worker, Task]] = {}
         while True:
-            while len(busy) < self.workers and (task := queue.next()) is not None:
+            while len(busy) < self.workers:
+                free = idle[-1] if idle else None
+                task = queue.next(partial(self._fits, free))
+                if task is None:
+                    break
                 worker = idle.pop() if idle else self._start()
+                if task.together:
+                    self._doing.setdefault(task.together, worker)
                 worker.send(task, self.fetch)
                 busy[worker.connection] = worker, task
             if not busy:
@@ -66,6 +73,10 @@ class ProcessExecutor(Executor):
                 worker, task = busy.pop(connection)
                 queue.add(done(task, worker.result(task)))
                 idle.append(worker)
+
+    def _fits(self, worker: _Worker | None, task: Task) -> bool:
+        """Whether no other worker began the tasks that belong together with this one; None: a new worker."""
+        return self._doing.get(task.together, worker) is worker
 
     def _start(self) -> _Worker:
         threads = max(default_workers() // self.workers, 1)

@@ -15,7 +15,7 @@ import torch
 from netcodecs.resicomp import betas
 from netcodecs.resicomp.codec import BETA, ResiComp, ResiCompSettings, usual_beta
 from netcodecs.resicomp.mixture import log_likelihood
-from netcodecs.resicomp.modes import MODES, context_matrix
+from netcodecs.resicomp.modes import MODES, context_matrix, decoding_passes
 from netcodecs.resicomp.packets import (
     ResiCompHeader,
     read_header,
@@ -133,6 +133,7 @@ def test_entropy_decoding_is_done_once(
 ) -> None:
     """However many masks, in one call or in several, whatever lies in place of lost packets."""
     receiver = codec_of(tiny, mode="MDC-2")
+    brighter = codec_of(tiny, mode="MDC-2").encode(image // 2 + 100, QUALITY)
     decoded = []
     import netcodecs.resicomp.range_coding as coding
 
@@ -151,9 +152,59 @@ def test_entropy_decoding_is_done_once(
     assert np.array_equal(receiver.decode(other, masks_of("111111")), expected)
     assert np.array_equal(receiver.decode(stream, some), first)
     assert len(decoded) == 7
-    brighter = codec_of(tiny, mode="MDC-2").encode(image // 2 + 100, QUALITY)
     assert not np.array_equal(receiver.decode(brighter, some), first)
     assert len(decoded) == 9
+
+
+def counted_passes(codec: ResiComp, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets an entry for each pass of the Transformer that predicts slices from others."""
+    passes, plain = list[int](), codec.networks._given
+    monkeypatch.setattr(codec.networks, "_given", lambda *given: passes.append(1) or plain(*given))
+    return passes
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_encoder_remembers_what_its_bytes_decode_to(
+    tiny: Path, image: Image, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender, receiver = codec_of(tiny, mode=mode), codec_of(tiny, mode=mode)
+    stream = sender.encode(image, QUALITY)
+    payloads = [packet.payload for packet in stream.packets]
+    head = read_header(payloads[0], len(payloads))
+    passes = counted_passes(sender, monkeypatch)
+    here, there = (c._decoded(head, layout_of(head), payloads, masks_of("11111")[0]) for c in (sender, receiver))
+    assert len(passes) == len([one for one in decoding_passes(sender.contexts) if one.contexts])  # the receiver's alone
+    assert np.array_equal(here, there)
+    other = sender.encode(image // 2 + 100, QUALITY)
+    mixed = with_payload(stream, 1, write_slice(read_slice(other.packets[1].payload), payloads[0], 1))
+    for mask in (masks_of("110000"), masks_of("111111")):
+        assert outcome(sender, mixed, mask) == outcome(receiver, mixed, mask) != outcome(sender, stream, mask)
+
+
+def outcome(codec: ResiComp, stream: Stream, mask: np.ndarray) -> bytes | str:
+    """An image, or why there is none: a slice with another slice as its context may be no code at all."""
+    try:
+        return codec.decode(stream, mask).tobytes()
+    except InputError as error:
+        return error.message
+
+
+def test_what_does_not_come_back_is_not_remembered(
+    tiny: Path, image: Image, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An encoder whose range decoder fails at the first slice: MDC-2's slices 3 and 5 depend on it."""
+    import netcodecs.resicomp.range_coding as coding
+
+    sender, plain, calls = codec_of(tiny, mode="MDC-2"), coding.decode, list[int]()
+    with monkeypatch.context() as patched:
+        patched.setattr(coding, "decode", lambda *given: plain(*given) + (calls.append(1) or len(calls) == 1))
+        assert sender.encode(image, QUALITY).packets == stream.packets
+    assert len(calls) == 3  # without those two
+    passes = counted_passes(sender, monkeypatch)
+    mask = masks_of("110101")
+    first = sender.decode(stream, mask)
+    assert len(passes) == 2
+    assert np.array_equal(first, codec_of(tiny, mode="MDC-2").decode(stream, mask))
 
 
 def test_bfloat16_changes_no_byte_and_hardly_an_image(image: Image) -> None:
