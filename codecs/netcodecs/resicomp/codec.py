@@ -77,7 +77,8 @@ class ResiCompSettings(CodecSettings):
         weights: A file of ``netcodecs.training.export``; the one that ships if None.
         device: Where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
         arithmetic: Of concealment and synthesis. ``bfloat16`` changes no byte of a stream, and an image's PSNR by some
-            .001 dB; processors with AVX-512 BF16 or AMX then decode a mask in two thirds of the time.
+            .001 dB; processors with AVX-512 BF16 or AMX then decode a mask in two thirds of the time. Others, which
+            would take several times as long, compute in float32 all the same.
     """
 
     mode: Any = "LC"

@@ -12,46 +12,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from netcodecs.resicomp import fixed_point_tables as tables
+from netcodecs.resicomp.fixed_point_functions import GRID_BITS, Functions, functions_of, to_grid
 from netcodecs.resicomp.neighbours import neighbour_statistics
 from netcodecs.resicomp.transformer import Block, DualTransformer
 from netcodecs.resicomp.windows import window_partition
 
-__all__ = ["ExactTransformer", "to_grid"]
+__all__ = ["ExactTransformer"]
 
 Floats = NDArray[np.float64]
 
-_GRID_BITS = 16
-_SUM_BITS = 53 - 2 * _GRID_BITS - 1  # in front of the point, of a sum of products
-_ROWS_AT_ONCE = 128
-_SCORES_AT_ONCE = 2048  # of a head
-_NORM_BITS = 12  # fraction bits of what a norm squares: leaves room for large features
-
-
-def to_grid(values: Tensor, bits: int = _GRID_BITS) -> Tensor:
-    """Rounds to multiples of 2^-bits, in place, half to even.
-
-    Adds and subtracts a number whose last bit stands for 2^-bits: two passes through memory and no division.
-
-    Args:
-        values: float64, |values| < 2^(51-bits).
-        bits: Fraction bits of the grid.
-
-    >>> to_grid(torch.tensor([0.3, -0.75], dtype=torch.float64), 1)
-    tensor([ 0.5000, -1.0000], dtype=torch.float64)
-    """
-    anchor = 1.5 * 2.0 ** (52 - bits)
-    return values.add_(anchor).sub_(anchor)
+_SUM_BITS = 53 - 2 * GRID_BITS - 1  # in front of the point, of a sum of products
+_ROWS_AT_ONCE = 512
+_SCORES_AT_ONCE = 8192  # of a head
 
 
 def _floored(bound: float) -> float:
-    return math.floor(bound * 2**_GRID_BITS) / 2**_GRID_BITS
+    return math.floor(bound * 2**GRID_BITS) / 2**GRID_BITS
 
 
 def _by_rows(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
@@ -86,10 +69,19 @@ class _Linear:
         self.weight, self.bias = self.weight.to(device), self.bias.to(device)
         return self
 
-    def __call__(self, values: Tensor, bits: int = _GRID_BITS) -> Tensor:
-        """values: (n, in), on the grid. Returns (n, out), on the grid of ``bits``."""
-        product = values.clamp(-self.bound, self.bound) @ self.weight
-        return to_grid(product.add_(self.bias), bits)
+    def __call__(self, values: Tensor) -> Tensor:
+        """values: (n, in), on the grid. Returns (n, out), on the grid."""
+        return self.of_bounded(values.clamp(-self.bound, self.bound))
+
+    def of_bounded(self, values: Tensor) -> Tensor:
+        """The same of values that keep to the bound."""
+        return to_grid((values @ self.weight).add_(self.bias))
+
+
+def _by_two(functions: Functions, first: _Linear, second: _Linear, features: Tensor) -> Tensor:
+    """Layer norm, a linear layer, GELU, another linear layer."""
+    inner = functions.normed(features, first.bound) @ first.weight
+    return second.of_bounded(functions.gelu(inner, first.bias, second.bound))
 
 
 def _layer(layers: nn.Sequential, place: int) -> nn.Linear:
@@ -115,7 +107,7 @@ class ExactTransformer:
         self._blocks = [_Block(block, self._device) for block in network.blocks if isinstance(block, Block)]
         self._first = _Linear(_layer(network.density, 0), network.norm).to(self._device)
         self._last = _Linear(_layer(network.density, -1)).to(self._device)
-        self._functions = _Functions(self._device)
+        self._functions = functions_of(self._device)
 
     @torch.no_grad()
     def densities(
@@ -135,10 +127,8 @@ class ExactTransformer:
         height, width, channels = tokens.shape
         given = to_grid(torch.from_numpy(tokens).to(self._device).reshape(-1, channels).clone())
         here = torch.from_numpy(known).to(self._device).reshape(-1, 1)
-        shown = torch.where(here, given, self._mask_token)
-        features = self._embedding(torch.cat([shown, shown.abs()], 1))
         statistics = neighbour_statistics(given.view(1, height, width, channels), here.view(1, height, width))
-        features += self._neighbours(to_grid(statistics.view(height * width, -1))).masked_fill_(here, 0.0)
+        features = self._embedded(given, statistics.view(height * width, -1), here[:, 0])
         rate = to_grid(torch.tensor([[log_rate]], dtype=torch.float64, device=self._device))
         features += self._rate(rate)
         for block in self._blocks[:-1]:
@@ -148,55 +138,22 @@ class ExactTransformer:
         made = _by_rows(self._head, features).permute(1, 2, 0, 3).contiguous().cpu().numpy()
         return made[0], made[1], made[2]
 
+    def _embedded(self, given: Tensor, statistics: Tensor, known: Tensor) -> Tensor:
+        """Features of the tokens, (n, width): known ones by themselves, the others by their neighbours."""
+        features = given.new_empty((len(given), self.size.width))
+        mine, nothing = given[known], self._mask_token[None]
+        features[known] = self._embedding(torch.cat([mine, mine.abs()], 1))
+        absent = self._embedding(torch.cat([nothing, nothing.abs()], 1))
+        features[~known] = self._neighbours(to_grid(statistics[~known])).add_(absent)
+        return features
+
     def _head(self, features: Tensor) -> Tensor:
         """Weights, means and scales, (n, 3, mixtures, C)."""
         functions = self._functions
-        made = self._last(functions.gelu(self._first(_normed(features), tables_bits())))
-        made = made.view(len(features), 3, self.size.mixtures, -1)
+        made = _by_two(functions, self._first, self._last, features).view(len(features), 3, self.size.mixtures, -1)
         made[:, 0] = functions.softmax(made[:, 0], 1)
         made[:, 2] = functions.softplus(made[:, 2])
         return made
-
-
-def tables_bits() -> int:
-    """Fraction bits of the arguments of the tables."""
-    return tables.POINTS.bit_length() - 1
-
-
-class _Functions:
-    """GELU, softplus and softmax from their tables."""
-
-    def __init__(self, device: torch.device) -> None:
-        made = (tables.falling(), tables.gelu_rest(), tables.softplus_rest())
-        self._falling, self._gelu, self._softplus = (torch.from_numpy(t.copy()).to(device) for t in made)
-
-    def _looked_up(self, table: Tensor, arguments: Tensor) -> Tensor:
-        """table[arguments · POINTS] for arguments ≥ 0; larger arguments get the last entry."""
-        places = (arguments * tables.POINTS).clamp_(max=len(table) - 1).round_().to(torch.int32)
-        return table.index_select(0, places.reshape(-1)).view(places.shape)
-
-    def gelu(self, values: Tensor) -> Tensor:
-        """Of values on the grid of the tables."""
-        return values.clamp(min=0).sub_(self._looked_up(self._gelu, values.abs()))
-
-    def softplus(self, values: Tensor) -> Tensor:
-        return values.clamp(min=0).add_(self._looked_up(self._softplus, values.abs()))
-
-    def softmax(self, values: Tensor, axis: int) -> Tensor:
-        """Not on any grid: rounded by one division each."""
-        powers = self._looked_up(self._falling, values.amax(axis, keepdim=True) - values)
-        return powers.div_(powers.sum(axis, keepdim=True))
-
-
-def _normed(features: Tensor) -> Tensor:
-    """Layer norm without scale and shift, of rows on the grid: (n, width), on the grid."""
-    width = features.shape[-1]  # multiplied: CUDA divides by a constant in another way than processors
-    mean = to_grid(features.sum(-1, keepdim=True).mul_(1 / width))
-    off = features - mean
-    bound = math.floor(math.sqrt(2.0 ** (52 - 2 * _NORM_BITS) / width))  # the squares' sum keeps to 53 bits
-    rough = to_grid(off.clamp(-bound, bound), _NORM_BITS)
-    variance = rough.square_().sum(-1, keepdim=True).mul_(1 / width)
-    return to_grid(off.div_(variance.add_(1e-5).sqrt_()))
 
 
 class _Block:
@@ -218,7 +175,7 @@ class _Block:
         self._bound = _floored(math.sqrt(2.0**_SUM_BITS / (width // self.heads)))
 
     def __call__(
-        self, features: Tensor, height: int, width: int, functions: _Functions, wanted: Tensor | None = None
+        self, features: Tensor, height: int, width: int, functions: Functions, wanted: Tensor | None = None
     ) -> Tensor:
         """Features (n, width) of the wanted tokens, or of all, from those of all."""
         places, mixed = self._attended(features, height, width, functions)
@@ -226,17 +183,15 @@ class _Block:
         if wanted is not None:
             features, rows = features[wanted], rows[wanted]
         features = features + _by_rows(self._out, mixed[rows])
-        return features + _by_rows(lambda some: self._transformed(some, functions), features)
+        return features + _by_rows(partial(_by_two, functions, self._wide, self._narrow), features)
 
-    def _transformed(self, features: Tensor, functions: _Functions) -> Tensor:
-        return self._narrow(functions.gelu(self._wide(_normed(features), tables_bits())))
-
-    def _attended(self, features: Tensor, height: int, width: int, functions: _Functions) -> tuple[Tensor, Tensor]:
+    def _attended(self, features: Tensor, height: int, width: int, functions: Functions) -> tuple[Tensor, Tensor]:
         """The token of each row, and the rows: attention's output before its last layer, (n, width)."""
         partition = window_partition(height, width, self.window, shifted=self.shifted)
         numbers = torch.arange(height * width).view(1, height, width, 1)
         places = partition.split(numbers).reshape(-1).to(self._device)
-        projected = _by_rows(lambda some: self._queries_keys_values(_normed(some)), features[places])
+        layer = self._queries_keys_values
+        projected = _by_rows(lambda some: layer.of_bounded(functions.normed(some, layer.bound)), features[places])
         each = features.shape[1] // self.heads
         projected = projected.clamp_(-self._bound, self._bound).view(-1, self.window**2, 3, self.heads, each)
         separated = partition.separated
@@ -246,10 +201,7 @@ class _Block:
         at_once = max(1, _SCORES_AT_ONCE // self.window**4) if self._device.type == "cpu" else len(projected)
         for start in range(0, len(projected), at_once):
             query, key, value = projected[start : start + at_once].permute(2, 0, 3, 1, 4)
-            scores = to_grid(query @ key.transpose(-1, -2), tables_bits()) + self._bias
-            if separated is not None:
-                apart = separated[start : start + at_once].to(self._device)
-                scores.masked_fill_(apart[:, None], -float(2**20))
-            shares = to_grid(functions.softmax(scores, -1))
+            apart = None if separated is None else separated[start : start + at_once].to(self._device)
+            shares = functions.attention(query @ key.transpose(-1, -2), self._bias, apart)
             mixed[start : start + at_once] = to_grid(shares @ value).transpose(1, 2).flatten(2)
         return places, mixed.view(len(places), -1)

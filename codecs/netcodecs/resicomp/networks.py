@@ -59,19 +59,19 @@ class Networks:
     Args:
         model: Is moved to the device.
         device: Where it runs; distributions are the same to the last bit on each.
-        bfloat16: Whether concealment and g_s, which code nothing, multiply in bfloat16.
+        bfloat16: Whether concealment and g_s, which code nothing, multiply in bfloat16 where the device can.
     """
 
     def __init__(self, model: ResiCompModel, device: str = "cpu", *, bfloat16: bool = False) -> None:
         transforms, gains = model.transforms, ("log_gain", "log_inverse_gain")
         #: trained, gains left out: they fold into the transforms
         self.parameters = sum(p.numel() for n, p in model.named_parameters() if not n.endswith(gains))
-        self._bfloat16 = bfloat16
         self._device, self._spread = torch.device(device), model.spread.double().numpy()
+        self._bfloat16 = bfloat16 and _multiplies_bfloat16(self._device)
         self._transforms = transforms
         transforms.g_a = transforms.kind.inference_form(transforms.g_a)
         transforms.g_s = transforms.kind.inference_form(transforms.g_s)
-        if bfloat16:
+        if self._bfloat16:
             _shorten_branches(transforms.g_s)
         model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network, self._concealer = model.transformer, model.concealer
@@ -217,6 +217,12 @@ class Networks:
             return made
 
         return filled
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for it: a processor without them takes several times as long as in float32."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # some are missing in earlier versions
+    return device.type != "cpu" or any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 class _ShortBranch(nn.Module):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from netcodecs.resicomp import fixed_point_tables as tables
-from netcodecs.resicomp.fixed_point import ExactTransformer, _Linear, _normed, to_grid
+from netcodecs.resicomp.fixed_point import ExactTransformer, _Linear
+from netcodecs.resicomp.fixed_point_functions import CompiledFunctions, Functions, to_grid
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.networks import Networks
 from netcodecs.resicomp.transformer import DualTransformer, Size
@@ -84,6 +85,33 @@ def test_neither_threads_nor_order_decide_a_bit(loudness: float, window: int, th
     assert all(np.isfinite(part).all() for part in alone)
 
 
+@pytest.mark.parametrize(("loudness", "window"), [(1.0, 4), (1e4, 4), (1.0, 2)])
+def test_compiled_functions_decide_no_bit(loudness: float, window: int) -> None:
+    """Against PyTorch's operations, which CUDA uses: of a whole network, with shifted windows and clamped features."""
+    network, (tokens, known) = tiny_network(0, replace(TINY, window=window)), tokens_of(0, loudness)
+    mine, others = ExactTransformer(network), ExactTransformer(network)
+    assert isinstance(mine._functions, CompiledFunctions)
+    others._functions = Functions(torch.device("cpu"))
+    cells = np.arange(96)
+    assert same(mine.densities(tokens, known, 0.25, cells), others.densities(tokens, known, 0.25, cells))
+
+
+def test_each_compiled_function_decides_no_bit() -> None:
+    """Of values from 2⁻¹⁶ to beyond all tables and bounds."""
+    rng = np.random.default_rng(0)
+    rows = torch.from_numpy(rng.normal(0, 1, (600, 48)) * 2.0 ** rng.integers(-16, 20, (600, 1)))
+    bias = to_grid(torch.from_numpy(rng.normal(0, 1, 48)))
+    scores, offsets = rows[:576].reshape(3, 4, 48, 48), to_grid(torch.from_numpy(rng.normal(0, 1, (4, 48, 48))))
+    apart = torch.from_numpy(rng.random((3, 48, 48)) < 0.5) & ~torch.eye(48, dtype=torch.bool)
+    results = []
+    for functions in (CompiledFunctions(), Functions(torch.device("cpu"))):
+        made = [functions.normed(to_grid(rows.clone()), bound) for bound in (2.5, 1e3)]
+        made += [functions.gelu(rows.clone(), bias, bound) for bound in (2.5, 1e9)]
+        made += [functions.attention(scores.clone(), offsets, pairs) for pairs in (None, apart)]
+        results.append(made)
+    assert all(torch.equal(mine, other) for mine, other in zip(*results, strict=True))
+
+
 def test_some_cells_get_what_all_would() -> None:
     exact = ExactTransformer(tiny_network(0))
     tokens, known = tokens_of(0)
@@ -133,7 +161,7 @@ def test_every_layer_keeps_to_53_bits() -> None:
 
 def test_a_norm_of_huge_features_is_finite_and_plain_ones_are_normed() -> None:
     rows = to_grid(torch.randn(4, 48, dtype=torch.float64) * torch.tensor([[1.0], [30.0], [1e5], [0.0]]))
-    normed = _normed(rows)
+    normed = CompiledFunctions().normed(rows, 1e9)
     assert torch.isfinite(normed).all()
     expected = nn.functional.layer_norm(rows[:2], (48,))
     assert torch.allclose(normed[:2], expected, atol=2e-3)
