@@ -1,4 +1,4 @@
-"""For all tests and doctests: a temporary store, temporary settings, and none of the user's shell."""
+"""For all tests and doctests: a temporary store, temporary settings, one thread, and none of the user's shell."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["NETSIM_STORE"] = str(Path(folder) / "store.sqlite")
     os.environ["NETSIM_CONFIG"] = str(Path(folder) / "config")
     os.environ["NETSIM_PROGRAMS"] = "/"  # tests name programs of their own
+    # Workers of pytest-xdist share the cores: threads that wait for each other there take six times the time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     for name in _FOREIGN:
         os.environ.pop(name, None)
 
