@@ -10,6 +10,7 @@ from netsim.channels.spec import channel_from_spec
 from netsim.engines.exact import all_masks, chain_slots
 from netsim.engines.stratified import (
     DRAWN_MASKS,
+    Selection,
     drawn_masks,
     estimator_weights,
     given_a_loss,
@@ -79,11 +80,16 @@ def estimate(
 ) -> float:
     """The estimated mean of ``values`` over one of several distributions of masks, from one sample."""
     sample = select(usable, probabilities.mean(axis=0), draws, np.random.default_rng(seed))
-    design = sample.design_weight(probabilities[which])
+    return estimate_of(sample, usable, probabilities[which], values)
+
+
+def estimate_of(sample: Selection, usable: np.ndarray, probabilities: np.ndarray, values: np.ndarray) -> float:
+    """The estimated mean of ``values`` over a distribution of masks."""
+    design = sample.design_weight(probabilities)
     left = ~sample.certain & usable.any(axis=1)
-    mean = probabilities[which, left] @ features(usable[left])
+    mean = probabilities[left] @ features(usable[left])
     weight = estimator_weights(usable[sample.index], sample.replicate, design, mean)
-    assert weight.sum() == pytest.approx(probabilities[which].sum(), abs=1e-9)
+    assert weight.sum() == pytest.approx(probabilities.sum(), abs=1e-9)
     return float(weight @ values[sample.index])
 
 
@@ -96,8 +102,9 @@ def test_estimates_are_unbiased_for_any_quality_and_each_of_the_channels(seeds: 
     usable = first_needed(masks)
     _, outcome = np.unique(usable, axis=0, return_inverse=True)
     values = values[outcome.reshape(-1)]
+    samples = [select(usable, probabilities.mean(axis=0), 0, np.random.default_rng(seed)) for seed in range(seeds)]
     for which in (0, 1):
-        found = np.array([estimate(usable, probabilities, which, values, 0, seed) for seed in range(seeds)])
+        found = np.array([estimate_of(sample, usable, probabilities[which], values) for sample in samples])
         error = found.std() / np.sqrt(seeds)
         assert 0 < error < 0.05 * np.sqrt(3_000 / seeds)
         assert abs(found.mean() - probabilities[which] @ values) < 4 * error
