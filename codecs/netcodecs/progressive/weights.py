@@ -18,6 +18,10 @@ from netsim.errors import InputError
 __all__ = ["dependents_kept", "load_backbone", "load_weights", "save_weights"]
 
 _IN_INT8 = (".expand.", ".project.", ".analysis.inputs.", ".down_", ".up_")
+_STRIDED = (
+    "g_a.3.",
+    "g_s.4.",
+)  # between strides 8 and 16: four fifths of what int8 does not suit, unless as differences
 _WIDTHS: Mapping[str, int] = {"residual": 4, "mbt": 3, "elic": 3}  # how many there are
 _COMPRESSAI_LAMBDA = 0.0067  # of a checkpoint for one rate: any will do, its gains are one
 
@@ -38,7 +42,7 @@ def save_weights(
         backbone: The network.
         method: Its name, among the file's facts beside transforms and λ.
         base: Weights in the same folder from which the network was trained. The file then holds differences from them,
-            which are small enough for int8, and their hash.
+            most of which are small enough for int8, and their hash.
         exactly: Store everything as float16, for training to go on.
         facts: More of them.
     """
@@ -57,7 +61,8 @@ def save_weights(
         shared = {n for n, t in tensors.items() if n in known and known[n].shape == t.shape and t.is_floating_point()}
         tensors |= {name: tensors[name].float() - known[name] for name in shared}
         own["base"] = {"file": base.name, "sha256": digest({name: known[name] for name in shared})}
-        in_int8 = shared.__contains__
+        strided = {name for name in shared if tensors[name].shape[2:] == (4, 4)}  # differences tolerate it
+        in_int8 = ({name for name in shared if _tolerates_int8(name)} | strided).__contains__
     write_weights(path, shrunk(tensors, in_int8=in_int8), dict(facts or {}) | own)
 
 
