@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from skimage import data
 
+import netsim
 from netsim.codec import Stream
 from netsim.decoding.collapse import Arrays
 from netsim.runs import tasks, transport
@@ -34,15 +36,37 @@ seed: 7
 @pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Path of a scenario that runs in a second or two."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for name, image in (("a", data.astronaut()[60:156, 180:308]), ("b", data.coffee()[100:196, 200:300])):
-        Image.fromarray(image).save(folder / f"{name}.png")
     monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "store.sqlite"))
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "small.yaml"
+    return _written(tmp_path)
+
+
+def _written(folder: Path) -> Path:
+    """The scenario's file, with its images beside it."""
+    (folder / "images").mkdir()
+    for name, image in (("a", data.astronaut()[60:156, 180:308]), ("b", data.coffee()[100:196, 200:300])):
+        Image.fromarray(image).save(folder / "images" / f"{name}.png")
+    path = folder / "small.yaml"
     path.write_text(SCENARIO)
     return path
+
+
+RunOf = Callable[..., netsim.Run]
+
+
+@pytest.fixture(scope="module")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> RunOf:
+    """``run_of("trials=3")``: a run of the scenario with these overrides, once for a file. Leave it as it is."""
+    folder = tmp_path_factory.mktemp("runs")
+    path = _written(folder)
+
+    @cache
+    def run(*overrides: str) -> netsim.Run:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NETSIM_STORE", str(folder / "store.sqlite"))
+            return netsim.run(path, out=folder / "run", overrides=list(overrides))
+
+    return run
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,16 @@ from netsim.runs import parts as part_files
 from netsim.runs import tasks, transport
 from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.log import log_schema
-from tests.runs.conftest import KilledAfter
+from tests.runs.conftest import KilledAfter, RunOf
 
 QUICK = ["codecs=[{jpeg: {quality: 30}}]", "engine=array", "channels=[EP4, ge-15, EP1]", "trials=3"]
 
 
 @pytest.fixture
-def run(scenario: Path) -> netsim.Run:
-    return netsim.run(scenario, out="r", overrides=QUICK)
+def run(scenario: Path, run_of: RunOf) -> netsim.Run:
+    """A copy in ``r`` of a run of the scenario."""
+    shutil.copytree(run_of(*QUICK).path, "r")
+    return netsim.load("r")
 
 
 def _flip(path: Path, at: int) -> None:

@@ -14,13 +14,14 @@ from netsim.analysis.summary import GROUP, summarise
 from netsim.errors import InputError
 from netsim.runs import log as log_module
 from netsim.runs import parts
+from tests.runs.conftest import RunOf
 
 
 @pytest.mark.parametrize("overrides", [[], ["engine=array", "log=packets"]])
-def test_group_by_group_gives_the_same_summary(scenario: Path, overrides: list[str]) -> None:
-    run = netsim.run(scenario, overrides=overrides)
+def test_group_by_group_gives_the_same_summary(run_of: RunOf, tmp_path: Path, overrides: list[str]) -> None:
+    run = run_of(*overrides)
     whole = summarise(pd.read_parquet(run.path / "log.parquet"), 13.0)
-    pd.testing.assert_frame_equal(pd.read_csv(run.path / "summary.csv"), pd.read_csv(_csv(whole, run.path)))
+    pd.testing.assert_frame_equal(pd.read_csv(run.path / "summary.csv"), pd.read_csv(_csv(whole, tmp_path)))
 
 
 def _csv(frame: pd.DataFrame, folder: Path) -> Path:
@@ -44,31 +45,33 @@ def _described(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         ["engine=array", "trials=3", "slots=9"],
     ],
 )
-def test_row_groups_of_any_size_in_any_order_give_the_same_summary(scenario: Path, overrides: list[str]) -> None:
-    run = netsim.run(scenario, overrides=overrides)
+def test_row_groups_of_any_size_in_any_order_give_the_same_summary(
+    run_of: RunOf, tmp_path: Path, overrides: list[str]
+) -> None:
+    run = run_of(*overrides)
     whole = _described(run.path / "log.parquet")
     summary = summarise(run.log, 13.0).drop(columns="failure_db").sort_values(GROUP, ignore_index=True)
     pd.testing.assert_frame_equal(whole[0], summary[whole[0].columns], check_dtype=False)
-    path = run.path / "other.parquet"
+    path = tmp_path / "other.parquet"
     for log, rows in ((run.log, 7), (run.log.sample(frac=1.0, random_state=np.random.RandomState(3)), 70)):
         pq.write_table(pa.Table.from_pandas(log, preserve_index=False), path, row_group_size=rows)
         for found, expected in zip(_described(path), whole, strict=True):
             pd.testing.assert_frame_equal(found, expected, rtol=1e-10)
 
 
-def test_a_group_that_stands_twice_far_apart_is_refused(scenario: Path) -> None:
-    run = netsim.run(scenario)
+def test_a_group_that_stands_twice_far_apart_is_refused(run_of: RunOf, tmp_path: Path) -> None:
+    run = run_of()
     again = run.log.assign(row=run.log["row"] + 100)
-    path = run.path / "twice.parquet"
+    path = tmp_path / "twice.parquet"
     twice = pd.concat([run.log, again], ignore_index=True)
     pq.write_table(pa.Table.from_pandas(twice, preserve_index=False), path, row_group_size=100)
     with pytest.raises(InputError, match="not in the order of a plan"):
         list(described_groups(path, 13.0))
 
 
-def test_metrics_of_a_log_are_its_further_columns(scenario: Path) -> None:
-    run = netsim.run(scenario)
-    path = run.path / "more.parquet"
+def test_metrics_of_a_log_are_its_further_columns(run_of: RunOf, tmp_path: Path) -> None:
+    run = run_of()
+    path = tmp_path / "more.parquet"
     pq.write_table(pa.Table.from_pandas(run.log.assign(ms_ssim=0.5), preserve_index=False), path)
     assert logged_metrics(path) == ["ms_ssim"]
     assert logged_metrics(run.path / "log.parquet") == []
@@ -89,7 +92,7 @@ def test_small_parts_share_a_row_group_of_the_log(
     assert run.log["row"].is_monotonic_increasing
 
 
-def test_a_log_without_slots_is_refused(scenario: Path) -> None:
-    log = netsim.run(scenario).log
+def test_a_log_without_slots_is_refused(run_of: RunOf) -> None:
+    log = run_of().log
     with pytest.raises(InputError, match="no slots"):
         summarise(log.assign(packet=0))
