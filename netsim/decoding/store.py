@@ -1,7 +1,8 @@
 """What was encoded or decoded once is remembered: a content-addressed store on disk.
 
-One SQLite file: its transactions make it safe against a kill and against several processes writing at once. Every row
-has a checksum over its key and its value. A row that does not match is dropped, and what it held is made again.
+One SQLite file: its transactions make it safe against a kill and against several processes writing at once. Each waits
+for the disk, so rows are written together, about once a second and on closing; a kill loses that second. Every row has
+its checksum, over key and value. A row that does not match is dropped, and what it held is made again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import os
 import sqlite3
 import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,7 @@ create table if not exists qualities
     (key text, metric text, value real, checksum text, primary key (key, metric)) without rowid;
 """
 _BUSY_S = 120.0
+_BETWEEN_WRITES_S = 1.0
 _KEYS_AT_ONCE = 500  # SQLite's default limit on parameters of one statement is 999 in old versions
 
 
@@ -66,6 +69,9 @@ class Store:
             self._db.text_factory = lambda text: text.decode("utf-8", "replace")  # a damaged text fails its checksum
             if self._db.execute("pragma user_version").fetchone()[0] != _VERSION:
                 self._begin()
+        self._new_streams: dict[str, Stream] = {}
+        self._new_qualities: dict[tuple[str, str], float] = {}
+        self._written_at = time.monotonic()
 
     def _refuse_other_files(self) -> None:
         """A folder, and a file of another program, which is never written to."""
@@ -94,8 +100,30 @@ class Store:
                 self._db.execute(f"pragma user_version = {_VERSION}")
 
     def close(self) -> None:
-        """Closes the database."""
-        self._db.close()
+        """Writes what is new, and closes the database."""
+        try:
+            self.write()
+        finally:
+            self._db.close()
+
+    def write(self) -> None:
+        """Writes what is new."""
+        if not (self._new_streams or self._new_qualities):
+            return
+        streams = [_stream_row(key, stream) for key, stream in self._new_streams.items()]
+        qualities = [
+            (key, metric, value, _quality_checksum(key, metric, value))
+            for (key, metric), value in self._new_qualities.items()
+        ]
+        with self._access(), self._db:
+            self._db.executemany("insert or ignore into streams values (?, ?, ?, ?)", streams)
+            self._db.executemany("insert or ignore into qualities values (?, ?, ?, ?)", qualities)
+        self._new_streams, self._new_qualities = {}, {}
+        self._written_at = time.monotonic()
+
+    def _write_soon(self) -> None:
+        if time.monotonic() - self._written_at >= _BETWEEN_WRITES_S:
+            self.write()
 
     def __enter__(self) -> Store:
         return self
@@ -128,7 +156,7 @@ class Store:
         with self._access():
             row = self._db.execute("select head, payload, checksum from streams where key = ?", (key,)).fetchone()
             if row is None:
-                return None
+                return self._new_streams.get(key)
             head, payload, checksum = row
             if not isinstance(payload, bytes) or checksum != _stream_checksum(key, str(head), payload):
                 self._drop("delete from streams where key = ?", [(key,)])
@@ -142,10 +170,8 @@ class Store:
             key: Content address.
             stream: The stream to remember.
         """
-        head, payload = json.dumps(_head(stream)), b"".join(packet.payload for packet in stream.packets)
-        with self._access(), self._db:
-            row = (key, head, payload, _stream_checksum(key, head, payload))
-            self._db.execute("insert or ignore into streams values (?, ?, ?, ?)", row)
+        self._new_streams.setdefault(key, stream)
+        self._write_soon()
 
     def has_stream(self, key: str) -> bool:
         """Whether a stream is remembered under ``key``.
@@ -169,6 +195,7 @@ class Store:
             {key: value}, NaN included.
         """
         wanted = list(keys)
+        new = {key: self._new_qualities[key, metric] for key in wanted if (key, metric) in self._new_qualities}
         found: dict[str, float] = {}
         damaged = []
         with self._access():
@@ -188,7 +215,7 @@ class Store:
                         damaged.append((key, metric))
             if damaged:
                 self._drop("delete from qualities where key = ? and metric = ?", damaged)
-        return found
+        return new | found
 
     def put_qualities(self, values: Mapping[str, float], metric: str) -> None:
         """Remembers values of a metric; those that are there already stay.
@@ -197,11 +224,9 @@ class Store:
             values: {content address with mask: value}, NaN included.
             metric: Identity of the metric.
         """
-        rows = [
-            (key, metric, float(value), _quality_checksum(key, metric, float(value))) for key, value in values.items()
-        ]
-        with self._access(), self._db:
-            self._db.executemany("insert or ignore into qualities values (?, ?, ?, ?)", rows)
+        for key, value in values.items():
+            self._new_qualities.setdefault((key, metric), float(value))
+        self._write_soon()
 
     def replace_from(self, other: Path) -> None:
         """Take over everything from another store, in place of what is remembered under the same keys.
@@ -209,6 +234,7 @@ class Store:
         Args:
             other: The other store's file.
         """
+        self.write()
         with self._access():
             self._db.execute("attach ? as other", (str(other),))
             with self._db:
@@ -219,6 +245,11 @@ class Store:
     def _drop(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
         with self._db:
             self._db.executemany(statement, rows)
+
+
+def _stream_row(key: str, stream: Stream) -> tuple[str, str, bytes, str]:
+    head, payload = json.dumps(_head(stream)), b"".join(packet.payload for packet in stream.packets)
+    return key, head, payload, _stream_checksum(key, head, payload)
 
 
 _SQLITE = b"SQLite format 3\0"

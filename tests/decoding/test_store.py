@@ -1,5 +1,6 @@
 """The store: immutable values, safe against several writers."""
 
+import math
 import sqlite3
 import subprocess
 import sys
@@ -52,7 +53,9 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from netsim.decoding.store import Store\n"
         "store = Store(Path(sys.argv[1]))\n"
-        "for i in range(200): store.put_qualities({f'{sys.argv[2]}{i}': i, f'both{i}': i}, 'psnr_db')\n"
+        "for i in range(200):\n"
+        "    store.put_qualities({f'{sys.argv[2]}{i}': i, f'both{i}': i}, 'psnr_db')\n"
+        "    store.write()\n"
     )
     path = tmp_path / "store.sqlite"
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "ab"]
@@ -60,6 +63,23 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
     with Store(path) as store:
         keys = [f"{name}{i}" for name in ("a", "b", "both") for i in range(200)]
         assert len(store.qualities(keys, "psnr_db")) == 600
+
+
+def test_rows_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, stream = tmp_path / "store.sqlite", Stream((Packet(b"abc"),), (8, 8), OperatingPoint("quality", 1.0), {})
+    with Store(path) as one, Store(path) as other:
+        monkeypatch.setattr("netsim.decoding.store._BETWEEN_WRITES_S", math.inf)
+        one.put_stream("s", stream)
+        one.put_qualities({"q": 31.25}, "psnr_db")
+        assert (one.stream("s"), one.qualities(["q"], "psnr_db")) == (stream, {"q": 31.25})
+        assert (other.stream("s"), other.qualities(["q"], "psnr_db")) == (None, {})
+        monkeypatch.setattr("netsim.decoding.store._BETWEEN_WRITES_S", 0.0)
+        one.put_qualities({"r": 5.0}, "psnr_db")
+        assert (other.stream("s"), other.qualities(["q", "r"], "psnr_db")) == (stream, {"q": 31.25, "r": 5.0})
+        monkeypatch.setattr("netsim.decoding.store._BETWEEN_WRITES_S", math.inf)
+        one.put_qualities({"t": 6.0}, "psnr_db")
+    with Store(path) as later:
+        assert later.qualities(["t"], "psnr_db") == {"t": 6.0}
 
 
 def test_digest_depends_on_content_not_on_order() -> None:

@@ -108,12 +108,14 @@ def test_a_truncated_store_is_one_error_or_changes_no_byte(
         damaged = Path(f"{share}.sqlite")
         damaged.write_bytes(content[: int(share * len(content))])
         monkeypatch.setenv("NETSIM_STORE", str(damaged))
-        try:
-            netsim.run(SCENARIO, out=f"r{share}")
-        except InputError as error:
-            errors.append((damaged, str(error)))
-            damaged.unlink()  # as the error says
-        assert _files(netsim.run(SCENARIO, out=f"r{share}").path) == undisturbed, share
+        for _ in range(2):  # damage that one run does not read may be in the next one's way
+            try:
+                found = netsim.run(SCENARIO, out=f"r{share}").path
+            except InputError as error:
+                errors.append((damaged, str(error)))
+                damaged.unlink()  # as the error says
+                found = netsim.run(SCENARIO, out=f"r{share}").path
+            assert _files(found) == undisturbed, share
     assert errors
     assert all(f"`{damaged}`" in error and "delete" in error for damaged, error in errors)
 
