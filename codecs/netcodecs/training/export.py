@@ -53,7 +53,7 @@ def model_card(
     stored = (
         "with the layers inside residual blocks as int8, the others as float16"
         if base is None
-        else f"as int8 differences from `{base.stem}`"
+        else f"as differences from `{base.stem}`, most of them int8"
     )
     return f"""# {method.name}
 
