@@ -1,8 +1,9 @@
 """What was encoded or decoded once is remembered: a content-addressed store on disk.
 
 One SQLite file: its transactions make it safe against a kill and against several processes writing at once. Each waits
-for the disk, so rows are written together, about once a second and on closing; a kill loses that second. Every row has
-its checksum, over key and value. A row that does not match is dropped, and what it held is made again.
+for the disk, so rows are written together, once a second at most, and on closing; a kill loses those that came since.
+Every row has a checksum over its key and its value. A row that does not match is dropped, and what it held is made
+again.
 """
 
 from __future__ import annotations

@@ -77,6 +77,7 @@ def run_plan(
             context = RunContext(plan, CodecCache(store), folder.parts)
             with executor_for(plan, context.fetch, workers, cluster) as executor:
                 tools = _encode(context, executor, reporter)
+                store.write()  # streams can take long to make, and the next row may be long in coming
                 plan, reasons = resolve_engines(context)
                 for reason in reasons:
                     reporter.say("engine", reason)

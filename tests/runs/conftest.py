@@ -56,7 +56,7 @@ RunOf = Callable[..., netsim.Run]
 
 @pytest.fixture(scope="module")
 def run_of(tmp_path_factory: pytest.TempPathFactory) -> RunOf:
-    """``run_of("trials=3")``: a run of the scenario with these overrides, once for a file. Leave it as it is."""
+    """``run_of("trials=3")``: a run of the scenario with these overrides, once for a file; tests must not change it."""
     folder = tmp_path_factory.mktemp("runs")
     path = _written(folder)
 

@@ -18,10 +18,6 @@ from netsim.errors import InputError
 __all__ = ["dependents_kept", "load_backbone", "load_weights", "save_weights"]
 
 _IN_INT8 = (".expand.", ".project.", ".analysis.inputs.", ".down_", ".up_")
-_STRIDED = (
-    "g_a.3.",
-    "g_s.4.",
-)  # between strides 8 and 16: four fifths of what int8 does not suit, unless as differences
 _WIDTHS: Mapping[str, int] = {"residual": 4, "mbt": 3, "elic": 3}  # how many there are
 _COMPRESSAI_LAMBDA = 0.0067  # of a checkpoint for one rate: any will do, its gains are one
 
