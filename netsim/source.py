@@ -15,7 +15,7 @@ import marshal
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -134,7 +134,7 @@ def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
     data: dict[str, str] = {}
     installed: set[str] = set()
     waiting = [definition.__module__, *modules]
-    place = functools.cache(_place)
+    place, beside = functools.cache(_place), functools.cache(_data_files)
     while waiting:
         name = waiting.pop()
         top = name.partition(".")[0]
@@ -155,7 +155,8 @@ def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
         if module.dynamic and top in own - {"netsim"}:  # netsim imports plug-ins so, not parts of one
             waiting += _modules_of(top)
         if module.names:
-            for file in _data_files(path, _package_folder(name)):
+            package = _package_folder(name)
+            for file in beside(path.parent if package is None else package, whole=package is not None):
                 if file.name in module.names:
                     data[os.path.relpath(file, path.parent)] = file_sha256(file)
     return _Code(sources, data, frozenset(installed), place(definition.__module__) is None)
@@ -305,28 +306,29 @@ def _package_folder(module: str) -> Path | None:
     return top.parent if top is not None and top.name == "__init__.py" else None
 
 
-def _data_files(module: Path, package: Path | None) -> Iterable[Path]:
-    """Files beside a module, or anywhere in its package, that are not Python source."""
-    if package is not None:
-        return _files_below(package)
-    return [path for path in module.parent.iterdir() if path.suffix != ".py" and path.is_file()]
+def _data_files(folder: Path, *, whole: bool) -> list[Path]:
+    """Files in the folder of a module, or anywhere in that of its package, that are not Python source."""
+    if whole:
+        return _files_below(folder)
+    return [path for path in folder.iterdir() if path.suffix != ".py" and path.is_file()]
 
 
 def _files_below(folder: Path) -> list[Path]:
     """Without Python source, caches, hidden files, and folders of runs that somebody keeps there."""
     found: list[Path] = []
-    waiting = [folder]
+    waiting = [str(folder)]
     while waiting:
-        inside = sorted(waiting.pop().iterdir())
-        if any(path.name == "manifest.json" for path in inside):
+        with os.scandir(waiting.pop()) as entries:
+            inside = sorted(entries, key=lambda entry: entry.name)
+        if any(entry.name == "manifest.json" for entry in inside):
             continue
-        for path in inside:
-            if path.name.startswith(".") or path.name == "__pycache__":
+        for entry in inside:
+            if entry.name.startswith(".") or entry.name == "__pycache__":
                 continue
-            if path.is_dir():
-                waiting.append(path)
-            elif path.is_file() and path.suffix not in (".py", ".pyc", ".sqlite"):
-                found.append(path)
+            if entry.is_dir():
+                waiting.append(entry.path)
+            elif entry.is_file() and not entry.name.endswith((".py", ".pyc", ".sqlite")):
+                found.append(Path(entry.path))
     return found
 
 

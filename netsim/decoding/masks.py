@@ -13,7 +13,7 @@ from netsim.codec_calls import usable_packets
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
 from netsim.protection.base import ProtectedStream
 
-__all__ = ["UsableMasks", "at_risk_packets", "mask_text", "masks_from_text", "usable_masks"]
+__all__ = ["UsableMasks", "at_risk_packets", "distinct_masks", "mask_text", "masks_from_text", "usable_masks"]
 
 BoolArray = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -70,6 +70,29 @@ class UsableMasks:
         return np.asarray(~self.decodable[self.which])
 
 
+def distinct_masks(masks: BoolArray) -> tuple[BoolArray, Integers]:
+    """``np.unique`` over rows, as whole numbers where they fit: those sort a hundred times faster.
+
+    Args:
+        masks: bool [m, n].
+
+    Returns:
+        The distinct masks, bool [u, n], sorted; and which of them each one is, int64 [m].
+
+    >>> distinct_masks(np.array([[True, True], [False, True], [True, True]]))
+    (array([[False,  True],
+           [ True,  True]]), array([1, 0, 1]))
+    """
+    if not 0 < masks.shape[1] <= 64:
+        usable, which = np.unique(masks, axis=0, return_inverse=True)
+        return usable, which.reshape(-1).astype(np.int64)
+    packed = np.zeros((len(masks), 8), dtype=np.uint8)
+    packed[:, : (masks.shape[1] + 7) // 8] = np.packbits(masks, axis=1)
+    numbers = packed.view(">u8")[:, 0].astype(np.uint64)
+    _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
+    return masks[first], which.astype(np.int64)
+
+
 def at_risk_packets(protected: ProtectedStream, dropped: Sequence[int] = ()) -> Integers:
     """Numbers of the packets sent that the channel can take: int64 [n].
 
@@ -107,5 +130,4 @@ def usable_masks(
     received = np.ones((1 << len(at_risk), len(protected.sent)), dtype=bool)
     received[:, at_risk] = all_masks(len(at_risk))
     received[:, np.array(never, dtype=np.int64)] = False
-    usable, which = np.unique(usable_packets(codec, stream, protected.recover(received)), axis=0, return_inverse=True)
-    return UsableMasks(usable, which.reshape(-1).astype(np.int64))
+    return UsableMasks(*distinct_masks(usable_packets(codec, stream, protected.recover(received))))

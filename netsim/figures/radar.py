@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.integrate import trapezoid
 
 from netsim.errors import InputError
 from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
@@ -81,7 +80,8 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
         values = merged[np.searchsorted(rates, start), 1:]
         return RangeMean("point", start, end, *values.tolist())
     knots = np.concatenate([[start], rates[(rates > start) & (rates < end)], [end]])
-    means = [trapezoid(np.interp(knots, rates, curve), knots) / (end - start) for curve in merged[:, 1:].T]
+    curves = [np.interp(knots, rates, curve) for curve in merged[:, 1:].T]
+    means = [(np.diff(knots) * (curve[1:] + curve[:-1]) / 2).sum() / (end - start) for curve in curves]
     whole = start - low_bpp <= slack and high_bpp - end <= slack
     return RangeMean("range" if whole else "part", start, end, *map(float, means))
 

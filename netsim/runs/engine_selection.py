@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from netsim.channels.markov import MarkovChannel
 from netsim.codec import Codec, Stream
 from netsim.codec_calls import usable_packets
-from netsim.decoding.masks import at_risk_packets, usable_masks
+from netsim.decoding.masks import at_risk_packets, distinct_masks, usable_masks
 from netsim.decoding.streams import stream_key_of
 from netsim.engines.deciding import deciding_beginnings
 from netsim.engines.exact import ALL_MASKS_PACKETS
@@ -124,4 +124,4 @@ def _deciding(codec: Codec, stream: Stream, protected: ProtectedStream, at_risk:
     found = deciding_beginnings(len(at_risk), usable)
     if found is None:
         return 0
-    return int(np.unique(usable(found.masks), axis=0).any(axis=1).sum())
+    return int(distinct_masks(usable(found.masks))[0].any(axis=1).sum())

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def manifest(plan: Plan, notes: list[str], workers: int, cluster: str | None = N
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -70,15 +72,13 @@ def _version(package: str) -> str | None:
 def _git_revision() -> str | None:
     """Revision of the checkout that netsim runs from, with ``+`` if it was changed; None outside one."""
     here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # a hook names its repository
     try:
-        revision = _git(here, "rev-parse", "HEAD")
-        return revision + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_S, env=own)
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # a hook names its repository
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_S, env=own)
-    return done.stdout.strip()
+    lines = done.stdout.splitlines()
+    revision = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "(initial)")
+    changed = any(not line.startswith("#") for line in lines)
+    return None if revision == "(initial)" else revision + ("+" if changed else "")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr, betaincinv, gammaincinv, ndtri, stdtrit  # scipy.stats takes half a second to load
 
 __all__ = [
     "BatchSums",
@@ -23,6 +24,7 @@ __all__ = [
     "quality_interval",
     "quality_interval_of_sums",
     "ratio_interval",
+    "student_quantile",
     "variance_interval",
     "with_failures",
 ]
@@ -138,6 +140,18 @@ def _positions(of: IntArray, slot: IntArray) -> tuple[IntArray, int]:
     return position, longest
 
 
+def student_quantile(degrees: float) -> float:
+    """The .975 quantile of Student's t distribution.
+
+    Args:
+        degrees: Degrees of freedom; may be fractional.
+
+    Returns:
+        The quantile.
+    """
+    return float(stdtrit(degrees, (1 + _LEVEL) / 2))
+
+
 def mean_interval(values: FloatArray, weights: FloatArray, batch: IntArray) -> Estimate:
     """Weighted mean with the t interval of its batch means.
 
@@ -157,12 +171,10 @@ def mean_interval(values: FloatArray, weights: FloatArray, batch: IntArray) -> E
     >>> [round(x, 4) for x in estimate]
     [2.0, -0.4841, 4.4841]
     """
-    from scipy.stats import t
-
     mean, variance, batches = batch_variance(batch_sums(values, weights, batch))
     if batches < 2:
         return Estimate(mean, math.nan, math.nan)
-    half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(variance)
+    half = student_quantile(batches - 1) * math.sqrt(variance)
     return Estimate(mean, mean - half, mean + half)
 
 
@@ -215,14 +227,12 @@ def _ratio_interval(share: BatchSums, proxy: BatchSums) -> Estimate:
 
 def _effective_sample(of: BatchSums) -> float:
     """How many independent slots tell as much about the mean of a variable as these do."""
-    from scipy.stats import t
-
     slots = float(of.mass.sum() ** 2 / of.weight_squares)
     _, variance, batches = batch_variance(of)
     spread = of.spread * slots / max(slots - 1, 1)
     if spread == 0 or not variance > 0:
         return slots
-    few = t.ppf((1 + _LEVEL) / 2, max(slots - 1, 1)) / t.ppf((1 + _LEVEL) / 2, batches - 1)
+    few = student_quantile(max(slots - 1, 1)) / student_quantile(batches - 1)
     return float(min(slots, spread / variance * few**2))
 
 
@@ -271,8 +281,6 @@ def quality_interval_of_sums(
     Returns:
         The mean and the failure ratio.
     """
-    from scipy.stats import t
-
     ratio = _ratio_interval(failed, proxy) if can_fail else Estimate(0.0, 0.0, 0.0)
     mean, variance, batches = batch_variance(values)
     if batches < 2:
@@ -280,7 +288,7 @@ def quality_interval_of_sums(
     drop = failure_drop(mean, ratio.value, failed_value)
     of_failures = batch_variance(failed)[1]
     rest = max(variance - drop**2 * of_failures, 0.0)
-    half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(rest)
+    half = student_quantile(batches - 1) * math.sqrt(rest)
     return with_failures(mean, half, ratio, failed_value), ratio
 
 
@@ -353,8 +361,6 @@ def difference_interval(
     Returns:
         First less second.
     """
-    from scipy.stats import t
-
     mean, variance, batches = batch_variance(batch_sums(values[0] - values[1], weights, batch))
     if batches < 2:
         return Estimate(mean, math.nan, math.nan)
@@ -369,7 +375,7 @@ def difference_interval(
         down, up = (more, fewer) if drop >= 0 else (-fewer, -more)
         below, above = math.hypot(below, down), math.hypot(above, up)
         variance -= drop**2 * batch_variance(batch_sums(alone, weights, batch))[1]
-    half = float(t.ppf((1 + _LEVEL) / 2, batches - 1)) * math.sqrt(max(variance, 0.0))
+    half = student_quantile(batches - 1) * math.sqrt(max(variance, 0.0))
     return Estimate(mean, mean - math.hypot(half, below), mean + math.hypot(half, above))
 
 
@@ -383,11 +389,9 @@ def clopper_pearson(share: float, sample: float) -> Estimate:
     Returns:
         The share and its interval.
     """
-    from scipy.stats import beta
-
     count, tail = share * sample, (1 - _LEVEL) / 2
-    low = 0.0 if count <= 0 else float(beta.ppf(tail, count, sample - count + 1))
-    high = 1.0 if count >= sample else float(beta.ppf(1 - tail, count + 1, sample - count))
+    low = 0.0 if count <= 0 else float(betaincinv(count, sample - count + 1, tail))
+    high = 1.0 if count >= sample else float(betaincinv(count + 1, sample - count, 1 - tail))
     return Estimate(share, min(low, share), max(high, share))
 
 
@@ -408,8 +412,6 @@ def variance_interval(values: FloatArray) -> Estimate:
     >>> [round(x, 3) for x in variance_interval(np.arange(10.0))]
     [9.167, 4.908, 26.484]
     """
-    from scipy.stats import chi2, norm, trim_mean
-
     count = len(values)
     if count < 2:
         return Estimate(math.nan, math.nan, math.nan)
@@ -419,9 +421,11 @@ def variance_interval(values: FloatArray) -> Estimate:
         return Estimate(0.0, 0.0, math.nan)
     if count < _FEWEST_FOR_KURTOSIS:
         free = count - 1
-        return Estimate(variance, squares / float(chi2.ppf(1 - tail, free)), squares / float(chi2.ppf(tail, free)))
-    quantile = float(norm.ppf(1 - tail))
-    centre = float(trim_mean(values, 1 / (2 * math.sqrt(count - 4))))
+        ends = [squares / float(2 * gammaincinv(free / 2, share)) for share in (1 - tail, tail)]  # quantiles of χ²
+        return Estimate(variance, *ends)
+    quantile = float(ndtri(1 - tail))
+    cut = int(count / (2 * math.sqrt(count - 4)))
+    centre = float(np.partition(values, (cut, count - cut - 1))[cut : count - cut].mean())
     kurtosis = count * float(((values - centre) ** 4).sum()) / squares**2
     widening = count / (count - quantile)
     half = quantile * widening * math.sqrt(max(kurtosis - (count - 3) / count, 0.0) / (count - 1))
@@ -444,12 +448,8 @@ def median_interval(values: FloatArray) -> Estimate:
     >>> median_interval(np.array([5.0, 1.0, 4.0, 2.0, 3.0, 9.0]))
     Estimate(value=3.5, low=1.0, high=9.0)
     """
-    from scipy.stats import binom
-
     count, ordered = len(values), np.sort(values)
-    least = int(binom.ppf((1 - _LEVEL) / 2, count, 0.5))  # the smallest k with P(≤ k) ≥ .025
-    if binom.cdf(least, count, 0.5) <= (1 - _LEVEL) / 2:
-        least += 1
+    least = int((bdtr(np.arange(count), count, 0.5) <= (1 - _LEVEL) / 2).sum())
     if least < 1:
         return Estimate(float(np.median(values)), math.nan, math.nan)
     return Estimate(float(np.median(values)), float(ordered[least - 1]), float(ordered[count - least]))

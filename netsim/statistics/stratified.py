@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.statistics.intervals import Estimate, clopper_pearson, failure_drop, with_failures
+from netsim.statistics.intervals import Estimate, clopper_pearson, failure_drop, student_quantile, with_failures
 from netsim.statistics.surrogate import residuals
 
 __all__ = ["StratifiedSample", "stratified_quality"]
@@ -100,8 +100,6 @@ def stratified_quality(slots: list[tuple[StratifiedSample, Floats]], failed_valu
     Returns:
         The mean and the failure ratio.
     """
-    from scipy.stats import t
-
     mean = math.fsum(one.mean(values) for one, values in slots) / len(slots)
     share = math.fsum(one.mean(one.failed.astype(np.float64)) for one, _ in slots) / len(slots)
     drop = failure_drop(mean, share, failed_value)
@@ -117,7 +115,7 @@ def stratified_quality(slots: list[tuple[StratifiedSample, Floats]], failed_valu
     if variance == 0:
         return with_failures(mean, 0.0, ratio, failed_value), ratio
     degrees = (variance * len(slots) ** 2) ** 2 / sum(part**2 / free for part, free in parts if free > 0)
-    half = float(t.ppf(0.975, degrees)) * math.sqrt(variance)
+    half = student_quantile(degrees) * math.sqrt(variance)
     return with_failures(mean, half, ratio, failed_value), ratio
 
 
