@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+_numbers = count()
 _FOREIGN = ("NETSIM_KODAK", "MPLBACKEND", "PYTHONIOENCODING")
 
 
@@ -23,14 +26,24 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for name in _FOREIGN:
         os.environ.pop(name, None)
+    os.fsync = lambda file: None  # no test cuts the power, and hundreds of runs would wait for the disk
+
+
+def pytest_collection_finish() -> None:
+    """Modules live to the end: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
-def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store and settings of its own for every test: no test reads what another one wrote, or what the user has."""
-    own = tmp_path_factory.mktemp("store", numbered=True)
-    monkeypatch.setenv("NETSIM_STORE", str(own / "store.sqlite"))
-    monkeypatch.setenv("NETSIM_CONFIG", str(own / "config"))
+def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store and settings of its own for every test: no test reads what another one wrote, or what the user has.
+
+    Files of one folder, made by who writes them: most tests write none.
+    """
+    number = next(_numbers)
+    monkeypatch.setenv("NETSIM_STORE", str(Path(os.environ["NETSIM_STORE"]).with_name(f"store-{number}.sqlite")))
+    monkeypatch.setenv("NETSIM_CONFIG", str(Path(os.environ["NETSIM_CONFIG"]).with_name(f"config-{number}")))
 
 
 @pytest.fixture
