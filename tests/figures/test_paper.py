@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,12 +37,19 @@ from tests.figures.synthetic import LOSS, SCHEMES, sampled_log
 IMAGE = np.full((48, 72, 3), 120, dtype=np.uint8)
 
 
+@cache
 def _log(schemes: int = 12, channels: int = 6) -> pd.DataFrame:
+    """Once for all figures, which must not change it."""
     return sampled_log(list(SCHEMES)[:schemes], list(LOSS)[:channels], (0.25, 0.35, 0.5), trials=6, slots=4)
 
 
+@cache
+def _summary(channels: int) -> pd.DataFrame:
+    return summarise(_log(channels=channels))
+
+
 def _of_kind(kind: str, channels: int = 6) -> Callable[[], Figure]:
-    return lambda: make(kind, _log(channels=channels), summarise(_log(channels=channels)))[1]
+    return lambda: make(kind, _log(channels=channels), _summary(channels))[1]
 
 
 def _ranged() -> Figure:
@@ -210,7 +218,7 @@ def test_the_best_of_each_codec_is_highlighted_before_a_second_of_one_codec() ->
 
 def test_the_rest_is_grey_and_named_in_the_note() -> None:
     for module in (radar, rd):
-        numbers = module.numbers(summarise(_log()))  # type: ignore[attr-defined]
+        numbers = module.numbers(_summary(6))  # type: ignore[attr-defined]
         bold = set(numbers.loc[numbers["highlighted"], "scheme"])
         assert len(bold) == MOST
         figure = module.draw(numbers)  # type: ignore[attr-defined]

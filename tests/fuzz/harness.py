@@ -17,9 +17,12 @@ from types import FrameType, ModuleType
 from netsim.errors import InputError
 from tests.fuzz import kinds
 
-__all__ = ["CI_CASES", "Outcome", "kind_names", "load_kind", "run_case", "run_cases"]
+__all__ = ["CI_CASES", "FEWER_CASES", "Outcome", "kind_names", "load_kind", "run_case", "run_cases"]
 
 CI_CASES = 10_000
+FEWER_CASES = {"progressive": 4_000, "resicomp": 5_000, "run_folders": 5_000, "scenarios": 5_000, "video": 2_000}
+"""What CI tries of kinds whose cases take more than 5 ms of a processor; ``python -m tests.fuzz`` tries all."""
+
 HANG_S = 60  # one case takes milliseconds
 _FAULTS_SHOWN = 10
 _MESSAGE_LIMIT = 3000  # characters of an error and its hint

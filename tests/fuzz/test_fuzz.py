@@ -10,7 +10,7 @@ import pytest
 
 from netsim.errors import InputError
 from tests.fuzz import harness
-from tests.fuzz.harness import CI_CASES, kind_names, run_cases
+from tests.fuzz.harness import CI_CASES, FEWER_CASES, kind_names, run_cases
 from tests.fuzz.mutations import damaged
 
 _SHARES = 4  # parts that workers of pytest-xdist take
@@ -20,10 +20,14 @@ _SHARES = 4  # parts that workers of pytest-xdist take
 @pytest.mark.parametrize("share", range(_SHARES))
 @pytest.mark.parametrize("name", kind_names())
 def test_every_case_is_a_result_or_an_input_error(name: str, share: int) -> None:
-    outcome = run_cases(name, range(share, CI_CASES, _SHARES))
+    outcome = run_cases(name, range(share, FEWER_CASES.get(name, CI_CASES), _SHARES))
     assert not outcome.faulty, outcome.report(name)
     assert outcome.results, "no case was valid: the generator reaches nothing"
     assert outcome.refusals, "no case was refused: the generator damages nothing"
+
+
+def test_a_kind_with_fewer_cases_is_there() -> None:
+    assert set(FEWER_CASES) <= set(kind_names())
 
 
 def test_the_harness_counts_results_refusals_and_faults(monkeypatch: pytest.MonkeyPatch) -> None:

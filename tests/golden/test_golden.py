@@ -29,6 +29,8 @@ def test_log_and_summary_are_the_golden_ones(name: str, own_metric: None, tmp_pa
 def test_a_changed_value_of_any_column_is_found(name: str) -> None:
     golden = golden_frames(name)
     for file in FILES:
+        first = [golden[file][column].first_valid_index() or 0 for column in golden[file].columns]
+        golden[file] = golden[file].head(max(first) + 1)  # up to where each column has had a value
         for column in golden[file].columns:
             values = golden[file][column].astype(object)
             at = values.first_valid_index()

@@ -1,6 +1,5 @@
 """Whole runs: the log's laws, determinism, resuming, and that nothing is overwritten."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -57,13 +56,13 @@ def test_all_schemes_meet_the_same_losses(scenario: Path) -> None:
 @pytest.mark.parametrize(
     "engine", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("array", "event")), "auto"]
 )
-def test_same_bytes_for_any_number_of_workers(scenario: Path, engine: str) -> None:
-    command = [sys.executable, "-m", "netsim.cli", "run", str(scenario), "--set", f"engine={engine}"]
+def test_same_bytes_for_any_number_of_workers(scenario: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = []
-    for workers in ("1", "2"):
-        environment = {**os.environ, "NETSIM_STORE": f"{scenario.parent}/store{workers}.sqlite"}
-        subprocess.run([*command, "--workers", workers, "--out", workers], check=True, env=environment, timeout=300)
-        logs.append((scenario.parent / workers / "log.parquet").read_bytes())
+    for workers in (1, 2):
+        monkeypatch.setenv("NETSIM_STORE", str(scenario.parent / f"store{workers}.sqlite"))
+        run = netsim.run(scenario, out=str(workers), overrides=[f"engine={engine}"], workers=workers)
+        assert run.manifest["device"]["workers"] == workers
+        logs.append((run.path / "log.parquet").read_bytes())
     assert logs[0] == logs[1]
 
 

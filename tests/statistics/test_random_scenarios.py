@@ -76,7 +76,7 @@ def _distance(exact: pd.DataFrame, sampled: pd.DataFrame, column: str) -> float:
     return abs(float(sampled[column].mean()) - mean) / max(allowed, 1e-9)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 4, 5, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_engines_agree_and_every_scheme_has_a_row(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "images").mkdir()
     for name, pixels in (("a", data.astronaut()[60:124, 180:260]), ("b", data.coffee()[100:180, 200:264])):
