@@ -39,21 +39,23 @@ CURVES = {
 }
 
 
+A_DB, B_DB = 30.9422275, 30.5431534  # means of a and b over .3 to .4
+
+
 def test_numbers_by_hand() -> None:
     found = radar.numbers(_summary(CURVES), 0.3, 0.4).set_index("scheme")
-    # a: 30 at 0.3, 31 at 0.35, 31.5 at 0.4: two trapezoids of equal width
-    assert found.loc["a", "psnr_db"] == pytest.approx((30.5 + 31.25) / 2)
-    assert found.loc["b", "psnr_db"] == pytest.approx(30.5)
+    # from (r0, y0) a curve is y0 + k·ln(r/r0), whose integral is y0·r + k·(r·ln(r/r0) − r): worked out by hand
+    assert found.loc["a", "psnr_db"] == pytest.approx(A_DB, abs=1e-6)
+    assert found.loc["b", "psnr_db"] == pytest.approx(B_DB, abs=1e-6)
     assert found.loc["c", "psnr_db"] == 29.0
     assert found.loc["e", "psnr_db"] == 24.0
     assert math.isnan(found.loc["d", "psnr_db"])
     assert found["kind"].to_dict() == {"a": "range", "b": "part", "c": "point", "d": "none", "e": "point"}
     assert tuple(found.loc["b", ["from_bpp", "to_bpp"]]) == (0.35, 0.4)
-    best = (30.5 + 31.25) / 2
     assert found.loc["a", "relative"] == 1.0
-    assert found.loc["b", "relative"] == pytest.approx(30.5 / best)
-    assert found.loc["b", "relative_low"] == pytest.approx(29.5 / best)
-    assert found.loc["b", "relative_high"] == pytest.approx(32.5 / best)
+    assert found.loc["b", "relative"] == pytest.approx(B_DB / A_DB)
+    assert found.loc["b", "relative_low"] == pytest.approx((B_DB - 1) / A_DB)
+    assert found.loc["b", "relative_high"] == pytest.approx((B_DB + 2) / A_DB)
 
 
 def test_mean_over_range_agrees_with_a_fine_sum() -> None:
@@ -62,7 +64,7 @@ def test_mean_over_range_agrees_with_a_fine_sum() -> None:
     points[:2, 0] = 0.1, 0.6
     order = np.argsort(points[:, 0])
     fine = np.linspace(0.3, 0.4, 200_001)
-    expected = np.interp(fine, points[order, 0], points[order, 1]).mean()
+    expected = np.interp(np.log(fine), np.log(points[order, 0]), points[order, 1]).mean()
     assert radar.mean_over_range(points, 0.3, 0.4).psnr_db == pytest.approx(expected, abs=1e-4)
 
 
