@@ -7,9 +7,16 @@ import pytest
 import torch
 from netcodecs.progressive.backbone import M, N
 from netcodecs.progressive.methods import METHODS
-from netcodecs.training.progressive.channel_masks import UNIFORM_RATES, received_by, sample_channel_mask, tail_drop
+from netcodecs.training.progressive.channel_masks import (
+    UNIFORM_RATES,
+    Emphasis,
+    received_by,
+    sample_channel_mask,
+    tail_drop,
+)
 
 from netsim.channels.presets import preset
+from netsim.errors import InputError
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -79,6 +86,21 @@ def test_uniform_losses_spare_half_of_the_images() -> None:
     assert (~lost.any(1)).mean() == pytest.approx(spared, abs=0.015)
     assert lost.mean() == pytest.approx(0.5 * rates.mean(), abs=0.001)
     assert lost.mean(1).max() < 2 * rates.max()
+
+
+def test_shares_of_whole_and_of_lossless_images_can_be_chosen() -> None:
+    rates = np.array(UNIFORM_RATES)
+    mask = sample_channel_mask(METHODS["scr-mca-u"], 20_000, generator(), Emphasis(whole_share=1, lossless_share=0))
+    assert mask is not None
+    assert bool(mask.sent.all())
+    assert (~mask.received).float().mean() == pytest.approx(rates.mean(), abs=0.001)
+    mask = sample_channel_mask(METHODS["scr-mca-u"], 2_000, generator(), Emphasis(whole_share=0, lossless_share=1))
+    assert mask is not None
+    assert bool(mask.received.all())
+    assert mask.sent.float().mean() == pytest.approx(0.5, abs=0.03)
+    for wrong in ({"whole_share": 1.5}, {"lossless_share": -0.1}, {"balance": np.inf}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            Emphasis(**wrong)
 
 
 def test_uniform_losses_have_each_of_the_rates() -> None:

@@ -26,7 +26,7 @@ from netsim.errors import InputError
 PLAN = """
 pieces:
   - {name: first, trains: mbt-mean, start: base, steps: 2, settings: {batch: 1, crop: 64, rate: 0.001}}
-  - {name: second, trains: mca-ge, start: mbt-mean, steps: 1, settings: {batch: 1, crop: 64}}
+  - {name: second, trains: mca-ge, start: mbt-mean, steps: 1, settings: {batch: 1, crop: 64, whole_share: 0.75}}
 """
 
 
@@ -118,6 +118,8 @@ def test_pieces_are_trained_exported_and_written_down_one_after_the_other(here: 
     assert current.name == "second"
     assert "the plan is done" in _run()
     assert load_weights(here / "weights" / "mca-ge.safetensors")[0].aggregation is not None
+    shares = load_tensors(here / "runs" / "second" / "checkpoint.safetensors")[1]["emphasis"]
+    assert shares == {"balance": 0.4, "whole_share": 0.75, "lossless_share": 0.5}
     with (here / "ledger.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["piece"], row["trains"], row["start"], row["steps"]) for row in rows] == [

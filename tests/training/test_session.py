@@ -18,6 +18,7 @@ from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, centre_crop, load_folder
 from netcodecs.training.core.run import CHECKPOINT
 from netcodecs.training.init.ordering import order_channels
+from netcodecs.training.progressive.channel_masks import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective, losses
 from netcodecs.training.progressive.session import Session, averaged_network, initial_network
 from netcodecs.transforms.gains import LAMBDAS
@@ -136,7 +137,12 @@ def test_a_batch_takes_the_lambdas_in_turn_and_repeats_with_its_generator(
 ) -> None:
     network, seen = _copy(started), []
     objective = ProgressiveObjective(
-        network, METHODS["scr-mca-u"], RandomCrops(images, 64), [images[0][:64, :64]], batch=7
+        network,
+        METHODS["scr-mca-u"],
+        RandomCrops(images, 64),
+        [images[0][:64, :64]],
+        batch=7,
+        emphasis=Emphasis(balance=0.25),
     )
     forward = Backbone.forward
 
@@ -153,7 +159,7 @@ def test_a_batch_takes_the_lambdas_in_turn_and_repeats_with_its_generator(
     assert mask is not None
     places = [LAMBDAS.index(pytest.approx(float(one))) for one in lam]
     assert [(b - a) % 5 for a, b in itertools.pairwise(places)] == [1] * 6
-    weights = (0.0067 / lam) ** 0.4
+    weights = (0.0067 / lam) ** 0.25
     with torch.no_grad():
         by_hand = (losses(forward(network, image, lam, mask), image, lam)[0] * weights).mean()
     assert float(values[0]) == pytest.approx(float(by_hand), rel=1e-5)

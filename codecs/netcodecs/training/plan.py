@@ -54,7 +54,12 @@ _SETTINGS: Mapping[str, tuple[type, ...]] = {
     "seed": (int,),
     "device": (str,),
 }
-_OF_METHODS = {**_SETTINGS, "large": (bool,)}
+_EMPHASIS: Mapping[str, tuple[type, ...]] = {
+    "balance": (float, int),
+    "whole_share": (float, int),
+    "lossless_share": (float, int),
+}
+_OF_METHODS = {**_SETTINGS, **_EMPHASIS, "large": (bool,)}
 _OF_RESICOMP = {
     **_SETTINGS,
     "alpha": (float, int),
@@ -76,8 +81,8 @@ class Piece:
         trains: Which weights it makes: a method of the progressive family, or ``resicomp``.
         start: Which weights it starts from: a name in the weights folder, or a path.
         steps: Of the run.
-        settings: Where they are not the usual ones: rate, batch, crop, seed, device; of a method: large; of
-            resicomp: alpha, transforms_rate, size, separate.
+        settings: Where they are not the usual ones: rate, batch, crop, seed, device; of a method: large,
+            balance, whole_share, lossless_share; of resicomp: alpha, transforms_rate, size, separate.
     """
 
     name: str
@@ -285,14 +290,16 @@ def _train(piece: Piece, rank: int, processes: int, meeting: Path) -> int:
 
 def _session(piece: Piece, start: str, settings: Mapping[str, Any]) -> Any:
     """What a piece trains, with its images."""
+    from netcodecs.training.progressive.channel_masks import Emphasis
     from netcodecs.training.progressive.session import Session
     from netcodecs.training.resicomp.session import Session as ResiCompSession
 
     folders, validation = _folders()
     if piece.trains == RESICOMP:
         return ResiCompSession(Path(start), folders, validation, **settings)
-    settings = {"batch": 5, **settings}
-    return Session(method_named(piece.trains), start, folders, validation, **settings)
+    emphasis = Emphasis(**{name: settings[name] for name in _EMPHASIS if name in settings})
+    others = {"batch": 5} | {name: value for name, value in settings.items() if name not in _EMPHASIS}
+    return Session(method_named(piece.trains), start, folders, validation, emphasis=emphasis, **others)
 
 
 def _running_steps(piece: Piece) -> int:

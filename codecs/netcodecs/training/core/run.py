@@ -26,7 +26,7 @@ __all__ = ["CHECKPOINT", "VALIDATION", "Objective", "TrainingConfig", "TrainingR
 
 CHECKPOINT, VALIDATION = "checkpoint.safetensors", "validation.csv"
 _CHECKPOINT_S, _LINE_S = 300.0, 60.0
-_SAME_RUN = ("trains", "kind", "widths", "lambdas")  # facts in which a run does not change
+_SAME_RUN = ("trains", "kind", "widths", "lambdas", "emphasis")  # facts in which a run does not change
 _RESTART_STEPS = 200  # over which rates rise again where a run continues without its optimisers' state
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,26 +15,54 @@ from netcodecs.progressive.backbone import ChannelMask, M, N
 from netcodecs.progressive.methods import Method
 from netsim.channels.markov import MarkovChannel
 from netsim.channels.presets import preset
+from netsim.errors import InputError
 
-__all__ = ["UNIFORM_RATES", "received_by", "sample_channel_mask", "tail_drop"]
+__all__ = ["UNIFORM_RATES", "Emphasis", "received_by", "sample_channel_mask", "tail_drop"]
 
 # paper 1, §4.1: around 5, 10 and 20 % loss
 UNIFORM_RATES = ((0.005, 0.015, 0.025, 0.035, 0.05), (0.01, 0.03, 0.05, 0.07, 0.1), (0.02, 0.06, 0.1, 0.14, 0.2))
-# Share of images that keep all channels. ProgDTD has none: then images of a few channels, whose error is ten times as
-# large, decide what is learned, and after 1,000 steps the whole image was .7 dB worse than before.
-_NO_DROP = 0.5
-_NO_LOSS = 0.5  # share of the uniform model's images that lose nothing (the release; the paper leaves it out)
 
 
-def sample_channel_mask(method: Method, count: int, rng: np.random.Generator) -> ChannelMask | None:
+@dataclass(frozen=True)
+class Emphasis:
+    """What counts how much in training.
+
+    Raises InputError for a share that is none.
+
+    Attributes:
+        balance: Exponent of (.0067 / λ), by which an image's loss is weighted: high λ have large losses, which would
+            decide everything.
+        whole_share: Share of images that keep their tail. ProgDTD has none: then images of a few channels, whose error
+            is ten times as large, decide what is learned, and after 1,000 steps the whole image was .7 dB worse than
+            before.
+        lossless_share: Share of the uniform model's images that lose nothing; half in the release, the paper leaves
+            it out.
+    """
+
+    balance: float = 0.4
+    whole_share: float = 0.5
+    lossless_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, share in (("whole_share", self.whole_share), ("lossless_share", self.lossless_share)):
+            if not 0 <= share <= 1:
+                raise InputError(f"{name} is {share:g}", hint="a share of the images: 0 to 1")
+        if not math.isfinite(self.balance):
+            raise InputError(f"balance is {self.balance:g}", hint="a finite exponent, such as 0.4")
+
+
+def sample_channel_mask(
+    method: Method, count: int, rng: np.random.Generator, emphasis: Emphasis | None = None
+) -> ChannelMask | None:
     """Masks of ``count`` images as a method is trained; None if nothing is ever removed or lost."""
+    emphasis = emphasis or Emphasis()
     if not method.tail_drop and method.losses == "none":
         return None
     sent, sent_hyper = torch.ones(count, M, dtype=torch.bool), torch.ones(count, N, dtype=torch.bool)
     if method.tail_drop:
-        kept = torch.from_numpy(np.where(rng.random(count) < _NO_DROP, 1.0, rng.random(count)))
+        kept = torch.from_numpy(np.where(rng.random(count) < emphasis.whole_share, 1.0, rng.random(count)))
         sent, sent_hyper = tail_drop(kept, M), tail_drop(kept, N)
-    return ChannelMask(sent, sent_hyper, received_by(method.losses, count, rng))
+    return ChannelMask(sent, sent_hyper, received_by(method.losses, count, rng, emphasis.lossless_share))
 
 
 def tail_drop(kept: Tensor, channels: int) -> Tensor:
@@ -44,11 +74,11 @@ def tail_drop(kept: Tensor, channels: int) -> Tensor:
     return torch.arange(channels) < (kept * channels).long()[:, None] + 1
 
 
-def received_by(losses: str, count: int, rng: np.random.Generator) -> Tensor:
+def received_by(losses: str, count: int, rng: np.random.Generator, lossless_share: float = 0.5) -> Tensor:
     """Which channels arrive, bool (count, M), under a method's model of losses; a chain steps once per channel.
 
     "gilbert-elliott": each image its own chain from state G, transition first and then the draw (the release).
-    "uniform": half of the images lose nothing, the others at one of ``UNIFORM_RATES``.
+    "uniform": a share of the images loses nothing, the others lose at one of ``UNIFORM_RATES``.
     """
     if losses == "none":
         return torch.ones(count, M, dtype=torch.bool)
@@ -57,7 +87,7 @@ def received_by(losses: str, count: int, rng: np.random.Generator) -> Tensor:
         chain = _trained_on()
         received, _ = chain.receive_many(uniforms, chain.initial_states(np.zeros(count)))
         return torch.from_numpy(received)
-    return torch.from_numpy(uniforms[:, :, 1] >= _uniform_rates(count, rng)[:, None])
+    return torch.from_numpy(uniforms[:, :, 1] >= _uniform_rates(count, rng, lossless_share)[:, None])
 
 
 @cache
@@ -65,7 +95,7 @@ def _trained_on() -> MarkovChannel:
     return preset("ge-10", "released", start="G")
 
 
-def _uniform_rates(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _uniform_rates(count: int, rng: np.random.Generator, lossless_share: float) -> NDArray[np.float64]:
     rates = np.array(UNIFORM_RATES)
     around, which = (rng.integers(n, size=count) for n in rates.shape)
-    return np.where(rng.random(count) >= _NO_LOSS, rates[around, which], 0.0)
+    return np.where(rng.random(count) >= lossless_share, rates[around, which], 0.0)

@@ -13,12 +13,10 @@ from torch import Tensor, nn
 from netcodecs.progressive.backbone import Backbone, ChannelMask, EncodedBatch, M, N
 from netcodecs.progressive.methods import Method
 from netcodecs.training.core.crops import RandomCrops, centre_crop
-from netcodecs.training.progressive.channel_masks import received_by, sample_channel_mask
+from netcodecs.training.progressive.channel_masks import Emphasis, received_by, sample_channel_mask
 from netcodecs.transforms.residual import REFERENCE_LAMBDA
 
 __all__ = ["ProgressiveObjective", "grouping", "losses"]
-
-_BALANCE = 0.4  # exponent: high λ have large losses, which would decide everything
 
 
 def losses(coded: EncodedBatch, image: Tensor, lam: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,6 +45,7 @@ class ProgressiveObjective:
         held_out: Validation images, uint8 (H, W, 3).
         batch: Crops per step.
         device: Of the network.
+        emphasis: What counts how much.
     """
 
     statistics = ("loss", "bpp", "psnr_db")
@@ -60,7 +59,9 @@ class ProgressiveObjective:
         *,
         batch: int,
         device: str = "cpu",
+        emphasis: Emphasis | None = None,
     ) -> None:
+        self._emphasis = emphasis or Emphasis()
         self.network, self.method, self._crops, self._batch, self._device = network, method, crops, batch, device
         self._held_out = [centre_crop(image).to(device) for image in held_out]
 
@@ -74,10 +75,10 @@ class ProgressiveObjective:
         first = int(rng.integers(len(lambdas)))
         lam = torch.tensor([lambdas[(first + i) % len(lambdas)] for i in range(self._batch)], device=self._device)
         image = self._crops.draw(self._batch, rng).to(self._device)
-        mask = sample_channel_mask(self.method, self._batch, rng)
+        mask = sample_channel_mask(self.method, self._batch, rng, self._emphasis)
         coded = self.network(image, lam, None if mask is None else mask.to(self._device))
         loss, bpp, mse = losses(coded, image, lam)
-        weighted = (loss * (REFERENCE_LAMBDA / lam) ** _BALANCE).mean()
+        weighted = (loss * (REFERENCE_LAMBDA / lam) ** self._emphasis.balance).mean()
         return weighted, torch.stack([weighted, bpp.mean(), -10 * torch.log10(mse).mean()])
 
     def validate(self, network: nn.Module) -> list[dict[str, float]]:

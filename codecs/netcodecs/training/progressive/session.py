@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from netcodecs.training.core.ranks import Ranks
 from netcodecs.training.core.run import TrainingConfig, TrainingRun
 from netcodecs.training.init.lapped import initialise_lapped
 from netcodecs.training.init.ordering import order_channels
-from netcodecs.training.progressive.channel_masks import received_by
+from netcodecs.training.progressive.channel_masks import Emphasis, received_by
 from netcodecs.training.progressive.objective import ProgressiveObjective
 from netcodecs.transforms.residual import LARGE
 from netcodecs.weight_files import tensors_below
@@ -45,6 +46,7 @@ class Session:
         large: The large network, with ``lapped``.
         device: Where the network learns.
         seed: Of the run.
+        emphasis: What counts how much.
 
     Raises:
         InputError: If images or weights can't be read, or the method can't start from the weights.
@@ -62,17 +64,20 @@ class Session:
         large: bool = False,
         device: str = "cpu",
         seed: int = 0,
+        emphasis: Emphasis | None = None,
     ) -> None:
         check_device(device, "--device")
         self._method, self._start, self._batch, self._crop = method, start, batch, crop
-        self._device, self._seed = device, seed
+        self._device, self._seed, self._emphasis = device, seed, emphasis or Emphasis()
         images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
         self._crops = crops = RandomCrops(images, crop, device=device)
         held_out = load_folder(validation, at_least=64, limit=_HELD_OUT)
         torch.manual_seed(seed)
         some = crops.draw(_CROPS, np.random.default_rng(seed)).cpu()
         self._network = initial_network(method, start, some, large=large)
-        self.objective = ProgressiveObjective(self._network, method, crops, held_out, batch=batch, device=device)
+        self.objective = ProgressiveObjective(
+            self._network, method, crops, held_out, batch=batch, device=device, emphasis=self._emphasis
+        )
 
     def train(self, out: Path, *, steps: int, rate: float, ranks: Ranks | None = None, resume_at: int = 0) -> int:
         """Trains to the end or until stopped; returns 0, or 128 + the number of the signal that stopped it."""
@@ -80,6 +85,7 @@ class Session:
         facts = {
             "trains": self._method.name,
             "start": Path(self._start).name,
+            "emphasis": asdict(self._emphasis),
             "images": self._crops.images,
             "megapixels": self._crops.megapixels,
             "kind": self._network.kind.kind,
