@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from netsim.errors import InputError, did_you_mean
 from netsim.image_file import read_image_file
+from netsim.isolation import run_isolated
 from netsim.paths import user_path
 
 __all__ = [
@@ -146,7 +147,7 @@ class _Recent:
         if key in self._pixels:
             self._pixels.move_to_end(key)
             return self._pixels[key]
-        pixels = read_image_file(path)
+        pixels = _read(path)
         self._pixels[key] = pixels
         self._bytes += pixels.nbytes
         while self._bytes > _KEPT_BYTES:
@@ -155,6 +156,13 @@ class _Recent:
 
 
 _recent = _Recent()
+
+
+def _read(path: Path) -> Pixels:
+    """A stranger's file may crash the library that reads it, or make it hang: a child process reads those."""
+    if path.parent == _sample_folder():
+        return read_image_file(path)
+    return run_isolated(read_image_file, path, what=f"`{path}`")
 
 
 def images_from_spec(spec: Any, base_dir: Path = Path()) -> ImageSet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from netsim.codec import Codec, OperatingPoint, Packet, Stream
 from netsim.errors import InputError
 from netsim.isolation import run_isolated
 
-__all__ = ["FaultyCodec", "decoded"]
+__all__ = ["FaultyCodec", "decoded", "decoded_file"]
 
 TIMEOUT_S, MEMORY_BYTES = 1.0, 256 << 20
 
@@ -34,6 +35,11 @@ def decoded(payload: bytes) -> np.ndarray:
     elif way == b"b":
         raise ZeroDivisionError("a bug")
     return np.full((4, 4, 3), payload[1], np.uint8)
+
+
+def decoded_file(path: Path) -> np.ndarray:
+    """``decoded`` of a file's bytes."""
+    return decoded(path.read_bytes())
 
 
 class FaultyCodec(Codec):

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 import netsim
-from netsim import isolation
+from netsim import images, isolation
 from netsim.codec import OperatingPoint, Packet, Stream, create_codec
 from netsim.errors import InputError
 from netsim.isolation import run_isolated
-from tests.faults.native_decoders import MEMORY_BYTES, TIMEOUT_S, FaultyCodec, decoded
+from tests.faults.native_decoders import MEMORY_BYTES, TIMEOUT_S, FaultyCodec, decoded, decoded_file
 
 LIMITS = {"timeout_s": TIMEOUT_S, "memory_bytes": MEMORY_BYTES}
 FAULTS = {
@@ -62,6 +62,19 @@ def test_a_run_with_such_a_payload_ends_with_one_error_that_names_the_codec(
     with pytest.raises(InputError) as caught:
         netsim.run(plan, out=tmp_path / "run", workers=1)
     assert FAULTS[way] in str(caught.value)
+
+
+@pytest.mark.parametrize("way", "sa")
+def test_an_image_file_that_crashes_its_reader_is_one_error_that_names_it(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(way.encode() + b"\x05")
+    monkeypatch.setattr(images, "read_image_file", decoded_file)
+    with pytest.raises(InputError, match=r"a\.png`: the decoder crashed"):
+        netsim.plan(images=[str(path)], codecs=[{"jpeg": {"quality": 30}}], channels=["EP4"])
+    path.write_bytes(b"i\x05")
+    assert (images.read_image(path) == 5).all()
 
 
 def test_errors_of_the_function_arrive() -> None:

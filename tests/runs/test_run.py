@@ -215,7 +215,7 @@ def test_an_image_is_read_a_few_times_however_many_there_are(tmp_path: Path, mon
         return read_image_file(path)
 
     monkeypatch.setattr(images, "_KEPT_BYTES", 0)
-    monkeypatch.setattr(images, "read_image_file", read)
+    monkeypatch.setattr(images, "_read", read)
     monkeypatch.setattr(part_files, "_SLOTS_IN_PART", 40)
     scenario = {"images": str(tmp_path / "images"), "codecs": [{"jpeg": {"quality": 30}}], "channels": ["EP4", "EP1"]}
     run = netsim.run({**scenario, "engine": "array", "trials": 6}, out=tmp_path / "run")
