@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # A worker without tests takes half of another's. By default one worker may hold all the long ones, to the end.
 SPREAD := -n auto --dist worksteal
+# Tests start some two hundred processes, each of which would compile the sources where a container forbids to keep them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-all check docs bench train-next reproduction clean
 .DELETE_ON_ERROR:
