@@ -63,7 +63,10 @@ def test_workers_of_a_cluster_elsewhere_are_not_chosen_here(scenario: Path) -> N
 
 
 def test_auto_needs_a_cluster(ray: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # a cluster of this machine is not this test's
+    from ray._private import services
+
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # a cluster of this machine is not this test's, found by its file
+    monkeypatch.setattr(services, "find_gcs_addresses", set)  # or among all processes, such as those of another test
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(InputError, match="the Ray cluster `auto` can't be used"):
         RayExecutor("", str, 1, "auto")
