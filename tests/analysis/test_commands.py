@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import netsim
+from netsim.analysis import winner
 from netsim.commands.compare import compare
 from netsim.commands.explain import explain
 from netsim.commands.plot import plot
@@ -88,7 +89,9 @@ def test_explain_refuses_what_is_not_there(run: str) -> None:
             call("explain", run, *arguments)
 
 
-def test_plot_winner(run: str, tmp_path: Path) -> None:
+def test_plot_winner(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winner, "_LOSS_RATES", (0.001, 0.7, 20))  # a coarse map
+    monkeypatch.setattr(winner, "_MEAN_BURSTS", (1.0, 20.0, 14))
     text = call("plot", "winner", run, "--out", str(tmp_path), "--image", "a")
     assert {path.name for path in tmp_path.iterdir()} == {f"winner_map.{suffix}" for suffix in ("csv", "png", "svg")}
     assert "winner_map.csv" in text

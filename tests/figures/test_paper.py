@@ -159,7 +159,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }
 
 
-@pytest.mark.parametrize("columns", [None, 1, 2])
+@pytest.mark.parametrize("columns", [None, 1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_lies_over_another(name: str, columns: int | None) -> None:
     if columns is None:

@@ -100,7 +100,7 @@ def test_sums_of_decimals_compare_as_decimals_do(engine):
 def test_a_third_of_a_second_thrice_is_a_second(engine):
     # 1000 bytes at 24,000 bit/s take 1/3 s, no finite decimal; three of them end with the deadline, in any slot
     wire = Wire(rate_bps="24000", deadline_s="1", period_s="1", queue_packets=2)
-    check(wire, [[(1000, False)] * 3] * 200, engine)
+    check(wire, [[(1000, False)] * 3] * 100, engine)
 
 
 @pytest.mark.parametrize("engine", ["event", "array"])

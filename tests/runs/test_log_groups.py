@@ -84,7 +84,7 @@ def test_small_parts_share_a_row_group_of_the_log(
     """A row group each would cost a reader memory for every row of the plan."""
     monkeypatch.setattr(log_module, "_ROW_GROUP", 100)
     monkeypatch.setattr(parts, "_SLOTS_IN_PART", 8)
-    run = netsim.run(scenario, overrides=["engine=array", "trials=30"], workers=workers)
+    run = netsim.run(scenario, overrides=["engine=array", "trials=10"], workers=workers)
     metadata = pq.ParquetFile(run.path / "log.parquet").metadata
     sizes = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
     assert len(sizes) > 2

@@ -80,7 +80,7 @@ def _all_gone(pids: list[int]) -> bool:
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_signal_while_workers_start_ends_all(number: signal.Signals, long_run: subprocess.Popen[str]) -> None:
     _wait_for(long_run, "encode")
     workers = _workers_of(long_run)
@@ -92,7 +92,7 @@ def test_a_signal_while_workers_start_ends_all(number: signal.Signals, long_run:
     assert _all_gone(workers)
 
 
-@pytest.mark.parametrize("word", ["plan", "encode", "engine"])
+@pytest.mark.parametrize("word", ["plan", "encode", pytest.param("engine", marks=pytest.mark.slow)])
 def test_two_interrupts_end_all(word: str, long_run: subprocess.Popen[str]) -> None:
     _wait_for(long_run, word)
     long_run.send_signal(signal.SIGINT)

@@ -139,7 +139,9 @@ def test_a_run_goes_on_only_as_it_was(capsys: pytest.CaptureFixture[str]) -> Non
     assert "can't be read as a checkpoint" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_keeps_its_last_step(
     number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
