@@ -218,6 +218,11 @@ class Codec(ABC):
         return found
 
     @property
+    def uses_gpu(self) -> bool:
+        """Whether encoding and decoding need a GPU: on a cluster, a process that has one to itself does them."""
+        return False
+
+    @property
     def parameters(self) -> int | None:
         """Number of trained parameters that encoder and decoder need together; None if nothing in it was trained.
 

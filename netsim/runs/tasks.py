@@ -11,7 +11,7 @@ from typing import Any
 from netsim.codec import Stream
 from netsim.decoding.cases import row_stream_keys
 from netsim.decoding.collapse import Arrays
-from netsim.decoding.streams import BatchSize, Qualities, StreamKey, decode_qualities, encode_stream
+from netsim.decoding.streams import BatchSize, Qualities, StreamKey, codec_of, decode_qualities, encode_stream
 from netsim.errors import InputError
 from netsim.runs.context import CHANGED_HINT, RunContext
 from netsim.runs.executors.base import Task
@@ -34,7 +34,9 @@ def encode_task(context: RunContext, stream_keys: Sequence[StreamKey]) -> Task:
         A task whose result is a list of streams, in this order.
     """
     image = context.image_name(stream_keys[0])
-    return Task("encode", _encode, (image, tuple(stream_keys)), (image,), f"{image} {stream_keys[0].codec}")
+    together = f"{image} {stream_keys[0].codec}"
+    gpu = any(codec_of(one).uses_gpu for one in stream_keys)
+    return Task("encode", _encode, (image, tuple(stream_keys)), (image,), together, gpu)
 
 
 def transport_task(context: RunContext, key: PartKey) -> Task:
@@ -65,7 +67,8 @@ def decode_task(context: RunContext, stream_key: StreamKey, masks: Sequence[str]
     """
     image, stream = context.image_name(stream_key), context.stream_name(stream_key)
     argument = stream_key, tuple(masks), image, stream
-    return Task("decode", _decode, argument, (image, stream), f"{image} {stream_key.codec}")
+    together, gpu = f"{image} {stream_key.codec}", codec_of(stream_key).uses_gpu
+    return Task("decode", _decode, argument, (image, stream), together, gpu)
 
 
 def _encode(plan: Plan, argument: tuple[str, tuple[StreamKey, ...]], values: Mapping[str, Any]) -> list[Stream]:

@@ -10,15 +10,22 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import netsim
+from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream, create_codec
 from netsim.errors import InputError
 from netsim.runs.executors import Task
 from netsim.runs.executors.cluster import RayExecutor
+from netsim.runs.executors.gpu_actors import GpuActors
 from tests.faults.kills import descendants
+
+BoolArray = NDArray[np.bool_]
+Pixels = NDArray[np.uint8]
 
 DEADLINE_S = 60  # for what takes seconds; a machine may be busy
 
@@ -86,7 +93,8 @@ def started() -> Iterator[Any]:
     """A Ray of two workers, which all executors of these tests use."""
     ray = pytest.importorskip("ray")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)  # the GPU is one that Ray believes in
     yield ray
     ray.shutdown()
 
@@ -135,17 +143,19 @@ def test_an_error_of_a_task_is_raised_here(started: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_task_runs_again_where_its_worker_dies(started: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_task_runs_again_where_its_worker_dies(started: Any, tmp_path: Path, gpu: bool) -> None:
     count = tmp_path / "count"
-    assert _results([Task("t", dies_so_often, (str(count), 2))]) == ["done"]
+    assert _results([Task("t", dies_so_often, (str(count), 2), gpu=gpu)]) == ["done"]
     assert len(count.read_text().splitlines()) == 3
 
 
 @pytest.mark.slow
-def test_a_task_that_always_kills_its_worker_ends_in_one_sentence(started: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_task_that_always_kills_its_worker_ends_in_one_sentence(started: Any, tmp_path: Path, gpu: bool) -> None:
     count = tmp_path / "count"
     with pytest.raises(InputError, match="the cluster lost a task of kind `bad`, 4 times"):
-        _results([Task("bad", dies_so_often, (str(count), 99))])
+        _results([Task("bad", dies_so_often, (str(count), 99), gpu=gpu)])
     assert len(count.read_text().splitlines()) == 4
 
 
@@ -158,6 +168,69 @@ def test_a_log_from_ray_has_the_bytes_of_one_process(
     several = netsim.run(scenario, out="several", cluster="ray")
     for name in ("log.parquet", "summary.csv"):
         assert (several.path / name).read_bytes() == (one.path / name).read_bytes(), name
+
+
+class OnGpu(Codec):
+    """Notes which process works, and which GPUs it may use, as the name of a file."""
+
+    class Settings(CodecSettings):
+        """notes: folder."""
+
+        notes: str = ""
+
+    name = "on-gpu"
+    operating_point_keys: ClassVar[Mapping[str, type]] = {"quality": int}
+    settings: Settings
+    uses_gpu = True
+
+    def _note(self) -> None:
+        (Path(self.settings.notes) / f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}").touch()
+
+    def encode(self, image: Pixels, operating_point: OperatingPoint, packet_limit_bytes: int | None = None) -> Stream:
+        self._note()
+        return Stream((Packet(bytes([int(image.mean())])),), (image.shape[0], image.shape[1]), operating_point)
+
+    def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
+        return received.copy()
+
+    def decode(self, stream: Stream, masks: BoolArray) -> Pixels:
+        self._note()
+        return np.full((len(masks), *stream.shape, 3), stream.packets[0].payload[0], np.uint8)
+
+
+@pytest.mark.slow
+def test_codecs_on_a_gpu_run_in_one_process_that_has_it(
+    started: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_registry: None
+) -> None:
+    netsim.register("codec")(OnGpu)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    codecs = [{"on-gpu": {"quality": [1, 2, 3], "notes": str(notes)}}, {"jpeg": {"quality": 30}}]
+    plan = netsim.plan(images={"samples": ["chelsea"]}, codecs=codecs, channels=["EP4"], trials=2)
+    one = netsim.run(plan, out=tmp_path / "one", workers=1)
+    for path in notes.iterdir():
+        path.unlink()
+    monkeypatch.setenv("NETSIM_STORE", str(tmp_path / "another.sqlite"))  # nothing remembered
+    several = netsim.run(plan, out=tmp_path / "several", cluster="ray")
+    assert (several.path / "log.parquet").read_bytes() == (one.path / "log.parquet").read_bytes()
+    (note,) = notes.iterdir()
+    process, gpus = note.name.split()
+    assert int(process) != os.getpid()
+    assert gpus == "0"
+
+
+def test_a_cluster_without_a_gpu_is_one_error() -> None:
+    class NoGpu:
+        remote = staticmethod(lambda kind: kind)
+        cluster_resources = staticmethod(lambda: {"CPU": 4.0})
+
+    with pytest.raises(InputError, match=r"on a GPU \(`device: cuda`\), and the cluster has none"):
+        GpuActors(NoGpu, print, 3).free()
+
+
+def test_learned_codecs_say_whether_they_use_a_gpu() -> None:
+    for name in ("mbt-mean", "resicomp"):
+        assert [create_codec(name, {"device": device}).uses_gpu for device in ("cpu", "cuda")] == [False, True]
 
 
 @pytest.mark.slow

@@ -99,6 +99,11 @@ class ChannelProgressive(Codec):
         }
 
     @property
+    def uses_gpu(self) -> bool:
+        """See ``Codec.uses_gpu``."""
+        return self.settings.device != "cpu"
+
+    @property
     def parameters(self) -> int:
         """Trained parameters of the network, gains (which fold away) not counted."""
         return self._networks.transforms.parameters

@@ -197,6 +197,11 @@ class ResiComp(Codec):
         }
 
     @property
+    def uses_gpu(self) -> bool:
+        """See ``Codec.uses_gpu``."""
+        return self.settings.device != "cpu"
+
+    @property
     def parameters(self) -> int:
         """Trained parameters of transforms and Transformer, gains (which fold away) not counted."""
         return self.networks.parameters

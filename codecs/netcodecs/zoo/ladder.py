@@ -125,6 +125,11 @@ class LadderCodec(Codec):
         }
 
     @property
+    def uses_gpu(self) -> bool:
+        """See ``Codec.uses_gpu``."""
+        return bool(self.settings.device != "cpu")
+
+    @property
     def parameters(self) -> int:
         """Trained parameters of the model of the lowest quality."""
         return self.networks(min(self.checkpoints)).parameters

@@ -36,6 +36,7 @@ class Task(NamedTuple):
         needs: Names of the values that it gets.
         together: Tasks with the same text share work if one process does them: it remembers some of it. A wish that
             keeps no worker idle; empty: none.
+        gpu: Whether it needs a GPU: a cluster gives it one.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Task(NamedTuple):
     argument: Any
     needs: tuple[str, ...] = ()
     together: str = ""
+    gpu: bool = False
 
 
 def default_workers() -> int:

@@ -1,7 +1,8 @@
 """Runs tasks on a Ray cluster. Workers need netsim, and no disk that they share with the driver.
 
 Images and streams are objects of Ray's store: each node fetches one once. Ray reuses its worker processes, so that a
-codec keeps its weights from task to task. A task whose worker or node dies runs again elsewhere.
+codec keeps its weights from task to task. Tasks of codecs that run on a GPU go to actors that have one each. A task
+whose worker or node dies runs again elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import socket
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,11 +20,13 @@ from netsim.errors import InputError
 from netsim.registry import Registration, adopt, registrations
 from netsim.runs.executors.answers import Answer, answer
 from netsim.runs.executors.base import Executor, Fetch, Task, TaskQueue
+from netsim.runs.executors.gpu_actors import GpuActors
 
 __all__ = ["RayExecutor"]
 
 _RETRIES = 3  # of a task whose worker dies
 _TASKS_A_CPU = 2  # under way: one runs, one waits with its values at hand
+_WAITING = 64  # tasks that wait for a GPU while there are others to begin
 _KEPT_VALUES = 64  # references held beside those of tasks under way; Ray writes to disk what memory does not hold
 _REACH_S = 5.0
 _AGAIN = "rerun the same command to resume"
@@ -51,6 +54,7 @@ class RayExecutor(Executor):
             _connect(self._ray, workers, address)
         self._values: OrderedDict[str, Any] = OrderedDict()
         self._remote = self._ray.remote(_do).options(max_retries=_RETRIES, retry_exceptions=False)
+        self._gpus = GpuActors(self._ray, _do, _RETRIES)
         try:
             self._common = self._ray.put((context, registrations(), installed_version()))
         except Exception as error:
@@ -65,21 +69,34 @@ class RayExecutor(Executor):
             at_once: Whether a task under way is given up.
         """
         self._values.clear()
+        self._gpus.close()
         if self._ours:
             self._ray.shutdown()
 
     def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
         queue = TaskQueue(tasks)
+        waiting: deque[Task] = deque()  # for a GPU
         busy: dict[Any, Task] = {}
         while True:
-            room = self._room()
-            while len(busy) < room and (task := queue.next()) is not None:
-                busy[self._send(task)] = task
+            self._begin(queue, waiting, busy)
             if not busy:
                 return
             ready, _ = self._ray.wait(list(busy), num_returns=1)
             task = busy.pop(ready[0])
+            self._gpus.done(ready[0])
             queue.add(done(task, self._result(task, ready[0])))
+
+    def _begin(self, queue: TaskQueue, waiting: deque[Task], busy: dict[Any, Task]) -> None:
+        """Send tasks while there is room."""
+        while waiting and self._gpus.free():
+            task = waiting.popleft()
+            busy[self._send(task)] = task
+        room = self._room()
+        while len(busy) - self._gpus.busy < room and len(waiting) < _WAITING and (found := queue.next()) is not None:
+            if found.gpu and not self._gpus.free():
+                waiting.append(found)
+            else:
+                busy[self._send(found)] = found
 
     def _room(self) -> int:
         """How many tasks may be under way; nodes come and go."""
@@ -93,7 +110,8 @@ class RayExecutor(Executor):
         references = [self._values[name] for name in task.needs]
         while len(self._values) > max(_KEPT_VALUES, len(references)):
             self._values.popitem(last=False)
-        return self._remote.remote([self._common], task, *references)
+        send = self._gpus.send if task.gpu else self._remote.remote
+        return send([self._common], task, *references)
 
     def _result(self, task: Task, reference: Any) -> Any:
         try:
@@ -109,7 +127,8 @@ class RayExecutor(Executor):
 
 
 def _worker_died(ray: Any, error: Exception) -> bool:
-    return isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.NodeDiedError)
+    names = ("WorkerCrashedError", "NodeDiedError", "ActorDiedError", "ActorUnavailableError")
+    return isinstance(error, tuple(getattr(ray.exceptions, name) for name in names))
 
 
 def _import_ray() -> Any:
