@@ -162,7 +162,13 @@ def _read(path: Path) -> Pixels:
     """A stranger's file may crash the library that reads it, or make it hang: a child process reads those."""
     if path.parent == _sample_folder():
         return read_image_file(path)
-    return run_isolated(read_image_file, path, what=f"`{path}`")
+    return run_isolated(_read_from, os.getcwd(), read_image_file, path, what=f"`{path}`")
+
+
+def _read_from(folder: str, reader: Callable[[Path], Pixels], path: Path) -> Pixels:
+    """In the child process, which began in the folder of an earlier call."""
+    os.chdir(folder)
+    return reader(path)
 
 
 def images_from_spec(spec: Any, base_dir: Path = Path()) -> ImageSet:

@@ -220,3 +220,15 @@ def test_missing_kodak_folder_says_where_it_was_looked_for(monkeypatch: pytest.M
     with pytest.raises(InputError, match="from NETSIM_KODAK") as caught:
         images_from_spec("kodak")
     assert "netsim data kodak" in caught.value.hint
+
+
+def test_a_relative_path_is_read_from_the_folder_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child process that reads it stays in the folder where it began."""
+    for level in (10, 200):
+        folder = tmp_path / str(level)
+        folder.mkdir()
+        Image.new("RGB", (8, 8), (level, 0, 0)).save(folder / "a.png")
+        monkeypatch.chdir(folder)
+        assert images._read(Path("a.png"))[0, 0, 0] == level
