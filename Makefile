@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml setup.py requirements.lock
 demo: $(STAMP)
 	$(BIN)/netsim run scenarios/ep_sweep.yaml --out runs/demo --figures
 
-# Checks, then the tests but those marked slow: nine minutes on two idle cores without AVX-512; all tests take some 25.
+# Checks, then the tests but those marked slow: these take six processor minutes with AVX-512 and bfloat16.
 test: $(STAMP) check
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
