@@ -177,7 +177,7 @@ def _round(context: RunContext, executor: Executor, board: Board, pool: _DecodeP
         key = task.argument[0]
         write_part(key.path(context.parts), plan.run_id, result)
         more = pool.tasks(key, result)
-        board.expect("decode", len(more))
+        board.expect("decode", pool.grown())
         return more
 
     def todo() -> Iterator[Task]:
@@ -188,10 +188,11 @@ def _round(context: RunContext, executor: Executor, board: Board, pool: _DecodeP
                 continue
             board.step("transport")
             more = pool.tasks(key, arrays)
-            board.expect("decode", len(more))
+            board.expect("decode", pool.grown())
             yield from more
 
     board.expect("transport", len(keys))
+    board.expect("decode", pool.grown())
     executor.work(todo(), done)
 
 
@@ -213,11 +214,20 @@ class _DecodePool:
         self.context = context
         self.seen: set[tuple[str, str]] = set()
         self.remembered = 0
+        self._later = set(map(context.cache.key, plan_stream_keys(context.plan)))
+        self._found = self._told = 0
+
+    def grown(self) -> int:
+        """How many more tasks are expected than at the last call; the streams of later parts need one each."""
+        before, self._told = self._told, self._found + len(self._later)
+        return self._told - before
 
     def tasks(self, key: PartKey, arrays: Arrays) -> list[Task]:
         """What must be decoded for a part and is not under way yet."""
         cache, plan, found = self.context.cache, self.context.plan, []
-        for stream_key, masks in needed_masks(row_stream_keys(plan, plan.rows[key.row]), arrays).items():
+        stream_keys = row_stream_keys(plan, plan.rows[key.row])
+        self._later.difference_update(map(cache.key, stream_keys.values()))
+        for stream_key, masks in needed_masks(stream_keys, arrays).items():
             address = cache.key(stream_key)
             new = sorted(mask for mask in masks if (address, mask) not in self.seen)
             self.seen.update((address, mask) for mask in new)
@@ -225,6 +235,7 @@ class _DecodePool:
             self.remembered += len(new) - len(todo)
             for i in range(0, len(todo), _MASKS_IN_TASK):
                 found.append(decode_task(self.context, stream_key, todo[i : i + _MASKS_IN_TASK]))
+        self._found += len(found)
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from netsim.text import visible
 
-__all__ = ["Board", "ConsoleReporter", "Reporter", "counted", "left_s"]
+__all__ = ["Board", "ConsoleReporter", "Reporter", "counted", "is_last", "left_s"]
 
 
 class Board:
@@ -92,7 +92,8 @@ class ConsoleReporter(Reporter):
     def board(self) -> Iterator[Board]:
         if self.console.is_terminal:
             columns = (TextColumn("{task.description:<9}"), BarColumn(18), MofNCompleteColumn(), TimeElapsedColumn())
-            with Progress(*columns, TextColumn("left"), _LeftColumn(), **self._where) as progress:
+            left = _LeftColumn(lambda: progress.tasks)
+            with Progress(*columns, TextColumn("left"), left, **self._where) as progress:
                 yield _Bars(progress)
             return
         lines = _Lines(self.say)
@@ -100,6 +101,20 @@ class ConsoleReporter(Reporter):
             yield lines
         for phase, seconds in lines.ended.items():
             self.say(phase, f"done, {_clock(seconds)}")
+
+
+def is_last(phase: str, counts: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether no later phase has tasks left: the time left is told of that phase only, since earlier ones wait for it.
+
+    Args:
+        phase: One of them.
+        counts: By phase, in their order, how many tasks are done and how many there are.
+
+    >>> is_last("transport", {"transport": (9, 288), "decode": (222, 576)})
+    False
+    """
+    *_, last = (name for name, (done, total) in counts.items() if done < total or name == phase)
+    return last == phase
 
 
 def left_s(elapsed_s: float, done: float, total: float) -> float | None:
@@ -124,7 +139,14 @@ class _LeftColumn(ProgressColumn):
 
     max_refresh = 0.5
 
+    def __init__(self, tasks: Callable[[], Sequence[RichTask]]) -> None:
+        super().__init__()
+        self._tasks = tasks
+
     def render(self, task: RichTask) -> Text:
+        counts = {one.description: (one.completed, one.total or 0.0) for one in self._tasks()}
+        if not is_last(task.description, counts):
+            return Text("")
         left = left_s(task.elapsed or 0.0, task.completed, task.total or 0.0)
         return Text("-:--" if left is None else _clock(left), style="progress.remaining")
 
@@ -178,8 +200,9 @@ class _Lines(Board):
         while not self._end.wait(self.PERIOD_S):
             for phase, total in list(self._totals.items()):
                 done, elapsed_s = self._done[phase], time.monotonic() - self._began[phase]
+                counts = {name: (self._done[name], whole) for name, whole in list(self._totals.items())}
                 if done < total:
-                    left = left_s(elapsed_s, done, total)
+                    left = left_s(elapsed_s, done, total) if is_last(phase, counts) else None
                     rest = "" if left is None else f", about {_clock(left)} left"
                     self.say(phase, f"{done:,} of {total:,} after {_clock(elapsed_s)}{rest}")
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from netsim.errors import InputError
 from netsim.runs.atomic import write_atomically
 from netsim.runs.folder import read_manifest
-from netsim.runs.progress import Board, Reporter, left_s
+from netsim.runs.progress import Board, Reporter, is_last, left_s
 
 __all__ = ["JsonReporter", "WatchedReporter", "follow"]
 
@@ -47,7 +47,9 @@ class _Counts(Board):
         now, counts = time.monotonic(), self.phases[phase]
         elapsed_s = now - self._began[phase]
         counts["elapsed_s"] = round(elapsed_s, 3)
-        counts["left_s"] = left_s(elapsed_s, counts["done"], counts["total"])
+        last = is_last(phase, {name: (one["done"], one["total"]) for name, one in self.phases.items()})
+        told = last or counts["done"] == counts["total"]
+        counts["left_s"] = left_s(elapsed_s, counts["done"], counts["total"]) if told else None
         if counts["done"] == counts["total"] or now - self._told.get(phase, -_PERIOD_S) >= _PERIOD_S:
             self._told[phase] = now
             self.changed(phase, counts)

@@ -28,19 +28,21 @@ def test_a_line_says_how_far_each_phase_is_and_the_time_left(monkeypatch: pytest
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(progress._Lines, "PERIOD_S", 0.01)
     lines = progress._Lines(say)
-    lines.expect("encode", 9)
+    lines.expect("transport", 9)
     for _ in range(3):
-        lines.step("encode")
+        lines.step("transport")
     now[0] = 30.0
     lines.expect("decode", 1_200)
+    for _ in range(400):
+        lines.step("decode")
     now[0] = 65.0
     with lines:
         assert twice.wait(30)
-    assert said[:2] == [
-        ("encode", "3 of 9 after 1:05, about 2:10 left"),
-        ("decode", "0 of 1,200 after 0:35"),
+    assert said[:2] == [  # transport waits for decoding: its own count does not tell how long
+        ("transport", "3 of 9 after 1:05"),
+        ("decode", "400 of 1,200 after 0:35, about 1:10 left"),
     ]
-    assert lines.ended == {"encode": 0.0}
+    assert lines.ended == {"transport": 0.0, "decode": 0.0}
 
 
 def test_a_phase_that_is_done_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,10 +59,14 @@ def test_a_phase_that_is_done_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_time_left_of_a_bar_moves_while_a_task_runs() -> None:
-    column = progress._LeftColumn()
-
     class _Task:
-        elapsed, completed, total = 30.0, 3, 9
+        description, elapsed, completed, total = "decode", 30.0, 3, 9
+
+    class _Earlier:
+        description, elapsed, completed, total = "transport", 30.0, 3, 9
+
+    column = progress._LeftColumn(lambda: [_Earlier(), _Task()])  # type: ignore[list-item]
+    assert column.render(_Earlier()).plain == ""  # type: ignore[arg-type]
 
     assert column.render(_Task()).plain == "1:00"  # type: ignore[arg-type]
     _Task.elapsed = 45.0
