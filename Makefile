@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml setup.py requirements.lock
 demo: $(STAMP)
 	$(BIN)/netsim run scenarios/ep_sweep.yaml --out runs/demo --figures
 
-# Checks, then the tests but those marked slow: six processor minutes with AVX-512 and bfloat16; all tests take sixteen.
+# Checks, then the tests but those marked slow: three minutes on two idle cores with AVX-512 and bfloat16.
 test: $(STAMP) check
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
