@@ -132,23 +132,23 @@ def read_image(path: Path) -> Pixels:
         stat = path.stat()
     except OSError as error:
         raise InputError(f"no image `{path}`: {error.strerror}") from None
-    return _recent.read(path, stat.st_mtime_ns, stat.st_size)
+    return _recent.read(path, (stat.st_dev, stat.st_ino, stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size))
 
 
 class _Recent:
     """The images that were read last, up to ``_KEPT_BYTES`` in all."""
 
     def __init__(self) -> None:
-        self._pixels: OrderedDict[tuple[Path, int, int], Pixels] = OrderedDict()
+        self._pixels: OrderedDict[tuple[int, ...], Pixels] = OrderedDict()
         self._bytes = 0
 
-    def read(self, path: Path, mtime_ns: int, size_bytes: int) -> Pixels:
-        key = (path, mtime_ns, size_bytes)
-        if key in self._pixels:
-            self._pixels.move_to_end(key)
-            return self._pixels[key]
+    def read(self, path: Path, file: tuple[int, ...]) -> Pixels:
+        """Numbers tell files apart, not the path: a relative one is another file in another folder."""
+        if file in self._pixels:
+            self._pixels.move_to_end(file)
+            return self._pixels[file]
         pixels = _read(path)
-        self._pixels[key] = pixels
+        self._pixels[file] = pixels
         self._bytes += pixels.nbytes
         while self._bytes > _KEPT_BYTES:
             self._bytes -= self._pixels.popitem(last=False)[1].nbytes
@@ -162,12 +162,14 @@ def _read(path: Path) -> Pixels:
     """A stranger's file may crash the library that reads it, or make it hang: a child process reads those."""
     if path.parent == _sample_folder():
         return read_image_file(path)
-    return run_isolated(_read_from, os.getcwd(), read_image_file, path, what=f"`{path}`")
+    folder = None if path.is_absolute() else os.getcwd()
+    return run_isolated(_read_from, folder, read_image_file, path, what=f"`{path}`")
 
 
-def _read_from(folder: str, reader: Callable[[Path], Pixels], path: Path) -> Pixels:
+def _read_from(folder: str | None, reader: Callable[[Path], Pixels], path: Path) -> Pixels:
     """In the child process, which began in the folder of an earlier call."""
-    os.chdir(folder)
+    if folder is not None:
+        os.chdir(folder)
     return reader(path)
 
 

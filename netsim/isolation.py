@@ -82,7 +82,8 @@ class _Child:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is for the parent
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "netsim.isolation", str(theirs.fileno()), str(shared)],
+                # -P: else modules of the current folder replace those of Python, such as a user's json.py
+                [sys.executable, "-P", "-m", "netsim.isolation", str(theirs.fileno()), str(shared)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno(), shared],
@@ -154,6 +155,14 @@ _lock = threading.Lock()
 _children: list[_Child] = []
 
 
+def _new_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_lock)  # another thread of the parent may have held it
+
+
 def _current() -> _Child:
     """This process's child: a forked process has none of its own yet."""
     if _children and not _children[0].usable():
@@ -164,7 +173,15 @@ def _current() -> _Child:
 
 
 def _search_path() -> list[str]:
-    return [path or os.getcwd() for path in sys.path]
+    return [path or _here() for path in sys.path]
+
+
+def _here() -> str:
+    """The current folder; ``.`` where it was removed, which is no folder to the child either."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return os.curdir
 
 
 class _Shared:

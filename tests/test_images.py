@@ -232,3 +232,26 @@ def test_a_relative_path_is_read_from_the_folder_that_one_is_in(
         Image.new("RGB", (8, 8), (level, 0, 0)).save(folder / "a.png")
         monkeypatch.chdir(folder)
         assert images._read(Path("a.png"))[0, 0, 0] == level
+
+
+def test_two_files_of_one_relative_path_size_and_time_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from an archive that sets all times, with uncompressed pixels."""
+    for level in (10, 200):
+        folder = tmp_path / str(level)
+        folder.mkdir()
+        (folder / "a.ppm").write_bytes(b"P6 2 2 255\n" + bytes([level] * 12))
+        os.utime(folder / "a.ppm", (10**9, 10**9))
+        monkeypatch.chdir(folder)
+        assert (read_image(Path("a.ppm")) == level).all()
+
+
+def test_a_folder_that_was_removed_under_the_process_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (8, 8), (7, 0, 0)).save(tmp_path / "a.png")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.syspath_prepend("")
+    gone.rmdir()
+    assert read_image(tmp_path / "a.png")[0, 0, 0] == 7

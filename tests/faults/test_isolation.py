@@ -155,6 +155,42 @@ def test_threads_take_turns() -> None:
     assert found == dict.fromkeys(range(4), True)
 
 
+def test_a_forked_process_has_a_child_of_its_own_while_a_thread_of_its_parent_waits_for_an_answer() -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with isolation._lock:
+            began.set()
+            go_on.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    began.wait()
+    if (forked := os.fork()) == 0:
+        signal.alarm(60)
+        try:
+            os._exit(0 if _pid() != os.getpid() else 1)
+        finally:
+            os._exit(2)
+    code = os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1])
+    go_on.set()
+    thread.join()
+    assert code == 0
+
+
+def test_modules_of_the_current_folder_do_not_replace_those_of_python(tmp_path: Path) -> None:
+    """A user's json.py must not run in the child of a command that does not see it either."""
+    (tmp_path / "program").mkdir()
+    (tmp_path / "json.py").write_text("raise RuntimeError('a file of the user')")
+    program = tmp_path / "program" / "main.py"
+    program.write_text("from tests.faults.test_isolation import _pid\nprint(_pid())")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
+
+
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     code = "import numpy as np, os\nfrom tests.faults.test_isolation import _pid\nprint(_pid(), flush=True)\nos.abort()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
