@@ -325,6 +325,8 @@ def _files_below(folder: Path) -> list[Path]:
         for entry in inside:
             if entry.name.startswith(".") or entry.name == "__pycache__":
                 continue
+            if entry.is_symlink() and not os.path.exists(entry.path):  # to nothing, or to itself
+                continue
             if entry.is_dir():
                 waiting.append(entry.path)
             elif entry.is_file() and not entry.name.endswith((".py", ".pyc", ".sqlite")):
