@@ -87,10 +87,10 @@ def winner_numbers(
 ) -> pd.DataFrame:
     """The winner map of a run over loss rate × mean burst.
 
-    Between a scheme's operating points on either side of the rate PSNR is taken as linear in bpp, as the radar does; a
-    scheme with none on one side stands at its nearest. What the link makes late or drops in the run's slots counts as
-    lost, exactly as in the run. A scheme that has no mask table (too many packets, retransmission, or lateness that is
-    random) is left out.
+    Between a scheme's operating points on either side of the rate PSNR is taken as linear in bpp, as if the sender took
+    now one and now the other; a scheme with none on one side stands at its nearest. What the link makes late or drops
+    in the run's slots counts as lost, exactly as in the run. A scheme that has no mask table (too many packets,
+    retransmission, or lateness that is random) is left out.
 
     Args:
         plan: The run's.

@@ -95,8 +95,9 @@ def _log(rates: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _area(rates: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     """The integral over the rate of a curve that is linear in its logarithm between points; rates rise."""
-    widths, rise = np.diff(_log(rates)), np.diff(values)
-    return float(np.sum(values[1:] * np.diff(rates) - rise * (np.diff(rates) / widths - rates[:-1])))
+    steps, rise = np.diff(rates), np.diff(values)
+    widths = np.log1p(steps / np.maximum(rates[:-1], 10.0**-_RATE_DIGITS))  # keeps its digits where rates nearly agree
+    return float(np.sum(values[1:] * steps - rise * (steps / widths - rates[:-1])))
 
 
 def common_range(summary: pd.DataFrame) -> tuple[float, float]:

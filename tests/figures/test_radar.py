@@ -68,6 +68,12 @@ def test_mean_over_range_agrees_with_a_fine_sum() -> None:
     assert radar.mean_over_range(points, 0.3, 0.4).psnr_db == pytest.approx(expected, abs=1e-4)
 
 
+def test_rates_that_nearly_agree_keep_their_digits() -> None:
+    """By hand: a tenth of the range rises from 30 to 31 dB, the rest stays there."""
+    points = np.column_stack([[0.4, 0.400000001, 0.40000001], *[[30.0, 31.0, 31.0]] * 3])
+    assert radar.mean_over_range(points, 0.4, 0.40000001).psnr_db == pytest.approx(30.95, abs=1e-6)
+
+
 def test_a_range_that_no_scheme_meets_is_refused_and_says_what_there_is() -> None:
     with pytest.raises(InputError, match=r"between 0.7 and 0.8") as caught:
         radar.numbers(_summary(CURVES), 0.7, 0.8)
