@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from netsim.cli import app
 from netsim.errors import InputError
 from netsim.runs.progress import Reporter
-from netsim.runs.watch import WatchedReporter, follow
+from netsim.runs.watch import JsonReporter, WatchedReporter, follow
 
 SCENARIO = """\
 images: {samples: [coffee]}
@@ -47,6 +48,20 @@ def test_lines_of_json_say_what_a_run_does() -> None:
     watched = CliRunner().invoke(app, ["watch", result.stdout.splitlines()[-1]])
     assert watched.exit_code == 0
     assert watched.stdout.startswith("finished")
+
+
+def test_parts_that_need_no_decoding_add_no_lines() -> None:
+    """Of a run whose masks are all remembered, which may have thousands of parts."""
+    stream = io.StringIO()
+    with JsonReporter(stream).board() as board:
+        board.expect("transport", 1000)
+        board.expect("decode", 0)
+        for _ in range(1000):
+            board.step("transport")
+            board.expect("decode", 0)
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [event["total"] for event in events if event["phase"] == "decode"] == [0]
+    assert events[-1]["done"] == 1000
 
 
 def test_a_run_is_followed_from_outside_until_its_process_ends() -> None:
