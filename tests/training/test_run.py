@@ -135,6 +135,14 @@ def test_another_method_of_the_same_network_is_another_run(tmp_path: Path) -> No
         TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "progdtd"})
 
 
+def test_a_run_that_was_begun_before_emphasis_was_a_setting_had_todays_usual_one(tmp_path: Path) -> None:
+    usual = {"balance": 0.4, "whole_share": 0.5, "lossless_share": 0.5}
+    TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random"}).save()
+    with pytest.raises(InputError, match="emphasis"):
+        TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random", "emphasis": usual | {"balance": 0.15}})
+    TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random", "emphasis": usual})
+
+
 def test_a_run_without_optimisers_state_rises_again(tmp_path: Path) -> None:
     """From weights that have steps behind them: the same share of the cosine, from a two-hundredth of its rate."""
     first = TrainingRun(Toy(), CONFIG, tmp_path, resume_at=4)

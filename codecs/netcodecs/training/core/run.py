@@ -27,6 +27,7 @@ __all__ = ["CHECKPOINT", "VALIDATION", "Objective", "TrainingConfig", "TrainingR
 CHECKPOINT, VALIDATION = "checkpoint.safetensors", "validation.csv"
 _CHECKPOINT_S, _LINE_S = 300.0, 60.0
 _SAME_RUN = ("trains", "kind", "widths", "lambdas", "emphasis")  # facts in which a run does not change
+_EARLIER = {"emphasis": {"balance": 0.4, "whole_share": 0.5, "lossless_share": 0.5}}  # of runs before it was a fact
 _RESTART_STEPS = 200  # over which rates rise again where a run continues without its optimisers' state
 
 
@@ -222,7 +223,7 @@ class TrainingRun:
         """
         tensors, facts = load_tensors(path)
         same = {name: self.facts[name] for name in _SAME_RUN if name in self.facts} | asdict(self.config)
-        before, now = facts | facts["config"], json.loads(json.dumps(same))
+        before, now = _EARLIER | facts | facts["config"], json.loads(json.dumps(same))
         if differing := [f"{n} {before.get(n)}, not {now[n]}" for n in now if before.get(n) != now[n]]:
             raise InputError(f"{path} was trained with {', '.join(differing)}", hint="give another folder")
         for prefix, state in (("model/", self.network.state_dict()), ("average/", self.average)):
