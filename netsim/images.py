@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -141,21 +142,33 @@ class _Recent:
     def __init__(self) -> None:
         self._pixels: OrderedDict[tuple[int, ...], Pixels] = OrderedDict()
         self._bytes = 0
+        self._lock = threading.Lock()
 
     def read(self, path: Path, file: tuple[int, ...]) -> Pixels:
         """Numbers tell files apart, not the path: a relative one is another file in another folder."""
-        if file in self._pixels:
-            self._pixels.move_to_end(file)
-            return self._pixels[file]
+        with self._lock:
+            if file in self._pixels:
+                self._pixels.move_to_end(file)
+                return self._pixels[file]
         pixels = _read(path)
-        self._pixels[file] = pixels
-        self._bytes += pixels.nbytes
-        while self._bytes > _KEPT_BYTES:
-            self._bytes -= self._pixels.popitem(last=False)[1].nbytes
+        with self._lock:
+            if file not in self._pixels:  # another thread may have read it meanwhile
+                self._pixels[file] = pixels
+                self._bytes += pixels.nbytes
+            while self._bytes > _KEPT_BYTES:
+                self._bytes -= self._pixels.popitem(last=False)[1].nbytes
         return pixels
 
 
 _recent = _Recent()
+
+
+def _new_recent() -> None:
+    global _recent
+    _recent = _Recent()
+
+
+os.register_at_fork(after_in_child=_new_recent)  # another thread of the parent may have held its lock
 
 
 def _read(path: Path) -> Pixels:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -255,3 +256,27 @@ def test_a_folder_that_was_removed_under_the_process_does_no_harm(
     monkeypatch.syspath_prepend("")
     gone.rmdir()
     assert read_image(tmp_path / "a.png")[0, 0, 0] == 7
+
+
+def test_threads_that_read_one_image_at_a_time_do_not_count_it_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are kept once; counted twice, they would have to be forgotten twice."""
+    monkeypatch.setattr(images, "_KEPT_BYTES", 1000)
+    kept = images._Recent()
+    both = threading.Barrier(2)
+
+    def read(path: Path) -> images.Pixels:
+        if path.name == "shared":
+            both.wait(60)
+        return np.zeros((10, 20, 3), np.uint8)  # 600 bytes
+
+    monkeypatch.setattr(images, "_read", read)
+    for number in range(3):
+        threads = [threading.Thread(target=kept.read, args=(Path("shared"), (number,))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    kept.read(Path("alone"), (9,))
+    assert (kept._bytes, list(kept._pixels)) == (600, [(9,)])

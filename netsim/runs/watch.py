@@ -34,9 +34,7 @@ class _Counts(Board):
 
     def expect(self, phase: str, tasks: int) -> None:
         self.inner.expect(phase, tasks)
-        if (
-            tasks == 0 and phase in self.phases
-        ):  # nothing new: a run whose masks are all remembered says so for each part
+        if tasks == 0 and phase in self.phases:  # a run whose masks are all remembered adds none for each part
             return
         self._began.setdefault(phase, time.monotonic())
         self.phases.setdefault(phase, {"done": 0, "total": 0})["total"] += tasks
