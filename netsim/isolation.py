@@ -173,7 +173,8 @@ def _current() -> _Child:
 
 
 def _search_path() -> list[str]:
-    return [path or _here() for path in sys.path]
+    """Entries that are no text, such as a Path in a notebook, have no effect on imports either."""
+    return [path or _here() for path in sys.path if isinstance(path, str)]
 
 
 def _here() -> str:

@@ -191,6 +191,13 @@ def test_modules_of_the_current_folder_do_not_replace_those_of_python(tmp_path: 
     assert int(done.stdout) > 0
 
 
+def test_an_entry_of_the_search_path_that_is_no_text_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [Path("/nowhere"), *sys.path])
+    os.kill(_pid(), signal.SIGKILL)  # the next child starts with this path
+    isolation._children[0]._process.wait()
+    assert _pid() > 0
+
+
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     code = "import numpy as np, os\nfrom tests.faults.test_isolation import _pid\nprint(_pid(), flush=True)\nos.abort()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
