@@ -26,7 +26,7 @@ demo: $(STAMP)
 test: $(STAMP) check
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
-# Checks, then all tests: what CI runs.
+# Checks, then all tests: what CI runs; ten minutes there.
 test-all: $(STAMP) check
 	$(BIN)/python -m pytest $(SPREAD)
 

@@ -84,9 +84,11 @@ def mean_over_range(points: NDArray[np.float64], low_bpp: float, high_bpp: float
         values = merged[np.searchsorted(rates, start), 1:]
         return RangeMean("point", start, end, *values.tolist())
     knots = np.concatenate([[start], rates[(rates > start) & (rates < end)], [end]])
-    means = [_area(knots, np.interp(_log(knots), _log(rates), curve)) / (end - start) for curve in merged[:, 1:].T]
+    curves = (np.interp(_log(knots), _log(rates), curve) for curve in merged[:, 1:].T)
+    mean, low, high = (_area(knots, curve) / (end - start) for curve in curves)
     whole = start - low_bpp <= slack and high_bpp - end <= slack
-    return RangeMean("range" if whole else "part", start, end, *map(float, means))
+    low, high = float(np.minimum(low, mean)), float(np.maximum(high, mean))  # sums are rounded one by one
+    return RangeMean("range" if whole else "part", start, end, mean, low, high)
 
 
 def _log(rates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -74,6 +74,16 @@ def test_rates_that_nearly_agree_keep_their_digits() -> None:
     assert radar.mean_over_range(points, 0.4, 0.40000001).psnr_db == pytest.approx(30.95, abs=1e-6)
 
 
+def test_a_mean_lies_in_its_interval_however_narrow_that_is() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        rates, quality = np.sort(rng.uniform(0.1, 0.6, 5)), rng.uniform(20, 40, 5)
+        points = np.column_stack([rates, quality, np.nextafter(quality, 0), np.nextafter(quality, 99)])
+        found = radar.mean_over_range(points, 0.3, 0.4)
+        if found.kind != "none":
+            assert found.low_db <= found.psnr_db <= found.high_db
+
+
 def test_a_range_that_no_scheme_meets_is_refused_and_says_what_there_is() -> None:
     with pytest.raises(InputError, match=r"between 0.7 and 0.8") as caught:
         radar.numbers(_summary(CURVES), 0.7, 0.8)
