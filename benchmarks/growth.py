@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peak import peak_mib
 from benchmarks.result import Result, within
 
 __all__ = ["growth"]
@@ -226,8 +226,7 @@ def main(case: str, size: int, folder: Path) -> None:
     began = time.process_time()
     call()
     seconds = time.process_time() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"cpu_s": seconds, "peak_mib": peak / (1 << 20 if sys.platform == "darwin" else 1)}))
+    print(json.dumps({"cpu_s": seconds, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

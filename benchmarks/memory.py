@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.peak import peak_mib
 from benchmarks.result import Result, within
 
 __all__ = ["long_sweep"]
@@ -60,9 +61,9 @@ def _run(folder: Path, slots: int) -> dict[str, float]:
         "seed": 7,
     }
     run = run_plan(plan(scenario), folder / "run", 1, Reporter(), write_summary)
-    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     kib = 1024 if sys.platform == "darwin" else 1
-    return {"peak_mib": max(peaks) / kib / 1024, "slots": parquet.ParquetFile(run / "log.parquet").metadata.num_rows}
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / kib / 1024
+    return {"peak_mib": max(peak_mib(), children), "slots": parquet.ParquetFile(run / "log.parquet").metadata.num_rows}
 
 
 if __name__ == "__main__":
