@@ -28,6 +28,11 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
 SLOW = {"cluster", "growth", "learned", "memory", "resicomp", "sweep"}
 
 
+def _what(name: str) -> str:
+    """A result's name without what was measured, which stands in parentheses: a new result replaces the old one."""
+    return name.partition(" (")[0]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run what is asked for. Missed targets are reported, and do not fail the command: machines differ."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed and memory, as ratios.")
@@ -39,12 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     results: dict[str, dict[str, object]] = {}
     path = chosen.out / "results.json"
     if path.is_file() and (chosen.only or chosen.skip_slow):  # a part is measured: the others stay as they were
-        results = {line["name"]: line for line in json.loads(path.read_text(encoding="utf-8"))}
+        results = {_what(line["name"]): line for line in json.loads(path.read_text(encoding="utf-8"))}
     for name, benchmark in BENCHMARKS.items():
         if (chosen.only and name not in chosen.only) or (chosen.skip_slow and name in SLOW):
             continue
         for result in benchmark():
-            results[result.name] = result.as_dict()
+            results[_what(result.name)] = result.as_dict()
             print(table([result.as_dict()], header=False), flush=True)
     chosen.out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(list(results.values()), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

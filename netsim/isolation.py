@@ -178,7 +178,7 @@ def _search_path() -> list[str]:
 
 
 def _here() -> str:
-    """The current folder; ``.`` where it was removed, which is no folder to the child either."""
+    """The current folder; ``.`` if it was removed: the child can't enter it either."""
     try:
         return os.getcwd()
     except FileNotFoundError:

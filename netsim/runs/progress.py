@@ -104,7 +104,7 @@ class ConsoleReporter(Reporter):
 
 
 def is_last(phase: str, counts: Mapping[str, tuple[float, float]]) -> bool:
-    """Whether no later phase has tasks left: the time left is told of that phase only, since earlier ones wait for it.
+    """Whether all later phases are done; only then is the time left shown, since a phase waits for later ones.
 
     Args:
         phase: One of them.

@@ -20,7 +20,7 @@ _APART = -float(2**20)  # a score: no attention
 
 
 def anchor(bits: int) -> float:
-    """A number whose last bit is worth 2^-bits: added and subtracted, it rounds to multiples of 2^-bits.
+    """A float64 with a spacing of 2^-bits to the next one: added and subtracted, it rounds to multiples of 2^-bits.
 
     Args:
         bits: Fraction bits of the grid.

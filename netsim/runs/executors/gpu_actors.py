@@ -55,7 +55,7 @@ class GpuActors:
         return reference
 
     def done(self, reference: Any) -> None:
-        """A task is no longer under way, if it was one of a GPU."""
+        """Forget a finished task; one that ran on no GPU is ignored."""
         for _, tasks in self._under_way:
             tasks.discard(reference)
 
