@@ -47,18 +47,24 @@ class Measured:
     lossy_db: tuple[float, ...]
 
 
-def codec_of(weights: Path) -> ChannelProgressive:
-    """The codec that runs some weights, whichever method they are of."""
+def codec_of(weights: Path, effort: int = 0) -> ChannelProgressive:
+    """The codec that runs some weights, whichever method they are of; ``effort`` as in ProgressiveSettings."""
     method = load_weights(weights)[1].name
 
     class Measured(ChannelProgressive):
         name = method
 
-    return Measured(ProgressiveSettings(weights=weights))
+    return Measured(ProgressiveSettings(weights=weights, effort=effort))
 
 
 def measure(
-    weights: Path, folder: Path, *, limit: int | None = None, masks: int = 2, qualities: Sequence[float] = QUALITIES
+    weights: Path,
+    folder: Path,
+    *,
+    limit: int | None = None,
+    masks: int = 2,
+    qualities: Sequence[float] = QUALITIES,
+    effort: int = 0,
 ) -> list[Measured]:
     """Encodes and decodes every image at every quality, whole and with packets lost.
 
@@ -68,12 +74,13 @@ def measure(
         limit: How many images, spread evenly over the folder.
         masks: Loss patterns per image and loss rate, each packet lost independently; the same at every call.
         qualities: Operating points.
+        effort: Of the encoder, as in ProgressiveSettings.
 
     Returns:
         A row per quality; PSNR on 8-bit RGB, its mean a mean of dB.
     """
     images = load_folder(folder, at_least=16, limit=limit)
-    codec = codec_of(weights)
+    codec = codec_of(weights, effort)
     results = []
     for quality in qualities:
         cells = []
@@ -138,9 +145,10 @@ def main(
     published: Annotated[Path | None, typer.Option(help="Folder of published rate-distortion curves (JSON).")] = None,
     limit: Annotated[int | None, typer.Option(help="How many images, spread evenly over the folder.")] = None,
     masks: Annotated[int, typer.Option(help="Loss patterns per image and loss rate.")] = 2,
+    effort: Annotated[int, typer.Option(min=0, max=2, help="Of the encoder; 1 and 2 search for a better latent.")] = 0,
 ) -> None:
     """Prints rate and quality of trained weights, from the real bytes of real packets."""
-    rows = measure(weights or shipped_weights("mbt-mean"), images, limit=limit, masks=masks)
+    rows = measure(weights or shipped_weights("mbt-mean"), images, limit=limit, masks=masks, effort=effort)
     print(table(rows, published))
 
 
