@@ -68,13 +68,16 @@ def gelu(values: Any, bias: Any, grid: float, rest: Any, points: float, bound: f
 
 
 @compiled
-def softmax(scores: Any, bias: Any, apart: Any, grid: float, fine: float, falling: Any, points: float) -> None:
+def softmax(
+    scores: Any, bias: Any, apart: Any, no_attention: float, grid: float, fine: float, falling: Any, points: float
+) -> None:
     """Softmax of scores + bias, in place: scores on a grid before, shares on the fine grid after.
 
     Args:
         scores: float64 (windows, heads, n, n).
         bias: float64 (heads, n, n).
         apart: bool (windows, n, n), pairs without attention; or without windows if there are none.
+        no_attention: Their score.
         grid: Anchor of the scores.
         fine: Anchor of the shares.
         falling: Table of e^-x.
@@ -89,7 +92,7 @@ def softmax(scores: Any, bias: Any, apart: Any, grid: float, fine: float, fallin
                 for j in range(columns):
                     score = ((scores[w, h, i, j] + grid) - grid) + bias[h, i, j]
                     if len(apart) and apart[w, i, j]:
-                        score = -1048576.0
+                        score = no_attention
                     scores[w, h, i, j] = score
                     largest = max(largest, score)
                 total = 0.0

@@ -16,7 +16,7 @@ ARGUMENT_BITS = tables.POINTS.bit_length() - 1
 """Fraction bits of the arguments of the tables."""
 
 _NORM_BITS = 12  # fraction bits of what a norm squares: leaves room for large features
-_APART = -float(2**20)  # a score: no attention
+_NO_ATTENTION = -float(2**20)  # a score
 
 
 def anchor(bits: int) -> float:
@@ -92,7 +92,7 @@ class Functions:
         """
         scores = to_grid(scores, ARGUMENT_BITS) + bias
         if apart is not None:
-            scores.masked_fill_(apart[:, None], _APART)
+            scores.masked_fill_(apart[:, None], _NO_ATTENTION)
         return to_grid(self.softmax(scores, -1))
 
     def softplus(self, values: Tensor) -> Tensor:
@@ -129,7 +129,9 @@ class CompiledFunctions(Functions):
     def attention(self, scores: Tensor, bias: Tensor, apart: Tensor | None) -> Tensor:
         pairs = scores.new_empty((0, 0, 0), dtype=torch.bool) if apart is None else apart.contiguous()
         grids, points = (anchor(ARGUMENT_BITS), anchor(GRID_BITS)), float(tables.POINTS)
-        self._compiled.softmax(scores.numpy(), bias.numpy(), pairs.numpy(), *grids, self._falling.numpy(), points)
+        self._compiled.softmax(
+            scores.numpy(), bias.numpy(), pairs.numpy(), _NO_ATTENTION, *grids, self._falling.numpy(), points
+        )
         return scores
 
 
