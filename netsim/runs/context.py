@@ -34,8 +34,14 @@ class RunContext:
     parts: Path
 
     @cached_property
-    def _streams(self) -> dict[str, StreamKey]:
-        return {self.cache.key(stream_key): stream_key for stream_key in plan_stream_keys(self.plan)}
+    def stream_keys(self) -> tuple[StreamKey, ...]:
+        """Distinct streams that the plan sends, in plan order."""
+        return tuple(plan_stream_keys(self.plan))
+
+    @cached_property
+    def streams(self) -> dict[str, StreamKey]:
+        """The plan's streams by content address; those of images with the same pixels have one."""
+        return {self.cache.key(stream_key): stream_key for stream_key in self.stream_keys}
 
     @cached_property
     def _images(self) -> dict[str, ImageItem]:
@@ -74,7 +80,7 @@ class RunContext:
         """
         kind, _, key = name.partition(" ")
         if kind == "stream":
-            return self.cache.encode(self._streams[key])
+            return self.cache.encode(self.streams[key])
         return self._images[key].pixels()
 
     def check_files(self) -> None:

@@ -12,7 +12,7 @@ from netsim.decoding.cache import CodecCache
 from netsim.decoding.cases import case_qualities, needed_masks, row_stream_keys
 from netsim.decoding.collapse import Arrays
 from netsim.decoding.store import Store, default_store_path
-from netsim.decoding.streams import StreamKey, plan_stream_keys
+from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError
 from netsim.runs.adaptive_sampling import AdaptiveSampling
 from netsim.runs.context import RunContext
@@ -127,7 +127,7 @@ def _discrepancies(plan: Plan) -> list[str]:
 
 def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> dict[str, Any]:
     """Encode what the store lacks; returns how each codec's streams were made."""
-    cache, stream_keys = context.cache, plan_stream_keys(context.plan)
+    cache, stream_keys = context.cache, context.stream_keys
     missing = [stream_key for stream_key in stream_keys if not cache.has(stream_key)]
     groups: dict[tuple[str, str], list[StreamKey]] = {}
     for stream_key in missing:  # a codec's points of one image stay together: searches share their encodes
@@ -214,7 +214,7 @@ class _DecodePool:
         self.context = context
         self.seen: set[tuple[str, str]] = set()
         self.remembered = 0
-        self._later = set(map(context.cache.key, plan_stream_keys(context.plan)))
+        self._later = set(context.streams)
         self._found = self._told = 0
 
     def grown(self) -> int:
