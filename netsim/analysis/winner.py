@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.analysis.rate_curve import share_between
 from netsim.analysis.replay import SchemeOnLink, image_number, rate_bpp, scheme_stream_key, schemes_of
 from netsim.analysis.timings import image_timings
 from netsim.channels.markov import MarkovChannel, burst
@@ -68,7 +69,7 @@ def burst_grid() -> Grid:
 
 @dataclass(frozen=True)
 class SchemeTables:
-    """A scheme at one rate: mask tables of its images, and how much each counts in the mean (in all 1)."""
+    """A scheme at one rate: mask tables of its images, and how much each counts in the mean quality (in all 1)."""
 
     scheme: str
     operating_point: str
@@ -87,9 +88,9 @@ def winner_numbers(
 ) -> pd.DataFrame:
     """The winner map of a run over loss rate × mean burst.
 
-    Between a scheme's operating points on either side of the rate PSNR is taken as linear in bpp, as if the sender took
-    now one and now the other; a scheme with none on one side stands at its nearest. What the link makes late or drops
-    in the run's slots counts as lost, exactly as in the run. A scheme that has no mask table (too many packets,
+    Between a scheme's operating points on either side of the rate PSNR is linear in the logarithm of the rate
+    (``netsim.analysis.rate_curve``); a scheme with none on one side stands at its nearest. What the link makes late or
+    drops in the run's slots counts as lost, exactly as in the run. A scheme that has no mask table (too many packets,
     retransmission, or lateness that is random) is left out.
 
     Args:
@@ -150,39 +151,40 @@ def _contender(
     say: Say,
 ) -> SchemeTables:
     """A scheme at a rate, from the one or two operating points around it."""
-    around, shares = points_around([rate_bpp(plan, cache, point, images) for point in points], near_bpp)
+    rates = [rate_bpp(plan, cache, point, images) for point in points]
+    around, shares, bpp = points_around(rates, near_bpp)
     tables: list[QualityTable] = []
     weights: list[float] = []
     for i, share in zip(around, shares, strict=True):
         some, counts = _tables(plan, cache, points[i], images, say)
         tables += some
         weights += [share * count for count in counts]
-    bpp = sum(weight * table.bpp for weight, table in zip(weights, tables, strict=True))
     name = " … ".join(points[i].scheme.operating_point for i in around)
     return SchemeTables(label, name, bpp, tuple(tables), tuple(weights))
 
 
-def points_around(rates_bpp: Sequence[float], near_bpp: float) -> tuple[list[int], list[float]]:
-    """Which operating points to mix, and in which shares, for a wanted mean rate; else the nearest one.
+def points_around(rates_bpp: Sequence[float], near_bpp: float) -> tuple[list[int], list[float], float]:
+    """Which operating points to mix, and in which shares, for the quality at a wanted rate; else the nearest one.
 
     Args:
         rates_bpp: Rates of the operating points.
-        near_bpp: The wanted mean rate.
+        near_bpp: The wanted rate.
 
     Returns:
-        (places of one or two points, their shares)
+        (places of one or two points, their shares, the rate at which the quality is)
 
-    >>> points_around([0.2, 0.4, 0.6], 0.25)
-    ([0, 1], [0.75, 0.25])
+    >>> points_around([0.1, 0.4, 0.6], 0.2)
+    ([0, 1], [0.5, 0.5], 0.2)
     >>> points_around([0.4, 0.6], 0.3)
-    ([0], [1.0])
+    ([0], [1.0], 0.4)
     """
     order = sorted(range(len(rates_bpp)), key=lambda i: rates_bpp[i])
     for low, high in pairwise(order):
         if rates_bpp[low] < near_bpp < rates_bpp[high]:
-            share = (near_bpp - rates_bpp[low]) / (rates_bpp[high] - rates_bpp[low])
-            return [low, high], [round(1 - share, 12), round(share, 12)]
-    return [min(order, key=lambda i: abs(rates_bpp[i] - near_bpp))], [1.0]
+            share = share_between(rates_bpp[low], rates_bpp[high], near_bpp)
+            return [low, high], [1 - share, share], near_bpp
+    nearest = min(order, key=lambda i: abs(rates_bpp[i] - near_bpp))
+    return [nearest], [1.0], rates_bpp[nearest]
 
 
 def _tables(

@@ -177,9 +177,9 @@ def round_trip_numbers(
 ) -> pd.DataFrame:
     """The winner map of a run over loss rate (independent losses) × round-trip time.
 
-    Retransmissions count in the rate. As in ``netsim.analysis.winner``, in each cell PSNR is linear in bpp between the
-    two operating points around the rate; a scheme with none on one side stands at its nearest. Sampled: ``SLOTS``
-    images in each cell, under the same losses.
+    Retransmissions count in the rate. As in ``netsim.analysis.winner``, in each cell PSNR is linear in the logarithm of
+    the rate between the two operating points around it; a scheme with none on one side stands at its nearest.
+    Sampled: ``SLOTS`` images in each cell, under the same losses.
 
     Args:
         plan: The run's.
@@ -258,7 +258,7 @@ def _row(
     near_bpp: float,
 ) -> dict[str, Any]:
     """One scheme in one cell, mixed from the points around near_bpp; rounded, so that equals stay equal."""
-    around, shares = points_around([float(bpp[i]) for bpp, _ in found], near_bpp)
+    around, shares, at_bpp = points_around([float(bpp[i]) for bpp, _ in found], near_bpp)
     return {
         "kind": "grid",
         "channel": "",
@@ -266,6 +266,6 @@ def _row(
         "rtt_s": cell[1],
         "scheme": label,
         "operating_point": " … ".join(names[k] for k in around),
-        "bpp": sum(share * float(found[k][0][i]) for k, share in zip(around, shares, strict=True)),
+        "bpp": at_bpp,
         "psnr_db": round(sum(share * float(found[k][1][i]) for k, share in zip(around, shares, strict=True)), 9),
     }

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.analysis.rate_curve import mean_over_range
 from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
-from netsim.figures.radar import common_range, mean_over_range
+from netsim.figures.radar import common_range
 from netsim.figures.select import interval_note, with_condition
 from netsim.figures.style import CurveEnd, Look, figure_size, legend, looks, own_panel, page_width, styled
 

@@ -250,7 +250,7 @@ def _note(numbers: pd.DataFrame, schemes: list[str], names: tuple[str, str]) -> 
     sampled = ROUND_TRIP.column in names
     notes = [
         f"{'Independent losses' if sampled else 'Two-state channels'}; each scheme at {near:g} bpp (PSNR linear "
-        f"between its operating points), or its nearest; mean over {over}."
+        f"in the rate's logarithm between its operating points), or its nearest; mean over {over}."
     ]
     if sampled:
         deadline_s, slots = (numbers[name].iloc[0] for name in ("deadline_s", "slots"))

@@ -84,7 +84,7 @@ def curve_difference(log: pd.DataFrame, channel: str, one: str, other: str, fail
         The mean difference in dB with its t interval over traces; None where a scheme has no traces (exact and
         stratified engine), fewer than two, or no rate that both meet.
     """
-    from netsim.figures.radar import mean_over_range
+    from netsim.analysis.rate_curve import mean_over_range
 
     curves: list[pd.DataFrame] = []
     for scheme in (one, other):

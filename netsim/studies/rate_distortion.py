@@ -182,7 +182,8 @@ def curve_levels(summary: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from netsim.figures.radar import common_range, mean_over_range
+    from netsim.analysis.rate_curve import mean_over_range
+    from netsim.figures.radar import common_range
 
     rows = []
     codecs = dict(zip(summary["scheme"], summary["codec"], strict=True))

@@ -1,5 +1,6 @@
 """Who wins where, on tables whose crossing can be worked out, and the map that shows it."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -71,12 +72,14 @@ def test_tables_of_several_points_are_mixed_by_their_weights() -> None:
     assert found["psnr_db"].tolist() == [22.5]
 
 
-def test_points_around_a_rate() -> None:
-    around, shares = points_around([0.6, 0.2, 0.4], 0.5)
-    assert around == [2, 0]
-    assert shares == pytest.approx([0.5, 0.5])
-    assert points_around([0.35, 0.2], 0.35) == ([0], [1.0])
-    assert points_around([0.2, 0.1], 0.35) == ([0], [1.0])
+def test_points_around_a_rate_count_by_the_logarithms_of_their_rates() -> None:
+    """By hand: .4 is the geometric mean of .2 and .8."""
+    assert points_around([0.9, 0.8, 0.2], 0.4) == ([2, 1], [0.5, 0.5], 0.4)
+    around, shares, _ = points_around([0.2, 0.4], 0.3)
+    assert around == [0, 1]
+    assert shares == pytest.approx([1 - math.log2(1.5), math.log2(1.5)])
+    assert points_around([0.35, 0.2], 0.35) == ([0], [1.0], 0.35)
+    assert points_around([0.2, 0.1], 0.35) == ([0], [1.0], 0.2)
 
 
 @pytest.mark.slow
@@ -108,6 +111,11 @@ def test_a_map_of_a_run(small_run: netsim.Run) -> None:
     resilient = found[found["scheme"] == "jpeg2000 resilient"]
     assert resilient["operating_point"].unique().tolist() == ["bpp=1 … bpp=2"]
     assert resilient["bpp"].unique() == pytest.approx([1.5])
+    quality = resilient[resilient["channel"] == "EP4"]["psnr_db"].item()
+    of_a = small_run.slots.query("scheme == 'jpeg2000 resilient' and channel == 'EP4' and image == 'a'")
+    points = (of_a["weight"] * of_a["psnr_db"].fillna(13.0)).groupby(of_a["operating_point"]).sum()
+    rates = of_a.groupby("operating_point")["bpp"].first()
+    assert quality == pytest.approx(np.interp(math.log(1.5), np.log(rates), points), abs=1e-6)
     assert set(found["scheme"]) == {"jpeg2000 resilient", "jpeg2000 prefix", "jpeg", "jpeg + 30% FEC"}
     ep4 = found[(found["channel"] == "EP4") & (found["scheme"] == "jpeg2000 prefix")]["psnr_db"].item()
     log = small_run.slots

@@ -97,6 +97,13 @@ def test_numbers_have_one_winner_a_cell(arq_run: netsim.Run, store: Store, monke
     np.testing.assert_array_equal(cells["jpeg + ARQ 2"].xs(5.0), cells["jpeg"].xs(5.0))
 
 
+def test_a_cell_is_mixed_by_the_logarithms_of_its_own_rates() -> None:
+    """By hand: retransmissions raise the rates to .2 and .8; .4 is in the middle of their logarithms."""
+    found = [(np.array([bpp]), np.array([psnr_db])) for bpp, psnr_db in ((0.2, 28.0), (0.8, 34.0))]
+    row = winner_rtt._row((0.1, 1.0), 0, "a scheme", ["low", "high"], found, near_bpp=0.4)
+    assert (row["operating_point"], row["bpp"], row["psnr_db"]) == ("low … high", 0.4, 31.0)
+
+
 def test_refusals(arq_run: netsim.Run, store: Store, small_run: netsim.Run) -> None:
     with pytest.raises(InputError, match="no deadline"):
         round_trip_grid(link_from_spec("geo"))
