@@ -54,7 +54,7 @@ def codec_of(weights: Path, effort: int = 0) -> ChannelProgressive:
     class Measured(ChannelProgressive):
         name = method
 
-    return Measured(ProgressiveSettings(weights=weights, effort=effort))
+    return Measured(ProgressiveSettings.model_validate({"weights": weights, "effort": effort}))
 
 
 def measure(
