@@ -9,11 +9,11 @@ from netcodecs.progressive.backbone import M, N
 from netcodecs.progressive.methods import METHODS
 from netcodecs.training.progressive.channel_masks import (
     UNIFORM_RATES,
-    Emphasis,
     received_by,
     sample_channel_mask,
     tail_drop,
 )
+from netcodecs.training.progressive.emphasis import Emphasis
 
 from netsim.channels.presets import preset
 from netsim.errors import InputError

@@ -18,7 +18,7 @@ from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, centre_crop, load_folder
 from netcodecs.training.core.run import CHECKPOINT
 from netcodecs.training.init.ordering import order_channels
-from netcodecs.training.progressive.channel_masks import Emphasis
+from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective, losses
 from netcodecs.training.progressive.session import Session, averaged_network, initial_network
 from netcodecs.transforms.gains import LAMBDAS

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from netcodecs.resicomp.transformer import COMPACT, DualTransformer, Size
+from netcodecs.resicomp.sizes import COMPACT, Size
+from netcodecs.resicomp.transformer import DualTransformer
 from netcodecs.transforms.gained import LATENT_CHANNELS, GainedTransforms, TransformKind
 from netcodecs.transforms.gains import LAMBDAS
 

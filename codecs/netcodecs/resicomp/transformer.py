@@ -13,35 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netcodecs.resicomp.neighbours import neighbour_statistics, statistics_of
+from netcodecs.resicomp.sizes import COMPACT, Size
 from netcodecs.resicomp.windows import WindowPartition, relative_positions, window_partition
 
-__all__ = ["COMPACT", "MIDDLE_RATE", "PAPER", "Block", "DualTransformer", "Given", "Size"]
+__all__ = ["MIDDLE_RATE", "Block", "DualTransformer", "Given"]
 
 MIDDLE_RATE = 0.0035  # the λ at which the rate that the network reads is zero
 _MASKED_OUT = -100.0  # before a softmax: no attention
-
-
-@dataclass(frozen=True)
-class Size:
-    """Size of a Transformer.
-
-    Attributes:
-        layers: Swin blocks.
-        width: Of a token inside.
-        heads: Of attention.
-        mixtures: Gaussians per element.
-        window: Tokens of an attention window's side; odd layers shift windows by half of it.
-    """
-
-    layers: int
-    width: int
-    heads: int
-    mixtures: int = 3
-    window: int = 4
-
-
-PAPER = Size(layers=12, width=768, heads=8)  # 88 M parameters
-COMPACT = Size(layers=6, width=256, heads=8)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netcodecs.resicomp.model import ResiCompModel
-from netcodecs.resicomp.transformer import Size
+from netcodecs.resicomp.sizes import Size
 from netcodecs.transforms.gained import GainedTransforms, TransformKind
 from netcodecs.weight_files import fill, in_float16, read_weights, restored, shrunk, tensors_below, write_weights
 from netsim.errors import InputError

@@ -290,7 +290,7 @@ def _train(piece: Piece, rank: int, processes: int, meeting: Path) -> int:
 
 def _session(piece: Piece, start: str, settings: Mapping[str, Any]) -> Any:
     """What a piece trains, with its images."""
-    from netcodecs.training.progressive.channel_masks import Emphasis
+    from netcodecs.training.progressive.emphasis import Emphasis
     from netcodecs.training.progressive.session import Session
     from netcodecs.training.resicomp.session import Session as ResiCompSession
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from netcodecs.common.shipped import shipped_weights
 from netcodecs.resicomp.model import ResiCompModel
-from netcodecs.resicomp.transformer import DualTransformer, Size
+from netcodecs.resicomp.sizes import Size
+from netcodecs.resicomp.transformer import DualTransformer
 from netcodecs.resicomp.weights import load_transforms, load_weights, save_weights
 from netcodecs.transforms.gained import LATENT_CHANNELS, GainedTransforms
 from skimage import data

@@ -14,7 +14,8 @@ from netcodecs.resicomp.fixed_point import ExactTransformer, _Linear
 from netcodecs.resicomp.fixed_point_functions import CompiledFunctions, Functions, to_grid
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.networks import Networks
-from netcodecs.resicomp.transformer import DualTransformer, Size
+from netcodecs.resicomp.sizes import Size
+from netcodecs.resicomp.transformer import DualTransformer
 from netcodecs.transforms.gained import LATENT_CHANNELS as M
 from scipy import special
 from torch import nn

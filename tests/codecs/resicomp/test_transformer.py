@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from netcodecs.resicomp.transformer import DualTransformer, Size
+from netcodecs.resicomp.sizes import Size
+from netcodecs.resicomp.transformer import DualTransformer
 from netcodecs.resicomp.windows import window_partition
 
 

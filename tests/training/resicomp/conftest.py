@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from netcodecs.resicomp.model import ResiCompModel
-from netcodecs.resicomp.transformer import Size
+from netcodecs.resicomp.sizes import Size
 from netcodecs.training.core.crops import RandomCrops
 from netcodecs.transforms.gained import TransformKind
 from numpy.typing import NDArray

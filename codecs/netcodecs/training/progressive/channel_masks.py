@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,42 +11,14 @@ from torch import Tensor
 
 from netcodecs.progressive.backbone import ChannelMask, M, N
 from netcodecs.progressive.methods import Method
+from netcodecs.training.progressive.emphasis import Emphasis
 from netsim.channels.markov import MarkovChannel
 from netsim.channels.presets import preset
-from netsim.errors import InputError
 
-__all__ = ["UNIFORM_RATES", "Emphasis", "received_by", "sample_channel_mask", "tail_drop"]
+__all__ = ["UNIFORM_RATES", "received_by", "sample_channel_mask", "tail_drop"]
 
 # paper 1, §4.1: around 5, 10 and 20 % loss
 UNIFORM_RATES = ((0.005, 0.015, 0.025, 0.035, 0.05), (0.01, 0.03, 0.05, 0.07, 0.1), (0.02, 0.06, 0.1, 0.14, 0.2))
-
-
-@dataclass(frozen=True)
-class Emphasis:
-    """What counts how much in training.
-
-    Raises InputError for a share that is none.
-
-    Attributes:
-        balance: Exponent of (.0067 / λ), by which an image's loss is weighted: high λ have large losses, which would
-            decide everything.
-        whole_share: Share of images that keep their tail. ProgDTD has none: then images of a few channels, whose error
-            is ten times as large, decide what is learned, and after 1,000 steps the whole image was .7 dB worse than
-            before.
-        lossless_share: Share of the uniform model's images that lose nothing; half in the release, the paper leaves
-            it out.
-    """
-
-    balance: float = 0.4
-    whole_share: float = 0.5
-    lossless_share: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, share in (("whole_share", self.whole_share), ("lossless_share", self.lossless_share)):
-            if not 0 <= share <= 1:
-                raise InputError(f"{name} is {share:g}", hint="a share of the images: 0 to 1")
-        if not math.isfinite(self.balance):
-            raise InputError(f"balance is {self.balance:g}", hint="a finite exponent, such as 0.4")
 
 
 def sample_channel_mask(
@@ -74,7 +44,9 @@ def tail_drop(kept: Tensor, channels: int) -> Tensor:
     return torch.arange(channels) < (kept * channels).long()[:, None] + 1
 
 
-def received_by(losses: str, count: int, rng: np.random.Generator, lossless_share: float = 0.5) -> Tensor:
+def received_by(
+    losses: str, count: int, rng: np.random.Generator, lossless_share: float = Emphasis.lossless_share
+) -> Tensor:
     """Which channels arrive, bool (count, M), under a method's model of losses; a chain steps once per channel.
 
     "gilbert-elliott": each image its own chain from state G, transition first and then the draw (the release).

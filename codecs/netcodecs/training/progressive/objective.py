@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from netcodecs.progressive.backbone import Backbone, ChannelMask, EncodedBatch, M, N
 from netcodecs.progressive.methods import Method
 from netcodecs.training.core.crops import RandomCrops, centre_crop
-from netcodecs.training.progressive.channel_masks import Emphasis, received_by, sample_channel_mask
+from netcodecs.training.progressive.channel_masks import received_by, sample_channel_mask
+from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.transforms.residual import REFERENCE_LAMBDA
 
 __all__ = ["ProgressiveObjective", "grouping", "losses"]

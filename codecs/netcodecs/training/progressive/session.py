@@ -21,7 +21,8 @@ from netcodecs.training.core.ranks import Ranks
 from netcodecs.training.core.run import TrainingConfig, TrainingRun
 from netcodecs.training.init.lapped import initialise_lapped
 from netcodecs.training.init.ordering import order_channels
-from netcodecs.training.progressive.channel_masks import Emphasis, received_by
+from netcodecs.training.progressive.channel_masks import received_by
+from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective
 from netcodecs.transforms.residual import LARGE
 from netcodecs.weight_files import tensors_below

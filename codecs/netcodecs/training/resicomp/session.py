@@ -11,7 +11,7 @@ import torch
 
 from netcodecs.common.devices import check_device
 from netcodecs.resicomp.model import ResiCompModel
-from netcodecs.resicomp.transformer import COMPACT, PAPER, Size
+from netcodecs.resicomp.sizes import SIZES, Size
 from netcodecs.resicomp.weights import holds_resicomp, load_transforms, load_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, load_folder
@@ -22,9 +22,8 @@ from netcodecs.transforms.gained import STRIDE, TransformKind
 from netcodecs.weight_files import tensors_below
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["SIZES", "Session", "averaged_model", "initial_model", "measure_spread"]
+__all__ = ["Session", "averaged_model", "initial_model", "measure_spread"]
 
-SIZES = {"compact": COMPACT, "paper": PAPER}
 _HELD_OUT, _CROPS = 8, 32
 
 
