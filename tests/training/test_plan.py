@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.weights import load_weights, save_weights
 from netcodecs.training import measure, plan
 from netcodecs.training.core.checkpoint import load_tensors
-from netcodecs.training.plan import Piece, pieces_in
+from netcodecs.training.pieces import Piece, pieces_in
 from netcodecs.weight_files import read_weights
 from numpy.typing import NDArray
 from PIL import Image
@@ -60,11 +61,9 @@ def test_the_plan_that_ships_can_be_read() -> None:
         (_entry("{name: b, trains: random, start: x, steps: true}"), r"pieces\[1\].steps is True"),
         (_entry("{name: b, trains: random, start: x, steps: 0}"), r"pieces\[1\].steps is 0"),
         (_entry("{name: ../b, trains: random, start: x, steps: 1}"), r"pieces\[1\].name is '../b'"),
-        (_entry("{name: b, trains: randon, start: x, steps: 1}"), "no method `randon`"),
+        (_entry("{name: b, trains: randon, start: x, steps: 1}"), r"plan.yaml: piece `b`  no method `randon`"),
         (_entry("{name: a, trains: random, start: x, steps: 1}"), "two pieces have the name `a`"),
         (_entry("{name: b, trains: random, start: x, steps: 1, settings: 5}"), r"pieces\[1\].settings is 5"),
-        (_entry("{name: b, trains: random, start: x, steps: 1, settings: {crops: 1}}"), "unknown key `crops`"),
-        (_entry("{name: b, trains: random, start: x, steps: 1, settings: {rate: fast}}"), "settings.rate is 'fast'"),
     ],
 )
 def test_a_plan_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
@@ -72,6 +71,50 @@ def test_a_plan_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, words:
     path.write_text(text)
     with pytest.raises(InputError, match=words):
         pieces_in(path)
+
+
+@pytest.mark.parametrize(
+    ("trains", "settings", "words", "right"),
+    [
+        ("random", "crops: 1", "random has no setting `crops`", "did you mean `crop`"),
+        ("random", "rate: fast", "settings.rate is 'fast'", "a finite number above 0"),
+        ("random", "rate: 0", "settings.rate is 0", "a finite number above 0"),
+        ("random", "rate: .nan", "settings.rate is nan", "a finite number above 0"),
+        ("random", "batch: 0", "settings.batch is 0", "at least 1"),
+        ("random", "batch: 1.5", "settings.batch is 1.5", "a whole number"),
+        ("random", "batch: true", "settings.batch is True", "a whole number"),
+        ("random", "crop: 100", "settings.crop is 100", "a multiple of 64 pixels"),
+        ("random", "crop: 0", "settings.crop is 0", "a multiple of 64 pixels"),
+        ("random", "seed: -1", "settings.seed is -1", "at least 0"),
+        ("random", "device: gpu", "settings.device is 'gpu'", "`cuda:N`"),
+        ("random", "balance: .inf", "settings.balance is inf", "a finite exponent"),
+        ("random", "lossless_share: 1.5", "settings.lossless_share is 1.5", "0 to 1"),
+        ("mca-ge", "whole_share: -0.1", "settings.whole_share is -0.1", "0 to 1"),
+        ("random", "whole_share: 0.5", "random has no setting `whole_share`", "settings of random: rate, batch"),
+        ("mca-ge", "lossless_share: 0.5", "mca-ge has no setting `lossless_share`", "settings of mca-ge: rate, batch"),
+        ("mbt-mean", "whole_share: 0.5", "mbt-mean has no setting `whole_share`", "settings of mbt-mean: rate, batch"),
+        ("mbt-mean", "alpha: 0.1", "mbt-mean has no setting `alpha`", "settings of mbt-mean: rate, batch"),
+        ("mbt-mean", "large: 1", "settings.large is 1", "true or false"),
+        ("mbt-mean", "large: true", "settings.large is True, but the weights of start `x`", "start from lapped"),
+    ],
+)
+def test_a_wrong_setting_is_refused_when_the_plan_is_read(
+    tmp_path: Path, trains: str, settings: str, words: str, right: str
+) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(_entry(f"{{name: b, trains: {trains}, start: x, steps: 1, settings: {{{settings}}}}}"))
+    with pytest.raises(InputError, match=re.escape(f"plan.yaml: piece `b`  {words}")) as caught:
+        pieces_in(path)
+    assert right in caught.value.hint
+
+
+def test_settings_at_the_ends_of_their_ranges_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    given = "batch: 1, crop: 64, seed: 0, device: 'cuda:1', balance: -1, whole_share: 0, lossless_share: 1"
+    path.write_text(_entry(f"{{name: b, trains: scr-mca-u, start: x, steps: 1, settings: {{{given}}}}}"))
+    assert len(pieces_in(path)[1].settings) == 7
+    path.write_text(_entry("{name: b, trains: mbt-mean, start: lapped, steps: 1, settings: {large: true}}"))
+    assert pieces_in(path)[1].settings["large"] is True
 
 
 @pytest.fixture

@@ -12,132 +12,33 @@ from __future__ import annotations
 import csv
 import fcntl
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from netcodecs.progressive.methods import method_named, shipped_weights
-from netsim.errors import InputError, did_you_mean
+from netcodecs.training.pieces import LAPPED, RESICOMP, Piece, pieces_in
+from netsim.errors import InputError
 
-__all__ = ["Piece", "app", "pieces_in"]
+__all__ = ["app"]
 
 ROOT = Path(__file__).parents[2]
 PLAN, LEDGER, RUNNING = (ROOT / f"training-{name}" for name in ("plan.yaml", "ledger.csv", "running.safetensors"))
 RUNS = ROOT.parent / "runs" / "training"
-RESICOMP = "resicomp"
 _BASE = "mbt-mean"  # other weights of its family are stored as differences from it
 _DATA_HINT = "a folder of folders of images: one whose name ends with `validation`, which is held out, and others"
 DATA, TEST, PUBLISHED = "NETSIM_TRAINING_DATA", "NETSIM_KODAK", "NETSIM_PUBLISHED_RD"
 
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "name": (str,),
-    "trains": (str,),
-    "start": (str,),
-    "steps": (int,),
-    "settings": (dict,),
-}
-_SETTINGS: Mapping[str, tuple[type, ...]] = {
-    "rate": (float, int),
-    "batch": (int,),
-    "crop": (int,),
-    "seed": (int,),
-    "device": (str,),
-}
-_EMPHASIS: Mapping[str, tuple[type, ...]] = {
-    "balance": (float, int),
-    "whole_share": (float, int),
-    "lossless_share": (float, int),
-}
-_OF_METHODS = {**_SETTINGS, **_EMPHASIS, "large": (bool,)}
-_OF_RESICOMP = {
-    **_SETTINGS,
-    "alpha": (float, int),
-    "transforms_rate": (float, int),
-    "size": (str,),
-    "separate": (bool,),
-}
-_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping"}
+_EMPHASIS = ("balance", "whole_share", "lossless_share")  # of methods
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One entry of the plan.
-
-    Attributes:
-        name: Of the piece; its run's folder.
-        trains: Which weights it makes: a method of the progressive family, or ``resicomp``.
-        start: Which weights it starts from: a name in the weights folder, or a path.
-        steps: Of the run.
-        settings: Where they are not the usual ones: rate, batch, crop, seed, device; of a method: large,
-            balance, whole_share, lossless_share; of resicomp: alpha, transforms_rate, size, separate.
-    """
-
-    name: str
-    trains: str
-    start: str
-    steps: int
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-def pieces_in(path: Path) -> list[Piece]:
-    """The plan in a file.
-
-    Raises:
-        InputError: If the file can't be read, a piece lacks a key, has an unknown one or a value of a wrong kind, or
-            two have one name.
-    """
-    try:
-        given = YAML(typ="safe").load(path)
-    except (OSError, UnicodeError, YAMLError) as error:
-        raise InputError(f"{path} can't be read", hint=str(error)) from None
-    entries = given.get("pieces") if isinstance(given, dict) else None
-    if not isinstance(entries, list):
-        raise InputError(f"{path.name} has no list `pieces`", hint="codecs/training-plan.yaml is an example")
-    pieces = [_checked(entry, f"{path.name}: pieces[{number}]") for number, entry in enumerate(entries)]
-    names = [piece.name for piece in pieces]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"{path.name}: two pieces have the name `{twice[0]}`", hint="each has its own run")
-    return pieces
-
-
-def _checked(entry: Any, where: str) -> Piece:
-    """One entry of a plan as a piece."""
-    _check_keys(entry, _TYPES, where)
-    if missing := sorted(set(_TYPES) - {"settings"} - set(entry)):
-        raise InputError(f"{where} needs `{missing[0]}`")
-    if entry["steps"] < 1:
-        raise InputError(f"{where}.steps is {entry['steps']}", hint="at least 1")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", entry["name"]):
-        raise InputError(f"{where}.name is {entry['name']!r}", hint="a folder's name: letters, digits, . _ -")
-    if entry["trains"] != RESICOMP:
-        method_named(entry["trains"])
-    known = _OF_RESICOMP if entry["trains"] == RESICOMP else _OF_METHODS
-    _check_keys(entry.get("settings", {}), known, f"{where}.settings")
-    return Piece(**entry)
-
-
-def _check_keys(given: Any, types: Mapping[str, tuple[type, ...]], where: str) -> None:
-    """Raises InputError if a mapping has a key that is not among ``types``, or a value of another type."""
-    if not isinstance(given, dict):
-        raise InputError(f"{where} is {given!r}", hint=f"a mapping with the keys {', '.join(types)}")
-    for key, value in given.items():
-        if key not in types:
-            raise InputError(f"{where} has an unknown key `{key}`", hint=did_you_mean(str(key), types))
-        if type(value) not in types[key]:
-            raise InputError(f"{where}.{key} is {value!r}", hint=" or ".join(_KINDS[t] for t in types[key]))
 
 
 def _done() -> list[str]:
@@ -256,7 +157,7 @@ _ALLOCATOR = {
 
 def _start(piece: Piece) -> str:
     """What a piece starts from, as ``initial_network`` takes it."""
-    known = piece.start.endswith(".safetensors") or piece.start == "lapped"
+    known = piece.start.endswith(".safetensors") or piece.start == LAPPED
     return piece.start if known else str(shipped_weights(piece.start))
 
 

@@ -96,8 +96,10 @@ def test_a_stopped_run_goes_on_exactly(folders: Path, monkeypatch: pytest.Monkey
     ("options", "message"),
     [
         ({"crop": 72}, "crop 72"),
-        ({"size": "huge", "crop": 64}, "no size `huge`"),
+        ({"size": "huge", "crop": 64}, "size is 'huge'"),
         ({"device": "cuda:9"}, "cuda:9"),
+        ({"alpha": "nan"}, "--alpha is nan"),
+        ({"transforms_rate": "inf"}, "--transforms-rate is inf"),
         ({"start": "none.safetensors"}, r"no weights at none\.safetensors"),
     ],
 )

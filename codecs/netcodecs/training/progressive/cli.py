@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,8 @@ import typer
 
 from netcodecs.progressive.methods import METHODS, method_named, shipped_weights
 from netcodecs.training.core.options import check_folders, standalone
+from netcodecs.training.core.settings import check_setting
+from netcodecs.training.pieces import LAPPED
 from netsim.distribution import install_command
 from netsim.errors import InputError
 
@@ -40,11 +41,9 @@ def progressive(
     """Trains one set of weights for a range of rates. Ctrl-C writes a checkpoint."""
     chosen = method_named(method)
     check_folders(images, validation)
-    if crop % 64:
-        raise InputError(f"--crop {crop}", hint="a multiple of 64, the stride of the hyperprior")
-    if not math.isfinite(rate):
-        raise InputError(f"--rate {rate}", hint="a finite number above zero, such as 0.001")
-    if large and start != "lapped":
+    check_setting("crop", crop, "--crop")
+    check_setting("rate", rate, "--rate")
+    if large and start != LAPPED:
         raise InputError("--large without --start lapped", hint="trained weights have a size of their own")
     try:
         from netcodecs.training.progressive.session import Session

@@ -21,6 +21,7 @@ from netcodecs.training.core.ranks import Ranks
 from netcodecs.training.core.run import TrainingConfig, TrainingRun
 from netcodecs.training.init.lapped import initialise_lapped
 from netcodecs.training.init.ordering import order_channels
+from netcodecs.training.pieces import LAPPED
 from netcodecs.training.progressive.channel_masks import received_by
 from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective
@@ -28,9 +29,8 @@ from netcodecs.transforms.residual import LARGE
 from netcodecs.weight_files import tensors_below
 from netsim.errors import InputError
 
-__all__ = ["LAPPED", "Session", "averaged_network", "count_symbols", "initial_network"]
+__all__ = ["Session", "averaged_network", "count_symbols", "initial_network"]
 
-LAPPED = "lapped"
 _HELD_OUT, _CROPS = 8, 32
 
 

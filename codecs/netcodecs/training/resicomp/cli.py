@@ -10,6 +10,7 @@ import typer
 
 from netcodecs.common.shipped import shipped_weights
 from netcodecs.training.core.options import check_folders, standalone
+from netcodecs.training.core.settings import check_setting
 from netsim.distribution import install_command
 from netsim.errors import InputError
 
@@ -47,6 +48,8 @@ def resicomp(
 ) -> None:
     """Trains one set of weights for all rates. Ctrl-C writes a checkpoint."""
     check_folders(images, validation)
+    for name, value in (("rate", rate), ("transforms_rate", transforms_rate), ("alpha", alpha)):
+        check_setting(name, value, f"--{name.replace('_', '-')}")
     try:
         from netcodecs.training.resicomp.session import Session
     except ModuleNotFoundError as error:

@@ -17,10 +17,11 @@ from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, load_folder
 from netcodecs.training.core.ranks import Ranks
 from netcodecs.training.core.run import TrainingConfig, TrainingRun
+from netcodecs.training.core.settings import check_setting
 from netcodecs.training.resicomp.objective import ResiCompObjective
 from netcodecs.transforms.gained import STRIDE, TransformKind
 from netcodecs.weight_files import tensors_below
-from netsim.errors import InputError, did_you_mean
+from netsim.errors import InputError
 
 __all__ = ["Session", "averaged_model", "initial_model", "measure_spread"]
 
@@ -64,8 +65,7 @@ class Session:
     ) -> None:
         check_device(device, "--device")
         torch.manual_seed(seed)
-        if size not in SIZES:
-            raise InputError(f"no size `{size}`", hint=did_you_mean(size, SIZES))
+        check_setting("size", size)
         self._model = initial_model(start, SIZES[size], separate=separate)
         side = STRIDE * self._model.transformer.size.window
         if crop % side or crop < side:
