@@ -143,6 +143,16 @@ def test_a_run_that_was_begun_before_emphasis_was_a_setting_had_todays_usual_one
     TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random", "emphasis": usual})
 
 
+def test_a_run_of_resicomp_goes_on_with_its_own_balance_of_rates(tmp_path: Path) -> None:
+    """A run that was begun before it was a setting had .4."""
+    for before, other in (({}, 0.25), ({"balance": 0.25}, 0.4)):
+        out, same = tmp_path / str(other), before.get("balance", 0.4)
+        TrainingRun(Toy(), CONFIG, out, facts={"trains": "resicomp"} | before).save()
+        with pytest.raises(InputError, match=f"balance {same}, not {other}"):
+            TrainingRun(Toy(), CONFIG, out, facts={"trains": "resicomp", "balance": other})
+        TrainingRun(Toy(), CONFIG, out, facts={"trains": "resicomp", "balance": same})
+
+
 def test_a_run_without_optimisers_state_rises_again(tmp_path: Path) -> None:
     """From weights that have steps behind them: the same share of the cosine, from a two-hundredth of its rate."""
     first = TrainingRun(Toy(), CONFIG, tmp_path, resume_at=4)

@@ -69,6 +69,19 @@ def test_stratified_numbers_take_every_interval_once() -> None:
     assert sorted((drawn * 10).astype(int)) == list(range(10))
 
 
+def test_a_balance_weighs_losses_by_their_rates(model: ResiCompModel, photos: Images, crops: RandomCrops) -> None:
+    """At one λ the whole loss is multiplied by (.0067 / λ) to the power of it."""
+    model.eval()
+    losses = []
+    for balance in (0.0, 0.25):
+        objective = ResiCompObjective(
+            model, crops, photos, batch=2, balance=balance, lambdas=(0.0018, 0.0018), transforms_rate=0
+        )
+        with torch.no_grad():
+            losses.append(float(objective.loss(np.random.default_rng(5), 0.0)[0]))
+    assert losses[1] / losses[0] == pytest.approx((0.0067 / 0.0018) ** 0.25, rel=1e-5)
+
+
 def steps(objective: ResiCompObjective, count: int) -> list[float]:
     """Losses of some steps, all on the same batch."""
     optimisers = Optimisers(objective.network, objective.grouping, 2e-3)

@@ -18,9 +18,11 @@ def test_the_plan_itself_trains_resicomp() -> None:
     assert any(piece.trains == "resicomp" for piece in pieces_in(plan.PLAN))
 
 
-def test_settings_of_resicomp_are_known_and_others_refused(tmp_path: Path) -> None:
+def test_settings_of_resicomp_are_known(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
-    path.write_text(PIECE.format("alpha: 0.2, transforms_rate: 1, size: compact, separate: true, rate: 1.0e-3"))
+    path.write_text(
+        PIECE.format("alpha: 0.2, balance: 0.25, transforms_rate: 1, size: compact, separate: true, rate: 1.0e-3")
+    )
     assert dict(pieces_in(path)[0].settings)["alpha"] == 0.2
 
 
@@ -33,6 +35,7 @@ def test_settings_of_resicomp_are_known_and_others_refused(tmp_path: Path) -> No
         ("alpha: much", "settings.alpha is 'much'", "a finite number, at least 0"),
         ("alpha: -0.1", "settings.alpha is -0.1", "a finite number, at least 0"),
         ("transforms_rate: .inf", "settings.transforms_rate is inf", "a finite number, at least 0"),
+        ("balance: .nan", "settings.balance is nan", "a finite exponent"),
         ("size: huge", "settings.size is 'huge'", "compact or paper"),
         ("separate: 1", "settings.separate is 1", "true or false"),
         ("crop: 72", "settings.crop is 72", "a multiple of 64 pixels"),

@@ -17,7 +17,7 @@ from netcodecs.training.core.crops import RandomCrops
 from netcodecs.training.core.run import CHECKPOINT
 from netcodecs.training.export import export
 from netcodecs.training.resicomp.cli import main
-from netcodecs.training.resicomp.session import averaged_model, initial_model, measure_spread
+from netcodecs.training.resicomp.session import Session, averaged_model, initial_model, measure_spread
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -92,13 +92,26 @@ def test_a_stopped_run_goes_on_exactly(folders: Path, monkeypatch: pytest.Monkey
     assert [name for name in whole if not torch.equal(parts[name], whole[name])] == []
 
 
+def test_the_balance_of_rates_is_recorded_and_stays(folders: Path) -> None:
+    def session(**settings: float) -> Session:
+        where = folders / "start.safetensors", [folders / "photos"], folders / "held_out"
+        return Session(*where, batch=2, crop=64, **settings)  # type: ignore[arg-type]
+
+    assert session(balance=0.25).train(folders / "run", steps=1, rate=1e-3) == 0
+    assert load_tensors(folders / "run" / CHECKPOINT)[1]["balance"] == 0.25
+    with pytest.raises(InputError, match=r"balance 0.25, not 0.4"):
+        session().train(folders / "run", steps=1, rate=1e-3)
+    with pytest.raises(InputError, match="balance is inf"):
+        session(balance=np.inf)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"crop": 72}, "crop 72"),
         ({"size": "huge", "crop": 64}, "size is 'huge'"),
         ({"device": "cuda:9"}, "cuda:9"),
-        ({"alpha": "nan"}, "--alpha is nan"),
+        ({"alpha": "inf"}, "--alpha is inf"),
         ({"transforms_rate": "inf"}, "--transforms-rate is inf"),
         ({"start": "none.safetensors"}, r"no weights at none\.safetensors"),
     ],

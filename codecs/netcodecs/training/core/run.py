@@ -26,8 +26,11 @@ __all__ = ["CHECKPOINT", "VALIDATION", "Objective", "TrainingConfig", "TrainingR
 
 CHECKPOINT, VALIDATION = "checkpoint.safetensors", "validation.csv"
 _CHECKPOINT_S, _LINE_S = 300.0, 60.0
-_SAME_RUN = ("trains", "kind", "widths", "lambdas", "emphasis")  # facts in which a run does not change
-_EARLIER = {"emphasis": {"balance": 0.4, "whole_share": 0.5, "lossless_share": 0.5}}  # of runs before it was a fact
+_SAME_RUN = ("trains", "kind", "widths", "lambdas", "emphasis", "balance")  # facts in which a run does not change
+_EARLIER: dict[str, Any] = {  # facts of runs that did not record them
+    "emphasis": {"balance": 0.4, "whole_share": 0.5, "lossless_share": 0.5},
+    "balance": 0.4,
+}
 _RESTART_STEPS = 200  # over which rates rise again where a run continues without its optimisers' state
 
 

@@ -23,7 +23,6 @@ from netcodecs.transforms.residual import REFERENCE_LAMBDA
 
 __all__ = ["Masked", "ResiCompObjective", "known_tokens", "masked_losses", "stratified"]
 
-_BALANCE = 0.4  # exponent: high λ have large losses, which would decide everything
 _NOTHING_KNOWN = 0.1  # share of crops without any known token, as ISC and first slices code all of theirs
 _VALIDATED = (0.0018, 0.0067)
 _KNOWN_SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -136,6 +135,8 @@ class ResiCompObjective:
         held_out: Validation images, uint8 (H, W, 3).
         batch: Crops per step.
         alpha: Weight of the concealed image's error.
+        balance: Exponent of (.0067 / λ), by which an image's loss is weighted: high λ have large losses, which would
+            decide everything.
         lambdas: Lowest and highest λ; drawn log-uniformly.
         transforms_rate: Learning rate of the transforms, as a multiple of the Transformer's; 0: they stay as they are.
         device: Of the network.
@@ -151,11 +152,13 @@ class ResiCompObjective:
         *,
         batch: int,
         alpha: float = 0.1,
+        balance: float = 0.4,
         lambdas: tuple[float, float] | None = None,
         transforms_rate: float = 0.5,
         device: str = "cpu",
     ) -> None:
-        self.network, self._crops, self._batch, self._alpha, self._device = network, crops, batch, alpha, device
+        self.network, self._crops, self._batch, self._device = network, crops, batch, device
+        self._alpha, self._balance = alpha, balance
         known = network.transforms.lambdas
         self._log_lambdas = [math.log(lam) for lam in (lambdas or (known[0], known[-1]))]
         self._transforms_rate = transforms_rate
@@ -182,7 +185,7 @@ class ResiCompObjective:
         measured = masked_losses(self.network, image, known, lam)
         distortion = measured.mse + self._alpha * measured.concealed_mse
         each = measured.bpp + lam * 255**2 * distortion
-        loss = (each * (REFERENCE_LAMBDA / lam) ** _BALANCE).mean()
+        loss = (each * (REFERENCE_LAMBDA / lam) ** self._balance).mean()
         decibels = [-10 * torch.log10(mse).mean() for mse in (measured.mse, measured.concealed_mse)]
         return loss, torch.stack([loss, measured.bpp.mean(), *decibels])
 

@@ -40,6 +40,7 @@ class Session:
         batch: Crops per step.
         crop: Side of a crop, in pixels.
         alpha: Weight of the concealed image's error.
+        balance: Exponent of (.0067 / λ), by which an image's loss is weighted.
         transforms_rate: Learning rate of the transforms, as a multiple of the Transformer's.
         device: Where the model learns.
         seed: Of the run.
@@ -59,13 +60,16 @@ class Session:
         batch: int = 8,
         crop: int = 256,
         alpha: float = 0.1,
+        balance: float = 0.4,
         transforms_rate: float = 0.5,
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
         check_device(device, "--device")
         torch.manual_seed(seed)
-        check_setting("size", size)
+        self._settings = {"alpha": alpha, "balance": balance, "transforms_rate": transforms_rate}
+        for name, value in {"size": size, **self._settings}.items():
+            check_setting(name, value)
         self._model = initial_model(start, SIZES[size], separate=separate)
         side = STRIDE * self._model.transformer.size.window
         if crop % side or crop < side:
@@ -76,16 +80,22 @@ class Session:
         held_out = load_folder(validation, at_least=side, limit=_HELD_OUT)
         if not holds_resicomp(start):
             measure_spread(self._model, crops.draw(_CROPS, np.random.default_rng(seed)).cpu())
-        self._facts = {"alpha": alpha, "transforms_rate": transforms_rate}
         self.objective = ResiCompObjective(
-            self._model, crops, held_out, batch=batch, alpha=alpha, transforms_rate=transforms_rate, device=device
+            self._model,
+            crops,
+            held_out,
+            batch=batch,
+            alpha=alpha,
+            balance=balance,
+            transforms_rate=transforms_rate,
+            device=device,
         )
 
     def train(self, out: Path, *, steps: int, rate: float, ranks: Ranks | None = None, resume_at: int = 0) -> int:
         """Trains to the end or until stopped; returns 0, or 128 + the number of the signal that stopped it."""
         config = TrainingConfig(steps=steps, rate=rate, batch=self._batch, crop=self._crop, seed=self._seed)
         transforms = self._model.transforms
-        facts = self._facts | {
+        facts = self._settings | {
             "trains": "resicomp",
             "start": self._start.name,
             "images": self._crops.images,
