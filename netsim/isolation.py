@@ -36,6 +36,7 @@ __all__ = ["MEMORY_BYTES", "TIMEOUT_S", "run_isolated"]
 TIMEOUT_S = 120.0
 MEMORY_BYTES = 8 << 30
 _HEADER_BYTES = 1 << 20  # of an answer
+_KEPT_BYTES = 64 << 20  # of the memory for answers, between calls: fresh memory takes time
 _END_S = 10
 _KINDS = "biuf"
 
@@ -194,6 +195,7 @@ class _Shared:
 
     def __init__(self, number: int) -> None:
         self._number = number
+        self._map: mmap.mmap | None = None
         self._content: NDArray[np.uint8] = np.empty(0, np.uint8)
 
     @classmethod
@@ -215,7 +217,7 @@ class _Shared:
         return {"array": found.dtype.str, "shape": found.shape}
 
     def read(self, header: dict[str, Any]) -> NDArray[Any]:
-        """A copy of the array, read-only."""
+        """A copy of the array, read-only. Memory beyond ``_KEPT_BYTES`` is given back for both processes."""
         kind, shape = np.dtype(header["array"]), tuple(header["shape"])
         size = kind.itemsize * math.prod(shape)
         if kind.kind not in _KINDS or min(shape, default=0) < 0 or size > os.fstat(self._number).st_size:
@@ -223,15 +225,19 @@ class _Shared:
         found = np.empty(shape, kind)
         found.reshape(-1).view(np.uint8)[:] = self._mapped(size)
         found.setflags(write=False)
+        if self._map is not None and len(self._map) > _KEPT_BYTES and hasattr(mmap, "MADV_REMOVE"):
+            with suppress(OSError):  # a file system that can't
+                self._map.madvise(mmap.MADV_REMOVE, _KEPT_BYTES)
         return found
 
     def _mapped(self, size: int) -> NDArray[np.uint8]:
         if size > len(self._content):
-            self._content = np.frombuffer(mmap.mmap(self._number, size), np.uint8)
+            self._map = mmap.mmap(self._number, size)
+            self._content = np.frombuffer(self._map, np.uint8)
         return self._content[:size]
 
     def close(self) -> None:
-        self._content = np.empty(0, np.uint8)
+        self._map, self._content = None, np.empty(0, np.uint8)
         os.close(self._number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import signal
 import subprocess
@@ -102,6 +103,26 @@ def test_an_answer_is_a_copy_of_its_own() -> None:
     large, small = (run_isolated(np.full, size, value, what="copies") for size, value in ((100_000, 1), (9, 2)))
     assert (large == 1).all()
     assert (small == 2).all()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_REMOVE"), reason="the system can't give a file's memory back")
+def test_memory_of_a_large_image_is_given_back_by_both_processes() -> None:
+    """100 MiB; 64 of them stay for the next image. What the system counts: the file, and what each process holds."""
+    pid, size = _pid(), 100 << 20
+    before = _shared_kib(os.getpid())
+    for value in (7, 8):
+        assert (run_isolated(np.full, size, np.uint8(value), what="large") == value).all()
+        shared = isolation._children[0]._shared
+        assert os.fstat(shared._number).st_size == size
+        assert os.fstat(shared._number).st_blocks * 512 <= 64 << 20
+        assert _shared_kib(pid) <= 65 << 10
+        assert _shared_kib(os.getpid()) - before <= 65 << 10
+    assert _pid() == pid
+
+
+def _shared_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("RssShmem:")[2].split()[0])
 
 
 def test_one_child_serves_all_calls_until_it_ends() -> None:
