@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 import netsim
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream, create_codec
 from netsim.errors import InputError
-from netsim.runs.executors import Task
+from netsim.runs.executors import Task, cluster
+from netsim.runs.executors.answers import Answer
 from netsim.runs.executors.cluster import RayExecutor
 from netsim.runs.executors.gpu_actors import GpuActors
 from tests.faults.kills import descendants
@@ -219,13 +221,85 @@ def test_codecs_on_a_gpu_run_in_one_process_that_has_it(
     assert gpus == "0"
 
 
+def waits_for(context: str, argument: str, values: Mapping[str, str]) -> str:
+    deadline = time.monotonic() + DEADLINE_S
+    while not Path(argument).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(argument)
+        time.sleep(0.02)
+    return "waited"
+
+
+def touches(context: str, argument: str, values: Mapping[str, str]) -> str:
+    Path(argument).touch()
+    return "touched"
+
+
+@pytest.mark.slow
+def test_a_cpu_task_does_not_wait_behind_tasks_for_a_gpu(started: Any, tmp_path: Path) -> None:
+    """A hundred tasks on the GPU end only once the last task, which needs none, has run."""
+    there = str(tmp_path / "there")
+    waiting = [Task("t", waits_for, there, gpu=True) for _ in range(100)]
+    assert _results([*waiting, Task("t", touches, there)]) == ["touched"] + ["waited"] * 100
+
+
+class Reference:
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+
+class CountedRay:
+    """A cluster that only counts: two CPUs and one GPU. Tasks of one kind end only when nothing else is under way."""
+
+    def __init__(self, ends_last: bool) -> None:
+        self.ends_last = ends_last  # gpu
+        self.most = {True: 0, False: 0}  # tasks under way at once
+
+    is_initialized = staticmethod(lambda: True)
+    cluster_resources = staticmethod(lambda: {"CPU": 2.0, "GPU": 1.0})
+    put = staticmethod(lambda value: value)
+    kill = staticmethod(lambda actor: None)
+
+    def remote(self, function: Any) -> Any:
+        send = SimpleNamespace(remote=lambda common, task, *values: Reference(task))
+        actor = SimpleNamespace(remote=lambda function: SimpleNamespace(do=send))
+        return SimpleNamespace(options=lambda **_: actor if isinstance(function, type) else send)
+
+    def wait(self, references: list[Any], num_returns: int) -> tuple[list[Any], list[Any]]:
+        for gpu in self.most:
+            self.most[gpu] = max(self.most[gpu], sum(one.task.gpu is gpu for one in references))
+        return [min(references, key=lambda one: one.task.gpu is self.ends_last)], []
+
+    def get(self, reference: Any) -> Answer:
+        return Answer(reference.task.kind)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_tasks_behind_a_thousand_of_the_other_kind_begin_at_once(monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
+    """On a GPU or on CPUs: the ten tasks behind end first, as no task of the first kind ends before them."""
+    ray = CountedRay(ends_last=first)
+    monkeypatch.setattr(cluster, "_import_ray", lambda: ray)
+    ended = []
+
+    def done(task: Task, result: Any) -> Iterable[Task]:
+        ended.append(result)
+        return ()
+
+    tasks = [Task("first", joined, "", gpu=first)] * 1000 + [Task("behind", joined, "", gpu=not first)] * 10
+    with RayExecutor("", str, 2, "ray") as executor:
+        executor.work(tasks, done)
+    assert ended == ["behind"] * 10 + ["first"] * 1000
+    assert ray.most == {True: 2, False: 4}
+
+
 def test_a_cluster_without_a_gpu_is_one_error() -> None:
     class NoGpu:
         remote = staticmethod(lambda kind: kind)
-        cluster_resources = staticmethod(lambda: {"CPU": 4.0})
 
+    actors = GpuActors(NoGpu, print, 3)
+    assert not actors.free(0)
     with pytest.raises(InputError, match=r"on a GPU \(`device: cuda`\), and the cluster has none"):
-        GpuActors(NoGpu, print, 3).free()
+        actors.check(0)
 
 
 def test_learned_codecs_say_whether_they_use_a_gpu() -> None:

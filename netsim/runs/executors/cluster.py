@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,14 +19,14 @@ from netsim.distribution import install_command, installed_version
 from netsim.errors import InputError
 from netsim.registry import Registration, adopt, registrations
 from netsim.runs.executors.answers import Answer, answer
-from netsim.runs.executors.base import Executor, Fetch, Task, TaskQueue
+from netsim.runs.executors.base import Executor, Fetch, Task
 from netsim.runs.executors.gpu_actors import GpuActors
+from netsim.runs.executors.split_queue import SplitQueue
 
 __all__ = ["RayExecutor"]
 
 _RETRIES = 3  # of a task whose worker dies
 _TASKS_A_CPU = 2  # under way: one runs, one waits with its values at hand
-_WAITING = 64  # tasks that wait for a GPU while there are others to begin
 _KEPT_VALUES = 64  # references held beside those of tasks under way; Ray writes to disk what memory does not hold
 _REACH_S = 5.0
 _AGAIN = "rerun the same command to resume"
@@ -74,11 +74,10 @@ class RayExecutor(Executor):
             self._ray.shutdown()
 
     def work(self, tasks: Iterable[Task], done: Callable[[Task, Any], Iterable[Task]]) -> None:
-        queue = TaskQueue(tasks)
-        waiting: deque[Task] = deque()  # for a GPU
+        queue = SplitQueue(tasks)
         busy: dict[Any, Task] = {}
         while True:
-            self._begin(queue, waiting, busy)
+            self._begin(queue, busy)
             if not busy:
                 return
             ready, _ = self._ray.wait(list(busy), num_returns=1)
@@ -86,21 +85,16 @@ class RayExecutor(Executor):
             self._gpus.done(ready[0])
             queue.add(done(task, self._result(task, ready[0])))
 
-    def _begin(self, queue: TaskQueue, waiting: deque[Task], busy: dict[Any, Task]) -> None:
-        """Send tasks while there is room."""
-        while waiting and self._gpus.free():
-            task = waiting.popleft()
+    def _begin(self, queue: SplitQueue, busy: dict[Any, Task]) -> None:
+        """Send tasks while there is room. Nodes come and go."""
+        resources = self._ray.cluster_resources()
+        cpus, gpus = max(int(resources.get("CPU", 1)), 1), int(resources.get("GPU", 0))
+        while self._gpus.free(gpus) and (task := queue.next(gpu=True)) is not None:
             busy[self._send(task)] = task
-        room = self._room()
-        while len(busy) - self._gpus.busy < room and len(waiting) < _WAITING and (found := queue.next()) is not None:
-            if found.gpu and not self._gpus.free():
-                waiting.append(found)
-            else:
-                busy[self._send(found)] = found
-
-    def _room(self) -> int:
-        """How many tasks may be under way; nodes come and go."""
-        return _TASKS_A_CPU * max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
+        while len(busy) - self._gpus.busy < _TASKS_A_CPU * cpus and (task := queue.next(gpu=False)) is not None:
+            busy[self._send(task)] = task
+        if queue.waiting(gpu=True):
+            self._gpus.check(gpus)
 
     def _send(self, task: Task) -> Any:
         for name in task.needs:

@@ -26,29 +26,37 @@ class GpuActors:
         self._class = ray.remote(_Actor)
         self._function = function
         self._under_way: list[tuple[Any, set[Any]]] = []  # each actor with its tasks
+        self._gpus = 0  # of the cluster, when last asked
 
     @property
     def busy(self) -> int:
         """Number of tasks under way."""
         return sum(len(tasks) for _, tasks in self._under_way)
 
-    def free(self) -> bool:
-        """Whether one more task can be sent. Nodes with GPUs may join.
+    def free(self, gpus: int) -> bool:
+        """Whether one more task can be sent.
 
-        Raises:
-            InputError: The cluster has no GPU.
+        Args:
+            gpus: Of the cluster.
         """
-        count = int(self._ray.cluster_resources().get("GPU", 0))
-        options = {"num_gpus": 1, "num_cpus": 0, "max_restarts": -1, "max_task_retries": self._retries}
-        while len(self._under_way) < count:
-            self._under_way.append((self._class.options(**options).remote(self._function), set()))
-        if not self._under_way:
+        self._gpus = gpus
+        return self.busy < _TASKS_AT_ONCE * max(gpus, len(self._under_way))
+
+    def check(self, gpus: int) -> None:
+        """Raises InputError if there is no GPU for tasks that wait for one.
+
+        Args:
+            gpus: Of the cluster.
+        """
+        if not gpus and not self._under_way:
             hint = "`device: cpu` in the scenario, or a node with a GPU: `ray start --num-gpus 1`"
             raise InputError("a codec runs on a GPU (`device: cuda`), and the cluster has none", hint=hint)
-        return any(len(tasks) < _TASKS_AT_ONCE for _, tasks in self._under_way)
 
     def send(self, *arguments: Any) -> Any:
-        """Starts a task on the GPU with fewest. Returns a reference to its result."""
+        """Starts a task on the GPU with fewest. Call it while one is free. Returns a reference to its result."""
+        options = {"num_gpus": 1, "num_cpus": 0, "max_restarts": -1, "max_task_retries": self._retries}
+        while len(self._under_way) < self._gpus:
+            self._under_way.append((self._class.options(**options).remote(self._function), set()))
         actor, tasks = min(self._under_way, key=lambda one: len(one[1]))
         reference = actor.do.remote(*arguments)
         tasks.add(reference)
