@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from netsim.analysis.replay import SchemeOnLink, scheme_stream_key
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.mask_table import Timing
 from netsim.engines.exact import why_not_exact

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from netsim.analysis.rate_curve import share_between
 from netsim.analysis.replay import SchemeOnLink, image_number, rate_bpp, scheme_stream_key, schemes_of
 from netsim.analysis.timings import image_timings
-from netsim.channels.markov import MarkovChannel, burst
+from netsim.channels.chains import burst
+from netsim.channels.markov import MarkovChannel
 from netsim.channels.presets import preset
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.mask_table import (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from netsim.analysis.replay import SchemeOnLink, scheme_stream_key, schemes_of
 from netsim.analysis.winner import chosen_images, points_around
 from netsim.channels.base import Channel
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.codec_calls import usable_packets
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import mask_text

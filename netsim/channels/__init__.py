@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from netsim.channels.base import Channel
-from netsim.channels.markov import MarkovChannel, bernoulli, burst, gilbert_elliott, three_state
+from netsim.channels.chains import bernoulli, burst, gilbert_elliott, three_state
+from netsim.channels.markov import MarkovChannel
 from netsim.channels.presets import VARIANTS, preset, preset_names, preset_variants, published
 from netsim.channels.spec import channel_from_spec, expand_range, known_names
 from netsim.channels.switching import SwitchingChannel

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from netsim.channels.base import Channel
-from netsim.channels.markov import MarkovChannel, bernoulli
+from netsim.channels.chains import bernoulli
+from netsim.channels.markov import MarkovChannel
 from netsim.channels.presets import (
     NORMALISED,
     TWO_STATE,

@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from netsim.channels.markov import MarkovChannel, bernoulli, lossy_states
+from netsim.channels.chains import bernoulli, lossy_states
+from netsim.channels.markov import MarkovChannel
 from netsim.errors import InputError
 
 __all__ = ["is_netem", "netem_channel"]

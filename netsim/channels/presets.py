@@ -14,7 +14,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from netsim.channels.markov import MarkovChannel, bernoulli, burst, gilbert_elliott, three_state
+from netsim.channels.chains import bernoulli, burst, gilbert_elliott, three_state
+from netsim.channels.markov import MarkovChannel
 from netsim.errors import InputError, did_you_mean
 
 __all__ = ["VARIANTS", "preset", "preset_names", "preset_variants", "published", "split_variant"]

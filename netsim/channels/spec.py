@@ -10,7 +10,8 @@ from typing import Any
 
 from netsim.channels.base import Channel
 from netsim.channels.calls import made_channel
-from netsim.channels.markov import MarkovChannel, bernoulli, burst, burst_and_gap, lossy_states, three_state
+from netsim.channels.chains import bernoulli, burst, burst_and_gap, lossy_states, three_state
+from netsim.channels.markov import MarkovChannel
 from netsim.channels.matrices import check_probability
 from netsim.channels.netem import is_netem, netem_channel
 from netsim.channels.presets import VARIANTS, preset, preset_names, printed_fault, split_variant

@@ -59,7 +59,7 @@ def simulate_trial(
     Raises:
         InputError: A packet is above the link's limit.
 
-    >>> from netsim.channels.markov import bernoulli
+    >>> from netsim.channels.chains import bernoulli
     >>> from netsim.links.profile import link_from_spec
     >>> def burst(slot, reports):
     ...     return PacketBurst(sizes_bytes=(872, 872), protected=(False, False))

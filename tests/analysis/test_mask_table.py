@@ -10,7 +10,8 @@ from PIL import Image
 import netsim
 from netsim.analysis.importance import importance_db, loss_count_extremes, packet_importance
 from netsim.analysis.replay import replayed_plan, scheme_stream_key, schemes_of
-from netsim.channels.markov import MarkovChannel, bernoulli, burst
+from netsim.channels.chains import bernoulli, burst
+from netsim.channels.markov import MarkovChannel
 from netsim.channels.presets import preset
 from netsim.channels.spec import channel_from_spec
 from netsim.codec import OperatingPoint, Packet, Stream

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 import netsim
 from netsim.analysis.replay import replayed_plan
 from netsim.analysis.winner import EPS, Grid, SchemeTables, burst_grid, points_around, winner_numbers, winners
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.channels.presets import preset
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store

@@ -13,7 +13,7 @@ import netsim
 from netsim.analysis import winner_rtt
 from netsim.analysis.replay import replayed_plan, schemes_of
 from netsim.analysis.winner_rtt import PointSampler, round_trip_grid, round_trip_numbers, with_round_trip
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
 from netsim.errors import InputError

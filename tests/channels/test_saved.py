@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import netsim
 from netsim.channels import burst, channel_from_spec
-from netsim.channels.markov import burst_and_gap
+from netsim.channels.chains import burst_and_gap
 from netsim.channels.saved import channel_file, config_folder, read_channel, saved_channel_names
 from netsim.cli import app
 from netsim.errors import InputError

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.channels.base import Channel
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.channels.spec import channel_from_spec
 from netsim.engines.event import simulate_trial
 from netsim.links.packets import DELIVERED, DROPPED, LATE, LOST, UNSENT, Arq, PacketBurst

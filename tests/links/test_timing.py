@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.engines.array import simulate_trials
 from netsim.engines.event import simulate_trial
 from netsim.engines.exact import distributions

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.channels.spec import channel_from_spec
 from netsim.codec import Packet
 from netsim.engines.exact import distributions

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from netsim.channels import MarkovChannel, preset
-from netsim.channels.markov import bernoulli
+from netsim.channels.chains import bernoulli
 from netsim.engines import stratified
 from netsim.engines.event import simulate_trial
 from netsim.engines.exact import all_masks
