@@ -398,6 +398,9 @@ def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
         if first["type"] == "extra_forbidden":
             known = [*kind.Settings.model_fields, *kind.operating_point_keys, "protection"]
             raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known), key=path) from None
+        if first["type"] == "missing":
+            hint = f"it has no default: `{name}: {{{key}: …}}` in a scenario, `--set {key}=…` for check-codec"
+            raise InputError(f"codec {name} needs the setting `{key}`", hint=hint, key=path) from None
         raise InputError(
             f"codec {name}: {key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}", key=path
         ) from None

@@ -24,6 +24,8 @@ from dataclasses import is_dataclass
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from netsim.digests import digest
@@ -361,6 +363,18 @@ def _reserved(kind: str) -> Iterable[str]:
     return _found(_RESERVED[kind])() if kind in _RESERVED else ()
 
 
+def _beside(point: EntryPoint, module: str) -> Path | None:
+    """The file or folder of a module beside the plug-in's own, where an editable installation leaves it out."""
+    try:
+        found = find_spec(point.module)
+    except (ImportError, ValueError):
+        return None
+    if found is None or not found.origin:
+        return None
+    folder = Path(found.origin).parent
+    return next((path for path in (folder / f"{module}.py", folder / module) if path.exists()), None)
+
+
 def _way_out(point: EntryPoint, error: BaseException) -> str:
     """The package to install if one is missing, else where the plug-in's module breaks."""
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -369,5 +383,10 @@ def _way_out(point: EntryPoint, error: BaseException) -> str:
             extra = re.fullmatch(rf"{re.escape(missing)}\b.*extra == [\"'](\w+)[\"'].*", needed)
             if extra and point.dist:
                 return f'`{point.value}` needs {missing}: pip install "{point.dist.name}[{extra[1]}]"'
+        if file := _beside(point, missing):
+            return (
+                f"{file.name} stands beside `{point.value}`, but is not installed: name it in `py-modules` (or "
+                "`packages`) of pyproject.toml, and install the package again"
+            )
         return f"`{point.value}` needs {missing}: install it"
     return f"`{point.value}`, raised in {raised_at(error)}"

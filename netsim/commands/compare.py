@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 WIDTH = 120  # where the output is not a terminal
+_UNLIKE = 1.05  # rates whose ratio is greater are noted
 
 
 def compare(
@@ -49,6 +50,8 @@ def compare(
         typer.echo(json.dumps(rows, indent=2))
         return
     _print(numbers, failure_db)
+    if not points and (left := _without_partner(found.log, numbers)):
+        typer.echo(f"Without a nearest point of the other scheme: {left}. --point compares them.")
     if csv is not None:
         typer.echo(f"wrote  {csv}")
 
@@ -72,7 +75,7 @@ def _print(numbers: pd.DataFrame, failure_db: float) -> None:
     heads = ["channel", *(["link"] if with_link else []), "A at (bpp)", "B at (bpp)"]
     table = Table(*heads, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for head in ("A (dB)", "B (dB)", "A − B (dB)", "95 % interval", "failures A, B"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=head == "95 % interval")
     table.add_column("how")
     for _, row in numbers.iterrows():
         cells = [row["channel"], *([row["link"]] if with_link else [])]
@@ -108,4 +111,23 @@ def _notes(numbers: pd.DataFrame, failure_db: float) -> list[str]:
             notes.append(
                 f"Pairing makes the intervals {width.median():.2g} times as wide as independent samples (median)."
             )
+    ratio = numbers["bpp_a"] / numbers["bpp_b"]
+    ratio = ratio.where(ratio >= 1, 1 / ratio).max()
+    if ratio > _UNLIKE:
+        notes.append(
+            f"Rates differ, by a factor of {ratio:.2f} at most: more bits favour a scheme. "
+            "`sent_bpp` gives schemes one rate, parity included."
+        )
     return notes
+
+
+def _without_partner(log: pd.DataFrame, numbers: pd.DataFrame) -> str:
+    """The operating points of both schemes that the table does not have: ``A step=1; B bpp=0.35, bpp=0.5``."""
+    left = []
+    for letter in "ab":
+        of_scheme = log["scheme"] == numbers[f"scheme_{letter}"].iloc[0]
+        compared = set(numbers[f"point_{letter}"])
+        points = [point for point in log.loc[of_scheme, "operating_point"].unique() if point not in compared]
+        if points:
+            left.append(f"{letter.upper()} {', '.join(points)}")
+    return "; ".join(left)

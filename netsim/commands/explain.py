@@ -90,10 +90,14 @@ def _importance(db: float) -> str:
 
 
 def _worst(found: Explanation) -> str:
-    """The worst of one loss, and from how many losses on there may be not an image."""
+    """The worst of one loss, and how many losses can leave no image."""
     one = found.counts[found.counts["lost"] == 1].iloc[0]
-    text = f"worst single loss: packet {one['worst_lost']}, {one['worst_db']:.2f} dB left"
+    left = f"no image, counted as {one['worst_db']:g} dB" if one["worst_failed"] else f"{one['worst_db']:.2f} dB"
     if one["worst_masks"] == one["masks"] > 1:
-        text = f"each single loss leaves {one['worst_db']:.2f} dB"
+        text = f"each single loss leaves {left}"
+    else:
+        text = f"worst single loss: packet {one['worst_lost']}, which leaves {left}"
     fails = found.counts[found.counts["failed"] > 0]
-    return f"{text}; from {fails['lost'].min()} lost on there may be not an image" if len(fails) else text
+    if one["worst_failed"] or not len(fails):
+        return text
+    return f"{text}; {fails['lost'].min()} lost packets can leave no image"

@@ -402,9 +402,9 @@ def _counts(trace: Trace) -> str:
 
 def _echo_notes(notes: Any) -> None:
     for note in notes[:10]:
-        typer.echo(f"i {note}")
+        typer.echo(f"note  {note}")
     if len(notes) > 10:
-        typer.echo(f"i and {len(notes) - 10:,} more notes (--json)")
+        typer.echo(f"note  and {len(notes) - 10:,} more notes (--json)")
 
 
 def _print_json(facts: Any) -> None:

@@ -124,12 +124,15 @@ def _extremes(axes: Axes, counts: pd.DataFrame, failure_db: float) -> None:
     for (name, label), look in zip(curves.items(), looks(curves).values(), strict=True):
         axes.plot(counts["lost"], counts[f"{name}_db"], label=label, **look.line)
     axes.axhline(failure_db, color=MUTED, linewidth=0.9, linestyle=(0, (1.2, 1.3)))
-    axes.text(0, failure_db, f"no image: counts as {failure_db:g} dB", fontsize=7.5, color=MUTED, va="bottom")
+    axes.margins(y=0.12)  # room for the text, below what failed
+    text = f"no image: counts as {failure_db:g} dB "
+    place = {"xycoords": ("axes fraction", "data"), "xytext": (0, -4), "textcoords": "offset points"}
+    axes.annotate(text, (1, failure_db), **place, fontsize=7.5, color=MUTED, ha="right", va="top")
     axes.set_xticks(counts["lost"])
     axes.set_xlabel("packets lost")
     axes.set_ylabel("PSNR (dB)")
-    axes.set_title("What so many losses can do")
-    axes.legend(loc="center right")
+    axes.set_title("Quality by number of packets lost")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0)  # over no curve
 
 
 def _gallery(

@@ -51,8 +51,8 @@ def _rate_note(link: LinkProfile, protections: list[Protection]) -> Iterator[str
     longest_s = 8 * link.mtu_bytes / link.rate_bps
     if longest_s <= link.interval_s:
         yield (
-            f"link {link.name}: at rate_bps {number_text(link.rate_bps)} a packet takes {longest_s:.3g} s at most, and "
-            f"interval_s is {number_text(link.interval_s)} s: no higher rate lets packets start sooner"
+            f"link {link.name}: a packet starts every {number_text(link.interval_s)} s (interval_s) and takes "
+            f"{longest_s:.3g} s at most (rate_bps {number_text(link.rate_bps)}): a higher rate_bps starts none sooner"
         )
 
 

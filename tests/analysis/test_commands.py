@@ -48,7 +48,19 @@ def test_compare_prints_and_writes(run: str, tmp_path: Path, small_run: netsim.R
         assert row["difference_db"] == pytest.approx(expected, abs=1e-9)
         assert row["pairs"] is None
         assert row["bpp_a"] > row["bpp_b"]
+    ratio = max(row["bpp_a"] / row["bpp_b"] for row in rows)
+    assert f"Rates differ, by a factor of {ratio:.2f} at most" in text
     assert len(pd.read_csv(tmp_path / "difference.csv")) == len(rows) == 3
+
+
+def test_compare_names_operating_points_without_a_partner(tmp_path: Path) -> None:
+    codecs = [{"jpeg": {"quality": [10, 20, 90]}}, {"jpeg": {"quality": [10, 20], "packets": 4}}]
+    run = netsim.run(images={"samples": ["coffee"]}, codecs=codecs, channels=["EP4"], out=tmp_path / "run")
+    one, other = dict.fromkeys(run.summary["scheme"])
+    text = call("compare", str(run.path), one, other)
+    assert "Without a nearest point of the other scheme: A quality=90. --point compares them." in text
+    assert "Rates differ" not in text
+    assert "Without a nearest" not in call("compare", str(run.path), one, other, "--point", "quality=10")
 
 
 def test_explain_writes_tables_images_and_figure(run: str, tmp_path: Path) -> None:
@@ -71,7 +83,7 @@ def test_explain_writes_tables_images_and_figure(run: str, tmp_path: Path) -> No
 
 def test_explain_of_a_code_that_fails_has_no_image_there(run: str, tmp_path: Path) -> None:
     text = call("explain", run, "--image", "b", "--codec", "jpeg", "--channel", "EP6", "--out", str(tmp_path))
-    assert "from 1 lost on there may be not an image" in text
+    assert "each single loss leaves no image, counted as 13 dB" in text
     assert not (tmp_path / "lost_01_worst.png").exists()
     assert (tmp_path / "lost_00_best.png").exists()
 

@@ -70,6 +70,18 @@ def test_a_plug_in_that_cannot_be_imported_is_listed_and_refused_in_one_sentence
     assert caught.value.hint
 
 
+def test_a_module_beside_the_plug_in_that_is_not_installed_is_named_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plug_in_of_two_files.py").write_text("import its_other_file")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("two", "plug_in_of_two_files:Codec", "netsim.codecs")
+    error = ModuleNotFoundError("No module named 'its_other_file'", name="its_other_file")
+    assert registry._way_out(point, error).endswith("needs its_other_file: install it")
+    (tmp_path / "its_other_file.py").touch()
+    assert "its_other_file.py stands beside" in registry._way_out(point, error)
+
+
 def test_a_missing_package_of_an_extra_is_named_with_the_extra() -> None:
     from importlib.metadata import entry_points
 

@@ -81,14 +81,15 @@ def recording_from_numbers(
         times = np.full(packets, np.nan)
         times[places[::-1]] = times_s[::-1]  # of duplicates, the first
     notes = []
+    named = f"recording {label}" if label.isdigit() else label
     duplicates = len(places) - len(np.unique(places))
     if duplicates:
-        notes.append(f"{label}: {duplicates:,} duplicates count once")
+        notes.append(f"{named}: {duplicates:,} duplicates count once")
     overtaken = int((np.diff(numbers) < 0).sum())
     if overtaken:
-        notes.append(f"{label}: {overtaken:,} packets came out of order")
+        notes.append(f"{named}: {overtaken:,} packets came out of order")
     if sent is None and lost is None:
-        notes.append(f"{label}: losses before the first and after the last received packet are unknown (see sent)")
+        notes.append(f"{named}: losses before the first and after the last received packet are unknown, unless `sent` is given")
     return Recording(label, received, times), notes
 
 
