@@ -39,6 +39,7 @@ __all__ = [
     "codec_identity",
     "codec_names",
     "create_codec",
+    "path_settings",
 ]
 
 BoolArray = NDArray[np.bool_]
@@ -373,6 +374,18 @@ def check_codec_class(name: str, kind: type[Codec]) -> None:
 
 def _is_range(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(one, int | float) for one in value)
+
+
+def path_settings(kind: type[Codec]) -> set[str]:
+    """The settings of a codec that are paths, or lists of paths.
+
+    Args:
+        kind: The codec's class.
+
+    Returns:
+        Names of settings.
+    """
+    return {key for key, info in kind.Settings.model_fields.items() if Path in _kinds(info.annotation)}
 
 
 def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:

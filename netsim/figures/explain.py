@@ -126,7 +126,7 @@ def _extremes(axes: Axes, counts: pd.DataFrame, failure_db: float) -> None:
     axes.axhline(failure_db, color=MUTED, linewidth=0.9, linestyle=(0, (1.2, 1.3)))
     axes.margins(y=0.12)  # room for the text, below what failed
     text = f"no image: counts as {failure_db:g} dB "
-    place = {"xycoords": ("axes fraction", "data"), "xytext": (0, -4), "textcoords": "offset points"}
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (0, -4), "textcoords": "offset points"}
     axes.annotate(text, (1, failure_db), **place, fontsize=7.5, color=MUTED, ha="right", va="top")
     axes.set_xticks(counts["lost"])
     axes.set_xlabel("packets lost")

@@ -22,6 +22,7 @@ from netsim.metrics.further import check_metric_attributes, check_metric_name
 from netsim.paths import check_text
 from netsim.published import check_published
 from netsim.registry import load_plugin
+from netsim.scenario.codec_files import with_files_beside
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import check_engine, why_not
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
@@ -67,6 +68,8 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         InputError: The scenario is faulty; with the place of the fault.
     """
     model = _checked(document)
+    codecs = [with_files_beside(entry, base_dir) for entry in model.codecs]
+    model = model.model_copy(update={"codecs": codecs})
     name = model.name or default_name
     with document.standing_at(("name",)):
         _check_name(name)

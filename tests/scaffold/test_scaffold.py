@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from netsim.cli import app
+from netsim.codec import OperatingPoint
 from netsim.errors import InputError
 from netsim.metrics.conformance import check_metric
 from netsim.scaffold import SCAFFOLDS, write_scaffold
@@ -65,6 +67,20 @@ def test_an_existing_folder_is_never_touched() -> None:
     with pytest.raises(InputError, match="exists"):
         write_scaffold("codec", "mine")
     assert not list(Path("mine").iterdir())
+
+
+def test_the_codec_of_the_scaffold_sends_the_bits_that_it_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scaffold("codec", "rows-of-bits")
+    monkeypatch.syspath_prepend(tmp_path / "rows-of-bits")
+    codec = import_module("netsim_rows_of_bits").RowsOfBits()
+    image = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    for bits in (1, 3, 8):
+        stream = codec.encode(image, OperatingPoint("bits", bits))
+        assert stream.sizes_bytes.tolist() == [6, *[3 * 32 * bits // 8] * 24]
+        decoded = codec.decode(stream, np.ones((1, 25), dtype=bool))[0]
+        assert np.abs(decoded.astype(int) - image).max() <= 128 >> bits
 
 
 @pytest.mark.slow

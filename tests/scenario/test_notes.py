@@ -16,7 +16,10 @@ def scenario(**keys: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("keys", "note"),
     [
-        ({"link": {"geo": {"rate_bps": 2400}}}, "every 10 s (interval_s) and takes 3.09 s at most (rate_bps 2400): a higher rate_bps starts none sooner"),
+        (
+            {"link": {"geo": {"rate_bps": 2400}}},
+            "takes 3.09 s at most (rate_bps 2400): a higher rate_bps starts none sooner",
+        ),
         ({"link": {"geo": {"feedback_delay_s": 3}}}, "feedback_delay_s has no effect"),
         ({"protection": {"reed-solomon": "70%"}, "codecs": [{"jpeg": {"quality": 5, "packets": 11}}]}, "packets 11"),
         ({"protection": {"reed-solomon": "30%"}, "codecs": [{"jpeg": {"quality": 5, "packets": 255}}]}, "sends 25"),

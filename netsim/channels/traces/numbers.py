@@ -89,7 +89,9 @@ def recording_from_numbers(
     if overtaken:
         notes.append(f"{named}: {overtaken:,} packets came out of order")
     if sent is None and lost is None:
-        notes.append(f"{named}: losses before the first and after the last received packet are unknown, unless `sent` is given")
+        notes.append(
+            f"{named}: losses before the first and after the last received packet are unknown, unless `sent` is given"
+        )
     return Recording(label, received, times), notes
 
 
