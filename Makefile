@@ -13,6 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # An environment made earlier has the distribution under its former name, with outdated entry points.
 $(STAMP): pyproject.toml setup.py requirements.lock
+	@echo "Installing into $(VENV): some minutes without output"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip uninstall -qq --yes --disable-pip-version-check netsim
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[learned,traces,cluster,dev,docs]'

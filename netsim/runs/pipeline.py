@@ -32,7 +32,7 @@ from netsim.text import counted_noun
 
 __all__ = ["Summarise", "run_plan"]
 
-Summarise = Callable[[RunFolder, float], None]
+Summarise = Callable[[RunFolder, float], list[str]]
 
 _MASKS_IN_TASK = 64
 
@@ -55,8 +55,8 @@ def run_plan(
         out: The run's folder; None: a new one below ``runs``.
         workers: Processes.
         reporter: Shows what happens.
-        summarise: Writes summary.csv and distribution.csv from the log, given the folder and the dB of a failure:
-            ``netsim.analysis.summary_files.write_summary``.
+        summarise: Writes summary.csv and distribution.csv from the log, given the folder and the dB of a failure, and
+            returns what must be said of them: ``netsim.analysis.summary_files.write_summary``.
         exist: What to do where ``out`` holds a run already (``run_folder``).
         fresh: Take nothing from the store: encode and decode all anew, and replace what the store remembers.
         cluster: Ray in place of processes: ``ray`` starts it on this machine; or the address of a cluster.
@@ -89,7 +89,10 @@ def run_plan(
             for sentence in about["precision"]:
                 reporter.say("precision", sentence)
             _log(context, folder, sampling, reporter)
-        summarise(folder, plan.failure_db)
+        notes = summarise(folder, plan.failure_db)
+        for note in notes:
+            reporter.say("note", note)
+        about = {**about, "notes": [*about["notes"], *notes]}
         if fresh:
             with Store() as store:
                 store.replace_from(folder.store)

@@ -54,6 +54,20 @@ def test_the_budget_is_met_under_a_links_packet_limit() -> None:
     assert run.summary["bpp"].iloc[0] == pytest.approx(0.8, rel=0.02)
 
 
+def test_a_budget_that_is_missed_is_noted_and_one_that_is_met_is_not() -> None:
+    asked = {"packets": 10, "protection": SHARES[:2]}
+    run = netsim.run(scenario({"jpeg": asked | {"sent_bpp": 20}}, images={"samples": ["rocket"]}))
+    sent = run.summary["bpp"]
+    assert (sent < 18).all()
+    labels = ["jpeg", "jpeg + 20% FEC"]
+    expected = [
+        f"{name}: {bpp:.3g} bit/pixel were sent where sent_bpp=20 was asked for"
+        for name, bpp in zip(labels, sent, strict=True)
+    ]
+    assert run.manifest["notes"] == expected
+    assert netsim.run(scenario({"jpeg": asked | {"sent_bpp": 0.8}})).manifest["notes"] == []
+
+
 CHOICES = [
     {"quality": [80, 60], "protection": "none"},
     {"quality": [50, 30], "protection": {"reed-solomon": "30%"}},
