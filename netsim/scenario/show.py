@@ -72,12 +72,12 @@ def plan_text(plan: Plan) -> str:
         points.setdefault(row.label, {})[row.operating_point] = None
     schemes = [f"{label}: {', '.join(known)}" for label, known in points.items()]
     lines = [
-        f"{plan.name}: {len(plan.rows)} rows",
+        f"{plan.name}: {counted_noun(len(plan.rows), 'row')}",
         f"  images    {', '.join(plan.image_names)}",
         f"  channels  {', '.join(dict.fromkeys(row.channel_name for row in plan.rows))}",
         f"  links     {', '.join(dict.fromkeys(row.link_name for row in plan.rows))}",
         "  schemes   " + "\n            ".join(schemes),
-        f"  each      {plan.trials} trials of {plan.slots} slots, seed {plan.seed}",
+        f"  each      {counted_noun(plan.trials, 'trial')} of {counted_noun(plan.slots, 'slot')}, seed {plan.seed}",
     ]
     return "\n".join([*lines, *(f"  note      {note}" for note in plan_notes(plan))])
 

@@ -56,3 +56,9 @@ def test_two_links_of_one_profile_have_names(tmp_path, monkeypatch) -> None:
     assert took["slow geo"] > took["geo"]
     assert set(run.slots["seed"]) == {2**63 - 1}
     assert set(run.summary["link"]) == {"geo", "slow geo"}
+
+
+def test_one_of_a_kind_is_told_in_the_singular() -> None:
+    text = plan_text(plan(scenario()))
+    assert text.startswith("scenario: 1 row\n")
+    assert "1 trial of 1 slot, seed 0" in text
