@@ -50,7 +50,7 @@ def natural_order(text: str) -> list[tuple[int, str]]:
     >>> sorted(["fig11", "fig4", "table1", "fig6b", "fig6a"], key=natural_order)
     ['fig4', 'fig6a', 'fig6b', 'fig11', 'table1']
     """
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", text)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]{1,1000})", text)]
 
 
 def visible(text: str) -> str:

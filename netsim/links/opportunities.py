@@ -1,7 +1,8 @@
 """When a link with a rate trace can deliver: bytes wait for opportunities, as in Mahimahi's mm-link.
 
 An opportunity delivers up to 1,500 bytes of what waits, first come, first served: the end of one packet and the
-beginning of the next may share it, and a large packet takes several. What it does not use is lost.
+beginning of the next may share it, and a large packet takes several. What it does not use is lost. A packet that finds
+the link idle waits for an opportunity after its arrival: mm-link passes those of the present millisecond before it reads.
 Source: R. Netravali et al., "Mahimahi: Accurate Record-and-Replay for HTTP", USENIX ATC 2015, section 3; mm-link(1).
 """
 
@@ -65,7 +66,8 @@ class Opportunities:
         Returns:
             The tick, and the byte position after the packet.
         """
-        after = max(used, self.before(start) * OPPORTUNITY_BYTES) + size_bytes
+        busy = used > self.before(start) * OPPORTUNITY_BYTES  # an earlier packet has used opportunities at this tick
+        after = (used if busy else self.before(start + 1) * OPPORTUNITY_BYTES) + size_bytes
         if not size_bytes:
             return start, used
         return max(start, self.time(-(-after // OPPORTUNITY_BYTES) - 1)), after

@@ -24,14 +24,20 @@ from netsim.streams import Streams
 def delivered_ms(times_ms: list[int], packets: list[tuple[int, int]]) -> list[int]:
     """When each (arrival in ms, bytes on the wire) of a FIFO queue has been delivered.
 
-    At each opportunity up to 1,500 bytes of what waits leave; the trace repeats when it ends.
+    At each opportunity up to 1,500 bytes of what waits leave; the trace repeats when it ends. As in mm-link, which
+    passes the opportunities of a millisecond before it reads packets, an idle link misses those of the packet's own.
     """
+
+    def waits(number: int, time: int) -> bool:
+        arrival = packets[number][0]
+        return arrival < time or (arrival == time and done[-1:] == [time])
+
     left = [size for _, size in packets]
     done: list[int] = []
     for turn in count():
         for time in (turn * times_ms[-1] + time_ms for time_ms in times_ms):
             budget = 1500
-            while len(done) < len(packets) and packets[len(done)][0] <= time and budget > 0:
+            while len(done) < len(packets) and waits(len(done), time) and budget > 0:
                 taken = min(budget, left[len(done)])
                 budget -= taken
                 left[len(done)] -= taken
@@ -71,6 +77,13 @@ def test_packets_share_an_opportunity_and_large_ones_take_several() -> None:
     link = LinkProfile("traced", rate_trace=trace_of([10, 20, 30]))
     (slot,) = transmission_schedule(1, lambda _: PacketBurst((700, 700, 3200), (False,) * 3), link)
     assert slot.arrival_s.tolist() == [0.01, 0.01, 0.04]
+
+
+def test_an_idle_link_delivers_after_the_packet_came_never_at_once() -> None:
+    """12 Mbit/s, slots at whole milliseconds: 1,500 bytes take the opportunity one millisecond later, in each slot."""
+    link = LinkProfile("traced", rate_trace=trace_of([0, 1, 2, 3]), period_s=0.01)
+    schedule = transmission_schedule(3, lambda _: PacketBurst((1500, 1500), (False,) * 2), link)
+    assert [one.arrival_s.tolist() for one in schedule] == [[0.001, 0.002], [0.011, 0.012], [0.021, 0.021]]
 
 
 def test_arq_gives_up_what_the_trace_can_not_deliver_in_time() -> None:

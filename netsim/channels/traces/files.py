@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -11,11 +13,14 @@ from netsim.errors import InputError
 
 __all__ = [
     "PACKETS_LIMIT",
+    "RECORDINGS_LIMIT",
     "TEXT_LIMIT_BYTES",
     "check_packets",
+    "check_recordings",
     "head_bytes",
     "open_binary",
     "read_bytes",
+    "read_lines",
     "shown_head",
 ]
 
@@ -24,6 +29,9 @@ TEXT_LIMIT_BYTES = 256 * 2**20
 
 PACKETS_LIMIT = 100_000_000
 """Most packets of a trace."""
+
+RECORDINGS_LIMIT = 100_000
+"""Most recordings of a trace: each takes about a kilobyte, however short it is."""
 
 _HEAD_BYTES, _LINES, _LINE = 4096, 3, 72
 _GZIP = b"\x1f\x8b"
@@ -76,6 +84,23 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT_BYTES) -> bytes:
     return content
 
 
+def read_lines(content: bytes, errors: str = "strict") -> Iterator[str]:
+    """The lines of a text, one by one: millions of short lines take many times the memory of the text.
+
+    Args:
+        content: UTF-8, with or without a mark at its beginning; lines end as on any system.
+        errors: What to do with bytes that are not UTF-8, as in ``bytes.decode``.
+
+    Yields:
+        Lines without their ends.
+
+    Raises:
+        ValueError: Not UTF-8.
+    """
+    for line in io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors=errors, newline=None):
+        yield line.removesuffix("\n")
+
+
 def head_bytes(path: Path) -> bytes:
     """The first bytes of a file, enough to recognise its format.
 
@@ -124,3 +149,18 @@ def check_packets(path: Path, packets: int) -> None:
     if packets > PACKETS_LIMIT:
         message = f"trace {path} has {packets:,} packets"
         raise InputError(message, hint=f"at most {PACKETS_LIMIT:,}; split it into several files")
+
+
+def check_recordings(path: Path, recordings: int) -> None:
+    """Check the number of recordings of a trace, while it is read.
+
+    Args:
+        path: The file, for the message.
+        recordings: How many were found so far.
+
+    Raises:
+        InputError: There are more than a trace may have.
+    """
+    if recordings > RECORDINGS_LIMIT:
+        message = f"trace {path} has more than {RECORDINGS_LIMIT:,} recordings"
+        raise InputError(message, hint="split it into several files")

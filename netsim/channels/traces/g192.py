@@ -43,8 +43,8 @@ def looks_like(head: bytes) -> str:
     words = head[: len(head) // 2 * 2]
     if len(words) >= 4 and any(_is_pattern(np.frombuffer(words, dtype=order)) for order in _ORDERS.values()):
         return "g192"
-    kinds = set(head)
-    return "g192-byte" if head and (kinds <= {0x20, 0x21} or kinds <= {0x7F, 0x81}) else ""
+    kinds = set(head)  # spaces alone are text
+    return "g192-byte" if 0x21 in kinds <= {0x20, 0x21} or (kinds and kinds <= {0x7F, 0x81}) else ""
 
 
 def _is_pattern(words: NDArray[np.uint16]) -> bool:
@@ -69,6 +69,7 @@ def read_g192(path: Path, options: TraceOptions) -> Trace:
     content = read_bytes(path)
     notes: list[str] = []
     if options.format == "g192-compact":
+        check_packets(path, 8 * len(content))
         received = np.unpackbits(np.frombuffer(content, dtype=np.uint8), bitorder="little") == 0
         notes = ["a compact pattern has a multiple of eight events: up to seven at the end may be filling"]
     elif options.format == "g192-byte":

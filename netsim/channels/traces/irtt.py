@@ -16,6 +16,7 @@ from netsim.errors import InputError
 __all__ = ["read_irtt"]
 
 _JSON_LIMIT_BYTES = 128 * 2**20  # as Python objects, some ten times that
+_LATEST_NS = 2**63  # a clock of irtt has 64 bits
 _STATES = ("false", "true", "true_up", "true_down")
 
 
@@ -78,4 +79,6 @@ def _sent_s(trip: Mapping[str, Any]) -> float:
     place: Any = trip
     for key in ("timestamps", "client", "send", "monotonic"):
         place = place.get(key) if isinstance(place, Mapping) else None
-    return place * 1e-9 if isinstance(place, int | float) and not isinstance(place, bool) else float("nan")
+    if not isinstance(place, int | float) or isinstance(place, bool) or not abs(place) < _LATEST_NS:
+        return float("nan")
+    return place * 1e-9

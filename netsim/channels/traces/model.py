@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ LOSS_FORMATS = {
 FORMATS = {**LOSS_FORMATS, "mahimahi": "a Mahimahi link trace: the rate of a link, not its losses"}
 """All formats, by name."""
 
+_RANGE = re.compile(r"\s*(\d{1,18})\s*\.\.\s*(\d{1,18})\s*", re.ASCII)
 _CHOICES = {
     "format": tuple(FORMATS),
     "one": ("lost", "received"),
@@ -74,7 +76,7 @@ class TraceOptions:
                 raise InputError(f"{key} is `{value}`", hint=did_you_mean(str(value), known), key=(key,))
         self.sent_range()
         self.number_place()
-        for key, low, high in (("counter_bits", 2, 63), ("port", 1, 65535)):
+        for key, low, high in (("counter_bits", 2, 62), ("port", 1, 65535)):
             value = getattr(self, key)
             if value is not None and not (isinstance(value, int) and low <= value <= high):
                 raise InputError(f"{key} is {value!r}", hint=f"a whole number from {low} to {high}", key=(key,))
@@ -121,10 +123,11 @@ class TraceOptions:
         """
         if not self.sent:
             return None
-        first, dots, last = self.sent.partition("..")
-        if not dots or not first.strip().isdecimal() or not last.strip().isdecimal() or int(last) < int(first):
-            raise InputError(f"sent is `{self.sent}`", hint="first and last number: 0..999", key=("sent",))
-        return int(first), int(last)
+        match = _RANGE.fullmatch(self.sent)
+        if not match or int(match[2]) < int(match[1]):
+            short = self.sent if len(self.sent) <= 60 else f"{self.sent[:60]}…"
+            raise InputError(f"sent is `{short}`", hint="first and last number: 0..999", key=("sent",))
+        return int(match[1]), int(match[2])
 
     def number_place(self) -> tuple[int, int, str] | None:
         """Offset, bytes and byte order of a UDP packet's number, if given.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.channels.traces.files import PACKETS_LIMIT, read_bytes
+from netsim.channels.traces.files import PACKETS_LIMIT, read_bytes, read_lines
 from netsim.errors import InputError
 
 __all__ = ["OPPORTUNITY_BYTES", "RateTrace", "looks_like", "read_rate_trace"]
@@ -99,10 +100,9 @@ def read_rate_trace(path: Path) -> RateTrace:
     Raises:
         InputError: A line is not a whole number, or less than the one before; no line is above zero.
     """
-    lines = read_bytes(path).decode("utf-8", "replace").splitlines()
-    times_ms = []
+    times_ms = array("q")
     last = 0
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(read_bytes(path), "replace"), 1):
         text = line.strip()
         if not text:
             continue

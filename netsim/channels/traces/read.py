@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netsim.channels.traces import capture, g192, ping, rate
 from netsim.channels.traces.files import head_bytes, shown_head
+from netsim.channels.traces.frames import PCAP_MAGICS, PCAPNG_MAGIC
 from netsim.channels.traces.irtt import read_irtt
 from netsim.channels.traces.model import LOSS_FORMATS, Trace, TraceOptions
 from netsim.channels.traces.text import read_text
@@ -74,7 +75,7 @@ def recognised_format(path: Path, options: TraceOptions | None = None) -> str:
         InputError: The file can't be read, or its beginning is that of no format.
     """
     head = head_bytes(path)
-    if head[:4] in (*capture.PCAP_MAGICS, capture.PCAPNG_MAGIC):
+    if head[:4] in (*PCAP_MAGICS, PCAPNG_MAGIC):
         return "pcap"
     pattern = g192.looks_like(head)
     if pattern:

@@ -6,12 +6,12 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 
-from netsim.channels.traces.files import check_packets, read_bytes, shown_head
+from netsim.channels.traces.files import check_packets, check_recordings, read_bytes, read_lines, shown_head
 from netsim.channels.traces.model import Recording, Trace, TraceOptions
 from netsim.channels.traces.numbers import recording_from_numbers
 from netsim.errors import InputError, did_you_mean
@@ -31,6 +31,7 @@ _COLUMNS_HINT = (
     "losses); `index` (no number is missing); `time_s`, `time_ms`, `time_us`, `time_ns`; `link`; `-`: not read"
 )
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
+_QUOTED, _SEPARATOR = re.compile(r'"((?:[^"]|"")*)"'), re.compile(r"\s*[,;]\s*|\s+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
@@ -47,8 +48,8 @@ def read_text(path: Path, options: TraceOptions) -> Trace:
     With a header ``# columns: NAMES``, or ``options.columns``, the file is a table, its fields separated by spaces,
     tabs, commas or semicolons. ``lost`` or ``received`` is a column of 0s and 1s and states the polarity; ``seq``
     holds numbers, of which missing ones are losses; ``index`` must count the records without a gap; ``link`` holds
-    labels; ``time_s`` (``_ms``, ``_us``, ``_ns``) times; ``-`` is not read. The rows of a link are one recording, up
-    to an empty line or a comment.
+    labels; ``time_s`` (``_ms``, ``_us``, ``_ns``) times, empty where unknown; ``-`` is not read. The rows of a link are
+    one recording, up to an empty line or a comment.
 
     Args:
         path: A UTF-8 text file of at most ``TEXT_LIMIT_BYTES``.
@@ -63,20 +64,19 @@ def read_text(path: Path, options: TraceOptions) -> Trace:
     """
     content = read_bytes(path)
     try:
-        lines = content.decode("utf-8-sig").splitlines()
+        header = [line.strip() for line in read_lines(content) if line.lstrip().startswith("#")]
     except ValueError:
         raise InputError(f"cannot read trace {path}: not a text file", hint="a text file in UTF-8") from None
-    header = [line.strip() for line in lines if line.lstrip().startswith("#")]
     columns = _columns(path, header, options.columns)
-    tabular = any(re.search(r"[,;\t]", line) for line in lines[:20] if not line.lstrip().startswith("#"))
+    tabular = any(re.search(r"[,;\t]", line) for line in islice(read_lines(content), 20) if not line.lstrip().startswith("#"))
     if not columns and (options.format == "csv" or (tabular and not _stated(header) and not options.one)):
         hint = f"{shown_head(content[:4096])}\n{_COLUMNS_HINT}"
         raise InputError(f"trace {path} is a table that does not name its columns", hint=hint)
     if columns:
-        recordings, notes = _table(path, lines, columns, header, options)
+        recordings, notes = _table(path, read_lines(content), columns, header, options)
     else:
         lost_digit = _lost_digit(path, header, options, content)
-        bits = _strings(path, lines)
+        bits = _strings(path, read_lines(content))
         recordings, notes = [Recording(label, _received(text, lost_digit)) for label, text in bits], []
     if not recordings:
         raise InputError(f"trace {path} holds no packets", hint="a line of 0s and 1s after the header")
@@ -84,8 +84,8 @@ def read_text(path: Path, options: TraceOptions) -> Trace:
     return Trace(path, "csv" if columns else "text", tuple(recordings), tuple(notes))
 
 
-def _received(bits: str, lost_digit: str) -> np.ndarray:
-    return np.frombuffer(bits.encode(), dtype=np.uint8) != ord(lost_digit)
+def _received(bits: bytes, lost_digit: str) -> np.ndarray:
+    return np.frombuffer(bits, dtype=np.uint8) != ord(lost_digit)
 
 
 # polarity -----------------------------------------------------------------------------------------------------
@@ -117,9 +117,9 @@ def _first_wrong_character(words: Sequence[str]) -> str:
     return f"`{kept[0]}` follows {begun:,} digits; " if kept and begun and len(words) <= 2 else ""
 
 
-def _strings(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
+def _strings(path: Path, lines: Iterable[str]) -> list[tuple[str, bytes]]:
     """(label, bits) of each series of a file without named columns."""
-    found: list[tuple[str, list[str]]] = []
+    found: list[tuple[str, bytearray]] = []
     labelled: list[tuple[str, str, int]] = []
     continues = False  # does an unlabelled line continue the last series?
     for number, line in enumerate(lines, 1):
@@ -135,14 +135,15 @@ def _strings(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
             raise InputError(f"`{_short(line)}` is not a series", where=f"{path}:{number}", hint=hint)
         if len(words) == 2:
             labelled.append((words[0], words[1], number))
-            found.append((words[0], [words[1]]))
+            found.append((words[0], bytearray(words[1], "ascii")))
         elif continues:
-            found[-1][1].append(words[0])
+            found[-1][1].extend(words[0].encode())
         else:
-            found.append((str(len(found) + 1), [words[0]]))
+            found.append((str(len(found) + 1), bytearray(words[0], "ascii")))
+        check_recordings(path, len(found))
         continues = len(words) == 1
     _refuse_unnamed_columns(path, labelled)
-    return [(label, "".join(parts)) for label, parts in found]
+    return [(label, bytes(digits)) for label, digits in found]
 
 
 def _refuse_unnamed_columns(path: Path, labelled: Sequence[tuple[str, str, int]]) -> None:
@@ -178,7 +179,7 @@ class _Rows:
     """Fields of one recording's rows."""
 
     label: str
-    bits: list[str] = field(default_factory=list)
+    bits: bytearray = field(default_factory=bytearray)
     numbers: array[int] = field(default_factory=lambda: array("q"))
     times_s: array[float] = field(default_factory=lambda: array("d"))
 
@@ -220,7 +221,7 @@ def _check_roles(path: Path, roles: Sequence[str]) -> None:
 
 
 def _table(
-    path: Path, lines: Sequence[str], columns: _Columns, header: Sequence[str], options: TraceOptions
+    path: Path, lines: Iterable[str], columns: _Columns, header: Sequence[str], options: TraceOptions
 ) -> tuple[list[Recording], list[str]]:
     roles = set(columns.roles) | set(columns.by_name.values())
     lost_digit = "1"
@@ -235,7 +236,7 @@ def _table(
     notes: list[str] = []
     for rows in _recordings(path, lines, columns):
         times_s = np.array(rows.times_s) if len(rows.times_s) else None
-        lost = ~_received("".join(rows.bits), lost_digit) if rows.bits else None
+        lost = ~_received(rows.bits, lost_digit) if rows.bits else None
         if "seq" in roles:
             one, more = recording_from_numbers(
                 path,
@@ -254,7 +255,7 @@ def _table(
     return recordings, notes
 
 
-def _recordings(path: Path, lines: Sequence[str], columns: _Columns) -> list[_Rows]:
+def _recordings(path: Path, lines: Iterable[str], columns: _Columns) -> list[_Rows]:
     """The rows of each recording of a table."""
     found: list[_Rows] = []
     open_: dict[str, _Rows] = {}  # the recording that a link's next row continues
@@ -267,13 +268,14 @@ def _recordings(path: Path, lines: Sequence[str], columns: _Columns) -> list[_Ro
         if label not in open_:
             open_[label] = _Rows(label or str(len(found) + 1))
             found.append(open_[label])
+            check_recordings(path, len(found))
         rows = open_[label]
         bits = row.get("lost", row.get("received"))
         if bits is not None:
             single = "seq" in row or any(key in row for key in _TIMES)
             if set(bits) - {"0", "1"} or not bits or (single and len(bits) != 1):
                 raise InputError(f"`{_short(bits)}` is neither 0 nor 1", where=where, hint=_COLUMNS_HINT)
-            rows.bits.append(bits)
+            rows.bits.extend(bits.encode())
         if "index" in row:
             _check_index(row["index"], rows, bits or "", where)
         if "seq" in row:
@@ -296,7 +298,7 @@ def _check_index(text: str, rows: _Rows, bits: str, where: str) -> None:
     rows.numbers = array("q", [index + len(bits)])
 
 
-def _rows(path: Path, lines: Sequence[str], columns: _Columns) -> Iterator[tuple[int, dict[str, str] | None]]:
+def _rows(path: Path, lines: Iterable[str], columns: _Columns) -> Iterator[tuple[int, dict[str, str] | None]]:
     """(line number, fields by role) of each row; None in place of the fields where a recording ends."""
     roles: Sequence[str] = columns.roles
     for number, line in enumerate(lines, 1):
@@ -315,9 +317,11 @@ def _rows(path: Path, lines: Sequence[str], columns: _Columns) -> Iterator[tuple
 
 def _named_roles(words: Sequence[str], by_name: dict[str, str], where: str) -> tuple[str, ...]:
     """Roles by position, from a table's first row."""
-    missing = next((name for name in by_name if name not in words), None)
-    if missing is not None:
-        raise InputError(f"no column `{missing}`", where=where, hint=did_you_mean(missing, words))
+    for name in by_name:
+        if words.count(name) != 1:
+            message = f"{words.count(name)} columns `{name}`" if name in words else f"no column `{name}`"
+            hint = "name columns by position: --columns `seq - lost`" if name in words else did_you_mean(name, words)
+            raise InputError(message, where=where, hint=hint)
     return tuple(by_name.get(word, "-") for word in words)
 
 
@@ -328,14 +332,27 @@ def _whole(what: str, text: str, where: str) -> int:
 
 
 def _time(text: str, where: str) -> float:
+    """A time; NaN of an empty field: a lost packet has no time of arrival."""
+    if not text:
+        return float("nan")
     if not _NUMBER.fullmatch(text):
         raise InputError(f"time `{_short(text)}` is not a number", where=where, hint="`-` is not read")
     return float(text)
 
 
 def _fields(line: str) -> list[str]:
-    words: Iterable[str] = re.split(r"\s*[,;]\s*|\s+", line.strip())
-    return [word[1:-1] if len(word) > 1 and word[0] == word[-1] == '"' else word for word in words]
+    """Fields between commas, semicolons or white space; in quotes, these separate nothing (RFC 4180)."""
+    if '"' not in line:
+        return re.split(r"\s*[,;]\s*|\s+", line.strip())
+    words, line, at = [], line.strip(), 0
+    while True:
+        quoted = _QUOTED.match(line, at)
+        separator = _SEPARATOR.search(line, quoted.end() if quoted else at)
+        stop = separator.start() if separator else len(line)
+        words.append(quoted[1].replace('""', '"') if quoted and stop == quoted.end() else line[at:stop])
+        if not separator:
+            return words
+        at = separator.end()
 
 
 def _short(line: str) -> str:

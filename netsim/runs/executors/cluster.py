@@ -8,6 +8,7 @@ whose worker or node dies runs again elsewhere.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -163,7 +164,7 @@ _HINT = (
 def _check_reachable(address: str) -> None:
     """Ask within seconds what Ray would ask for a minute."""
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or "/" in host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise InputError(f"`{address}` is not an address", where="--cluster", hint=f"ray, auto or HOST:PORT\n{_HINT}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()

@@ -14,7 +14,7 @@ import pytest
 
 from netsim.channels import TraceOptions, channel_from_spec, read_trace
 from netsim.channels.traces import WRITABLE, Recording, Trace, read_rate_trace, trace_bytes
-from netsim.channels.traces import capture as capture_module
+from netsim.channels.traces import frames as frames_module
 from netsim.channels.traces import files as files_module
 from netsim.channels.traces.read import recognised_format
 from netsim.errors import InputError
@@ -381,7 +381,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) 
 
 def test_blocks_of_a_capture_have_a_limit() -> None:
     with open("/dev/zero", "rb") as zeros, pytest.raises(ValueError, match="a block of"):
-        capture_module._Limited(zeros).read(1 << 30)
+        frames_module._Limited(zeros).read(1 << 30)
 
 
 # options ------------------------------------------------------------------------------------------------------
