@@ -18,11 +18,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netsim.codec import MAX_PIXELS
 from netsim.errors import InputError
+from netsim.paths import read_regular
 
 __all__ = ["read_image_file"]
 
 Pixels = NDArray[np.uint8]
 
+_FILE_LIMIT_BYTES = 2**31
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "PPM")
 """Pillow's names of what is read. A phone's JPEG with more images behind the primary one (MPO) opens as JPEG."""
 
@@ -84,7 +86,7 @@ def _words(error: Exception) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, _FILE_LIMIT_BYTES)
     except OSError as error:
         raise InputError(f"no image `{path}`: {error.strerror}") from None
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
 
 from netsim.errors import InputError
 from netsim.text import visible
 
-__all__ = ["check_text", "output_path", "user_path"]
+__all__ = ["check_text", "output_path", "read_regular", "user_path"]
 
 
 def user_path(text: str, base: Path = Path()) -> Path:
@@ -42,6 +45,28 @@ def user_path(text: str, base: Path = Path()) -> Path:
     except OSError as error:
         raise InputError(f"can't open {_short(text)}: {error.strerror}") from None
     return path
+
+
+def read_regular(path: Path, limit_bytes: int) -> bytes:
+    """The content of a regular file. Reading a pipe or a device, which a stranger's folder may hold, need never end.
+
+    Args:
+        path: The file.
+        limit_bytes: Most bytes.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        OSError: It can't be read, is not a regular file, or is larger than the limit.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        content = file.read(limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise OSError(errno.EFBIG, f"larger than {limit_bytes:,} bytes", str(path))
+    return content
 
 
 def output_path(text: str) -> Path:

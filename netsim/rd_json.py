@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import InputError
+from netsim.paths import read_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ METRICS = {"psnr_db": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
 """Column of a summary -> key of the format."""
 
 _CURVE = ["scheme", "channel", "link", "engine"]
+_LIMIT_BYTES = 2**24
 _FORMAT = 'CompressAI\'s format: {"name": …, "results": {"bpp": [0.1, 0.2], "psnr-rgb": [28.0, 30.1]}}'
 
 
@@ -92,10 +94,10 @@ def read_rd_json(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_regular(path, _LIMIT_BYTES))
     except OSError as error:
         raise InputError(f"no rate–distortion points at `{path}`: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"`{path}` is not JSON: {error}", hint=_FORMAT) from None
     results = document.get("results") if isinstance(document, Mapping) else None
     if not isinstance(results, Mapping):

@@ -38,6 +38,7 @@ __all__ = [
     "Registration",
     "adopt",
     "check_free_name",
+    "check_plugin_name",
     "entry_module",
     "load_plugin",
     "name_hint",
@@ -133,6 +134,20 @@ def check_free_name(kind: str, name: str, *, any_case: bool = False) -> None:
             raise InputError(f"there is a {kind} `{taken}` already", hint="choose another name")
 
 
+def check_plugin_name(kind: str, name: str) -> None:
+    """Check that a plug-in of a kind can have a name, beside those that are taken.
+
+    Args:
+        kind: One of ``KINDS``.
+        name: The name.
+
+    Raises:
+        InputError: A metric's columns would be columns of every log or summary.
+    """
+    if kind == "metric":
+        _found("netsim.metrics.further:check_metric_name")(name)
+
+
 def _check_object(kind: str, name: str, plugin: Any) -> None:
     """Check what can be checked without a call."""
     if kind == "codec":
@@ -150,7 +165,7 @@ def _check_object(kind: str, name: str, plugin: Any) -> None:
         if not isinstance(plugin, _found("netsim.links.profile:LinkProfile")):
             raise InputError(f"link `{name}` is {plugin!r}", hint="a netsim.LinkProfile")
     elif kind == "metric":
-        _found("netsim.metrics.further:check_metric_name")(name)
+        check_plugin_name(kind, name)
         _check_call(kind, name, plugin, "reference", "images")
     elif kind == "figure":
         _check_call(kind, name, plugin, "log", "summary")

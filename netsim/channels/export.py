@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
+from netsim.channels.netem import sum_wraps
 from netsim.errors import InputError, did_you_mean
 
 __all__ = ["TARGETS", "export_channel"]
@@ -43,16 +44,48 @@ def export_channel(channel: Channel, target: str) -> str:
     if channel.step_s is not None:
         message = f"{channel.name} steps every {channel.step_s:g} s"
         raise InputError(message, hint=f"{target} steps once per packet: leave `step_s` out")
-    return TARGETS[target](_reduced(channel))
+    return TARGETS[target](channel if target == "ns-py" else _reduced(channel))
 
 
 def _reduced(channel: MarkovChannel) -> MarkovChannel:
-    """The channel without states that it leaves for ever."""
+    """The channel without states that it leaves for ever, and with one state for those that lose and go on alike."""
     used = np.flatnonzero(channel.stationary > 0)
-    if len(used) == len(channel.states):
+    if len(used) < len(channel.states):
+        rows, states = channel.transition[np.ix_(used, used)], [channel.states[i] for i in used]
+        channel = MarkovChannel(channel.name, rows, channel.loss[used], states)
+    kinds = _kinds(channel.transition, channel.loss)
+    first = [kinds.index(kind) for kind in range(max(kinds) + 1)]
+    if len(first) == len(kinds):
         return channel
-    rows, states = channel.transition[np.ix_(used, used)], [channel.states[i] for i in used]
-    return MarkovChannel(channel.name, rows, channel.loss[used], states)
+    members = np.eye(len(first))[kinds]
+    start = members.T @ channel.start_distribution
+    merged = MarkovChannel(
+        channel.name, (channel.transition @ members)[first], channel.loss[first], [channel.states[i] for i in first]
+    )
+    merged.start_distribution = start / start.sum()
+    return merged
+
+
+def _kinds(matrix: NDArray[np.float64], loss: NDArray[np.float64]) -> list[int]:
+    """A number per state, the same for states that nothing observable tells apart.
+
+    States of a kind have one loss and the same probability of each kind after them (J. Kemeny, J. Snell, "Finite Markov
+    Chains", 1960, section 6.3: such a chain can be lumped, whatever its start).
+    """
+    kinds: list[int] = [0] * len(loss)
+    while True:
+        after = matrix @ np.eye(max(kinds) + 1)[kinds]
+        found: list[int] = []  # the first state of each kind
+        new: list[int] = []
+        for i in range(len(loss)):
+            same = (k for k, j in enumerate(found) if abs(loss[i] - loss[j]) < _TINY and kinds[i] == kinds[j])
+            kind = next((k for k in same if np.abs(after[i] - after[found[k]]).max() < _TINY), len(found))
+            if kind == len(found):
+                found.append(i)
+            new.append(kind)
+        if len(found) == max(kinds) + 1:
+            return new
+        kinds = new
 
 
 def _netem(channel: MarkovChannel) -> str:
@@ -68,10 +101,11 @@ def _netem(channel: MarkovChannel) -> str:
             numbers.pop()
         return "loss gemodel " + " ".join(map(_percent, numbers))
     if size <= 4:
-        for order in permutations(range(size)):
-            line = _four_states(matrix, loss, order)
-            if line:
-                return line
+        for names in combinations((1, 3, 2, 4), size):
+            for order in permutations(range(size)):
+                line = _four_states(matrix, loss, dict(zip(names, order, strict=True)))
+                if line:
+                    return line
     raise InputError(
         f"netem has no model with the law of {channel.name}",
         hint="gemodel has two states; `state` has at most four, each of which loses all packets or none, with the\n"
@@ -79,10 +113,11 @@ def _netem(channel: MarkovChannel) -> str:
     )
 
 
-def _four_states(matrix: NDArray[np.float64], loss: NDArray[np.float64], order: tuple[int, ...]) -> str:
-    """The line of a chain whose states 1, 3, 2, 4 (as many as it has) are those of ``order``; empty if it has none."""
-    places = dict(zip((1, 3, 2, 4), order, strict=False))
-    if any(abs(loss[place] - (state in (3, 4))) > _TINY for state, place in places.items()):
+def _four_states(matrix: NDArray[np.float64], loss: NDArray[np.float64], places: dict[int, int]) -> str:
+    """The line of a chain with these states of netem, 1 to 4, in these places; empty if it has none."""
+    if not {1, 3} <= set(places) or any(
+        abs(loss[place] - (state in (3, 4))) > _TINY for state, place in places.items()
+    ):
         return ""
     allowed = {(1, 1), (1, 3), (1, 4), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3), (4, 1)}
     for one, i in places.items():
@@ -94,6 +129,9 @@ def _four_states(matrix: NDArray[np.float64], loss: NDArray[np.float64], order: 
         return float(matrix[places[one], places[other]]) if one in places and other in places else missing
 
     numbers = [p(1, 3, 0.0), p(3, 1, 0.0), p(3, 2, 0.0), p(2, 3, 1.0), p(1, 4, 0.0)]
+    for one, other in ((1, 2), (0, 4)):  # the two ways out of state 3, and out of state 1
+        if sum_wraps(numbers[one], numbers[other]):
+            numbers[other] -= 1e-9
     if 4 not in places:
         numbers.pop()
     return "loss state " + " ".join(map(_percent, numbers))

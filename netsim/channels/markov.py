@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from netsim.channels import statistics
 from netsim.channels.base import Channel
-from netsim.channels.matrices import ROW_SUM_TOLERANCE, cdf, checked_loss, checked_transition
+from netsim.channels.matrices import ROW_SUM_TOLERANCE, cdf, check_step_s, checked_loss, checked_transition
 from netsim.errors import InputError, did_you_mean
 
 __all__ = ["MarkovChannel"]
@@ -62,10 +62,8 @@ class MarkovChannel(Channel):
         self.name = name
         self.transition, self.states = checked_transition(transition, states)
         self.loss = checked_loss(loss, self.states)
-        if step_s is not None and not 0 < step_s < float("inf"):
-            raise InputError(
-                f"step_s {step_s} is not a time step", hint="seconds per step, above zero", key=("step_s",)
-            )
+        if step_s is not None:
+            check_step_s(step_s)
         self.step_s = step_s
         self.start = start
         self.start_distribution = self._distribution(start)

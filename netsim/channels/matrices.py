@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from netsim.errors import InputError
 
-__all__ = ["ROW_SUM_TOLERANCE", "cdf", "check_probability", "checked_loss", "checked_transition"]
+__all__ = ["ROW_SUM_TOLERANCE", "cdf", "check_probability", "check_step_s", "checked_loss", "checked_transition"]
 
 Vector = NDArray[np.float64]
 
 ROW_SUM_TOLERANCE = 1e-9
+LEAST_STEP_S = 1e-9
 
 
 def checked_transition(transition: ArrayLike, states: Sequence[str] | None) -> tuple[Vector, tuple[str, ...]]:
@@ -119,6 +120,20 @@ def check_probability(key: str, value: float) -> None:
     """
     if not 0 <= value <= 1:
         raise InputError(f"{key} {value:g} is not a probability", hint="between 0 and 1", key=(key,))
+
+
+def check_step_s(step_s: float) -> None:
+    """Check a time step. Steps are counted in 64 bits: in shorter ones a trial of some days has too many.
+
+    Args:
+        step_s: Seconds per step of a chain.
+
+    Raises:
+        InputError: It is not finite, or below a nanosecond, with key ("step_s",).
+    """
+    if not LEAST_STEP_S <= step_s < float("inf"):
+        hint = f"seconds per step, {LEAST_STEP_S:g} or above"
+        raise InputError(f"step_s {step_s:g} is not a time step", hint=hint, key=("step_s",))
 
 
 def cdf(row: Vector) -> list[float]:

@@ -18,7 +18,7 @@ from netsim.channels.chains import bernoulli, lossy_states
 from netsim.channels.markov import MarkovChannel
 from netsim.errors import InputError
 
-__all__ = ["is_netem", "netem_channel"]
+__all__ = ["is_netem", "netem_channel", "sum_wraps"]
 
 _PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(%?)", re.ASCII | re.IGNORECASE)
 _HINT = "`loss 1%`, `loss random 1%`, `loss gemodel p [r [1-h [1-k]]]` or `loss state p13 [p31 [p32 [p23 [p14]]]]`"
@@ -81,6 +81,9 @@ def netem_channel(
         return _four_states(text, values, label, options)
     rest = words[2:] if model == "random" else words[1:]
     values = _values(text, rest[:1], ("probability",))
+    if len(rest) > 1 and not _PERCENT.fullmatch(rest[1]):
+        hint = f"end the line with the loss, other options of netem go before it\n{_HINT}"
+        raise InputError(f"`{text}`: `{rest[1]}` is not a loss", hint=hint)
     if len(rest) > 1:
         message = f"`{text}`: a correlation of random loss is not a Markov chain"
         raise InputError(
@@ -106,6 +109,22 @@ def _values(text: str, words: list[str], names: tuple[str, ...]) -> list[float]:
     return found
 
 
+def sum_wraps(one: float, other: float) -> bool:
+    """Whether netem's sum of two probabilities starts again at 0; two halves do, each rounded up to 2^31.
+
+    Args:
+        one: A probability. tc rounds it to a whole number of (2^32 − 1)ths, the kernel adds in 32 bits.
+        other: Another way out of the same state.
+
+    Returns:
+        True if it does, so that netem never takes one of the two ways.
+
+    >>> sum_wraps(0.5, 0.5), sum_wraps(0.3, 0.7)
+    (True, False)
+    """
+    return sum(round(probability * (2**32 - 1)) for probability in (one, other)) >= 2**32
+
+
 def _four_states(text: str, values: list[float], label: str, options: Mapping[str, object]) -> MarkovChannel:
     """States 1 to 4; missing numbers are tc's: p31 = 100 % − p13, p32 = 0, p23 = 100 %, p14 = 0."""
     p13, *rest = values
@@ -114,6 +133,10 @@ def _four_states(text: str, values: list[float], label: str, options: Mapping[st
         if total > 1 + 1e-12:
             hint = "the probabilities of leaving one state: at most 100%; netem would clip them in silence"
             raise InputError(f"`{text}`: {names} is {100 * total:g}%", hint=hint)
+    for one, other, names in ((p13, p14, "p13 and p14"), (p31, p32, "p31 and p32")):
+        if sum_wraps(one, other):
+            hint = "netem's sum of them, 2^32, starts again at 0, so that it never takes the second way: 49.9999999%"
+            raise InputError(f"`{text}`: {names} are both 50%", hint=hint)
     rows = [
         [max(0.0, 1 - p13 - p14), 0.0, p13, p14],
         [0.0, 1 - p23, p23, 0.0],

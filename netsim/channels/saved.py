@@ -16,7 +16,7 @@ from typing import Any
 from netsim.channels.base import Channel
 from netsim.channels.spec import channel_from_spec, is_channel_name, known_names, reserved_names
 from netsim.errors import InputError, did_you_mean
-from netsim.paths import user_path
+from netsim.paths import read_regular, user_path
 from netsim.registry import plugin_names
 from netsim.yaml_text import read_value
 
@@ -155,9 +155,7 @@ def _read(path: Path, name: str, within: tuple[str, ...]) -> Any:
     if name in within:
         raise InputError(f"channel file {path} holds itself", hint=" → ".join([*within, name]))
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise InputError(f"channel file {path} is larger than {_LARGEST_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, _LARGEST_BYTES).decode("utf-8")
     except (OSError, ValueError) as error:
         raise InputError(f"can't read channel file {path}: {getattr(error, 'strerror', None) or error}") from None
     found = read_value(text, lambda line, column: f"{path}:{line}:{column}")

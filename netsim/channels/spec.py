@@ -12,7 +12,7 @@ from netsim.channels.base import Channel
 from netsim.channels.calls import made_channel
 from netsim.channels.chains import bernoulli, burst, burst_and_gap, lossy_states, three_state
 from netsim.channels.markov import MarkovChannel
-from netsim.channels.matrices import check_probability
+from netsim.channels.matrices import check_probability, check_step_s
 from netsim.channels.netem import is_netem, netem_channel
 from netsim.channels.presets import VARIANTS, preset, preset_names, printed_fault, split_variant
 from netsim.channels.switching import SwitchingChannel
@@ -26,6 +26,8 @@ from netsim.registry import load_plugin, name_hint, plugin_names, unknown_hint
 __all__ = ["channel_from_spec", "expand_range", "is_channel_name", "known_names", "reserved_names"]
 
 Spec = str | Mapping[str, Any]
+
+_LONGEST_RANGE = 1000  # of names: a few characters of a scenario must not take all memory
 
 
 @dataclass(frozen=True)
@@ -138,13 +140,16 @@ def expand_range(text: str) -> list[str]:
     """
     if ".." not in text:
         return [text]
-    ends = [re.fullmatch(r"(\D*)(\d+)(\D*)", part.strip()) for part in text.split("..")]
+    ends = [re.fullmatch(r"([^0-9]*)([0-9]{1,9})([^0-9]*)", part.strip()) for part in text.split("..")]
     hint = "a range is written as EP1..EP6"
     if len(ends) != 2 or ends[0] is None or ends[1] is None:
         raise InputError(f"`{text}` is not a range", hint=hint)
     (head, first, tail), (last_head, last, last_tail) = ends[0].groups(), ends[1].groups()
     if (head, tail) != (last_head, last_tail) or int(first) > int(last):
         raise InputError(f"`{text}` is not a range", hint=hint)
+    count = int(last) - int(first) + 1
+    if count > _LONGEST_RANGE:
+        raise InputError(f"`{text}` are {count:,} names", hint=f"at most {_LONGEST_RANGE:,}")
     return [f"{head}{number}{tail}" for number in range(int(first), int(last) + 1)]
 
 
@@ -331,10 +336,7 @@ def _step_s(spec: Mapping[str, Any]) -> float | None:
     if spec.get("step_s") is None:
         return None
     step_s = _number(spec, "step_s")
-    if not 0 < step_s < float("inf"):
-        raise InputError(
-            f"step_s {spec['step_s']} is not a time step", hint="seconds per step, above 0", key=("step_s",)
-        )
+    check_step_s(step_s)
     return step_s
 
 

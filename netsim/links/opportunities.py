@@ -2,7 +2,7 @@
 
 An opportunity delivers up to 1,500 bytes of what waits, first come, first served: the end of one packet and the
 beginning of the next may share it, and a large packet takes several. What it does not use is lost. A packet that finds
-the link idle waits for an opportunity after its arrival: mm-link passes those of the present millisecond before it reads.
+the link idle waits for an opportunity after its arrival: mm-link passes those of a millisecond before it reads packets.
 Source: R. Netravali et al., "Mahimahi: Accurate Record-and-Replay for HTTP", USENIX ATC 2015, section 3; mm-link(1).
 """
 

@@ -144,13 +144,16 @@ def check_metric_name(metric: str) -> None:
     clash = next((ending for ending in _ENDINGS if metric.endswith(ending)), "")
     if metric in LOG_COLUMNS or metric in SUMMARY_COLUMNS:
         wrong = f"has the name of a column of every {'log' if metric in LOG_COLUMNS else 'summary'}"
+    elif taken := next((f"{metric}{ending}" for ending in _ENDINGS if f"{metric}{ending}" in SUMMARY_COLUMNS), ""):
+        wrong = f"has an interval in the column `{taken}`, which every summary has"
     elif clash:
         wrong = f"ends with `{clash}`, as columns of a summary do beside each metric's mean"
     elif not re.fullmatch(r"[\w-]+", metric):
         wrong = "has a name that can't be a column: letters, digits, underscores and hyphens"
     else:
         return
-    raise InputError(f"metric `{metric}` {wrong}", hint="register it by another name")
+    hint = "register it by another name; PSNR is `psnr_db`" if metric == "psnr" else "register it by another name"
+    raise InputError(f"metric `{metric}` {wrong}", hint=hint)
 
 
 def check_metric_attributes(metric: str) -> None:

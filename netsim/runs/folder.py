@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from netsim.digests import digest, file_sha256
 from netsim.errors import InputError, did_you_mean
-from netsim.paths import output_path
+from netsim.paths import output_path, read_regular
 from netsim.runs.atomic import remove_scratch, write_atomically
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     file = path / "manifest.json"
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_regular(file, _MANIFEST_LIMIT_BYTES))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -91,6 +91,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return found
 
 
+_MANIFEST_LIMIT_BYTES = 2**26
 _LOST = "run the scenario again"
 
 

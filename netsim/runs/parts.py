@@ -13,6 +13,7 @@ import numpy as np
 from netsim.decoding.collapse import Arrays
 from netsim.digests import files_sha256
 from netsim.errors import InputError
+from netsim.paths import read_regular
 from netsim.runs.atomic import write_atomically
 from netsim.scenario.plan import Plan, PlanRow
 
@@ -71,7 +72,7 @@ def read_part(path: Path, run_id: str | None = None) -> Arrays:
     Raises:
         InputError: If the file is not as ``write_part`` of this code wrote it for this run and under this name.
     """
-    content = path.read_bytes()
+    content = read_regular(path, _LIMIT_BYTES)
     content, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if checksum == _checksum(path, content):
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -90,6 +91,7 @@ def _checksum(path: Path, content: bytes) -> bytes:
 
 
 _CHECKSUM_BYTES = 32
+_LIMIT_BYTES = 2**32
 
 
 def _made_by(run_id: str) -> str:

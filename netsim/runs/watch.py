@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from netsim.errors import InputError
+from netsim.paths import read_regular
 from netsim.runs.atomic import write_atomically
 from netsim.runs.folder import read_manifest
 from netsim.runs.progress import Board, Reporter, is_last, left_s
@@ -19,6 +20,8 @@ from netsim.runs.progress import Board, Reporter, is_last, left_s
 __all__ = ["JsonReporter", "WatchedReporter", "follow"]
 
 _FILE = "progress.json"
+_LIMIT_BYTES = 2**20
+_MOST = 1e18  # of counts and seconds
 _PERIOD_S = 1.0  # between two writes, and between two JSON lines of a phase
 _SENTENCES = 50
 
@@ -145,10 +148,29 @@ def follow(folder: Path, every_s: float = 1.0) -> Iterator[dict[str, Any]]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_regular(path, _LIMIT_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    said, phases = found.get("said"), found.get("phases")
+    return {
+        "pid": found.get("pid"),
+        "said": [one for one in said if _is_sentence(one)] if isinstance(said, list) else [],
+        "phases": {k: v for k, v in phases.items() if _are_counts(v)} if isinstance(phases, dict) else {},
+    }
+
+
+def _is_sentence(one: Any) -> bool:
+    return isinstance(one, list) and len(one) == 2 and all(isinstance(text, str) for text in one)
+
+
+def _are_counts(counts: Any) -> bool:
+    if not isinstance(counts, dict):
+        return False
+    numbers = [counts.get(key) for key in ("done", "total", "elapsed_s")]
+    numbers += [counts["left_s"]] if counts.get("left_s") is not None else []
+    return all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < _MOST for n in numbers)
 
 
 def _alive(pid: Any) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import keyword
 import re
+from importlib.metadata import distributions
 from importlib.resources import files
 from pathlib import Path
 
 from netsim.distribution import DISTRIBUTION
 from netsim.errors import InputError, did_you_mean
-from netsim.registry import check_free_name
+from netsim.registry import check_free_name, check_plugin_name
 
 __all__ = ["SCAFFOLDS", "write_scaffold"]
 
@@ -17,6 +20,7 @@ SCAFFOLDS = ("codec", "channel", "metric", "figure", "study")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", re.ASCII)
 _LONGEST = 40
+_YAML_WORDS = ("true", "false", "null")
 _IDENTIFIERS = ("metric", "figure", "study")  # a metric is a column, a study a key with options; figures as they are
 
 
@@ -38,18 +42,10 @@ def write_scaffold(kind: str, name: str, folder: Path | None = None) -> list[Pat
     if kind not in SCAFFOLDS:
         raise InputError(f"no scaffold for `{kind}`", hint=did_you_mean(kind, SCAFFOLDS))
     _check_name(kind, name)
-    module = f"netsim_{name.replace('-', '_')}"
     target = Path(name) if folder is None else folder
-    words = {
-        "kind": kind,
-        "group": f"{kind}s" if kind != "study" else "studies",
-        "name": name,
-        "module": module,
-        "identifier": name.replace("-", "_"),
-        "class_name": "".join(part.capitalize() for part in re.split("[-_]", name)),
-        "distribution": f"netsim-{name.replace('_', '-')}",
-        "netsim": DISTRIBUTION,
-    }
+    words = _words(kind, name)
+    module = words["module"]
+    _check_free(kind, name, words)
     texts = {target / path: _rendered(template, words) for path, template in _files(kind, module, name).items()}
     try:
         target.mkdir(parents=True)
@@ -63,8 +59,49 @@ def write_scaffold(kind: str, name: str, folder: Path | None = None) -> list[Pat
     return list(texts)
 
 
+def _words(kind: str, name: str) -> dict[str, str]:
+    """What stands in place of the templates' words."""
+    return {
+        "kind": kind,
+        "group": f"{kind}s" if kind != "study" else "studies",
+        "name": name,
+        "module": f"netsim_{name.replace('-', '_')}",
+        "identifier": name.replace("-", "_"),
+        "class_name": "".join(part.capitalize() for part in re.split("[-_]", name)),
+        "distribution": f"netsim-{name.replace('_', '-')}",
+        "netsim": DISTRIBUTION,
+    }
+
+
+def _check_free(kind: str, name: str, words: dict[str, str]) -> None:
+    """The package neither replaces an installed one, nor does the plug-in hide a name that its own files use."""
+    if words["distribution"] == DISTRIBUTION or any(distributions(name=words["distribution"])):
+        raise InputError(f"there is a package `{words['distribution']}` already", hint="choose another name")
+    ours = words["identifier"] if kind in ("metric", "figure") else words["class_name"]
+    texts = [_rendered(f"{kind}{part}.py.j2", _words(kind, "zz_zz")) for part in ("", "_test")]
+    if ours in _names_in(texts) or keyword.iskeyword(ours) or name in _YAML_WORDS:
+        message = f"a {kind} can't be called `{name}`"
+        raise InputError(message, hint=f"`{ours}` means something else in Python or YAML: `my_{words['identifier']}`")
+
+
+def _names_in(texts: list[str]) -> set[str]:
+    """Names that Python files bind or use."""
+    found: set[str] = set()
+    for node in (node for text in texts for node in ast.walk(ast.parse(text))):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+    return found
+
+
 def _check_name(kind: str, name: str) -> None:
     check_free_name(kind, name, any_case=True)
+    check_plugin_name(kind, name)
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         hint = f"small letters and digits, parts joined by `-` or `_`, at most {_LONGEST} characters"
         raise InputError(f"`{name}` can't be the name of a package", hint=hint)

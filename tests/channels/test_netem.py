@@ -164,6 +164,54 @@ def test_the_chain_of_four_states_is_exported_with_all_its_numbers() -> None:
     assert export_channel(channel, "netem") == "loss state 5% 30% 40% 80% 2%"
 
 
+@pytest.mark.parametrize("p13", ["1%", "99%"])
+def test_a_chain_of_isolated_losses_and_bursts_needs_no_state_2(p13: str) -> None:
+    """States 1, 3 and 4 alone."""
+    line = f"loss state {p13} 30% 0% 100% 1%"
+    assert export_channel(netem_channel(line), "netem") == line
+
+
+def kernel_state(line: str, seed: int) -> np.ndarray:
+    """``state`` in whole numbers of 32 bits, as net/sched/sch_netem.c compares and adds them and tc rounds them."""
+    p13, p31, p32, p23, p14 = (round(probability(word) * 0xFFFFFFFF) for word in [*line.split()[2:], "0%"][:5])
+    rng, state, received = random.Random(seed), 1, []
+    for _ in range(PACKETS):
+        u = rng.getrandbits(32)
+        if state == 1:
+            state = 4 if u < p14 else 3 if p14 < u < (p13 + p14) & 0xFFFFFFFF else 1
+        elif state == 2:
+            state = 3 if u < p23 else 2
+        elif state == 3:
+            state = 2 if u < p32 else 1 if p32 < u < (p31 + p32) & 0xFFFFFFFF else 3
+        else:
+            state = 1
+        received.append(state < 3)
+    return np.array(received)
+
+
+def test_two_halves_do_not_start_again_at_zero_in_the_kernel() -> None:
+    """tc rounds 50 % up to 2^31, and the kernel's sum of two of them is 0: bursts would not end in state 1."""
+    halves = MarkovChannel("halves", [[0.9, 0, 0.1], [0, 0.6, 0.4], [0.5, 0.5, 0]], [0, 0, 1], ["1", "2", "3"])
+    line = export_channel(halves, "netem")
+    assert line == "loss state 10% 50% 49.9999999% 40%"
+    assert_same_law(halves, kernel_state(line, 5))
+    assert halves.loss_rate == pytest.approx(4 / 29)
+    assert kernel_state("loss state 10% 50% 50% 40%", 5).mean() == pytest.approx(5 / 9, abs=0.01)  # only 2 and 3 remain
+    assert_same_law(preset("EP6"), kernel_state(export_channel(preset("EP6"), "netem"), 6))
+    for wrong, names in (("loss state 10% 50% 50%", "p31 and p32"), ("loss state 50% 9% 0% 9% 50%", "p13 and p14")):
+        with pytest.raises(InputError, match=f"{names} are both 50%"):
+            netem_channel(wrong)
+
+
+def test_states_that_nothing_tells_apart_are_one() -> None:
+    """The bad state split in two that end alike: still Gilbert's chain, for netem and for ns-3."""
+    split = MarkovChannel("split", [[0.9, 0.03, 0.07], [0.2, 0.5, 0.3], [0.2, 0.1, 0.7]], [0, 1, 1])
+    whole = MarkovChannel("whole", [[0.9, 0.1], [0.2, 0.8]], [0, 1])
+    np.testing.assert_allclose(split.mask_probabilities(8), whole.mask_probabilities(8), atol=1e-12)
+    assert export_channel(split, "netem") == "loss gemodel 10% 20%"
+    assert export_channel(split, "ns3") == export_channel(whole, "ns3")
+
+
 def test_what_no_model_of_netem_can_do_is_refused_with_the_reason() -> None:
     hidden = MarkovChannel("mine", [[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.2, 0.7]], [0, 0.5, 1])
     with pytest.raises(InputError, match="netem has no model with the law of mine") as caught:

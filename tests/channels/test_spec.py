@@ -114,7 +114,8 @@ def test_switches_hold_any_channels() -> None:
         ({"loss_rate": True}, ("loss_rate",), "loss_rate is True", "number"),
         ({"loss_rate": 0.1, "mean_burst": 0.5}, ("mean_burst",), "mean_burst 0.5 is below 1", "at least one packet"),
         ({"loss_rate": 0.9, "mean_burst": 4}, ("mean_burst",), "P(G→B) = 2.25, above 1", "at least 9 packets"),
-        ({"loss_rate": 0.1, "step_s": -1}, ("step_s",), "step_s -1 is not a time step", "above 0"),
+        ({"loss_rate": 0.1, "step_s": -1}, ("step_s",), "step_s -1 is not a time step", "above"),
+        ({"preset": "EP4", "step_s": 1e-20}, ("step_s",), "step_s 1e-20 is not a time step", "1e-09"),
         ({"mean_burst": 4}, (), "lacks `loss_rate`", "`loss_rate`"),
         ({"p": 0.1, "r": 0.5, "h": 0.5}, (), "lacks `k`", "`p`, `r`, `h`, `k`"),
         ({"p": 0.1, "r": 1.5, "h": 0.5, "k": 1}, ("r",), "r 1.5 is not a probability", "between 0 and 1"),
@@ -152,11 +153,24 @@ def test_mistakes_are_named_placed_and_explained(spec: Any, key: tuple[Any, ...]
     assert caught.value.key == key
 
 
+def test_a_range_takes_no_memory() -> None:
+    for text in ("EP1..EP1001", "EP1..EP999999999", "EP1..EP" + "9" * 5000):
+        with pytest.raises(InputError):
+            expand_range(text)
+
+
 def test_ranges() -> None:
     assert expand_range("EP1..EP6") == [f"EP{i}" for i in range(1, 7)]
     assert expand_range("EP4") == ["EP4"]
     assert expand_range("EP3-released..EP4-released") == ["EP3-released", "EP4-released"]
-    for text in ("EP6..EP1", "EP1..GE3", "EP1..", "EP1..EP2..EP3", "EP..EP", "EP1..EP3-released"):
+    for text in (
+        "EP6..EP1",
+        "EP1..GE3",
+        "EP1..",
+        "EP1..EP2..EP3",
+        "EP..EP",
+        "EP1..EP3-released",
+    ):
         with pytest.raises(InputError, match="is not a range"):
             expand_range(text)
 

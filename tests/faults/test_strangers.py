@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -9,10 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import netsim
+from netsim.channels.saved import read_channel
+from netsim.cli import app
 from netsim.errors import InputError
+from netsim.image_file import read_image_file
 from netsim.paths import check_text
+from netsim.rd_json import read_rd_json
+from netsim.runs.watch import follow
 
 SCENARIO = {"images": {"samples": ["coffee"]}, "codecs": [{"jpeg": {"quality": 20}}], "channels": ["EP4"]}
 SCENARIO |= {"engine": "array", "trials": 1, "name": "strange"}
@@ -77,3 +84,54 @@ def test_a_checkpoint_runs_nothing_and_the_error_advises_nothing_unsafe(
             read_checkpoint(Path(name))
         assert "weights_only" not in str(caught.value)
     assert not Path("ran").exists()
+
+
+# pipes, devices and states that netsim did not write -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["parts/progress.json", "manifest.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "large"])
+def test_watching_a_strangers_folder_neither_hangs_nor_takes_memory(tmp_path: Path, file: str, kind: str) -> None:
+    (tmp_path / "parts").mkdir()
+    path = tmp_path / file
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with path.open("wb") as sparse:
+            sparse.truncate(2**34)
+    with pytest.raises(InputError, match=r"holds no run|can't read"):
+        next(follow(tmp_path))
+
+
+def test_a_state_that_netsim_did_not_write_is_shown_as_far_as_it_is_one(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    phases = {"p": 3, "q": {"done": "x"}, "r": {}, "s": {"done": 1, "total": 4, "elapsed_s": 2, "left_s": 1e999}}
+    state = {"pid": 2**22 + 1, "said": [["plan", "two rows"], ["x"], 3, None], "phases": phases}
+    (tmp_path / "parts" / "progress.json").write_text(json.dumps(state))
+    result = CliRunner().invoke(app, ["watch", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert result.stdout.splitlines()[0].split() == ["plan", "two", "rows"]
+    assert result.stdout.splitlines()[1].startswith("stopped")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_files_that_somebody_else_names_are_regular(tmp_path: Path, kind: str) -> None:
+    """A saved channel, an image and points of a curve that are a pipe or a device."""
+    (tmp_path / "channels").mkdir()
+    places = [tmp_path / "channels" / "mine.yaml", tmp_path / "image.png", tmp_path / "curve.json"]
+    for path in places:
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+    with pytest.raises(InputError):
+        read_channel("mine", tmp_path)
+    with pytest.raises(InputError, match="not a regular file"):
+        read_image_file(places[1])
+    with pytest.raises(InputError, match="not a regular file"):
+        read_rd_json(places[2])

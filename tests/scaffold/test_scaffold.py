@@ -54,12 +54,32 @@ def test_a_package_is_written_whole(kind: str) -> None:
         ("metric", "psnr_db", "there is a metric `psnr_db` already"),
         ("figure", "radar", "there is a figure `radar` already"),
         ("figure", "my-figure", "can't be called `my-figure`"),
+        ("codec", "codecs", "there is a package `netsim-codecs` already"),  # pip would replace netsim itself
+        ("metric", "class", "can't be called `class`"),
+        ("codec", "none", "can't be called `none`"),
+        ("channel", "false", "can't be called `false`"),
+        ("codec", "null", "can't be called `null`"),  # YAML's
+        ("study", "options", "can't be called `options`"),  # its class would replace the class of its options
+        ("codec", "settings", "can't be called `settings`"),
+        ("metric", "np", "can't be called `np`"),
+        ("metric", "len", "can't be called `len`"),
+        ("figure", "log", "can't be called `log`"),
+        ("metric", "slot", "metric `slot` has the name of a column of every log"),
+        ("metric", "psnr", "metric `psnr` has an interval in the column `psnr_low`"),
     ],
 )
 def test_what_can_not_be_written_is_refused(kind: str, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         write_scaffold(kind, name)
     assert not list(Path().iterdir())
+
+
+def test_a_package_of_that_name_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A codec `mine` and a metric `mine` would be the same distribution."""
+    monkeypatch.setattr("netsim.scaffold.distributions", lambda name: [name] if name == "netsim-mine" else [])
+    with pytest.raises(InputError, match="there is a package `netsim-mine` already"):
+        write_scaffold("metric", "mine")
+    assert write_scaffold("metric", "ours")
 
 
 def test_an_existing_folder_is_never_touched() -> None:

@@ -194,4 +194,7 @@ def family_names(names: list[str] | None, states: int = 3) -> tuple[Family, ...]
 
 def _states_in(names: list[str] | None) -> list[int]:
     numbers = [name.removeprefix("hmm-") for name in names or [] if name.startswith("hmm-")]
-    return [3, *(int(number) for number in numbers if re.fullmatch(r"[0-9]{1,2}", number) and int(number) <= STATES_LIMIT)]
+    return [
+        3,
+        *(int(number) for number in numbers if re.fullmatch(r"[0-9]{1,2}", number) and int(number) <= STATES_LIMIT),
+    ]

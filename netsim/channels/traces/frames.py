@@ -108,7 +108,7 @@ class _Limited:
         return self._file.read(count)
 
     def peek(self) -> bytes:
-        return self._file.peek(4)[:4]  # type: ignore[attr-defined,no-any-return]
+        return self._file.peek(4)[:4]  # type: ignore[attr-defined]
 
 
 # frames -------------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def read_ping(path: Path, options: TraceOptions) -> Trace:
         recordings.append(recording)
         notes += more
     if not recordings:
-        hint = "lines `64 bytes from … icmp_seq=1 …`, in English (LC_ALL=C); flood pings (-f) and quiet ones (-q) print none"
+        hint = "lines `64 bytes from … icmp_seq=1 …` in English (LC_ALL=C); floods (-f) and quiet pings (-q) print none"
         raise InputError(f"trace {path} holds no replies of ping", hint=hint)
     check_packets(path, sum(len(one.received) for one in recordings))
     return Trace(path, "ping", tuple(recordings), tuple(notes))
@@ -113,7 +113,8 @@ def _take(block: _Block, line: str) -> None:
 
 def _recording(path: Path, block: _Block) -> tuple[Recording, list[str]]:
     where = f"{path}:{block.line}"
-    notes = []
+    notes: list[str] = []
+    more: list[str] = []
     replied = np.array(block.replied, dtype=bool)
     if block.first is None:  # no PING line, no summary
         numbers = unwrapped(np.array(block.seen, dtype=np.int64), _BITS)
@@ -133,7 +134,7 @@ def _recording(path: Path, block: _Block) -> tuple[Recording, list[str]]:
         raise InputError("ping sent no packets", where=where)
     if not replied.any():
         check_packets(path, last - first + 1)
-        recording, more = Recording(block.label, np.zeros(last - first + 1, dtype=bool)), []
+        recording = Recording(block.label, np.zeros(last - first + 1, dtype=bool))
     else:
         times_s = np.array(block.times_s)[replied]
         known = times_s if np.isfinite(times_s).any() else None

@@ -68,7 +68,9 @@ def read_text(path: Path, options: TraceOptions) -> Trace:
     except ValueError:
         raise InputError(f"cannot read trace {path}: not a text file", hint="a text file in UTF-8") from None
     columns = _columns(path, header, options.columns)
-    tabular = any(re.search(r"[,;\t]", line) for line in islice(read_lines(content), 20) if not line.lstrip().startswith("#"))
+    tabular = any(
+        re.search(r"[,;\t]", line) for line in islice(read_lines(content), 20) if not line.lstrip().startswith("#")
+    )
     if not columns and (options.format == "csv" or (tabular and not _stated(header) and not options.one)):
         hint = f"{shown_head(content[:4096])}\n{_COLUMNS_HINT}"
         raise InputError(f"trace {path} is a table that does not name its columns", hint=hint)
@@ -84,7 +86,7 @@ def read_text(path: Path, options: TraceOptions) -> Trace:
     return Trace(path, "csv" if columns else "text", tuple(recordings), tuple(notes))
 
 
-def _received(bits: bytes, lost_digit: str) -> np.ndarray:
+def _received(bits: bytes | bytearray, lost_digit: str) -> np.ndarray:
     return np.frombuffer(bits, dtype=np.uint8) != ord(lost_digit)
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from netsim.channels import TraceOptions, channel_from_spec, read_trace
 from netsim.channels.traces import WRITABLE, Recording, Trace, read_rate_trace, trace_bytes
-from netsim.channels.traces import frames as frames_module
 from netsim.channels.traces import files as files_module
+from netsim.channels.traces import frames as frames_module
 from netsim.channels.traces.read import recognised_format
 from netsim.errors import InputError
 
@@ -96,6 +96,52 @@ def test_numbers_out_of_order_and_twice_count_once(tmp_path: Path) -> None:
     assert trace.recordings[0].received.tolist() == RECEIVED
     assert any("1 duplicates" in note for note in trace.notes)
     assert any("out of order" in note for note in trace.notes)
+
+
+def test_fields_in_quotes_and_times_that_are_unknown(tmp_path: Path) -> None:
+    """As RFC 4180 has them; a lost packet has no time of arrival."""
+    table = '"packet, number",name,rx\r\n"0","a ""b"", c",1.0\r\n1,x,\r\n"2","a b",3.0\r\n'
+    named = only(written(tmp_path / "named.csv", table.replace("packet, number", "no")), columns="seq=no time_ms=rx")
+    assert named.received.tolist() == [True, True, True]
+    assert str(named.times_s.tolist()) == "[0.001, nan, 0.003]"  # type: ignore[union-attr]
+
+
+def test_a_name_of_two_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="2 columns `seq`"):
+        only(written(tmp_path / "two.csv", "seq,seq\n0,5\n1,6\n"), columns="seq=seq")
+
+
+@pytest.mark.parametrize("options", [{"counter_bits": 63}, {"sent": "0.." + "9" * 5000}, {"sent": "0..9" * 2}])
+def test_numbers_beyond_64_bits_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        TraceOptions(**options)  # type: ignore[arg-type]
+
+
+def test_the_widest_counter_starts_again(tmp_path: Path) -> None:
+    path = written(tmp_path / "wide.csv", f"{2**62 - 2}\n{2**62 - 1}\n1\n")
+    with pytest.raises(InputError, match="not a whole number"):  # more digits than any sequence number has
+        only(path, columns="seq", counter_bits=62)
+    wide = written(tmp_path / "wide.csv", f"{2**59 - 2}\n{2**59 - 1}\n1\n")
+    assert only(wide, columns="seq", counter_bits=59).received.tolist() == [True, True, False, True]
+
+
+def test_a_trace_has_a_limited_number_of_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_module, "RECORDINGS_LIMIT", 3)
+    for name, content, options in [
+        ("labels", "# 1=lost\n" + "".join(f"l{i} 010\n" for i in range(4)), {}),
+        ("lines", "# 1=lost\n" + "01\n\n" * 4, {}),
+        ("links", "".join(f"l{i} 0\n" for i in range(4)), {"columns": "link seq"}),
+        ("pings", ping_lines([1]) * 4, {}),
+    ]:
+        with pytest.raises(InputError, match="more than 3 recordings"):
+            read_trace(written(tmp_path / name, content), TraceOptions(**options))  # type: ignore[arg-type]
+
+
+def test_spaces_alone_are_no_error_pattern(tmp_path: Path) -> None:
+    """0x20 is a lost event of G.192 in bytes, and a space."""
+    assert only(written(tmp_path / "some", "! !!")).received.tolist() == [True, False, True, True]
+    with pytest.raises(InputError):
+        read_trace(written(tmp_path / "blank", "    "))
 
 
 def test_what_was_sent_shows_losses_at_both_ends(tmp_path: Path) -> None:
@@ -180,6 +226,138 @@ def test_a_capture_can_not_ask_for_memory(tmp_path: Path, length: int) -> None:
     assert any("damaged" in note for note in trace.notes)
 
 
+def datagram(number: int, size: int = 20) -> bytes:
+    """UDP of RTP, sequence number ``number``."""
+    rtp = bytes([0x80, 96]) + struct.pack(">HII", number, 160 * number, 0xDECAF) + bytes(size)
+    return struct.pack(">4H", 4000, 5004, 8 + len(rtp), 0) + rtp
+
+
+def ipv4(payload: bytes, identity: int = 0, flags: int = 0) -> bytes:
+    head = (0x45, 0, 20 + len(payload), identity, flags, 64, 17, 0, b"\n\0\0\1", b"\n\0\0\2")
+    return struct.pack(">BBHHHBBH4s4s", *head) + payload
+
+
+def ipv6(payload: bytes, extension: bytes = b"", following: int = 17) -> bytes:
+    head = struct.pack(">IHBB", 6 << 28, len(extension) + len(payload), following, 64)
+    return head + bytes(15) + b"\1" + bytes(15) + b"\2" + extension + payload
+
+
+def ethernet(packet: bytes, kind: int = 0x0800) -> bytes:
+    return bytes(12) + struct.pack(">H", kind) + packet
+
+
+def pcap(path: Path, frames: list[bytes], link: int = 1, step_s: float = 0.02) -> Path:
+    """A classic file: draft-ietf-opsawg-pcap, section 4."""
+    records = [
+        struct.pack("<4I", int(i * step_s), round(i * step_s % 1 * 1e6), len(frame), len(frame)) + frame
+        for i, frame in enumerate(frames)
+    ]
+    return written(path, struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link) + b"".join(records))
+
+
+def block(kind: int, body: bytes, order: str = "<") -> bytes:
+    """Of a pcapng file: draft-ietf-opsawg-pcapng, section 3.1."""
+    body += bytes(-len(body) % 4)
+    return struct.pack(f"{order}2I", kind, len(body) + 12) + body + struct.pack(f"{order}I", len(body) + 12)
+
+
+def section(order: str = "<") -> bytes:
+    return block(0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+
+
+def interface(link: int, power: int = 6, order: str = "<") -> bytes:
+    option = struct.pack(f"{order}2H4BI", 9, 1, power, 0, 0, 0, 0)
+    return block(1, struct.pack(f"{order}HHI", link, 0, 0) + option, order)
+
+
+def packet_of(number: int, ticks: int, frame: bytes, order: str = "<") -> bytes:
+    head = struct.pack(f"{order}5I", number, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame))
+    return block(6, head + frame, order)
+
+
+def test_every_interface_of_a_pcapng_file_has_its_own_link_and_clock(tmp_path: Path) -> None:
+    """Ethernet in microseconds and raw IP in nanoseconds, packets on each in turn."""
+    packets = [
+        packet_of(1, i * 20_000_000, ipv4(datagram(i)))
+        if i % 2
+        else packet_of(0, i * 20_000, ethernet(ipv4(datagram(i))))
+        for i in range(6)
+    ]
+    one = only(
+        written(tmp_path / "two.pcapng", section() + interface(1) + interface(101, 9) + b"".join(packets)), rtp=True
+    )
+    assert one.received.tolist() == [True] * 6
+    assert one.times_s is not None
+    assert np.allclose(one.times_s, 0.02 * np.arange(6))
+
+
+def test_a_pcapng_file_may_have_sections_of_other_byte_orders_and_simple_packets(tmp_path: Path) -> None:
+    simple = [block(3, struct.pack("<I", len(f)) + f) for f in (ipv4(datagram(0)), ipv4(datagram(1)))]
+    ticks = [packet_of(0, 1024 * i, ethernet(ipv4(datagram(i))), ">") for i in (2, 4)]  # of 1/1,024 s
+    content = section() + interface(101) + b"".join(simple) + section(">") + interface(1, 0x8A, ">") + b"".join(ticks)
+    one = only(written(tmp_path / "joined.pcapng", content), rtp=True)
+    assert one.received.tolist() == [True, True, True, False, True]
+    assert str(one.times_s.tolist()) == "[nan, nan, 2.0, nan, 4.0]"  # type: ignore[union-attr]
+
+
+def fragments(number: int, six: bool) -> list[bytes]:
+    """A datagram in three parts, of 64, 64 and the remaining bytes."""
+    whole, found = datagram(number, 150), []
+    for place in (0, 64, 128):
+        part, more = whole[place:][:64] if place < 128 else whole[place:], place < 128
+        if six:
+            extension = struct.pack(">BBHI", 17, 0, place | more, number)  # offset in units of eight, times eight
+            found.append(ethernet(ipv6(part, extension, 44), 0x86DD))
+        else:
+            found.append(ethernet(ipv4(part, number, place // 8 | more << 13)))
+    return found
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_a_datagram_that_lacks_a_fragment_is_lost(tmp_path: Path, six: bool) -> None:
+    frames = [frame for number in range(6) for frame in fragments(number, six)]
+    late = [*frames[:5], *frames[6:9], frames[5], *frames[9:]]  # the last part of 1 after all of 2
+    assert only(pcap(tmp_path / "late", late), rtp=True).received.tolist() == [True] * 6
+    kept = [
+        frame for i, frame in enumerate(frames) if i not in (3, 7, 14)
+    ]  # of 1 the first, of 2 the second, of 4 the last
+    trace = read_trace(pcap(tmp_path / "lost", kept), TraceOptions(rtp=True))
+    assert trace.recordings[0].received.tolist() == [True, False, False, True, False, True]
+    assert any("3 UDP datagrams lack a fragment" in note for note in trace.notes)
+
+
+def test_the_number_of_a_fragmented_datagram_comes_again(tmp_path: Path) -> None:
+    """Half of packet 0 never joins half of packet 1, which has its IP number half a minute later."""
+    first, second = fragments(0, False), [frame[:18] + b"\0\0" + frame[20:] for frame in fragments(1, False)]
+    path = pcap(tmp_path / "again", [first[0], *fragments(5, False), *second], step_s=10)
+    assert only(path, rtp=True, sent="0..5").received.tolist() == [False, True, False, False, False, True]
+
+
+def test_fragments_without_end_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames_module, "_WAITING_LIMIT_BYTES", 4000)
+    begun = [fragments(number, False)[0] for number in range(50)]
+    trace = read_trace(pcap(tmp_path / "begun", [*begun, *fragments(50, False)]), TraceOptions(rtp=True))
+    assert trace.recordings[0].received.tolist() == [True]
+    assert "50 UDP datagrams lack a fragment and count as lost" in trace.notes
+
+
+def test_what_is_not_read_of_a_capture_is_told(tmp_path: Path) -> None:
+    frames = [ethernet(ipv4(datagram(0))), ethernet(ipv4(struct.pack(">4H", 4000, 5004, 10, 0) + b"hi"))]
+    trace = read_trace(pcap(tmp_path / "call", frames), TraceOptions(rtp=True))
+    assert "1 UDP packets are not RTP" in trace.notes
+    with pytest.raises(InputError) as caught:
+        read_trace(pcap(tmp_path / "radio", frames, link=127), TraceOptions(rtp=True))
+    assert "2 frames of the link type 127 are not read" in caught.value.hint
+    checked = pcap(tmp_path / "checked", frames, link=1 | 0x14000000)  # the upper bits: check sequences of two bytes
+    assert only(checked, rtp=True).received.tolist() == [True]
+
+
+def test_a_number_of_eight_bytes_is_never_skipped(tmp_path: Path) -> None:
+    frames = [ethernet(ipv4(struct.pack(">4HQ", 1, 2, 16, 0, number))) for number in (2**63 - 1, 2**63)]
+    with pytest.raises(InputError, match="has the number 9223372036854775808"):
+        only(pcap(tmp_path / "eight", frames), udp_number="0:8")
+
+
 def test_captures_with_gzip(tmp_path: Path) -> None:
     path = rtp_capture(tmp_path / "call", dpkt.pcap.DLT_RAW)
     packed = written(tmp_path / "call.gz", gzip.compress(path.read_bytes()))
@@ -247,6 +425,45 @@ def test_ping_of_three_systems(tmp_path: Path, output: str, received: list[int])
     assert only(path).received.astype(int).tolist() == received
 
 
+def ping_lines(numbers: list[int], start: str = "PING h (10.0.0.2) 56(84) bytes of data.", end: str = "") -> str:
+    return "\n".join([start, *(f"64 bytes from 10.0.0.2: icmp_seq={n} ttl=64 time=1 ms" for n in numbers), "", end])
+
+
+BSD = "PING h (10.0.0.2): 56 data bytes"
+
+
+@pytest.mark.parametrize(
+    ("output", "received"),
+    [
+        (ping_lines([2, 4], BSD, "5 packets transmitted, 2 packets received, 60.0% packet loss"), [0, 0, 1, 0, 1]),
+        (ping_lines([2, 4], end="5 packets transmitted, 2 received, 60% packet loss"), [0, 1, 0, 1, 0]),
+        (ping_lines([2, 4], BSD), [0, 0, 1, 0, 1]),
+        (ping_lines([2, 4]), [0, 1, 0, 1]),
+        (ping_lines([65530, 65532], "tail of a file"), [1, 0, 1]),
+        (ping_lines([0, 1, 2, 2, 4], BSD), [1, 1, 1, 0, 1]),
+    ],
+)
+def test_the_first_number_of_ping_is_that_of_its_system(tmp_path: Path, output: str, received: list[int]) -> None:
+    assert only(written(tmp_path / "ping", output), format="ping").received.tolist() == [bool(one) for one in received]
+
+
+def test_numbers_of_ping_that_start_again(tmp_path: Path) -> None:
+    """65,539 requests of Linux; number 0 is then the 65,536th, not the first."""
+    sent = [n % 65536 for n in range(1, 65540)]
+    lines = ping_lines([n for n in sent if n != 1], end="65539 packets transmitted, 65537 received, 0.003% packet loss")
+    one = only(written(tmp_path / "long", lines))
+    assert np.flatnonzero(~one.received).tolist() == [0, 65536]
+    late = ping_lines(sent) + "no answer yet for icmp_seq=4\nno answer yet for icmp_seq=5\n"
+    assert np.flatnonzero(~only(written(tmp_path / "late", late)).received).tolist() == [65539, 65540]
+
+
+def test_a_quiet_ping_shows_no_losses(tmp_path: Path) -> None:
+    quiet = ping_lines([], end="5 packets transmitted, 4 received, 20% packet loss")
+    with pytest.raises(InputError, match="the summary counts 4 received, the lines show 0") as caught:
+        only(written(tmp_path / "quiet", quiet))
+    assert "LC_ALL=C" in caught.value.hint
+
+
 def test_times_and_links_of_ping(tmp_path: Path) -> None:
     trace = read_trace(written(tmp_path / "ping.txt", IPUTILS + MACOS))
     assert [one.label for one in trace.recordings] == ["example.org", "example.org"]
@@ -277,6 +494,11 @@ def test_irtt_by_direction(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="both directions") as caught:
         read_trace(path)
     assert "--direction" in caught.value.hint
+
+
+def test_a_time_of_irtt_beyond_its_clock_is_unknown(tmp_path: Path) -> None:
+    trips = '{"round_trips": [{"lost": "false", "timestamps": {"client": {"send": {"monotonic": %s}}}}]}' % ("9" * 400)
+    assert only(written(tmp_path / "far.json", trips), direction="round-trip").times_s is None
 
 
 def test_irtt_without_the_servers_counts_has_no_direction(tmp_path: Path) -> None:
