@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import stat
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -38,9 +40,11 @@ def file_sha256(path: Path) -> str:
         64 digits.
 
     Raises:
-        OSError: The file can't be read.
+        OSError: The file can't be read, or is a pipe or a device, which need never end.
     """
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     return _file_sha256(str(path), status.st_ino, status.st_size, status.st_mtime_ns)
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import netsim
 from netsim.channels.saved import read_channel
 from netsim.cli import app
+from netsim.digests import path_sha256
 from netsim.errors import InputError
 from netsim.image_file import read_image_file
 from netsim.paths import check_text
@@ -84,6 +85,28 @@ def test_a_checkpoint_runs_nothing_and_the_error_advises_nothing_unsafe(
             read_checkpoint(Path(name))
         assert "weights_only" not in str(caught.value)
     assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_verifying_a_strangers_run_reads_no_pipe_and_no_device(tmp_path: Path, kind: str) -> None:
+    """Neither as one of its files, nor as an input that its manifest names: both are read for their SHA-256."""
+
+    def instead_of(path: Path) -> Path:
+        path.unlink(missing_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+        return path
+
+    netsim.run({**SCENARIO, "channels": ["EP4"]}, out=tmp_path / "run")
+    instead_of(tmp_path / "run" / "distribution.csv")
+    with pytest.raises(OSError, match="not a regular file"):
+        path_sha256(instead_of(tmp_path / "input"))
+    result = CliRunner().invoke(app, ["verify", str(tmp_path / "run")])
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+    assert "distribution.csv" in result.output
 
 
 # pipes, devices and states that netsim did not write -----------------------------------------------------------
