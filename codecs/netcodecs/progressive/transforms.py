@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from netcodecs.common.devices import IMAGES_AT_ONCE
 from netcodecs.progressive.backbone import Backbone
-from netcodecs.progressive.search import SEARCH_STEPS, refined
+from netcodecs.progressive.search import refined
 from netcodecs.threads import one_thread
+from netcodecs.transforms.annealing import SEARCH_STEPS
 from netcodecs.transforms.entropy_tables import Tables, bottleneck_tables, prior_tables
 from netcodecs.transforms.fixed_point import ExactMeanScale, ExactResidual
 from netcodecs.transforms.gains import lambda_of

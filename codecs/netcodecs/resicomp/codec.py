@@ -79,6 +79,9 @@ class ResiCompSettings(CodecSettings):
         arithmetic: Of concealment and synthesis. ``bfloat16`` changes no byte of a stream, and an image's PSNR by some
             .001 dB; processors with AVX-512 BF16 or AMX then decode a mask in two thirds of the time. Others, which
             would take several times as long, compute in float32 all the same.
+        effort: Of the encoder's search for a better latent (``netcodecs.resicomp.search``): 0 none, 1 and 2 some tens
+            of seconds and minutes per image. The decoder is the same. Where the device multiplies bfloat16, the search
+            does, too.
     """
 
     mode: Any = "LC"
@@ -88,6 +91,7 @@ class ResiCompSettings(CodecSettings):
     weights: Path | None = None
     device: Literal["cpu", "cuda"] = "cpu"
     arithmetic: Literal["float32", "bfloat16"] = "float32"
+    effort: Literal[0, 1, 2] = 0
 
     @field_serializer("mode")
     def _one_word(self, mode: Any) -> str:
@@ -242,11 +246,13 @@ class ResiComp(Codec):
         height, width = image.shape[:2]
         header = self._header(height, width, 0.0)
         layout = layout_of(header)
-        encoder = SliceEncoder(self.networks, layout, self.networks.analyse(image))
         if operating_point.key == "quality":
-            coded = encoder.encode(nearest_quality(operating_point.value, *self.networks.qualities))
+            quality = nearest_quality(operating_point.value, *self.networks.qualities)
+            encoder = self._encoder(image, layout, quality)
+            coded = encoder.encode(quality)
         else:
-            coded = encoder.encode_near(operating_point.value * height * width / 8 - len(write_header(header)))
+            target_bytes = operating_point.value * height * width / 8 - len(write_header(header))
+            encoder, coded = self._near(image, layout, target_bytes)
         first = write_header(self._header(height, width, coded.quality))
         payloads = [first, *(write_slice(code, first, place) for place, code in enumerate(coded.codes, 1))]
         if packet_limit_bytes is not None and max(map(len, payloads)) > packet_limit_bytes:
@@ -255,6 +261,28 @@ class ResiComp(Codec):
         packets = (Packet(first, protected=True), *map(Packet, payloads[1:]))
         made_by = {"tool": "netcodecs resicomp", **self.fingerprint, "quality": coded.quality}
         return Stream(packets, (height, width), operating_point, made_by)
+
+    def _encoder(self, image: Image, layout: SliceLayout, quality: float) -> SliceEncoder:
+        """Of the image's latent, or of one that a search found for the quality."""
+        networks, effort = self.networks, self.settings.effort
+        latent = networks.searched(image, quality, layout, effort) if effort else networks.analyse(image)
+        return SliceEncoder(networks, layout, latent)
+
+    def _near(self, image: Image, layout: SliceLayout, target_bytes: float) -> tuple[SliceEncoder, EncodedSlices]:
+        """The image at the quality whose slices come nearest to a number of bytes.
+
+        A search changes the bytes at the same quality: by how much is found at the quality that would do without, and
+        the second search is at the one that does with.
+        """
+        encoder = SliceEncoder(self.networks, layout, self.networks.analyse(image))
+        coded = encoder.encode_near(target_bytes)
+        if not self.settings.effort:
+            return encoder, coded
+        searched = self._encoder(image, layout, coded.quality).encode(coded.quality)
+        saved = coded.bytes_total / searched.bytes_total
+        quality = encoder.encode_near(target_bytes * saved).quality
+        encoder = self._encoder(image, layout, quality)
+        return encoder, encoder.encode(quality)
 
     def _remember(self, payloads: Sequence[bytes], layout: SliceLayout, coded: EncodedSlices) -> None:
         """Puts what the encoder has decoded into the cache, under the bytes that it was decoded from."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,11 +19,16 @@ from netcodecs.resicomp.fixed_point import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.range_coding import LARGEST, Mixtures
+from netcodecs.resicomp.search import SearchedNetworks, refined
 from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.threads import one_thread
+from netcodecs.transforms.annealing import SEARCH_STEPS
 from netcodecs.transforms.blocks import ResidualBlock
 from netcodecs.transforms.gained import STRIDE, GainedTransforms
 from netcodecs.transforms.gains import lambda_of, quality_of
+
+if TYPE_CHECKING:
+    from netcodecs.resicomp.rate_control import SliceLayout
 
 __all__ = ["Networks", "Rate"]
 
@@ -86,10 +91,30 @@ class Networks:
     def analyse(self, image: Image) -> Floats:
         """The latent before its gain, (h, w, C); the image's right and bottom border is repeated to multiples of 16."""
         height, width = image.shape[:2]
-        given = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)[None].float() / 255
-        padded = functional.pad(given, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        padded = functional.pad(self._pixels(image), (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
         latent: Tensor = self._transforms.g_a(padded.contiguous(memory_format=torch.channels_last))
         return latent[0].permute(1, 2, 0).double().contiguous().cpu().numpy()
+
+    @one_thread()
+    def searched(self, image: Image, quality: float, layout: SliceLayout, effort: int) -> Floats:
+        """As :meth:`analyse`, after a search for a better latent at a quality.
+
+        Args:
+            image: uint8 (H, W, 3).
+            quality: Of the stream.
+            layout: Of the stream.
+            effort: 1 or 2.
+        """
+        rate = self.rate(quality)
+        latent = torch.from_numpy(self.analyse(image) * rate.gain).float().to(self._device)
+        parts = SearchedNetworks(
+            self._transforms.g_s, self._network, self._concealer, _multiplies_bfloat16(self._device)
+        )
+        found = refined(parts, self._pixels(image), latent, rate, layout, SEARCH_STEPS[effort])
+        return found.double().cpu().numpy() / rate.gain
+
+    def _pixels(self, image: Image) -> Tensor:
+        return torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1)[None].float() / 255
 
     def _rate(self, quality: float) -> Rate:
         """Constants of a quality.

@@ -28,6 +28,7 @@ from netcodecs.resicomp.packets import (
 from netcodecs.resicomp.range_coding import coded_bits, counted_bits
 from netcodecs.resicomp.rate_control import RATE_TOLERANCE, SliceEncoder, layout_of, predicted_slices
 from netcodecs.resicomp.weights import load_weights
+from netcodecs.transforms.gains import lambda_of
 
 from netsim import conformance
 from netsim.codec import Image, OperatingPoint, Stream, create_codec
@@ -475,3 +476,25 @@ def test_settings_are_plain_and_come_back(tiny: Path, image: Image) -> None:
     assert again.encode(image[:32, :32], QUALITY).packets == codec.encode(image[:32, :32], QUALITY).packets
     everything = np.ones((1, 3), bool)
     assert psnr_db(image[:32, :32], again.decode(codec.encode(image[:32, :32], QUALITY), everything))[0] > 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["ISC", "MDC-2"])
+def test_effort_lowers_the_loss_for_the_same_decoder(mode: str, image: Image) -> None:
+    """Real bytes and pixels; the same packets at every call; a decoder without the setting shows them."""
+    plain, searching = ResiComp(ResiCompSettings(mode=mode)), ResiComp(ResiCompSettings(mode=mode, effort=1))
+
+    def loss(sent: Stream) -> float:
+        everything = np.ones((1, len(sent)), bool)
+        shown = plain.decode(sent, everything)
+        assert np.array_equal(shown, searching.decode(sent, everything))
+        mse = np.square(shown[0].astype(float) - image).mean()
+        return float(lambda_of(2) * mse + sent.bpp)
+
+    point = OperatingPoint("quality", 2)
+    given, searched, again = (codec.encode(image, point) for codec in (plain, searching, searching))
+    assert searched.packets == again.packets
+    assert loss(searched) < 0.99 * loss(given)
+    met = searching.encode(image, OperatingPoint("bpp", given.bpp))
+    assert met.bpp == pytest.approx(given.bpp, rel=0.05)
+    assert "effort=1" in searching.label
