@@ -197,17 +197,37 @@ def test_bands_hold_recordings_of_the_channel_and_not_of_another() -> None:
     assert np.mean([line.inside for line in wrong]) < 0.5
 
 
-def test_bands_narrow_with_the_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulations that are shorter than the recordings give bands of the recordings' width."""
+def test_bands_of_rare_events_hold_long_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording longer than what is sampled at once; bursts of ten or more come some four times in it.
+
+    Scaled bands of simulations of a tenth of the length hold five sixths of all lines, and two thirds of these.
+    """
     from netsim.channels.fitting import card as card_module
 
-    received, _ = burst(0.1, 4).sample(40_000, np.random.default_rng(1))
-    full = goodness_card(burst(0.1, 4), [received])
-    monkeypatch.setattr(card_module, "_PACKETS_EACH", 10_000)
-    short = goodness_card(burst(0.1, 4), [received])
-    assert short.shrink == 0.5
-    widths = [one.lines()[0].high - one.lines()[0].low for one in (full, short)]
-    assert widths[1] == pytest.approx(widths[0], rel=0.35)
+    monkeypatch.setattr(card_module, "_AT_ONCE", 1000)
+    monkeypatch.setattr(card_module, "_PACKETS", 0)  # as few simulations as for millions of packets
+    channel, packets, cards = burst(0.1, 2.5), 10_000, 40
+    inside: dict[str, list[bool]] = {}
+    for seed in range(cards):
+        received, _ = channel.sample(packets, np.random.default_rng([9, seed]))
+        card = goodness_card(channel, [received], seed)
+        assert {seen.packets for seen in card.simulated} == {packets}
+        for line in card.lines():
+            inside.setdefault(line.name, []).append(line.inside)
+    rare = [np.mean(inside[name]) for name in ("bursts of 10 or more", "9 of 10 lost", "10 of 10 lost")]
+    assert np.mean(rare) > 0.85
+    assert np.mean(list(inside.values())) > 0.92
+
+
+def test_the_card_does_not_depend_on_how_much_is_sampled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netsim.channels.fitting import card as card_module
+
+    rng = np.random.default_rng(3)
+    recordings = [burst(0.1, 4).sample(length, rng)[0] for length in (600, 2000, 600, 600, 1)]
+    whole = goodness_card(burst(0.1, 4), recordings).lines()
+    for at_once in (1500, 700):
+        monkeypatch.setattr(card_module, "_AT_ONCE", at_once)
+        assert goodness_card(burst(0.1, 4), recordings).lines() == whole
 
 
 def test_unknown_families_and_too_many_states_are_refused() -> None:
