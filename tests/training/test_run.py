@@ -153,6 +153,16 @@ def test_a_run_of_resicomp_goes_on_with_its_own_balance_of_rates(tmp_path: Path)
         TrainingRun(Toy(), CONFIG, out, facts={"trains": "resicomp", "balance": same})
 
 
+@pytest.mark.parametrize("name", ["alpha", "transforms_rate"])
+def test_a_run_of_resicomp_goes_on_with_its_own_settings_as_far_as_they_are_recorded(name: str, tmp_path: Path) -> None:
+    TrainingRun(Toy(), CONFIG, tmp_path / "new", facts={"trains": "resicomp", name: 0.5}).save()
+    with pytest.raises(InputError, match=f"{name} 0.5, not 0.25"):
+        TrainingRun(Toy(), CONFIG, tmp_path / "new", facts={"trains": "resicomp", name: 0.25})
+    TrainingRun(Toy(), CONFIG, tmp_path / "new", facts={"trains": "resicomp", name: 0.5})
+    TrainingRun(Toy(), CONFIG, tmp_path / "old", facts={"trains": "resicomp"}).save()
+    TrainingRun(Toy(), CONFIG, tmp_path / "old", facts={"trains": "resicomp", name: 0.25})
+
+
 def test_a_run_without_optimisers_state_rises_again(tmp_path: Path) -> None:
     """From weights that have steps behind them: the same share of the cosine, from a two-hundredth of its rate."""
     first = TrainingRun(Toy(), CONFIG, tmp_path, resume_at=4)

@@ -96,6 +96,18 @@ def test_every_method_starts_as_the_baseline(root: Path, name: str, started: Bac
     assert error[1] == pytest.approx(error[0], rel=0.01)
 
 
+def test_mca_starts_under_the_losses_that_the_run_trains_with(root: Path) -> None:
+    """Least squares over what is lost: where nothing is, no neighbour stands in."""
+    shares = []
+    for lossless_share in (0.0, 0.5, 1.0):
+        session = _session(root, "scr-mca-u", Emphasis(lossless_share=lossless_share))
+        assert session.objective.network.aggregation is not None
+        shares.append(session.objective.network.aggregation.neighbour_share.detach())
+    assert not torch.equal(shares[0], shares[1])
+    assert float(shares[0].max()) > 0
+    assert not shares[2].any()
+
+
 def test_a_method_goes_on_from_its_own_weights_without_a_new_order(root: Path, image: Tensor, tmp_path: Path) -> None:
     network = initial_network(METHODS["progdtd"], str(root / "base.safetensors"), image)
     save_weights(tmp_path / "own.safetensors", network, "progdtd", exactly=True)
@@ -182,9 +194,9 @@ def test_validation_has_a_row_per_lambda_and_loses_with_losses(
         assert math.isfinite(row["lossy_psnr_db"])
 
 
-def _session(root: Path, method: str = "scr-mca-ge") -> Session:
-    start = str(root / "base.safetensors")
-    return Session(METHODS[method], start, [root / "photos"], root / "held_out", batch=2, crop=64, seed=5)
+def _session(root: Path, method: str = "scr-mca-ge", emphasis: Emphasis | None = None) -> Session:
+    start, settings = str(root / "base.safetensors"), {"batch": 2, "crop": 64, "seed": 5}
+    return Session(METHODS[method], start, [root / "photos"], root / "held_out", emphasis=emphasis, **settings)
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ __all__ = ["CHECKPOINT", "VALIDATION", "Objective", "TrainingConfig", "TrainingR
 CHECKPOINT, VALIDATION = "checkpoint.safetensors", "validation.csv"
 _CHECKPOINT_S, _LINE_S = 300.0, 60.0
 _SAME_RUN = ("trains", "kind", "widths", "lambdas", "emphasis", "balance")  # facts in which a run does not change
+_SAME_IF_RECORDED = ("alpha", "transforms_rate")  # the same; of runs that did not record them nothing is known
 _EARLIER: dict[str, Any] = {  # facts of runs that did not record them
     "emphasis": {"balance": 0.4, "whole_share": 0.5, "lossless_share": 0.5},
     "balance": 0.4,
@@ -225,7 +226,8 @@ class TrainingRun:
             InputError: If it is of another run: of other settings, or of another network.
         """
         tensors, facts = load_tensors(path)
-        same = {name: self.facts[name] for name in _SAME_RUN if name in self.facts} | asdict(self.config)
+        names = _SAME_RUN + tuple(name for name in _SAME_IF_RECORDED if name in facts)
+        same = {name: self.facts[name] for name in names if name in self.facts} | asdict(self.config)
         before, now = _EARLIER | facts | facts["config"], json.loads(json.dumps(same))
         if differing := [f"{n} {before.get(n)}, not {now[n]}" for n in now if before.get(n) != now[n]]:
             raise InputError(f"{path} was trained with {', '.join(differing)}", hint="give another folder")

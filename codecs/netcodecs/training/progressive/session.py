@@ -75,7 +75,7 @@ class Session:
         held_out = load_folder(validation, at_least=64, limit=_HELD_OUT)
         torch.manual_seed(seed)
         some = crops.draw(_CROPS, np.random.default_rng(seed)).cpu()
-        self._network = initial_network(method, start, some, large=large)
+        self._network = initial_network(method, start, some, large=large, emphasis=self._emphasis)
         self.objective = ProgressiveObjective(
             self._network, method, crops, held_out, batch=batch, device=device, emphasis=self._emphasis
         )
@@ -102,7 +102,9 @@ class Session:
 
 
 @torch.no_grad()
-def initial_network(method: Method, start: str, crops: torch.Tensor | None, *, large: bool = False) -> Backbone:
+def initial_network(
+    method: Method, start: str, crops: torch.Tensor | None, *, large: bool = False, emphasis: Emphasis | None = None
+) -> Backbone:
     """A method's network before its first step.
 
     What it shares with ``start`` is taken over; new modules start as the identity. A method with tail drop that starts
@@ -113,6 +115,7 @@ def initial_network(method: Method, start: str, crops: torch.Tensor | None, *, l
         start: A file of weights of the baseline, or of a method with no other modules than this one; or ``lapped``.
         crops: (B, 3, H, W), 0…1; None where only the shapes matter.
         large: The large network, with ``lapped``.
+        emphasis: Of the training that follows: its share of lossless images counts where MCA starts.
 
     Raises:
         InputError: If ``start`` has modules that the method has not.
@@ -135,17 +138,17 @@ def initial_network(method: Method, start: str, crops: torch.Tensor | None, *, l
     if method.tail_drop and not ordered and crops is not None:
         order_channels(network, crops)
     if network.aggregation is not None and not has_mca and crops is not None:
-        _fit_aggregation(network, method, crops)
+        _fit_aggregation(network, method, crops, emphasis or Emphasis())
     return network
 
 
-def _fit_aggregation(network: Backbone, method: Method, crops: torch.Tensor) -> None:
+def _fit_aggregation(network: Backbone, method: Method, crops: torch.Tensor, emphasis: Emphasis) -> None:
     """Starts MCA as the best concealment by neighbours, under the losses of training at the middle λ."""
     assert network.aggregation is not None
     lam = torch.full((len(crops),), network.lambdas[len(network.lambdas) // 2])
     gain, inverse = network.gains(lam)
     latent = network.analysed(crops, gain) * inverse
-    received = received_by(method.losses, len(crops), np.random.default_rng(0))
+    received = received_by(method.losses, len(crops), np.random.default_rng(0), emphasis.lossless_share)
     network.aggregation.fit_neighbours(
         latent, network.arranged(received[:, :, None, None].float().expand(latent.shape))
     )
