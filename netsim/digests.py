@@ -5,13 +5,47 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["digest", "file_sha256", "files_sha256", "named_path", "path_sha256"]
+__all__ = ["Budget", "digest", "file_sha256", "files_sha256", "named_path", "path_sha256"]
+
+
+@dataclass
+class Budget:
+    """How much may still be read for hashes: a file of somebody else may name `/`.
+
+    Attributes:
+        names: Files and folders.
+        size_bytes: Contents of files.
+    """
+
+    names: int = 100_000
+    size_bytes: int = 32 * 2**30
+
+    def take(self, names: int, size_bytes: int = 0) -> None:
+        """Count what is about to be read.
+
+        Args:
+            names: Files and folders.
+            size_bytes: Their contents.
+
+        Raises:
+            OSError: It is more than is left.
+        """
+        self.names, self.size_bytes = self.names - names, self.size_bytes - size_bytes
+        if self.spent:
+            raise OSError(errno.EFBIG, f"more than {Budget.names:,} files and folders or {Budget.size_bytes >> 30} GiB")
+
+    @property
+    def spent(self) -> bool:
+        """Whether more was asked for than there was."""
+        return self.names < 0 or self.size_bytes < 0
 
 
 def digest(*parts: Any) -> str:
@@ -70,24 +104,32 @@ def files_sha256(root: Path, paths: Iterable[Path]) -> str:
     return digest(sorted((str(path.relative_to(root)), file_sha256(path)) for path in paths))
 
 
-def path_sha256(path: Path) -> str:
+def path_sha256(path: Path, budget: Budget | None = None) -> str:
     """SHA-256 of a file, or over all files below a folder except hidden ones.
 
     Args:
         path: A file or folder.
+        budget: What may be read, here and where else it is given; None: as much as for one input.
 
     Returns:
         64 digits.
 
     Raises:
-        OSError: A file can't be read.
+        OSError: A file can't be read, or there is more than the budget allows.
     """
-    if not path.is_dir():
-        return file_sha256(path)
-    inside = [
-        p for p in path.rglob("*") if p.is_file() and not any(n.startswith(".") for n in p.relative_to(path).parts)
-    ]
-    return files_sha256(path, inside)
+    left = budget or Budget()
+    left.take(1)
+    inside = list(_visible_files(path, left)) if path.is_dir() else [path]
+    left.take(0, sum(file.stat().st_size for file in inside))
+    return files_sha256(path, inside) if path.is_dir() else file_sha256(path)
+
+
+def _visible_files(folder: Path, budget: Budget) -> Iterator[Path]:
+    """Files below a folder, no hidden ones; links to folders are not followed."""
+    for parent, folders, files in os.walk(folder):
+        budget.take(len(folders) + len(files))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (file for name in files if not name.startswith(".") and (file := Path(parent, name)).is_file())
 
 
 def named_path(text: str | Path, folder: bool = False) -> Path | None:

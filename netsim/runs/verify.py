@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from netsim.digests import path_sha256
+from netsim.digests import Budget, path_sha256
 from netsim.errors import InputError
 from netsim.runs.log import read_log
 from netsim.runs.results import file_fault, load_run
+from netsim.text import counted_noun
 
 __all__ = ["Verdict", "verify_run"]
 
@@ -41,11 +42,17 @@ def verify_run(folder: Path) -> Verdict:
     files = run.manifest.get("files")
     if not isinstance(files, Mapping):
         raise InputError(f"the manifest of `{folder}` holds no hashes", hint="an older version wrote it: run it again")
-    faults = {name: file_fault(folder, name, run.manifest) for name in files}
+    faults = {name: _fault(folder, name, run.manifest) for name in files}
     if not faults.get("log.parquet"):
         faults["log.parquet"] = _log_fault(folder / "log.parquet", str(run.manifest.get("run_id")))
     whole = [name for name, fault in faults.items() if not fault]
     return Verdict(whole, [fault for fault in faults.values() if fault], _changed_inputs(run.manifest))
+
+
+def _fault(folder: Path, name: str, manifest: Mapping[str, object]) -> str:
+    if Path(name).name != name or "\0" in name:  # a manifest of somebody else names a file anywhere
+        return f"{name!r} is no name of a file in the run's folder"
+    return file_fault(folder, name, manifest)
 
 
 def _log_fault(path: Path, run_id: str) -> str:
@@ -59,11 +66,19 @@ def _log_fault(path: Path, run_id: str) -> str:
 def _changed_inputs(manifest: Mapping[str, object]) -> list[str]:
     inputs = manifest.get("inputs")
     files = inputs.get("files") if isinstance(inputs, Mapping) else None
-    notes = []
-    for path, sha256 in files.items() if isinstance(files, Mapping) else ():
+    given = list(files.items()) if isinstance(files, Mapping) else []
+    notes: list[str] = []
+    budget = Budget()
+    for number, (path, sha256) in enumerate(given):
         try:
-            if path_sha256(Path(path)) != sha256:
+            if path_sha256(Path(path), budget) != sha256:
                 notes.append(f"input `{path}` has changed since the run")
         except OSError as error:
+            if budget.spent:
+                after = len(given) - number - 1
+                others = f", nor is what comes after it ({counted_noun(after, 'input')})" if after else ""
+                return [*notes, f"input `{path}` is not compared{others}: {error.strerror}"]
             notes.append(f"input `{path}` can't be read: {error.strerror}")
+        except ValueError as error:  # a null character
+            notes.append(f"input {path!r} can't be read: {error}")
     return notes

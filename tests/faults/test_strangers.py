@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -15,11 +16,12 @@ from typer.testing import CliRunner
 import netsim
 from netsim.channels.saved import read_channel
 from netsim.cli import app
-from netsim.digests import path_sha256
+from netsim.digests import Budget, path_sha256
 from netsim.errors import InputError
 from netsim.image_file import read_image_file
 from netsim.paths import check_text
 from netsim.rd_json import read_rd_json
+from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.watch import follow
 
 SCENARIO = {"images": {"samples": ["coffee"]}, "codecs": [{"jpeg": {"quality": 20}}], "channels": ["EP4"]}
@@ -107,6 +109,51 @@ def test_verifying_a_strangers_run_reads_no_pipe_and_no_device(tmp_path: Path, k
     assert result.exit_code in (1, 2)
     assert isinstance(result.exception, SystemExit)
     assert "distribution.csv" in result.output
+
+
+def test_verifying_a_strangers_run_ends_where_its_inputs_are_too_large(tmp_path: Path) -> None:
+    """What comes after is not read; a file of the run may not lie elsewhere, and a name need be none."""
+    run = netsim.run(SCENARIO, out=tmp_path / "run")
+    (tmp_path / "small.txt").write_text("0010")
+    (tmp_path / "large").mkdir()
+    with (tmp_path / "large" / "sparse").open("wb") as sparse:
+        sparse.truncate(2**40)
+    (tmp_path / "secret").write_text("secret")
+    manifest = read_manifest(run.path)
+    named = [str(tmp_path / name) for name in ("small.txt", "a\0b", "large", "unread")]
+    manifest["inputs"]["files"] = dict.fromkeys(named, "0" * 64)
+    manifest["files"]["../secret"] = manifest["files"][str(tmp_path / "secret")] = path_sha256(tmp_path / "secret")
+    RunFolder(run.path).write_manifest(manifest)
+    result = CliRunner().invoke(app, ["verify", str(run.path)])
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    notes = [line for line in result.output.splitlines() if line.startswith("note")]
+    assert [line.split("`")[1] for line in notes if "`" in line] == [named[0], named[2]]
+    assert "can't be read" in notes[1]
+    assert (
+        "not compared, nor is what comes after it (1 input): more than 100,000 files and folders or 32 GiB" in notes[2]
+    )
+    damaged = [line for line in result.output.splitlines() if line.startswith("DAMAGED")]
+    assert len(damaged) == 2
+    assert all("secret" in line for line in damaged)
+
+
+def test_what_is_read_for_a_hash_of_a_folder_is_bounded(tmp_path: Path) -> None:
+    """Hidden folders are not entered; each name counts, also one that is no file, and each byte."""
+    places = {"a": b"1", "b/c": b"22", "b/d/e": b"333", ".hidden/f": b"4", "b/.g": b"5"}
+    for name, content in places.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    shown = sorted((name, hashlib.sha256(content).hexdigest()) for name, content in places.items() if "." not in name)
+    expected = hashlib.sha256(json.dumps([shown], separators=(",", ":")).encode()).hexdigest()
+    enough = Budget(names=9, size_bytes=6)  # the folder; a, b, .hidden, loop; c, d, .g; e
+    assert path_sha256(tmp_path, enough) == path_sha256(tmp_path) == expected
+    assert (enough.names, enough.size_bytes, enough.spent) == (0, 0, False)
+    for less in (Budget(names=8), Budget(size_bytes=5), enough):
+        with pytest.raises(OSError, match="more than"):
+            path_sha256(tmp_path, less)
+        assert less.spent
 
 
 # pipes, devices and states that netsim did not write -----------------------------------------------------------
