@@ -74,7 +74,7 @@ def file_sha256(path: Path) -> str:
         64 digits.
 
     Raises:
-        OSError: The file can't be read, or is a pipe or a device, which need never end.
+        OSError: The file can't be read, is longer than its size says, or is a pipe or a device, which need never end.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -84,8 +84,14 @@ def file_sha256(path: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _file_sha256(path: str, inode: int, size: int, changed_ns: int) -> str:
+    found, left = hashlib.sha256(), size
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while left and (block := file.read(min(left, 2**20))):
+            found.update(block)
+            left -= len(block)
+        if file.read(1):  # it grows, or is one of the kernel's files (/proc/self/pagemap), which need never end
+            raise OSError(errno.EFBIG, "longer than its size", path)
+    return found.hexdigest()
 
 
 def files_sha256(root: Path, paths: Iterable[Path]) -> str:

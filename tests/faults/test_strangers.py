@@ -138,6 +138,14 @@ def test_verifying_a_strangers_run_ends_where_its_inputs_are_too_large(tmp_path:
     assert all("secret" in line for line in damaged)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such files on this system")
+def test_a_file_that_holds_more_than_its_size_says_has_no_hash() -> None:
+    """The kernel's files have size 0; one of them, /proc/self/pagemap, holds some 256 GiB."""
+    for name in ("status", "pagemap"):
+        with pytest.raises(OSError, match=r"longer than its size|Permission"):
+            path_sha256(Path("/proc/self") / name)
+
+
 def test_what_is_read_for_a_hash_of_a_folder_is_bounded(tmp_path: Path) -> None:
     """Hidden folders are not entered; each name counts, also one that is no file, and each byte."""
     places = {"a": b"1", "b/c": b"22", "b/d/e": b"333", ".hidden/f": b"4", "b/.g": b"5"}
