@@ -207,7 +207,7 @@ class Codec(ABC):
 
     @property
     def input_files(self) -> Mapping[str, Path]:
-        """Files (and, where the setting is a path, folders) that the settings name, by setting.
+        """Files (and, where the setting is a path, folders) that the settings name, by setting; of a list, by number.
 
         Their contents are part of the content address.
         """
@@ -216,6 +216,9 @@ class Codec(ABC):
             value = getattr(self.settings, key)
             if isinstance(value, str | Path) and value and (path := named_path(value, folder=isinstance(value, Path))):
                 found[key] = path
+            elif isinstance(value, tuple | list):
+                paths = [named_path(one, folder=True) for one in value if isinstance(one, Path)]
+                found |= {f"{key} {number}": path for number, path in enumerate(paths, 1) if path}
         return found
 
     @property

@@ -51,7 +51,7 @@ def replayed_plan(run: FinishedRun) -> Plan:
         The plan, its images as they were.
 
     Raises:
-        InputError: The manifest lacks the scenario, or the images have moved or changed since.
+        InputError: The manifest lacks the scenario, the images have moved, or they or a file have changed since.
     """
     place = str(run.path / "manifest.json")
     scenario, about = run.manifest.get("scenario"), run.manifest.get("plan")
@@ -60,8 +60,9 @@ def replayed_plan(run: FinishedRun) -> Plan:
     images = about.get("images")
     if not isinstance(images, Mapping):
         raise InputError(f"`{place}` does not say which images were sent", hint="run the scenario again")
+    files = _texts(run.manifest.get("codec_files"))
     try:
-        plan = plan_document(Document(place, dict(scenario)), base_dir=Path.cwd())
+        plan = plan_document(Document(place, dict(scenario)), Path.cwd(), known_files=files)
     except InputError as error:
         if "images" not in error.where:
             raise
@@ -72,16 +73,22 @@ def replayed_plan(run: FinishedRun) -> Plan:
             raise _moved(f"the run's image `{name}` is gone", scenario, place)
         if now[name] != sha256:
             raise _moved(f"image `{name}` has other pixels now than when the run was made", scenario, place)
-    changed = [text for text in plan.inputs.changes({"files": _files(run.manifest)}) if "has changed" in text]
+    inputs = run.manifest.get("inputs")
+    before = _texts(inputs.get("files") if isinstance(inputs, Mapping) else None)
+    for text, there in files.items():  # a file that has moved is looked up in the folders of this process
+        here = plan.codec_files.get(text, there)
+        if here != there and str(Path(there).resolve()) in before:
+            before[str(Path(here).resolve())] = before[str(Path(there).resolve())]
+    changed = [text for text in plan.inputs.changes({"files": before}) if "has changed" in text]
     if changed:
         raise InputError(f"{changed[0]} since the run was made", where=place, hint="run the scenario again")
     return plan
 
 
-def _files(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    inputs = manifest.get("inputs")
-    found = inputs.get("files") if isinstance(inputs, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+def _texts(found: Any) -> dict[str, str]:
+    """A manifest's mapping of texts; of anything else nothing."""
+    known = found.items() if isinstance(found, Mapping) else ()
+    return {key: value for key, value in known if isinstance(value, str)}
 
 
 def _moved(message: str, scenario: Mapping[str, Any], place: str) -> InputError:

@@ -41,6 +41,8 @@ Pixels = NDArray[np.uint8]
 Qualities = dict[str, dict[str, float]]
 """{metric: {usable mask as text: value}}."""
 
+_Settings = tuple[tuple[str, Any], ...]
+
 _BATCH = 16  # images decoded at once, while memory lasts
 _BATCH_PIXELS = 1 << 25  # of them together, at most
 
@@ -52,11 +54,12 @@ class StreamKey:
     Attributes:
         image: An item of an image set (name, sha256, pixels()).
         codec: The codec's name.
-        settings: All its settings.
+        settings: All its settings, paths as written.
         point: Its operating point.
         packet_limit_bytes: Largest payload of a packet; None: no limit.
         protection_identity: Of the protection whose redundancy the operating point counts (``SENT_BPP``); else empty.
         protection: That protection.
+        files: The settings that name files, their paths absolute. The content address has the files' contents.
     """
 
     image: Any
@@ -66,6 +69,7 @@ class StreamKey:
     packet_limit_bytes: int | None
     protection_identity: str = ""
     protection: Protection | None = field(default=None, compare=False)
+    files: tuple[tuple[str, Any], ...] = ()
 
 
 def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> StreamKey:
@@ -89,7 +93,8 @@ def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> Strea
         if limit < 1:
             raise InputError(f"link {row.link_name} leaves no room for a payload under {scheme.protection_name}")
     item: Any = plan.images.items[image]
-    key = StreamKey(item, scheme.codec.name, scheme.codec.settings, scheme.point, limit)
+    of = scheme.codec
+    key = StreamKey(item, of.name, of.settings, scheme.point, limit, files=of.files)
     if scheme.point.key != SENT_BPP:
         return key
     return replace(key, protection_identity=scheme.protection_identity, protection=scheme.protection)
@@ -116,9 +121,9 @@ def plan_stream_keys(plan: Plan) -> list[StreamKey]:
 
 
 @lru_cache(maxsize=64)
-def _codec(kind: type[Codec], settings: tuple[tuple[str, Any], ...]) -> Codec:
+def _codec(kind: type[Codec], settings: _Settings, files: _Settings) -> Codec:
     """kind: another class may be registered under the same name later."""
-    return create_codec(kind.name, dict(settings))
+    return create_codec(kind.name, dict(settings) | dict(files))
 
 
 def codec_of(stream_key: StreamKey) -> Codec:
@@ -133,7 +138,7 @@ def codec_of(stream_key: StreamKey) -> Codec:
     Raises:
         InputError: There is no such codec, or it refuses a setting.
     """
-    return _codec(codec_class(stream_key.codec), stream_key.settings)
+    return _codec(codec_class(stream_key.codec), stream_key.settings, stream_key.files)
 
 
 def content_key(stream_key: StreamKey) -> str:

@@ -39,6 +39,7 @@ def manifest(plan: Plan, notes: list[str], workers: int, cluster: str | None = N
         "status": "running",
         "run_id": plan.run_id,
         "scenario": plan.resolved,
+        "codec_files": dict(plan.codec_files),
         "failure_db": plan.failure_db,
         "seed": plan.seed,
         "plan": {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netsim.codec import codec_identity, create_codec
+from netsim.codec import codec_identity
 from netsim.digests import digest, named_path, path_sha256
 from netsim.errors import InputError
 from netsim.metrics.identity import metric_identity
@@ -87,7 +87,7 @@ def inputs_of(plan: Plan) -> Inputs:
     """
     files: dict[str, str] = {}
     for spec in _codecs(plan):
-        codec = create_codec(spec.name, dict(spec.settings))
+        codec = spec.create()
         files |= {str(path.resolve()): _sha256(path) for path in codec.input_files.values()}
     for path in sorted({path for spec in plan.written.all() for path in _files_in(spec)}):
         files[str(path.resolve())] = _sha256(path)
@@ -106,7 +106,7 @@ def plugins_of(plan: Plan) -> dict[str, str]:
     """
     plugins: dict[str, str] = {}
     for spec in _codecs(plan):
-        codec = create_codec(spec.name, dict(spec.settings))
+        codec = spec.create()
         plugins[f"codec {spec.name} {spec.settings_text}".rstrip()] = digest(codec_identity(codec))
     for metric in plan.metrics:
         plugins[f"metric {metric}"] = metric_identity(metric)

@@ -22,7 +22,7 @@ from netsim.metrics.further import check_metric_attributes, check_metric_name
 from netsim.paths import check_text
 from netsim.published import check_published
 from netsim.registry import load_plugin
-from netsim.scenario.codec_files import with_files_beside
+from netsim.scenario.codec_files import codec_files
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import check_engine, why_not
 from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
@@ -53,13 +53,16 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     return plan_document(Document.read(path).with_overrides(overrides), base_dir=path.parent, default_name=path.stem)
 
 
-def plan_document(document: Document, base_dir: Path, default_name: str = "scenario") -> Plan:
+def plan_document(
+    document: Document, base_dir: Path, default_name: str = "scenario", known_files: Mapping[str, str] | None = None
+) -> Plan:
     """Check a parsed scenario and write out its grid.
 
     Args:
         document: The scenario.
         base_dir: Folder at which relative paths in it start.
         default_name: Name of the run where the scenario gives none.
+        known_files: ``codec_files`` of an earlier plan of it; they count where they are still there.
 
     Returns:
         The plan.
@@ -68,14 +71,13 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         InputError: The scenario is faulty; with the place of the fault.
     """
     model = _checked(document)
-    codecs = [with_files_beside(entry, base_dir) for entry in model.codecs]
-    model = model.model_copy(update={"codecs": codecs})
+    files = codec_files(model.codecs, base_dir, known_files)
     name = model.name or default_name
     with document.standing_at(("name",)):
         _check_name(name)
     channels = _read_channels(document, model.channels, base_dir)
     links = _read_links(document, model.link, base_dir)
-    groups = read_schemes(document, model)
+    groups = read_schemes(document, model, files)
     choices = _choices(document, model.control, groups)
     rows = _rows(document, model, choices, channels, links)
     written = Written(
@@ -111,6 +113,7 @@ def plan_document(document: Document, base_dir: Path, default_name: str = "scena
         failure_db=model.failure_db,
         resolved=_resolved(model, name, written, images),
         written=written,
+        codec_files=files,
     )
 
 

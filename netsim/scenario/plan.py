@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, overload
 
 from netsim.channels.base import Channel
-from netsim.codec import OperatingPoint
+from netsim.codec import Codec, OperatingPoint, create_codec
 from netsim.control.base import Controller
 from netsim.digests import digest
 from netsim.links.profile import LinkProfile
@@ -24,12 +24,32 @@ _NOT_OF_THE_LOG = ("images", "published")  # a folder may move; curves are only 
 
 @dataclass(frozen=True)
 class CodecSpec:
-    """A codec as the scenario has it. settings: all of them, as plain values (no operating point)."""
+    """A codec as the scenario has it.
+
+    Attributes:
+        name: Of the codec.
+        settings: All of them, as plain values (no operating point), paths as written.
+        label: How it is called.
+        mode: Its context mode; empty: it has none.
+        files: Those settings that name files, their paths absolute.
+    """
 
     name: str
     settings: tuple[tuple[str, Any], ...]
     label: str
     mode: str = ""
+    files: tuple[tuple[str, Any], ...] = ()
+
+    def create(self) -> Codec:
+        """The codec.
+
+        Returns:
+            A new instance.
+
+        Raises:
+            InputError: There is no such codec, or it refuses a setting.
+        """
+        return create_codec(self.name, dict(self.settings) | dict(self.files))
 
     @property
     def settings_text(self) -> str:
@@ -255,7 +275,7 @@ class Written:
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """All rows of a scenario, and what they share."""
+    """All rows of a scenario, and what they share. codec_files: absolute path of each path in the codecs' settings."""
 
     name: str
     rows: PlanRows
@@ -272,6 +292,7 @@ class Plan:
     failure_db: float
     resolved: Mapping[str, Any]
     written: Written
+    codec_files: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         from netsim.scenario.show import plan_line

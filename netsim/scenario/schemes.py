@@ -13,6 +13,7 @@ from netsim.paths import check_text
 from netsim.protection.base import Protection
 from netsim.protection.rate_budget import SENT_BPP
 from netsim.protection.spec import protection_from_spec, protection_identity
+from netsim.scenario.codec_files import as_written, with_files
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.plan import CodecSpec, Scheme
 from netsim.scenario.schema import ENGINES, ScenarioModel
@@ -69,6 +70,7 @@ class _Entry:
         inner: The place of its settings.
         codec: The codec's class.
         parameters: Its settings, without protection, engine, choices and operating points.
+        files: Absolute path of each path in them.
         engine: The engine that it asks for; empty: the scenario's.
         protections: Those that hold for all its choices.
         protections_at: Where they stand.
@@ -78,17 +80,19 @@ class _Entry:
     inner: KeyPath
     codec: type[Codec]
     parameters: dict[str, Any]
+    files: Mapping[str, str]
     engine: str
     protections: list[ReadProtection]
     protections_at: KeyPath
 
 
-def read_schemes(document: Document, model: ScenarioModel) -> list[SchemeGroup]:
+def read_schemes(document: Document, model: ScenarioModel, files: Mapping[str, str]) -> list[SchemeGroup]:
     """Schemes of all codec entries.
 
     Args:
         document: The scenario, for the places of errors.
         model: The scenario's values.
+        files: Absolute path of each path in the codecs' settings.
 
     Returns:
         A group per entry and operating point.
@@ -97,10 +101,14 @@ def read_schemes(document: Document, model: ScenarioModel) -> list[SchemeGroup]:
         InputError: A faulty entry; with file, line and column.
     """
     list(read_protections(document, model.protection, ("protection",)))  # an error counts where no codec uses it
-    return [group for number, entry in enumerate(model.codecs) for group in _groups(document, model, number, entry)]
+    return [
+        group for number, entry in enumerate(model.codecs) for group in _groups(document, model, number, entry, files)
+    ]
 
 
-def _groups(document: Document, model: ScenarioModel, number: int, written: Any) -> Iterable[SchemeGroup]:
+def _groups(
+    document: Document, model: ScenarioModel, number: int, written: Any, files: Mapping[str, str]
+) -> Iterable[SchemeGroup]:
     path: KeyPath = ("codecs", number)
     with document.standing_at(path):
         name, parameters = _named(written)
@@ -117,12 +125,12 @@ def _groups(document: Document, model: ScenarioModel, number: int, written: Any)
     with document.standing_at(inner):
         choices = _settings_to_choose(parameters)
         points = _points_of_choices(kind, parameters, choices)
-        create_codec(name, parameters)
+        create_codec(name, with_files(kind, parameters, files))
     if all("protection" in choice for choice in choices) and at != ("protection",):
         hint = "leave it out, or a choice's own"
         raise InputError("each choice has a protection of its own", where=document.where(at), hint=hint)
     shared = list(read_protections(document, protection, at))
-    entry = _Entry(path, inner, kind, parameters, engine, shared, at)
+    entry = _Entry(path, inner, kind, parameters, files, engine, shared, at)
     for at_point in range(len(points[0])):
         group: list[PlacedScheme] = []
         for i, choice in enumerate(choices):
@@ -142,14 +150,15 @@ def _schemes_of_choice(
             message, place = "a choice is one way to send", document.where((*here, "protection"))
             raise InputError(message, where=place, hint="a choice for each protection")
     settings = {key: of for key, of in choice.items() if key not in ("protection", point.key)}
-    chosen = {**entry.parameters, **settings}
+    chosen = with_files(entry.codec, {**entry.parameters, **settings}, entry.files)
     for i, protection in enumerate(protections):
         with document.standing_at(here):
             asked = create_codec(entry.codec.name, chosen)
             codec = create_codec(entry.codec.name, _with_data_packets(entry.codec, chosen, protection.value))
-            check_text("codec", codec.label)
-        spec = _codec_spec(codec)
-        scheme = Scheme(spec, point, protection.value, protection.identity, entry.engine, _settings(asked))
+            spec = _codec_spec(codec, entry.files)
+            check_text("codec", spec.label)
+        written = _settings(as_written(asked, entry.files))
+        scheme = Scheme(spec, point, protection.value, protection.identity, entry.engine, written)
         finer = ((*entry.inner, "choices", number), (*entry.inner, point.key, at_point), (*entry.protections_at, i))
         yield PlacedScheme(scheme, (entry.path, *finer), protection.written)
 
@@ -281,9 +290,11 @@ def _with_data_packets(codec: type[Codec], parameters: dict[str, Any], protectio
     return {**parameters, "packets": protection.data_packets(packets)}
 
 
-def _codec_spec(codec: Codec) -> CodecSpec:
-    settings = _settings(codec)
-    return CodecSpec(codec.name, settings, codec.label, str(dict(settings).get("mode", "")))
+def _codec_spec(codec: Codec, files: Mapping[str, str]) -> CodecSpec:
+    shown = as_written(codec, files)
+    settings = _settings(shown)
+    placed = tuple(both for both, written in zip(_settings(codec), settings, strict=True) if both != written)
+    return CodecSpec(codec.name, settings, shown.label, str(dict(settings).get("mode", "")), placed)
 
 
 def _settings(codec: Codec) -> tuple[tuple[str, Any], ...]:

@@ -92,7 +92,7 @@ def measure_complexity(plan: Plan, several_points: bool = False) -> list[Measure
     for label, mine in points.items():
         coded_images = mine[len(mine) // 2].images
         first = coded_images[0]
-        chosen[label] = (create_codec(first.codec, dict(first.settings)), coded_images)
+        chosen[label] = (create_codec(first.codec, dict(first.settings) | dict(first.files)), coded_images)
     for codec, coded in chosen.values():
         _times(codec, coded[0])
     images, schemes = len(plan.image_names), list(chosen)

@@ -9,7 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.codec import Codec, create_codec
+from netsim.codec import Codec
+from netsim.decoding.streams import codec_of
 from netsim.engines.exact import ALL_MASKS_PACKETS, all_masks
 from netsim.errors import InputError
 from netsim.studies.comparison import Comparison, certain
@@ -89,7 +90,7 @@ class ContextModes(Study):
         found: dict[str, ContextMatrix] = {}
         for scheme in plan_schemes(context.plan):
             coded = scheme.images[0]
-            matrix = context_matrix(create_codec(coded.codec, dict(coded.settings)))
+            matrix = context_matrix(codec_of(coded))
             found[scheme.label] = ContextMatrix(scheme.label, matrix, usable_masks(matrix))
         return list(found.values())
 

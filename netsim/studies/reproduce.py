@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netsim.codec import create_codec
 from netsim.errors import InputError
 from netsim.runs.progress import Reporter
 from netsim.signatures import kind_of
@@ -84,7 +83,7 @@ def codec_remarks(plan: Plan) -> list[str]:
         Sentences.
     """
     codecs: dict[str, CodecSpec] = {scheme.codec.label: scheme.codec for row in plan.rows for scheme in row.schemes}
-    remarks = (create_codec(codec.name, dict(codec.settings)).remark for codec in codecs.values())
+    remarks = (codec.create().remark for codec in codecs.values())
     return [remark for remark in dict.fromkeys(remarks) if remark]
 
 
