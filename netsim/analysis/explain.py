@@ -101,7 +101,7 @@ def explain(
     points = schemes[find_scheme(codec, {label: some[0].scheme.codec.name for label, some in schemes.items()})]
     chosen = operating_point(points, point) if point else nearest_rate(plan, cache, points, [number], near_bpp)[0]
     key = scheme_stream_key(plan, number, chosen)
-    table = quality_table(cache, key, chosen.scheme.protection)
+    table = quality_table(cache, key, chosen.scheme.protection, scheme=chosen.label)
     if table.packets == 0:
         raise InputError(f"{chosen.label} sends `{image}` in packets that are never lost", hint="nothing can be lost")
     profile = chosen.row.link

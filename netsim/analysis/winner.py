@@ -199,13 +199,13 @@ def _tables(
     ways = [(scheme_stream_key(plan, image, point), timing) for image in images for timing in timings[image]]
     missing: set[tuple[str, str]] = set()
     for key, timing in ways:
-        table, decodable = table_without_quality(cache, key, protection, timing)
+        table, decodable = table_without_quality(cache, key, protection, timing, point.label)
         texts = cache.missing(key, mask_text(table.usable[decodable]), ("psnr_db",))
         missing |= {(key.image.name, text) for text in texts}
     if missing:
         masks = f"{len(missing):,} masks of {point.label} at {point.scheme.operating_point}"
         say(f"decode {masks} that the run did not meet")
-    tables = [quality_table(cache, key, protection, timing) for key, timing in ways]
+    tables = [quality_table(cache, key, protection, timing, point.label) for key, timing in ways]
     return tables, [timing.share / len(images) for _, timing in ways]
 
 

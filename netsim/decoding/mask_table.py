@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
+from netsim.codec import Stream
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import at_risk_packets, mask_text, usable_masks
 from netsim.decoding.streams import StreamKey
@@ -99,7 +100,7 @@ class QualityTable:
 
 
 def table_without_quality(
-    cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME
+    cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME, scheme: str = ""
 ) -> tuple[QualityTable, list[int]]:
     """The table of an image without its qualities (all NaN), and which usable masks give an image.
 
@@ -108,6 +109,7 @@ def table_without_quality(
         stream_key: The stream.
         protection: What is added.
         timing: Packets that are late or dropped under every mask.
+        scheme: The scheme's label, for messages; empty: made of the codec's and the protection.
 
     Returns:
         The table, and the places of the usable masks that give an image.
@@ -116,18 +118,19 @@ def table_without_quality(
         InputError: More packets can be lost than have a table, or packets are sent again.
     """
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
+    called = scheme or (codec.label if protection.name == "none" else f"{codec.label} under {protection.name}")
     if protection.arq is not None:
         raise InputError(
-            f"{codec.label} under {protection.name} has no mask table",
+            f"{called} has no mask table",
             hint="with retransmission the time decides what arrives: the event engine samples it",
         )
     protected = protected_stream(protection, stream)
     at_risk = at_risk_packets(protected, timing.dropped)
     if len(at_risk) > ALL_MASKS_PACKETS:
-        place = f"{codec.label} at {stream_key.point} sends `{stream_key.image.name}`"
+        place = f"{called} at {stream_key.point} sends `{stream_key.image.name}`"
         raise InputError(
             f"{place} in {len(at_risk)} packets that can be lost: 2^{len(at_risk)} masks",
-            hint=f"a mask table holds up to {ALL_MASKS_PACKETS} of them: ask the codec for fewer packets",
+            hint=f"a mask table holds up to {ALL_MASKS_PACKETS} of them: {_fewer_packets(stream_key, stream)}",
         )
     masks = usable_masks(codec, stream, protected, at_risk, never=(*timing.late, *timing.dropped))
     table = QualityTable(
@@ -141,8 +144,18 @@ def table_without_quality(
     return table, np.flatnonzero(masks.decodable).tolist()
 
 
+def _fewer_packets(stream_key: StreamKey, stream: Stream) -> str:
+    """The way out of too many packets."""
+    asked = dict(stream_key.settings).get("packets")
+    if not isinstance(asked, int):
+        return "ask the codec for fewer packets"
+    if int((~stream.protected).sum()) > asked:
+        return "the link's packet limit makes more than the codec's `packets`; a lower rate needs fewer"
+    return f"set the codec's `packets` to {ALL_MASKS_PACKETS} or less, parity included, and run again"
+
+
 def quality_table(
-    cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME
+    cache: CodecCache, stream_key: StreamKey, protection: Protection, timing: Timing = ALL_IN_TIME, scheme: str = ""
 ) -> QualityTable:
     """The mask table of an image; what the store does not remember is decoded now.
 
@@ -151,6 +164,7 @@ def quality_table(
         stream_key: The stream.
         protection: What is added.
         timing: Packets that are late or dropped under every mask.
+        scheme: The scheme's label, for messages; empty: made of the codec's and the protection.
 
     Returns:
         The table.
@@ -158,7 +172,7 @@ def quality_table(
     Raises:
         InputError: More packets can be lost than have a table, or packets are sent again.
     """
-    table, decodable = table_without_quality(cache, stream_key, protection, timing)
+    table, decodable = table_without_quality(cache, stream_key, protection, timing, scheme)
     texts = mask_text(table.usable[decodable])
     known = cache.qualities(stream_key, texts, ("psnr_db",))["psnr_db"]
     table.psnr_db[decodable] = [known[text] for text in texts]

@@ -88,6 +88,25 @@ def test_explain_of_a_code_that_fails_has_no_image_there(run: str, tmp_path: Pat
     assert (tmp_path / "lost_00_best.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("packets", "link", "way_out"),
+    [
+        (20, None, "up to 16 of them: set the codec's `packets` to 16 or less, parity included"),
+        (5, {"ideal": {"mtu_bytes": 120}}, "the link's packet limit makes more than the codec's `packets`"),
+    ],
+)
+def test_explain_of_too_many_packets_names_the_scheme_and_the_way_out(
+    packets: int, link: object, way_out: str, small_run: netsim.Run, tmp_path: Path
+) -> None:
+    codecs = [{"jpeg": {"quality": 80, "packets": packets, "protection": {"reed-solomon": "30%"}}}]
+    images = str(small_run.path.parent / "images" / "a.png")
+    run = netsim.run(images=images, codecs=codecs, channels=["EP4"], out=tmp_path / "run", engine="exact", link=link)
+    (sent,) = run.log["packets_sent"].unique()
+    with pytest.raises(InputError, match=rf"^jpeg \+ 30% FEC at quality=80 sends `a` in {sent} packets") as caught:
+        call("explain", str(run.path), "--image", "a", "--codec", "jpeg")
+    assert way_out in caught.value.hint
+
+
 def test_explain_refuses_what_is_not_there(run: str) -> None:
     for arguments, match in (
         (("--image", "aa", "--codec", "jpeg"), "no image `aa`"),

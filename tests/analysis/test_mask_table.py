@@ -125,6 +125,7 @@ def test_too_many_packets_are_refused_and_so_is_retransmission(tmp_path: Path) -
 
     class Image:
         point = OperatingPoint("bpp", 1.0)
+        settings = ()
 
         class image:
             name = "a"
