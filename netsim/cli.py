@@ -20,7 +20,7 @@ from netsim.commands.explain import explain
 from netsim.commands.export import export
 from netsim.commands.init import init
 from netsim.commands.new import check_metric_command, new
-from netsim.commands.plot import plot
+from netsim.commands.plot import fitting_figure, plot
 from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
 from netsim.commands.train import train
@@ -213,7 +213,7 @@ def _run(
         for path in illustrate(folder):
             reporter.say("wrote", str(path))
     else:
-        reporter.say("next", f"netsim plot radar {folder}")
+        reporter.say("next", f"netsim plot {fitting_figure(plan)} {folder}")
     typer.echo(folder)
 
 

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["plot"]
+    from netsim.scenario.plan import Plan
+
+__all__ = ["fitting_figure", "plot"]
+
+_SPOKES = 3  # with fewer a radar has no polygon
 
 
 def plot(
@@ -63,6 +67,26 @@ def plot(
     tables = {"images": images or None, "link": link, "over": over}
     options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables, **more}, flag)
     _write(run, kind, out or run, paper, options)
+
+
+def fitting_figure(plan: Plan) -> str:
+    """The figure to begin with.
+
+    Args:
+        plan: What has run.
+
+    Returns:
+        timeline where each arrival is logged; radar of several schemes over three conditions or more; rd of several
+        operating points; else failure.
+    """
+    points: dict[str, set[str]] = {}
+    for choice in plan.rows.choices:
+        points.setdefault(choice.label, set()).add(choice.operating_point)
+    if plan.log == "packets":
+        return "timeline"
+    if len(points) > 1 and len(plan.rows.channels) * len(plan.rows.links) >= _SPOKES:
+        return "radar"
+    return "rd" if any(len(some) > 1 for some in points.values()) else "failure"
 
 
 def _write(run: Path, kind: str, out: Path, paper: bool, options: dict[str, Any]) -> None:

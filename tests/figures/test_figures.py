@@ -3,13 +3,16 @@
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
+import netsim
 from netsim.analysis.summary import summarise
+from netsim.commands.plot import fitting_figure
 from netsim.errors import InputError
 from netsim.figures import failure, rd, timeline
 from netsim.figures.highlight import MOST
@@ -183,3 +186,23 @@ def test_interval_of_a_sample_without_spread_has_a_width() -> None:
     assert never["failure_ratio"] == 0
     assert never["psnr_low"] == pytest.approx(never["psnr_db"] - never["failure_high"] * (never["psnr_db"] - 13))
     assert not math.isnan(never["psnr_high"])
+
+
+_TWO = [{"jpeg": {"quality": 20}}, {"webp": {"quality": 20}}]
+_CURVE = [{"jpeg": {"quality": [20, 40]}}]
+
+
+@pytest.mark.parametrize(
+    ("codecs", "channels", "more", "figure"),
+    [
+        (_TWO, ["EP1", "EP2", "EP3"], {}, "radar"),
+        (_TWO, ["EP1", "EP2"], {"link": [{"ideal": {}}, {"wlan": {}}]}, "radar"),  # four conditions
+        (_TWO, ["EP1", "EP2"], {}, "failure"),
+        ([*_CURVE, _TWO[1]], ["EP1", "EP2"], {}, "rd"),
+        (_CURVE, ["EP1", "EP2", "EP3"], {}, "rd"),  # a scheme has no other to be compared with
+        (_CURVE, ["EP1"], {"log": "packets"}, "timeline"),
+    ],
+)
+def test_the_figure_that_is_suggested_fits_the_run(codecs: Any, channels: Any, more: Any, figure: str) -> None:
+    plan = netsim.plan(images={"samples": ["coffee"]}, codecs=codecs, channels=channels, **more)
+    assert fitting_figure(plan) == figure
