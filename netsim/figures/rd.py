@@ -24,6 +24,7 @@ __all__ = ["draw", "numbers"]
 _DRAWN = ["bpp", "psnr_db", "psnr_low", "psnr_high"]
 _KEY = ["channel", "link", "engine", "scheme", "operating_point"]
 _RANGE = ["traces", "psnr_least_db", "psnr_most_db"]
+_BETWEEN_PANELS_IN = 0.2  # tick labels at the ends of two axes are told apart
 _COLUMNS = ["condition", "channel", "link", "engine", "scheme", "operating_point", "bpp"]
 _COLUMNS += ["psnr_db", "psnr_low", "psnr_high", "failure_ratio", "failure_db"]
 
@@ -149,6 +150,8 @@ def _panels(conditions: Sequence[str], ax: Axes | None) -> tuple[Figure, Any]:
     if given:
         return given[0], np.array([[given[1]]])
     figure = Figure(figsize=figure_size(*size), layout="constrained")
+    between = columns * _BETWEEN_PANELS_IN / float(figure.get_size_inches()[0])
+    figure.get_layout_engine().set(wspace=between)  # type: ignore[union-attr,call-arg]
     return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
 
 

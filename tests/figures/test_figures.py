@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import netsim
 from netsim.analysis.summary import summarise
@@ -18,7 +20,7 @@ from netsim.figures import failure, rd, timeline
 from netsim.figures.highlight import MOST
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.select import nearest_point, with_condition
-from netsim.figures.style import OTHERS, figure_bytes, looks, save
+from netsim.figures.style import OTHERS, figure_bytes, looks, on_paper, save
 from tests.figures.synthetic import LOSS, SCHEMES, exact_log, sampled_log
 
 
@@ -206,3 +208,27 @@ _CURVE = [{"jpeg": {"quality": [20, 40]}}]
 def test_the_figure_that_is_suggested_fits_the_run(codecs: Any, channels: Any, more: Any, figure: str) -> None:
     plan = netsim.plan(images={"samples": ["coffee"]}, codecs=codecs, channels=channels, **more)
     assert fitting_figure(plan) == figure
+
+
+@pytest.mark.parametrize("columns", [None, 1, 2])
+def test_tick_labels_of_neighbouring_rd_panels_keep_apart(columns: int | None) -> None:
+    """An axis from 0 to 2.002: the labels 0 and 2 reach beyond its ends."""
+    rows = [
+        {"channel": f"EP{n}", "link": "ideal", "engine": "exact", "scheme": "vvc", "codec": "vvc", "bpp": bpp}
+        | {"operating_point": f"bpp={bpp}", "failure_ratio": 0.1, "failure_db": 13.0}
+        | dict.fromkeys(("psnr_db", "psnr_low", "psnr_high"), 30.0 + 5 * bpp)
+        for n in (1, 2)
+        for bpp in (0.05, 1.857)
+    ]
+    with on_paper(columns) if columns else nullcontext():
+        figure = rd.draw(rd.numbers(pd.DataFrame(rows)))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    boxes = []
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        labels = [tick.label1 for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+        extents = [label.get_window_extent(canvas.get_renderer()) for label in labels if label.get_visible()]
+        boxes.append((min(one.x0 for one in extents), max(one.x1 for one in extents)))
+    ((_, right), (left, _)) = boxes
+    assert left - right > 0.18 * figure.dpi  # in inches
