@@ -20,9 +20,12 @@ from netsim.runs.log_file import open_log
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["described_groups", "logged_metrics", "summary_of_log"]
+__all__ = ["described_groups", "first_struck_trial", "logged_metrics", "summary_of_log"]
 
 Key = tuple[str, ...]
+
+_POINT = ["channel", "link", "scheme", "operating_point"]
+_MISSING = ["packets_lost", "packets_late", "packets_dropped"]
 
 
 def logged_metrics(path: Path) -> list[str]:
@@ -125,6 +128,34 @@ def summary_of_log(path: Path, failure_db: float) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([row for row, _ in described_groups(path, failure_db)]).assign(failure_db=failure_db)
+
+
+def first_struck_trial(path: Path, points: pd.DataFrame, slots: int) -> int | None:
+    """The first trial of a log in which a packet of some curves' points did not arrive, read one row group at a time.
+
+    Args:
+        path: The log.
+        points: Columns channel, link, scheme, operating_point: which rows count.
+        slots: The first slots of a trial, which count.
+
+    Returns:
+        The trial; None where all packets arrived, or no trials were sampled.
+
+    Raises:
+        InputError: As ``open_log``.
+    """
+    wanted = set(points[_POINT].astype(str).itertuples(index=False, name=None))
+    found: list[int] = []
+    with open_log(path) as log:
+        for place in range(log.num_row_groups):
+            part = log.read_row_group(place, columns=["engine", "trial", "slot", "packet", *_POINT, *_MISSING])
+            missing = pc.add(pc.add(part[_MISSING[0]], part[_MISSING[1]]), part[_MISSING[2]])
+            struck = pc.and_(pc.greater(missing, 0), pc.less(part["slot"], slots))
+            rows = part.filter(pc.and_(struck, pc.is_null(part["packet"]))).to_pandas()
+            rows = rows[~rows["engine"].isin(["exact", "stratified"])]
+            first = rows.groupby(_POINT, sort=False, observed=True)["trial"].min()
+            found += [int(trial) for key, trial in first.dropna().items() if tuple(map(str, key)) in wanted]
+    return min(found, default=None)
 
 
 def _least_later_rows(log: pq.ParquetFile) -> list[float]:

@@ -29,7 +29,9 @@ def plot(
     near_bpp: Annotated[
         float | None, typer.Option("--near-bpp", help="failure, timeline, winner: at or nearest to this rate [0.35]")
     ] = None,
-    trial: Annotated[int | None, typer.Option("--trial", min=0, help="timeline: which trial [0]")] = None,
+    trial: Annotated[
+        int | None, typer.Option("--trial", min=0, help="timeline: which trial [first with a loss]")
+    ] = None,
     slots: Annotated[int | None, typer.Option("--slots", min=1, help="timeline: its first slots [60]")] = None,
     images: Annotated[
         list[str] | None, typer.Option("--image", metavar="NAME", help="winner: over these images [all of the run's]")
@@ -105,5 +107,7 @@ def _write(run: Path, kind: str, out: Path, paper: bool, options: dict[str, Any]
     paths = save(figure, numbers, out, name)
     if paper:
         paths += save_for_paper(lambda: drawn()[2], out, name)
+    if kind == "timeline" and "trial" not in options:
+        typer.echo(f"shows  trial {numbers['trial'].iloc[0]} (--trial: another)", err=True)
     for path in paths:
         typer.echo(f"wrote  {path}")

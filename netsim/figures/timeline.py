@@ -20,6 +20,7 @@ __all__ = ["draw", "numbers"]
 
 _WEIGHTED = ("exact", "stratified")  # engines whose rows are weighted outcomes, not slots one after the other
 _SLOTS, _PROGRESSIVE_SLOTS = 60, 3
+_MISSING = ["packets_lost", "packets_late", "packets_dropped"]
 _COLUMNS = ["condition", "channel", "link", "engine", "scheme", "operating_point", "trial", "slot", "packet", "image"]
 _COLUMNS += ["start_s", "time_s", "status", "psnr_db", "loss_rate", "failure_db"]
 
@@ -27,7 +28,7 @@ _COLUMNS += ["start_s", "time_s", "status", "psnr_db", "loss_rate", "failure_db"
 def numbers(
     log: pd.DataFrame,
     failure_db: float = 13.0,
-    trial: int = 0,
+    trial: int | None = None,
     slots: int | None = None,
     near_bpp: float = NEAR_BPP,
 ) -> pd.DataFrame:
@@ -36,7 +37,8 @@ def numbers(
     Args:
         log: Rows of slots, and of packets where the scenario asked for them (then PSNR is drawn over time).
         failure_db: What a slot without an image is drawn as, in dB.
-        trial: Number of the trial.
+        trial: Number of the trial; None: the first in which a packet of what is drawn does not arrive, else the log's
+            first.
         slots: How many slots; None: 60, or 3 with packet rows.
         near_bpp: Rate of the operating points that are drawn, in bit/pixel.
 
@@ -50,12 +52,16 @@ def numbers(
     if sampled.empty:
         hint = "the exact and the stratified engine weight outcomes; run the scenario with --engine event"
         raise InputError("this run has no slots in time", hint=hint)
+    if slots is None:
+        slots = slots_shown(bool(sampled["packet"].notna().any()))
+    if trial is None:
+        drawn = with_condition(sampled[sampled["slot"] < slots])
+        trial = first_struck_trial(drawn[nearest_point(drawn, near_bpp)])
+        trial = int(sampled["trial"].min()) if trial is None else trial
     mine = sampled[sampled["trial"] == trial]
     if mine.empty:
         known = f"trials 0 … {int(sampled['trial'].max())}"
         raise InputError(f"no trial {trial}", where="--trial", hint=f"the run has {known}")
-    if slots is None:
-        slots = _PROGRESSIVE_SLOTS if mine["packet"].notna().any() else _SLOTS
     mine = with_condition(mine[mine["slot"] < slots])
     mine = mine[nearest_point(mine, near_bpp)]
     sent = np.maximum(mine["packets_sent"].to_numpy(dtype=float), 1)
@@ -73,6 +79,32 @@ def numbers(
         )
         .reset_index(drop=True)
     )
+
+
+def slots_shown(progressive: bool) -> int:
+    """How many slots are drawn where nobody says.
+
+    Args:
+        progressive: Whether the log has packet rows.
+
+    Returns:
+        Slots.
+    """
+    return _PROGRESSIVE_SLOTS if progressive else _SLOTS
+
+
+def first_struck_trial(log: pd.DataFrame) -> int | None:
+    """The first trial in which a packet did not arrive.
+
+    Args:
+        log: Rows of sampled slots.
+
+    Returns:
+        Its number; None where all packets arrived.
+    """
+    slots = log[log["packet"].isna()]
+    struck = slots.loc[slots[_MISSING].sum(axis=1) > 0, "trial"]
+    return int(struck.min()) if len(struck) else None
 
 
 @styled

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netsim.analysis.log_groups import summary_of_log
+from netsim.analysis.log_groups import first_struck_trial, summary_of_log
 from netsim.errors import InputError
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.radar import common_range
+from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
 from netsim.figures.style import figure_bytes, save
+from netsim.figures.timeline import slots_shown
 from netsim.report.channel_facts import channel_table
 from netsim.report.page import FigureText, report_html
 from netsim.report.slots import slot_section
@@ -41,7 +43,7 @@ def illustrate(run: Path) -> list[Path]:
     found, summary = _read(run)
     rates = common_range(summary)
     files: list[Path] = []
-    figures, log = [], found.trial_log(0)
+    figures, log = [], _log_of_one_trial(found, summary)
     for name, kind in KINDS.items():
         drawing = _drawing(name, log, summary, rates)
         if isinstance(drawing, FigureText):
@@ -100,7 +102,7 @@ def write_report(
     path = out or run / "report.html"
     if not path.parent.is_dir():
         raise InputError(f"no folder `{path.parent}`", hint="make it first, or write elsewhere")
-    figures, log = [], found.trial_log(0)
+    figures, log = [], _log_of_one_trial(found, summary)
     for name, kind in KINDS.items():
         drawing = _drawing(name, log, summary, rates)
         if not isinstance(drawing, FigureText):
@@ -114,6 +116,14 @@ def _read(run: Path) -> tuple[FinishedRun, pd.DataFrame]:
     return found, summary_of_log(found.checked("log.parquet"), found.manifest.get("failure_db", 13.0))
 
 
+def _log_of_one_trial(found: FinishedRun, summary: pd.DataFrame) -> pd.DataFrame:
+    """The log of the trial that the timeline shows: the first in which a packet of what it draws does not arrive."""
+    points = with_condition(summary)
+    slots = slots_shown(found.manifest.get("scenario", {}).get("log") == "packets")
+    trial = first_struck_trial(found.checked("log.parquet"), points[nearest_point(points, NEAR_BPP)], slots)
+    return found.trial_log(trial or 0)
+
+
 Rates = tuple[float, float]
 
 
@@ -122,7 +132,7 @@ def _drawing(
 ) -> tuple[pd.DataFrame, Figure] | FigureText:
     """A figure's numbers and drawing, or why this run has none (the others are drawn all the same).
 
-    log: of the first trial, which the timeline shows; the others draw the summary.
+    log: of the trial that the timeline shows; the others draw the summary.
     """
     try:
         ranked: Any = {"low_bpp": rates[0], "high_bpp": rates[1]} if name == "radar" else {}

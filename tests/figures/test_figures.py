@@ -155,6 +155,23 @@ def test_timeline_shows_one_trial_with_failures_at_their_db(log: pd.DataFrame) -
     assert shown["loss_rate"].item() == source["packets_lost"].iloc[0] / 10
 
 
+def test_timeline_shows_the_first_trial_in_which_a_packet_of_what_is_drawn_does_not_arrive(log: pd.DataFrame) -> None:
+    calm = log.assign(packets_lost=0)
+    assert set(timeline.numbers(calm)["trial"]) == {0}
+    drawn, other = "bpp=0.35", next(one for one in log["operating_point"].unique() if one != "bpp=0.35")
+    for where, column, shown in (
+        ((3, 1, drawn), "packets_lost", 3),
+        ((2, 0, drawn), "packets_late", 2),
+        ((1, 0, other), "packets_lost", 0),  # at a rate that is not drawn
+        ((4, 3, drawn), "packets_dropped", 0),  # after the slots that are drawn
+    ):
+        struck = (calm[["trial", "slot", "operating_point"]] == list(where)).all(axis=1)
+        found = timeline.numbers(calm.assign(**{column: np.where(struck, 1, 0)}), slots=3)
+        assert set(found["trial"]) == {shown}
+    figure = timeline.draw(timeline.numbers(calm.assign(packets_lost=np.where(calm["trial"] > 1, 1, 0))))
+    assert figure.legends[0].get_title().get_text().startswith("Trial 2. ")
+
+
 def test_timeline_of_packet_rows_runs_over_time() -> None:
     log = sampled_log(["jpeg2000 prefix"], ["EP4"], (0.35,), trials=1, slots=6, packet_rows=True)
     numbers = timeline.numbers(log)

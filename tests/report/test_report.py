@@ -127,6 +127,17 @@ def test_illustrate_writes_all_figures_and_the_report(tmp_path: Path) -> None:
     assert written < {path.name for path in folder.iterdir()}
 
 
+def test_the_reports_timeline_shows_the_trial_that_the_command_shows(tmp_path: Path) -> None:
+    log = sampled_log(["vvc", "jpeg2000 prefix"], ["EP4"], (0.2, 0.35), trials=5, slots=2)
+    calm = log["trial"].lt(2) | (log["trial"].lt(3) & log["operating_point"].eq("bpp=0.35"))
+    folder = write_run(tmp_path / "run", log.assign(packets_lost=log["packets_lost"].clip(lower=1).mask(calm, 0)))
+    illustrate(folder)
+    assert set(pd.read_csv(folder / "timeline.csv")["trial"]) == {3}
+    done = CliRunner().invoke(_cli(), ["plot", "timeline", str(folder), "--out", str(tmp_path)])
+    assert "shows  trial 3 (--trial: another)" in done.output
+    assert set(pd.read_csv(tmp_path / "timeline.csv")["trial"]) == {3}
+
+
 def test_a_run_made_again_gives_the_same_report(run: Path, page: str, tmp_path: Path) -> None:
     assert write_report(run, tmp_path / "again.html").read_text(encoding="utf-8") == page
 
