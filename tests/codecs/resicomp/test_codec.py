@@ -30,9 +30,9 @@ from netcodecs.resicomp.rate_control import RATE_TOLERANCE, SliceEncoder, layout
 from netcodecs.resicomp.weights import load_weights
 from netcodecs.transforms.gains import lambda_of
 
-from netsim import conformance
 from netsim.codec import Image, OperatingPoint, Stream, create_codec
-from netsim.conformance import check_codec
+from netsim.conformance import check_codec, checks
+from netsim.conformance.new_process import digest
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 
@@ -69,7 +69,7 @@ def with_payload(stream: Stream, place: int, payload: bytes) -> Stream:
 def test_keeps_the_contract(tiny: Path, image: Image, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new process, which takes seconds to load torch, once for all modes."""
     if mode != "TwoLoop":
-        monkeypatch.setattr(conformance, "_packets_elsewhere", lambda case: conformance._digest(case.stream))
+        monkeypatch.setattr(checks, "packets_elsewhere", lambda case: digest(case.stream))
     results = check_codec(codec_of(tiny, mode=mode, slices=4), [image[:40, :50]], [QUALITY])
     assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []
 

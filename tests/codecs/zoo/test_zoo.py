@@ -19,9 +19,9 @@ from netcodecs.zoo.sequential import Mbt2018
 from netcodecs.zoo.sliced import Elic
 from pydantic import ValidationError
 
-from netsim import conformance
 from netsim.codec import OperatingPoint, create_codec
-from netsim.conformance import check_codec
+from netsim.conformance import check_codec, checks
+from netsim.conformance.new_process import digest
 from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 from tests.codecs.zoo.conftest import CODECS, IMAGE, as_tensor, small_model
@@ -33,7 +33,7 @@ POINT = OperatingPoint("quality", 1)
 @pytest.mark.parametrize("name", CODECS)
 def test_every_codec_keeps_the_contract(name: str, codec_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the new process, which takes seconds to load torch: the test below has it."""
-    monkeypatch.setattr(conformance, "_packets_elsewhere", lambda case: conformance._digest(case.stream))
+    monkeypatch.setattr(checks, "packets_elsewhere", lambda case: digest(case.stream))
     results = check_codec(codec_of(name), [IMAGE[:60, :70]], [POINT])
     assert [f"{r.name}: {r.detail}" for r in results if not r.passed] == []
 
