@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netsim.channels import MarkovChannel, gilbert_elliott, markov, matrices, preset, presets
+from netsim.channels import MarkovChannel, chains, gilbert_elliott, markov, matrices, preset, presets
 from netsim.errors import InputError
 from tests.channels import test_markov, test_presets, test_sampling
 from tests.statistics.samples import STANDARD_ERRORS, worst_deviation
@@ -128,7 +128,7 @@ def wrong_h() -> Iterator[None]:
 @contextmanager
 def _in_place_of_gilbert_elliott(faulty: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (markov, presets, test_markov):
+        for module in (chains, presets, test_markov):
             patch.setattr(module, "gilbert_elliott", faulty)
         yield
 
