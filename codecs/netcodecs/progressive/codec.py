@@ -90,13 +90,16 @@ class ChannelProgressive(Codec):
 
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
-        return {
+        made = {
             "format": 3,
             "reconstruction": 3,  # counts changes that move a sample by a level
             "weights": file_sha256(self._weights),
             "torch": version("torch"),
             "compressai": version("compressai"),
         }
+        if self.settings.effort:  # on another device a search finds another latent
+            made["search"] = self.settings.device
+        return made
 
     @property
     def uses_gpu(self) -> bool:

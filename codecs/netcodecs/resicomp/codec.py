@@ -190,7 +190,7 @@ class ResiComp(Codec):
 
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
-        return {
+        made = {
             "format": 3,
             "reconstruction": 3,  # counts changes that move a sample by a level
             "beta": self._beta,
@@ -199,6 +199,15 @@ class ResiComp(Codec):
             "compressai": version("compressai"),
             "constriction": version("constriction"),
         }
+        if self.settings.effort:  # in other arithmetic a search finds another latent
+            import torch
+
+            from netcodecs.common.devices import multiplies_bfloat16
+
+            device = self.settings.device
+            arithmetic = "bfloat16" if multiplies_bfloat16(torch.device(device)) else "float32"
+            made["search"] = f"{arithmetic} on {device}"
+        return made
 
     @property
     def uses_gpu(self) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from netcodecs.common.devices import IMAGES_AT_ONCE
+from netcodecs.common.devices import IMAGES_AT_ONCE, multiplies_bfloat16
 from netcodecs.resicomp.fixed_point import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
 from netcodecs.resicomp.model import ResiCompModel
@@ -72,7 +72,7 @@ class Networks:
         #: trained, gains left out: they fold into the transforms
         self.parameters = sum(p.numel() for n, p in model.named_parameters() if not n.endswith(gains))
         self._device, self._spread = torch.device(device), model.spread.double().numpy()
-        self._bfloat16 = bfloat16 and _multiplies_bfloat16(self._device)
+        self._bfloat16 = bfloat16 and multiplies_bfloat16(self._device)
         self._transforms = transforms
         transforms.g_a = transforms.kind.inference_form(transforms.g_a)
         transforms.g_s = transforms.kind.inference_form(transforms.g_s)
@@ -108,7 +108,7 @@ class Networks:
         rate = self.rate(quality)
         latent = torch.from_numpy(self.analyse(image) * rate.gain).float().to(self._device)
         parts = SearchedNetworks(
-            self._transforms.g_s, self._network, self._concealer, _multiplies_bfloat16(self._device)
+            self._transforms.g_s, self._network, self._concealer, multiplies_bfloat16(self._device)
         )
         found = refined(parts, self._pixels(image), latent, rate, layout, SEARCH_STEPS[effort])
         return found.double().cpu().numpy() / rate.gain
@@ -242,12 +242,6 @@ class Networks:
             return made
 
         return filled
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for it: a processor without them takes several times as long as in float32."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # some are missing in earlier versions
-    return device.type != "cpu" or any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 class _ShortBranch(nn.Module):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,7 @@ def anneal(
             for group in optimiser.param_groups:
                 group["lr"] = group["rate"] * (1.0 if share < _STEADY else (1 - share) / (1 - _STEADY) + 0.05)
             temperature = _HOT * (_COLD / _HOT) ** share
-            loss = loss_of(step, lambda given, hot=temperature: _soft_rounded(given, hot, generator))  # type: ignore[misc]
+            loss = loss_of(step, partial(_soft_rounded, temperature=temperature, generator=generator))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

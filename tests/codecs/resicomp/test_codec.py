@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netcodecs.common import devices
 from netcodecs.resicomp import betas
 from netcodecs.resicomp.codec import BETA, ResiComp, ResiCompSettings, _loaded, usual_beta
 from netcodecs.resicomp.mixture import log_likelihood
@@ -498,3 +499,20 @@ def test_effort_lowers_the_loss_for_the_same_decoder(mode: str, image: Image) ->
     met = searching.encode(image, OperatingPoint("bpp", given.bpp))
     assert met.bpp == pytest.approx(given.bpp, rel=0.05)
     assert "effort=1" in searching.label
+
+
+@pytest.mark.parametrize("name", ["resicomp", "mbt-mean"])
+def test_a_search_is_remembered_by_where_it_ran(name: str) -> None:
+    """A stream found on one device is none of another's; without a search the device changes no byte."""
+    plain, elsewhere = (create_codec(name, {"device": device}).fingerprint for device in ("cpu", "cuda"))
+    assert plain == elsewhere
+    here, there = (create_codec(name, {"device": device, "effort": 1}).fingerprint for device in ("cpu", "cuda"))
+    assert here != there
+
+
+def test_a_search_is_remembered_by_its_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for answer in (True, False):
+        monkeypatch.setattr(devices, "multiplies_bfloat16", lambda device, answer=answer: answer)
+        found.append(create_codec("resicomp", {"effort": 1}).fingerprint)
+    assert found[0] != found[1]
