@@ -13,6 +13,8 @@ from netsim.errors import InputError
 
 __all__ = ["recording_from_numbers", "unwrapped"]
 
+_OVERTAKEN_PACKETS = 500  # a packet may arrive late by half of a trace of so many numbers; no counter is as narrow
+
 
 def unwrapped(numbers: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     """Numbers of a counter of ``bits`` bits, continued where the counter starts again.
@@ -61,7 +63,8 @@ def recording_from_numbers(
         The recording and notes on it.
 
     Raises:
-        InputError: There are no numbers, they lie outside ``sent``, or too far apart to be packets of one trace.
+        InputError: There are no numbers, they lie outside ``sent`` or too far apart to be packets of one trace, or they
+            start again and neither ``bits`` nor ``lost`` is given.
     """
     if not len(numbers):
         raise InputError(f"trace {path} holds no packets", hint="a numbered packet on each line")
@@ -71,6 +74,8 @@ def recording_from_numbers(
             hint = f"a counter of {bits} bits has no such number"
             raise InputError(f"trace {path} has the number {wrong}", hint=hint)
         numbers = unwrapped(numbers, bits)
+    elif lost is None:
+        _refuse_restarts(path, numbers)
     first, packets = _range_sent(path, numbers, sent)
     places = numbers - first
     arrived = places if lost is None else places[~lost]
@@ -93,6 +98,22 @@ def recording_from_numbers(
             f"{named}: losses before the first and after the last received packet are unknown, unless `sent` is given"
         )
     return Recording(label, received, times), notes
+
+
+def _refuse_restarts(path: Path, numbers: NDArray[np.int64]) -> None:
+    """A counter that starts again would count all later packets as duplicates, and hide their losses."""
+    span = int(numbers.max() - numbers.min()) + 1
+    falls = int((np.diff(numbers) < -(span // 2)).sum())
+    if falls and span > _OVERTAKEN_PACKETS:
+        bits = int(numbers.max()).bit_length()
+        hint = (
+            f"does its counter start again? --counter-bits {bits} is enough for these numbers; did the sender start "
+            "again? a column `link` tells recordings apart; lines stand in order of arrival"
+        )
+        message = (
+            f"trace {path}: the number falls by more than half its range, {falls:,} time{'s' if falls > 1 else ''}"
+        )
+        raise InputError(message, hint=hint, key=("counter_bits",))
 
 
 def _range_sent(path: Path, numbers: NDArray[np.int64], sent: tuple[int, int] | None) -> tuple[int, int]:

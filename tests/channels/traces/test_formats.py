@@ -90,6 +90,21 @@ def test_columns_are_found_by_the_names_of_the_first_row(tmp_path: Path) -> None
         only(path, columns="seq=pakcet")
 
 
+def test_a_counter_that_starts_again_is_refused_until_its_width_is_given(tmp_path: Path) -> None:
+    """As duplicates, the second round would hide the losses of the first and lose its own."""
+    arrived = [number for number in range(3000) if number % 100]
+    path = written(tmp_path / "log.csv", "seq\n" + "\n".join(str(number % 1024) for number in arrived))
+    with pytest.raises(InputError, match="falls by more than half its range, 2 times") as caught:
+        only(path, columns="seq=seq")
+    assert "--counter-bits 10" in caught.value.hint
+    assert only(path, columns="seq=seq", counter_bits=10).received.sum() == len(arrived)
+
+
+def test_a_packet_that_many_others_overtake_is_no_counter_that_starts_again(tmp_path: Path) -> None:
+    late = [*range(1, 900), 0, *range(900, 2000)]
+    assert only(written(tmp_path / "log.csv", "\n".join(map(str, ["seq", *late]))), columns="seq=seq").received.all()
+
+
 def test_numbers_out_of_order_and_twice_count_once(tmp_path: Path) -> None:
     path = written(tmp_path / "log.csv", "# columns: seq\n4\n0\n1\n1\n9\n8\n6\n5\n")
     trace = read_trace(path)
