@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from netsim.codec import Codec, OperatingPoint, check_codec_class
-from netsim.conformance.case import Broken, Case, Image
+from netsim.conformance.case import Broken, Case, Image, fault
 from netsim.conformance.checks import CHECKS
 from netsim.errors import InputError
 
@@ -73,7 +73,7 @@ def _no_stream(case: Case) -> CheckResult | None:
     except InputError as error:
         return CheckResult(next(iter(CHECKS)), False, f"{case}: {error.message}")
     except Exception as error:  # a codec under test may raise anything
-        return CheckResult(next(iter(CHECKS)), False, f"{case}: encode raises {type(error).__name__}: {error}")
+        return CheckResult(next(iter(CHECKS)), False, f"{case}: encode raises {fault(error, case.codec)}")
     return None
 
 
@@ -87,5 +87,5 @@ def _run(name: str, cases: Sequence[Case]) -> CheckResult:
         except InputError as error:
             return CheckResult(name, False, f"{case}: {error.message}")
         except Exception as error:  # a codec under test may raise anything
-            return CheckResult(name, False, f"{case}: {type(error).__name__}: {error}")
+            return CheckResult(name, False, f"{case}: {fault(error, case.codec)}")
     return CheckResult(name, True, "; ".join(dict.fromkeys(details)))

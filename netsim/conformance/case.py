@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from pathlib import Path
+from traceback import extract_tb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +16,7 @@ from netsim.codec import Codec, OperatingPoint, Stream
 from netsim.codec_calls import checked_stream, decoded_images, usable_packets
 from netsim.metrics.psnr import psnr_db
 
-__all__ = ["DECODED_MASKS", "Broken", "Case", "fresh", "quality_db", "shown"]
+__all__ = ["DECODED_MASKS", "Broken", "Case", "fault", "fresh", "quality_db", "shown"]
 
 BoolArray = NDArray[np.bool_]
 Image = NDArray[np.uint8]
@@ -98,6 +101,22 @@ def fresh(codec: Codec) -> Codec:
         Of the same settings.
     """
     return type(codec)(codec.settings)
+
+
+def fault(error: Exception, codec: Codec) -> str:
+    """What a codec raised, and where.
+
+    Args:
+        error: As caught, with its traceback.
+        codec: Whose method raised it.
+
+    Returns:
+        Type, message, and the last line that ran of the codec's module or of one beside it, as ``(mycodec.py:48)``.
+    """
+    file = getattr(sys.modules.get(type(codec).__module__), "__file__", None)
+    ran = [line for line in extract_tb(error.__traceback__) if file and Path(line.filename).parent == Path(file).parent]
+    place = f" ({Path(ran[-1].filename).name}:{ran[-1].lineno})" if ran else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def shown(mask: BoolArray) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from netsim.codec import OperatingPoint, Packet, Stream
 from netsim.codec_calls import decoded_images
-from netsim.conformance.case import DECODED_MASKS, Broken, Case, fresh, quality_db, shown
+from netsim.conformance.case import DECODED_MASKS, Broken, Case, fault, fresh, quality_db, shown
 from netsim.conformance.new_process import digest, packets_elsewhere
 from netsim.errors import InputError
 
@@ -308,7 +308,7 @@ def damaged_payload(case: Case) -> str:
                 refused += 1
                 continue
             except Exception as error:
-                raise Broken(f"{case}: a damaged packet {victim} raises {type(error).__name__}: {error}") from error
+                raise Broken(f"{case}: a damaged packet {victim} raises {fault(error, case.codec)}") from error
             if decoded.dtype != np.uint8 or decoded.ndim != 4 or decoded.shape[::3] != (1, 3):
                 raise Broken(f"{case}: a damaged packet {victim} decodes to {decoded.dtype} {list(decoded.shape)}")
     return f"{3 * len({0, *map(int, victims)})} damaged payloads, {refused} refused"
