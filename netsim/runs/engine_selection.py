@@ -24,6 +24,7 @@ from netsim.scenario.plan import Plan, PlanRow, PlanRows
 __all__ = ["resolve_engines"]
 
 _PRECISION_TRIALS = 400  # what sampling to a stated precision is taken to need, before it is known
+_NAMED = 4  # schemes in a sentence
 
 
 def resolve_engines(context: RunContext) -> tuple[Plan, list[str]]:
@@ -37,16 +38,25 @@ def resolve_engines(context: RunContext) -> tuple[Plan, list[str]]:
         context: The run's plan and cache; streams are encoded where the cache lacks them.
 
     Returns:
-        The plan with an engine in each row; sentences that say which engine was chosen and why.
+        The plan with an engine in each row; sentences that say which engine was chosen for which schemes, and why.
     """
     chosen: dict[int, str] = {}
-    reasons: dict[str, list[int]] = {}
+    reasons: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for rows in _groups(context.plan.rows):
         engine, reason, decodes = _choose(context, rows)
         chosen |= dict.fromkeys((row.index for row in rows), engine)
-        reasons.setdefault(f"{engine}: {reason}", []).append(decodes)
-    sentences = [f"{reason}; {_expected(decodes)}" for reason, decodes in reasons.items()]
+        reasons.setdefault((engine, reason), []).append((rows[0].label, decodes))
+    sentences = [
+        f"{engine} for {_named([label for label, _ in found])}: {reason}; {_expected([count for _, count in found])}"
+        for (engine, reason), found in reasons.items()
+    ]
     return context.plan.with_engines(chosen), sentences
+
+
+def _named(labels: list[str]) -> str:
+    names = list(dict.fromkeys(labels))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _expected(decodes: list[int]) -> str:

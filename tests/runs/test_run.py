@@ -1,5 +1,6 @@
 """Whole runs: the log's laws, determinism, resuming, and that nothing is overwritten."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,8 @@ def test_log_keeps_its_laws(scenario: Path) -> None:
     assert (full == 1).all()
     assert run.manifest["status"] == "finished"
     assert run.manifest["tools"]["jpeg2000"]
+    for scheme, engines in log.groupby("scheme", observed=True)["engine"].unique().items():  # each is named, with why
+        assert any(re.match(rf"{engines[0]} for .*{re.escape(scheme)}.*: ", line) for line in run.manifest["engines"])
     assert set(run.summary["channel"]) == {"EP4", "switching"}
 
 
