@@ -43,7 +43,8 @@ def numbers(
         near_bpp: Rate of the operating points that are drawn, in bit/pixel.
 
     Returns:
-        The log's rows that are drawn; column ``loss_rate``: share of the slot's packets that the channel lost.
+        The log's rows that are drawn; column ``loss_rate``: share of the slot's packets that the channel lost. Its
+        ``attrs`` name under ``left_out`` the schemes that have no slots in time.
 
     Raises:
         InputError: The log has no such trial, or no slots in time (exact and stratified engine).
@@ -72,13 +73,16 @@ def numbers(
     )
     order = ["condition", "scheme", "slot", "time_s"]
     ranks = {name: {key: i for i, key in enumerate(dict.fromkeys(found[name]))} for name in order[:2]}
-    return (
+    rows = (
         found[_COLUMNS]
         .sort_values(
             order, kind="stable", key=lambda column: column.map(ranks[column.name]) if column.name in ranks else column
         )
         .reset_index(drop=True)
     )
+    shown = set(sampled["scheme"].unique())
+    rows.attrs["left_out"] = [name for name in log["scheme"].unique() if name not in shown]
+    return rows
 
 
 def slots_shown(progressive: bool) -> int:
@@ -149,6 +153,8 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
         ax.set_ylabel("PSNR (dB)")
     none = f"{'At' if progressive else '× at'} {failure_db:g} dB: no image."
     note = f"Trial {numbers['trial'].iloc[0]}. {none} Grey: share of the slot's packets lost (right)."
+    if left_out := numbers.attrs.get("left_out"):
+        note += f" Without slots in time (exact or stratified): {', '.join(left_out)}."
     legend(figure, panels[0], note, ax)
     return figure
 

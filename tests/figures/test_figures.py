@@ -188,6 +188,8 @@ def test_timeline_leaves_out_weighted_outcomes(log: pd.DataFrame) -> None:
     weighted = log.assign(engine="stratified", scheme="drawn " + log["scheme"].astype(str))
     both = timeline.numbers(pd.concat([log, weighted], ignore_index=True))
     pd.testing.assert_frame_equal(both, timeline.numbers(log), check_dtype=False, check_categorical=False)
+    left_out = "drawn " + str(log["scheme"].iloc[0])
+    assert left_out in timeline.draw(both).legends[0].get_title().get_text().replace("\n", " ")
     with pytest.raises(InputError, match="no slots in time"):
         timeline.numbers(weighted)
 
