@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ def reproduce_command(
         Path | None, typer.Option("--images", metavar="DIR", help="A folder of images, in place of the recipe's.")
     ] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one a core].")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="If DIR holds another run of the scenario, delete it.")
+    ] = False,
 ) -> None:
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""
     from netsim.errors import InputError
@@ -37,6 +40,8 @@ def reproduce_command(
     if everything:
         if name is not None:
             raise InputError(f"--all and `{name}`", where="--all", hint="one of them")
+        if overwrite:
+            raise InputError("--all takes a new folder", where="--overwrite", hint="leave it out")
         written, outcomes = reproduce_all(recipe_names(), full, out, processes, ConsoleReporter(), overrides)
         typer.echo(str(written))
         if page is not None:
@@ -49,5 +54,6 @@ def reproduce_command(
         for known in recipe_names():
             typer.echo(f"{known:32} {find_recipe(known).title}")
         return
-    for path in reproduce(find_recipe(name), full, out, processes, ConsoleReporter(), overrides=overrides).files:
+    ways: Any = {"overrides": overrides, "exist": "overwrite" if overwrite else "number"}
+    for path in reproduce(find_recipe(name), full, out, processes, ConsoleReporter(), **ways).files:
         typer.echo(str(path))

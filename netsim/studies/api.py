@@ -20,6 +20,7 @@ def reproduce(
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
     workers: int = 1,
+    exist: str = "number",
 ) -> Reproduced:
     """Run a paper's table or figure, as ``netsim reproduce`` does.
 
@@ -29,6 +30,7 @@ def reproduce(
         out: The results' folder; None: runs/PAPER-ARTEFACT-quick (or -full).
         overrides: Further overrides of the recipe's scenario, as ``key.path=value``.
         workers: Processes.
+        exist: Where the folder holds another run: ``number`` (OUT-2, …), ``fail`` or ``overwrite``.
 
     Returns:
         ``comparison`` and ``orders`` as pandas frames, ``notes``, and ``files``.
@@ -37,4 +39,4 @@ def reproduce(
         InputError: An unknown or faulty recipe, or bad input.
     """
     folder = None if out is None else Path(out)
-    return reproduce_recipe(find_recipe(name), full, folder, workers, Reporter(), overrides=overrides)
+    return reproduce_recipe(find_recipe(name), full, folder, workers, Reporter(), overrides=overrides, exist=exist)

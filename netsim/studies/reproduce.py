@@ -95,6 +95,7 @@ def reproduce(
     reporter: Reporter,
     *,
     overrides: Sequence[str] = (),
+    exist: str = "number",
 ) -> Reproduced:
     """Run a recipe.
 
@@ -105,6 +106,7 @@ def reproduce(
         workers: Processes.
         reporter: Shows what happens.
         overrides: Further overrides of the scenario, as ``key.path=value``.
+        exist: What a run of the scenario does where the folder holds another one (``netsim.run``).
 
     Returns:
         The comparison, the orders, the notes and the written files.
@@ -120,7 +122,7 @@ def reproduce(
     notes = (*(not_the_papers(recipe, images) if images else ()), *recipe.notes, *left_out, *remarks)
     for note in notes:
         reporter.say("note", note)
-    context = StudyContext(recipe, plan, folder, workers, reporter)
+    context = StudyContext(recipe, plan, folder, workers, reporter, exist)
     measured = recipe.study.measure(context)
     for note in context.notes:
         reporter.say("note", note)

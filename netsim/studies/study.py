@@ -49,6 +49,7 @@ class StudyContext:
         folder: Where the results go; after ``run()`` the folder of that run.
         workers: Processes of a run.
         reporter: Shows what happens.
+        exist: What ``run()`` does where ``folder`` holds another run: ``number``, ``fail`` or ``overwrite``.
         ran: Whether ``run()`` was called.
         notes: Sentences that stand beside the results; ``measure`` may add some.
     """
@@ -58,6 +59,7 @@ class StudyContext:
     folder: Path
     workers: int = 1
     reporter: Reporter = field(default_factory=Reporter)
+    exist: str = "number"
     ran: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -107,7 +109,8 @@ class StudyContext:
         from netsim.results import open_run
         from netsim.runs.pipeline import run_plan
 
-        found = open_run(run_plan(self.plan, self.folder, self.workers, self.reporter, write_summary))
+        plan, folder = self.plan, self.folder
+        found = open_run(run_plan(plan, folder, self.workers, self.reporter, write_summary, exist=self.exist))
         self.folder, self.ran = found.path, True
         return found
 

@@ -117,3 +117,13 @@ def test_a_traces_chain_runs_on_from_image_to_image(small: MakeRecipe, tmp_path:
     lost = (log["packets_lost"] > 0).to_numpy().reshape(-1, 40)  # point and trial, slot
     assert 0.1 < lost.mean() < 0.9
     assert (lost[:, 1:] == lost[:, :-1]).mean() > 0.9  # a chain that began anew for each image would give about .5
+
+
+def test_a_changed_scenario_replaces_an_earlier_run_only_where_asked(small: MakeRecipe, tmp_path: Path) -> None:
+    recipe, out = small("", "traces"), tmp_path / "out"
+    run = ["codecs=[{jpeg2000: {bpp: 0.5, packets: 1}}]", "images={folder: images, limit: 1}"]
+    first = reproduce(recipe, False, out, 1, Reporter(), overrides=run)
+    again = reproduce(recipe, False, out, 1, Reporter(), overrides=[*run, "seed=8"])
+    replaced = reproduce(recipe, False, out, 1, Reporter(), overrides=[*run, "seed=9"], exist="overwrite")
+    assert [one.files[0].parent.name for one in (first, again, replaced)] == ["out", "out-2", "out"]
+    assert netsim.load(out).manifest["seed"] == 9
