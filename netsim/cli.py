@@ -43,6 +43,26 @@ app = typer.Typer(
     add_completion=False,
 )
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from netsim.distribution import DISTRIBUTION, installed_version
+        from netsim.runs.manifest import git_revision
+
+        revision = git_revision()
+        typer.echo(f"{DISTRIBUTION} {installed_version()}" + (f" ({revision})" if revision else ""))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and revision.")
+    ] = False,
+) -> None:
+    pass
+
+
 ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="YAML file, or name of a shipped scenario.")]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run [runs/NAME-N].")]
 SetOption = Annotated[

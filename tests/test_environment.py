@@ -15,7 +15,7 @@ from PIL import Image
 from netsim.api import run as run_scenario
 from netsim.channels.describe import describe_all
 from netsim.cli import main
-from netsim.runs.manifest import _git_revision
+from netsim.runs.manifest import git_revision
 from netsim.runs.results import load_run
 
 NOT_UTF8 = "caf\udce9"  # as os.fsdecode makes of b"caf\xe9"
@@ -172,7 +172,20 @@ def test_no_folder_for_machine_code_only_costs_time(folder: Path) -> None:
 
 
 def test_the_revision_is_netsims_own_inside_a_git_hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    own = _git_revision()
+    own = git_revision()
     subprocess.run(["git", "init", "-q", str(tmp_path / "other")], check=True)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
-    assert _git_revision() == own
+    assert git_revision() == own
+
+
+def test_the_checkout_around_an_installed_copy_is_not_netsims_revision(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An environment lies in the folder of a paper, or in a checkout that has moved on since the installation."""
+    commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "theirs"]
+    for arguments in (["init", "-q"], commit):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
+    copy = tmp_path / ".venv" / "lib" / "netsim" / "runs" / "manifest.py"
+    copy.parent.mkdir(parents=True)
+    monkeypatch.setattr("netsim.runs.manifest.__file__", str(copy))
+    assert git_revision() is None

@@ -15,7 +15,7 @@ from typing import Any
 from netsim.distribution import installed_version
 from netsim.scenario.plan import Plan
 
-__all__ = ["manifest"]
+__all__ = ["git_revision", "manifest"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "simpy", "pillow", "imageio-ffmpeg", "reedsolo", "torch")
 _GIT_S = 5
@@ -55,7 +55,7 @@ def manifest(plan: Plan, notes: list[str], workers: int, cluster: str | None = N
             **{name: _version(name) for name in _PACKAGES},
             "python": platform.python_version(),
         },
-        "git": _git_revision(),
+        "git": git_revision(),
         "device": {"machine": platform.machine(), "system": platform.system(), **where},
         "command": ["netsim", *sys.argv[1:]],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -70,10 +70,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_revision() -> str | None:
-    """Revision of the checkout that netsim runs from, with ``+`` if it was changed; None outside one."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+def git_revision() -> str | None:
+    """Revision of the checkout that netsim runs from.
+
+    Returns:
+        The commit, with ``+`` if the checkout was changed. None where netsim is installed as a copy: the checkout
+        around such an environment is another project's, or has moved on since.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # a hook names its repository
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_S, env=own)
