@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import netsim
 from netsim.cli import app
-from netsim.commands.init import copy_scenario
+from netsim.commands.init import copy_recipe, copy_scenario
 from netsim.errors import InputError
 from netsim.scenario.load import load_plan
 from netsim.shipped import find_scenario, scenario_names
@@ -77,6 +77,20 @@ def test_init_copies_a_scenario_and_replaces_nothing(tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match=r"`mine\.yaml` exists"):
         copy_scenario("quickstart", Path("mine.yaml"))
     assert (tmp_path / "mine.yaml").read_bytes() == (ROOT / "scenarios" / "wlan.yaml").read_bytes()
+
+
+def test_init_copies_a_recipe_that_reproduce_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = CliRunner().invoke(app, ["init", "loss-resilient-lic/table1"])
+    assert made.stdout.splitlines()[-1] == "experiments/mine/table1"
+    assert "netsim reproduce mine/table1" in made.stderr
+    files = sorted(path.name for path in (tmp_path / "experiments" / "mine" / "table1").iterdir())
+    assert files == ["published.csv", "recipe.yaml", "scenario.yaml"]
+    assert find_recipe("mine/table1").title == find_recipe("loss-resilient-lic/table1").title
+    with pytest.raises(InputError, match="`experiments/mine/table1` exists"):
+        copy_recipe("resicomp/table1")
+    with pytest.raises(InputError, match="no recipe `resicomp/tabel1`"):
+        copy_recipe("resicomp/tabel1")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""``netsim init``: a shipped scenario as the user's own file."""
+"""``netsim init``: a shipped scenario as the user's own file, or a recipe as the user's own folder."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -9,20 +10,51 @@ import typer
 
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["copy_scenario", "init"]
+__all__ = ["copy_recipe", "copy_scenario", "init"]
 
 
 def init(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A shipped scenario.")] = "quickstart",
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File to write [NAME.yaml].")] = None,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A shipped scenario, or a recipe.")] = "quickstart",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PATH", help="What to write [NAME.yaml; a recipe: experiments/mine/ARTEFACT]."),
+    ] = None,
 ) -> None:
-    """Copy a shipped scenario, to be edited. An existing file is never replaced.
+    """Copy a shipped scenario, or a recipe (`netsim reproduce` lists them), to be edited.
 
-    The last line on standard output is the file's path.
+    Nothing that exists is replaced. The last line on standard output is the copy's path.
     """
-    path = copy_scenario(name, out)
-    typer.echo(f"next      netsim run {path}", err=True)
+    path = copy_recipe(name, out) if "/" in name else copy_scenario(name, out)
+    following = f"reproduce {'/'.join(path.parts[-2:])}" if path.is_dir() else f"run {path}"
+    typer.echo(f"next      netsim {following}", err=True)
     typer.echo(path)
+
+
+def copy_recipe(name: str, out: Path | None = None) -> Path:
+    """Write a copy of a recipe's folder.
+
+    Args:
+        name: PAPER/ARTEFACT.
+        out: Folder to write. Default: ``experiments/mine/ARTEFACT``, where ``netsim reproduce`` finds it.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        InputError: No recipe has this name, the folder exists, or it can't be written.
+    """
+    from netsim.paths import output_path
+    from netsim.studies.recipe import find_recipe
+
+    source = find_recipe(name).folder
+    path = output_path(str(out or Path("experiments", "mine", source.name)))
+    try:
+        shutil.copytree(source, path)
+    except FileExistsError:
+        raise InputError(f"`{path}` exists", hint="name another folder with --out") from None
+    except (OSError, shutil.Error) as error:
+        raise InputError(f"can't write `{path}`: {error}", hint="name another folder with --out") from None
+    return path
 
 
 def copy_scenario(name: str, out: Path | None = None) -> Path:
