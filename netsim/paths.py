@@ -10,7 +10,7 @@ from pathlib import Path
 from netsim.errors import InputError
 from netsim.text import visible
 
-__all__ = ["check_text", "output_path", "read_regular", "user_path"]
+__all__ = ["check_text", "leads_out", "output_path", "own_path", "read_regular", "user_path"]
 
 
 def user_path(text: str, base: Path = Path()) -> Path:
@@ -67,6 +67,39 @@ def read_regular(path: Path, limit_bytes: int) -> bytes:
     if len(content) > limit_bytes:
         raise OSError(errno.EFBIG, f"larger than {limit_bytes:,} bytes", str(path))
     return content
+
+
+def leads_out(folder: Path, path: Path) -> str:
+    """Where links take a path that is written as one inside a folder. Nothing there is opened.
+
+    Args:
+        folder: The folder; it may be a link itself.
+        path: A path below it.
+
+    Returns:
+        The place outside the folder; empty if the path stays inside.
+    """
+    place = os.path.realpath(path)
+    return "" if Path(place).is_relative_to(os.path.realpath(folder)) else place
+
+
+def own_path(folder: Path, *names: str) -> Path:
+    """The path of a file or folder that is written inside a folder of netsim's.
+
+    Args:
+        folder: The folder.
+        *names: Of the folders inside it, and of the file.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: A link, which a stranger's folder may hold, takes it outside.
+    """
+    path = folder.joinpath(*names)
+    if outside := leads_out(folder, path):
+        raise InputError(f"`{path}` is a link to `{outside}`", hint="remove the link, or name a folder with --out")
+    return path
 
 
 def output_path(text: str) -> Path:

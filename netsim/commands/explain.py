@@ -40,6 +40,7 @@ def explain(
     from netsim.decoding.cache import CodecCache
     from netsim.decoding.store import Store
     from netsim.figures.explain import write_explanation
+    from netsim.paths import own_path
     from netsim.runs.progress import ConsoleReporter, counted
     from netsim.runs.results import load_run
 
@@ -49,7 +50,7 @@ def explain(
         found = explained(plan, cache, image, codec, point, channels or (), link)
         _print(found)
         name = f"{image} {found.scheme.label} {found.scheme.scheme.operating_point}"
-        folder = out or run / "explain" / re.sub(r"[^\w.=%-]+", "_", name)
+        folder = out or own_path(run, "explain", re.sub(r"[^\w.=%-]+", "_", name))
         paths = write_explanation(found, decoded_masks(found, cache), folder)
     typer.echo(f"wrote  {folder}/  " + "  ".join(path.name for path in paths if path.name.startswith("explain")))
     typer.echo(f"       and {sum(path.name.startswith('lost_') for path in paths)} images of worst and best masks")

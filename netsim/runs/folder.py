@@ -253,25 +253,21 @@ def _remove_lock(path: Path) -> None:
         pass  # it holds parts: its own
 
 
-def _holds_run(path: Path) -> bool:
-    try:
-        return "run_id" in read_manifest(path)
-    except InputError:  # a damaged manifest: is there anything else of a run?
-        return (path / "log.parquet").is_file() or any((path / "parts").glob("row-*.npz"))
-
-
 def _empty(path: Path) -> None:
     """Delete what a run folder holds, the manifest last, so that a kill leaves what can be overwritten again."""
     if "run_id" not in read_manifest(path):
         raise InputError(
             f"`{path}` holds no run of netsim", hint="--overwrite deletes nothing else; name another folder"
         )
-    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == "manifest.json"):
-        if entry.name == "parts":
-            for inside in entry.iterdir():
-                if inside.name != "lock":
-                    shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
-        elif entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    inside = [entry for entry in (path / "parts").iterdir() if entry.name != "lock"]
+    others = [entry for entry in path.iterdir() if entry.name != "parts"]
+    for entry in [*inside, *sorted(others, key=lambda entry: entry.name == "manifest.json")]:
+        _delete(entry)
+
+
+def _delete(path: Path) -> None:
+    """A file or folder; of a link the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

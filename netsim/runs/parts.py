@@ -70,9 +70,16 @@ def read_part(path: Path, run_id: str | None = None) -> Arrays:
         Per log row its numbers, and ``case`` pointing into case_image, case_choice, case_mask.
 
     Raises:
-        InputError: If the file is not as ``write_part`` of this code wrote it for this run and under this name.
+        FileNotFoundError: There is none.
+        InputError: If it is not a file, or not as ``write_part`` of this code wrote it for this run and under this
+            name.
     """
-    content = read_regular(path, _LIMIT_BYTES)
+    try:
+        content = read_regular(path, _LIMIT_BYTES)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"can't read `{path}`: {error.strerror}", hint=_AGAIN) from None
     content, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if checksum == _checksum(path, content):
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -80,9 +87,7 @@ def read_part(path: Path, run_id: str | None = None) -> Arrays:
         made_by = str(arrays.pop("made_by"))
         if run_id is None or made_by == _made_by(run_id):
             return arrays
-    raise InputError(
-        f"`{path}` is damaged, or of another run or version", hint="run the same command again: it makes it anew"
-    )
+    raise InputError(f"`{path}` is damaged, or of another run or version", hint=_AGAIN)
 
 
 def _checksum(path: Path, content: bytes) -> bytes:
@@ -90,6 +95,7 @@ def _checksum(path: Path, content: bytes) -> bytes:
     return hashlib.sha256(path.name.encode() + b"\0" + content).digest()
 
 
+_AGAIN = "run the same command again: it makes it anew"
 _CHECKSUM_BYTES = 32
 _LIMIT_BYTES = 2**32
 

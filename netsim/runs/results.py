@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netsim.digests import file_sha256
 from netsim.errors import InputError
-from netsim.paths import output_path
+from netsim.paths import leads_out, output_path, own_path
 from netsim.runs.atomic import make_folder, write_atomically
 from netsim.runs.folder import read_manifest
 from netsim.runs.log import read_log
@@ -21,7 +21,7 @@ from netsim.text import counted_noun
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FinishedRun", "file_fault", "load_run"]
+__all__ = ["FinishedRun", "file_fault", "link_fault", "load_run"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,7 +107,7 @@ class FinishedRun:
         """
         from netsim.rd_json import rd_json_files
 
-        folder = self.path / "rd_json" if out is None else output_path(str(out))
+        folder = own_path(self.path, "rd_json") if out is None else output_path(str(out))
         make_folder(folder)
         written = []
         for name, text in rd_json_files(self.summary).items():
@@ -136,22 +136,40 @@ class FinishedRun:
 def file_fault(folder: Path, name: str, manifest: Mapping[str, Any]) -> str:
     """What is wrong with a file of a run.
 
+    A file may be a link to another place (a larger disk, git-annex) if its content is what the run wrote.
+
     Args:
         folder: The run's folder.
         name: File name.
         manifest: The run's.
 
     Returns:
-        One sentence; empty if nothing is wrong, or if no hash of the file is known.
+        One sentence; empty if nothing is wrong, or if no hash of the file is known and it lies in the folder.
     """
     files = manifest.get("files")
     expected = files.get(name) if isinstance(files, Mapping) else None
+    if expected is None:
+        return link_fault(folder, name)
     try:
-        if expected is None or file_sha256(folder / name) == expected:
+        if file_sha256(folder / name) == expected:
             return ""
     except OSError as error:
         return f"can't read `{folder / name}`: {error.strerror}"
     return f"`{folder / name}` is not as the run wrote it: its hash does not match the manifest's"
+
+
+def link_fault(folder: Path, name: str) -> str:
+    """Whether a file of a run is a link to outside its folder. The file is not read.
+
+    Args:
+        folder: The run's folder.
+        name: File name.
+
+    Returns:
+        One sentence; empty if it lies in the folder.
+    """
+    outside = leads_out(folder, folder / name)
+    return f"`{folder / name}` is a link to `{outside}`, outside the run's folder: not read" if outside else ""
 
 
 def load_run(path: str | Path) -> FinishedRun:

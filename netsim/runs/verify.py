@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from netsim.digests import Budget, path_sha256
 from netsim.errors import InputError
 from netsim.runs.log import read_log
-from netsim.runs.results import file_fault, load_run
+from netsim.runs.results import file_fault, link_fault, load_run
 from netsim.text import counted_noun
 
 __all__ = ["Verdict", "verify_run"]
@@ -29,6 +29,8 @@ class Verdict:
 def verify_run(folder: Path) -> Verdict:
     """Check the hash of each of a finished run's files, the log's pages, and that the log is of this run.
 
+    A link to outside the folder is a fault, and is not followed.
+
     Args:
         folder: The run's folder.
 
@@ -36,15 +38,17 @@ def verify_run(folder: Path) -> Verdict:
         What is whole and what is not; ``notes`` name inputs that have changed since.
 
     Raises:
-        InputError: If there is no finished run, or its manifest is not as it was written.
+        InputError: If there is no finished run, or its manifest is not as it was written or lies elsewhere.
     """
+    if fault := link_fault(folder, "manifest.json"):
+        raise InputError(fault, hint="put the file itself into the folder")
     run = load_run(folder)
     files = run.manifest.get("files")
     if not isinstance(files, Mapping):
         raise InputError(f"the manifest of `{folder}` holds no hashes", hint="an older version wrote it: run it again")
     faults = {name: _fault(folder, name, run.manifest) for name in files}
     if not faults.get("log.parquet"):
-        faults["log.parquet"] = _log_fault(folder / "log.parquet", str(run.manifest.get("run_id")))
+        faults["log.parquet"] = _log_fault(folder, str(run.manifest.get("run_id")))
     whole = [name for name, fault in faults.items() if not fault]
     return Verdict(whole, [fault for fault in faults.values() if fault], _changed_inputs(run.manifest))
 
@@ -52,10 +56,13 @@ def verify_run(folder: Path) -> Verdict:
 def _fault(folder: Path, name: str, manifest: Mapping[str, object]) -> str:
     if Path(name).name != name or "\0" in name:  # a manifest of somebody else names a file anywhere
         return f"{name!r} is no name of a file in the run's folder"
-    return file_fault(folder, name, manifest)
+    return link_fault(folder, name) or file_fault(folder, name, manifest)
 
 
-def _log_fault(path: Path, run_id: str) -> str:
+def _log_fault(folder: Path, run_id: str) -> str:
+    if fault := link_fault(folder, "log.parquet"):  # of a manifest that does not list it
+        return fault
+    path = folder / "log.parquet"
     try:
         ids = pc.unique(read_log(path)["run_id"]).to_pylist()
     except InputError as error:
