@@ -98,7 +98,7 @@ class Run(FinishedRun):
         *,
         low_bpp: float | None = None,
         high_bpp: float | None = None,
-        trial: int = 0,
+        trial: int | None = None,
         slots: Sequence[int] = (),
     ) -> Path:
         """Write the report, one HTML file, as ``netsim report`` does.
@@ -107,8 +107,8 @@ class Run(FinishedRun):
             out: The file; None: report.html in the run's folder.
             low_bpp: Lower end of the rates over which schemes are ranked; None: what all cover.
             high_bpp: Upper end, likewise.
-            trial: The trial whose slots' images are shown.
-            slots: Numbers of these slots; none: the first ones in which a packet did not arrive.
+            trial: The trial whose slots' images are shown; None: typical and bad slots of all trials.
+            slots: Numbers of slots, of trial 0 if none is named; none: the first ones in which a packet did not arrive.
 
         Returns:
             The file.

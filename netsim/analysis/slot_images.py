@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.analysis.ranked_slots import SAMPLED
 from netsim.analysis.replay import SchemeOnLink, scheme_stream_key
 from netsim.codec import Stream
 from netsim.codec_calls import decoded_images, usable_packets
@@ -33,7 +34,6 @@ __all__ = ["SentImage", "ShownImage", "chosen_slots", "slot_images"]
 
 Pixels = NDArray[np.uint8]
 
-_SAMPLED = ("event", "array")  # engines whose log has a row for each slot of each trial
 _TOLERANCE_DB = 0.01  # a log made on another device may differ in the last bits of a learned codec's image
 
 
@@ -94,7 +94,7 @@ def chosen_slots(log: pd.DataFrame, rows: Sequence[PlanRow], slots: int, trial: 
         Numbers of slots, in order of time. Where no row's log has slots in time, the first ``count``.
     """
     mine = log[(log["trial"] == trial) & log["packet"].isna() & log["row"].isin([row.index for row in rows])]
-    mine = mine[mine["engine"].isin(_SAMPLED)]
+    mine = mine[mine["engine"].isin(SAMPLED)]
     missing = mine["packets_lost"] + mine["packets_late"] + mine["packets_dropped"]
     struck = sorted({int(slot) for slot in mine.loc[missing > 0, "slot"]})
     others = (slot for slot in range(slots) if slot not in set(struck))
@@ -196,7 +196,7 @@ def _of_row(
 def _logged(log: pd.DataFrame, row: PlanRow, trial: int) -> pd.DataFrame | None:
     """The log's slots of a row in a trial, by number; None where its engine weights masks."""
     mine = log[(log["row"] == row.index) & log["packet"].isna()]
-    if not set(mine["engine"]) <= set(_SAMPLED):
+    if not set(mine["engine"]) <= set(SAMPLED):
         return None
     mine = mine[mine["trial"] == trial]
     if mine.empty:

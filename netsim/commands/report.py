@@ -17,9 +17,12 @@ def report(
         float | None, typer.Option("--low-bpp", help="Schemes are ranked over rates from … [what all cover].")
     ] = None,
     high_bpp: Annotated[float | None, typer.Option("--high-bpp", help="… to [what all cover].")] = None,
-    trial: Annotated[int, typer.Option("--trial", help="Trial whose slots' images are shown.")] = 0,
+    trial: Annotated[
+        int | None, typer.Option("--trial", help="Trial whose slots' images are shown [typical and bad slots of all].")
+    ] = None,
     slots: Annotated[
-        list[int] | None, typer.Option("--slot", metavar="N", help="A slot; repeatable [the first with losses].")
+        list[int] | None,
+        typer.Option("--slot", metavar="N", help="A slot, of trial 0 or --trial; repeatable [the first with losses]."),
     ] = None,
 ) -> None:
     """Write a run's report: what ran, tables, figures, images of slots, the channels' facts, how to run it again."""

@@ -73,7 +73,7 @@ def write_report(
     out: Path | None = None,
     low_bpp: float | None = None,
     high_bpp: float | None = None,
-    trial: int = 0,
+    trial: int | None = None,
     slots: Sequence[int] = (),
 ) -> Path:
     """Write the report alone.
@@ -83,8 +83,8 @@ def write_report(
         out: The file; default RUN/report.html.
         low_bpp: Lower end of the rates over which schemes are ranked; default: that of the range that all cover.
         high_bpp: Upper end, likewise.
-        trial: The trial whose slots' images are shown.
-        slots: Numbers of these slots; none: the first ones in which a packet did not arrive.
+        trial: The trial whose slots' images are shown; None: typical and bad slots of all trials.
+        slots: Numbers of slots, of trial 0 if none is named; none: the first ones in which a packet did not arrive.
 
     Returns:
         The report's path.
@@ -147,7 +147,7 @@ def _write_page(
     figures: list[FigureText],
     rates: Rates,
     path: Path,
-    trial: int = 0,
+    trial: int | None = None,
     slots: Sequence[int] = (),
 ) -> Path:
     drawn = sum(len(one.svg) for one in figures if one.svg)

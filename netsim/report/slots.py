@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.analysis.ranked_slots import RankedSlot, ranked_slots
 from netsim.analysis.replay import replayed_plan
 from netsim.analysis.slot_images import SentImage, ShownImage, chosen_slots, slot_images
 from netsim.errors import InputError
@@ -79,16 +80,17 @@ class SlotSection(NamedTuple):
 
 
 def slot_section(
-    run: FinishedRun, summary: pd.DataFrame, most_bytes: int, trial: int = 0, slots: Sequence[int] = ()
+    run: FinishedRun, summary: pd.DataFrame, most_bytes: int, trial: int | None = None, slots: Sequence[int] = ()
 ) -> SlotSection:
-    """Slots of a trial for each of the run's channels.
+    """Some slots for each of the run's channels: a typical one and bad ones, or those of a trial.
 
     Args:
         run: A finished run.
         summary: Of its log.
         most_bytes: Room for the images in the page; the last slots of each channel are left out where it is too small.
-        trial: Number of the trial.
-        slots: Numbers of slots; none: the first ones with losses.
+        trial: Number of a trial; None: slots of any trial (``netsim.analysis.ranked_slots``), or of trial 0 where slots
+            are named.
+        slots: Numbers of slots; none: the first ones of the trial with losses.
 
     Returns:
         The slots by channel, or the reason why there are none.
@@ -99,18 +101,55 @@ def slot_section(
     try:
         plan = replayed_plan(run)
         groups = _groups(plan, summary)
-        log = run.trial_log(trial)
-        made = []
-        for title, rows in groups[:_CONDITIONS]:
-            chosen = list(slots) or chosen_slots(log, rows, plan.slots, trial, _SLOTS)
-            made.append((title, slot_images(plan, log, rows, trial, chosen)))
+        shown = groups[:_CONDITIONS]
+        chosen = _ranked(run, plan, [rows for _, rows in shown], trial, slots)
+        log = run.trial_log(trial or 0, *{one.trial for some in chosen for one in some})
+        made = [
+            (title, _sent(plan, log, rows, some or _of_trial(log, plan, rows, trial or 0, slots)))
+            for (title, rows), some in zip(shown, chosen, strict=True)
+        ]
     except InputError as error:
         if error.where in ("--trial", "--slot"):
             raise
         return SlotSection([], [], error.message)
-    conditions = [ConditionSlots(title, [_card(one) for one in sent], _drawn(sent)) for title, sent in made]
+    conditions = [
+        ConditionSlots(title, [_card(one, rank) for one, rank in sent], _drawn([one for one, _ in sent]))
+        for title, sent in made
+    ]
     fitting = _fitting(conditions, most_bytes)
-    return SlotSection(fitting, _notes(fitting, conditions, groups, plan, trial, bool(slots)))
+    which = [] if all(chosen) else [_which(trial or 0, bool(slots), any(chosen))]
+    which += [_RANKED.format(plan.failure_db)] if any(chosen) else []
+    return SlotSection(fitting, [*reversed(which), *_notes(fitting, conditions, groups)])
+
+
+def _ranked(
+    run: FinishedRun, plan: Plan, groups: Sequence[Sequence[PlanRow]], trial: int | None, slots: Sequence[int]
+) -> list[list[RankedSlot]]:
+    """The ranked slots of each group; none where a trial or slots are asked for, or the log has none in time."""
+    if trial is not None or slots:
+        return [[] for _ in groups]
+    numbers = [[row.index for row in rows] for rows in groups]
+    return ranked_slots(run.checked("log.parquet"), numbers, plan.slots, plan.failure_db)
+
+
+def _of_trial(
+    log: pd.DataFrame, plan: Plan, rows: Sequence[PlanRow], trial: int, slots: Sequence[int]
+) -> list[RankedSlot]:
+    """Slots of one trial, without a rank."""
+    wanted = sorted(set(slots)) or chosen_slots(log, rows, plan.slots, trial, _SLOTS)
+    return [RankedSlot(trial, slot, "", 0) for slot in wanted]
+
+
+def _sent(
+    plan: Plan, log: pd.DataFrame, rows: Sequence[PlanRow], chosen: Sequence[RankedSlot]
+) -> list[tuple[SentImage, str]]:
+    """The images of some slots with the slots' ranks, in the order of these."""
+    found = {
+        (one.trial, one.slot): one
+        for trial in dict.fromkeys(one.trial for one in chosen)
+        for one in slot_images(plan, log, rows, trial, [one.slot for one in chosen if one.trial == trial])
+    }
+    return [(found[one.trial, one.slot], f"{one.rank} of {one.slots:,}" if one.rank else "") for one in chosen]
 
 
 def _groups(plan: Plan, summary: pd.DataFrame) -> list[tuple[str, list[PlanRow]]]:
@@ -144,17 +183,26 @@ def _fitting(conditions: list[ConditionSlots], most_bytes: int) -> list[Conditio
     return []
 
 
+_RANKED = (
+    "Slots of all trials, in the order of the mean PSNR that the log has of the schemes shown (without an image {:g} "
+    "dB): the median, the lower quartile, the 5th percentile and the worst; of equal ones the earliest."
+)
+
+
+def _which(trial: int, asked: bool, others: bool) -> str:
+    """others: whether other channels have ranked slots."""
+    which = "as asked for" if asked else "the first in which a packet did not arrive, then the first of the others"
+    where = "Where the log has no slots in time, slots" if others else "Slots"
+    return f"{where} of trial {trial}: {which}."
+
+
 def _notes(
     fitting: list[ConditionSlots],
     conditions: list[ConditionSlots],
     groups: Sequence[object],
-    plan: Plan,
-    trial: int,
-    asked: bool,
 ) -> list[str]:
-    which = "as asked for" if asked else "the first in which a packet did not arrive, then the first of the others"
     notes = [
-        f"Slots of trial {trial}: {which}. Each image is decoded again from the run's streams and masks.",
+        "Each image is decoded again from the run's streams and masks.",
         f"Shown are at most {_SCHEMES} schemes a channel, those with the highest mean PSNR, each at the operating "
         f"point nearest to {NEAR_BPP:g} bit/pixel.",
         f"Images are at most {_LONGER_SIDE} pixels wide or high here; PSNR is of the full size. Difference: white is "
@@ -173,9 +221,10 @@ def _notes(
     return notes
 
 
-def _card(sent: SentImage) -> SlotCard:
+def _card(sent: SentImage, rank: str) -> SlotCard:
     cells = [_cell(sent.image, one) for one in sent.shown]
-    return SlotCard(f"Slot {sent.slot}: {sent.name}", _uri(sent.image), cells)
+    title = f"Trial {sent.trial}, slot {sent.slot}: {sent.name}" + (f" ({rank})" if rank else "")
+    return SlotCard(title, _uri(sent.image), cells)
 
 
 def _cell(original: NDArray[np.uint8], shown: ShownImage) -> SchemeCell:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,12 @@ def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> None:
 _ROW_GROUP = 1 << 16  # rows, at least
 
 
-def read_log(path: Path, trial: int | None = None) -> pa.Table:
+def read_log(path: Path, *trials: int) -> pa.Table:
     """Read a log, its pages checked.
 
     Args:
         path: The log.
-        trial: Keep the rows of this trial, and all rows of engines that simulate no trials; None: all rows.
+        *trials: Keep the rows of these trials, and all rows of engines that simulate no trials; none: all rows.
 
     Returns:
         The rows, in the log's order.
@@ -101,12 +102,12 @@ def read_log(path: Path, trial: int | None = None) -> pa.Table:
     Raises:
         InputError: If it is not a Parquet file, a page does not match its checksum, or it exceeds a limit of size.
     """
-    return read_rows(path, None if trial is None else lambda batch: _of_trial(batch, trial))
+    return read_rows(path, (lambda batch: _of_trials(batch, trials)) if trials else None)
 
 
-def _of_trial(batch: pa.RecordBatch, trial: int) -> pa.Array:
+def _of_trials(batch: pa.RecordBatch, trials: Sequence[int]) -> pa.Array:
     weighted = pc.is_in(pc.cast(batch["engine"], pa.string()), pa.array(["exact", "stratified"]))
-    return pc.or_(pc.equal(batch["trial"], trial), weighted)
+    return reduce(pc.or_, (pc.equal(batch["trial"], trial) for trial in trials), weighted)
 
 
 def _table(plan: Plan, row: PlanRow, arrays: Arrays, qualities: Mapping[str, np.ndarray]) -> pa.Table:

@@ -63,16 +63,17 @@ class FinishedRun:
         """All rows of the log, as written."""
         return read_log(self.checked("log.parquet")).to_pandas()
 
-    def trial_log(self, trial: int) -> pd.DataFrame:
-        """The log's rows of one trial, and all rows of engines that simulate no trials; the rest is not kept in memory.
+    def trial_log(self, trial: int, *others: int) -> pd.DataFrame:
+        """The log's rows of some trials, and all rows of engines that simulate no trials; others are not kept.
 
         Args:
-            trial: Number of the trial.
+            trial: Number of a trial.
+            *others: Of further trials.
 
         Returns:
             Rows as in ``log``.
         """
-        return read_log(self.checked("log.parquet"), trial).to_pandas()
+        return read_log(self.checked("log.parquet"), trial, *others).to_pandas()
 
     @property
     def slots(self) -> pd.DataFrame:

@@ -121,7 +121,7 @@ def test_page_shows_each_slot_without_scripts_and_hides_only_the_slider(
     groups = page.split('<section class="slots"')[1:]
     assert len(groups) == 2
     for group in groups:
-        assert re.findall(r"<h4>(Slot \d+)", group) == ["Slot 0", "Slot 3", "Slot 4"]
+        assert re.findall(r"<h4>Trial 1, slot (\d+)", group) == ["0", "3", "4"]
         assert '<p class="slider" hidden>' in group
         assert 'type="range" min="1" max="3"' in group
     assert len(re.findall(r"\bhidden\b(?!\s*[;:\]=}])", re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.S))) == 2
@@ -130,6 +130,30 @@ def test_page_shows_each_slot_without_scripts_and_hides_only_the_slider(
     assert sizes == {(80, 64), (64, 64)}
     assert "event engine draws with the run&#39;s seed" in page  # of the exact entry
     assert "EP3-released: loses" in page
+
+
+def test_a_report_shows_typical_and_bad_slots_of_all_trials_and_names_them(
+    hostile_run: netsim.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in the log: the share of slots whose mean over the schemes is no better, and no slot before as bad."""
+    page = html.unescape(_page(hostile_run, tmp_path, monkeypatch))
+    assert "of trial" not in page.split('id="slots"')[1].split("<h3>")[0]
+    log = hostile_run.slots[hostile_run.slots["engine"] == "event"]
+    trials = set()
+    for group in page.split('<section class="slots"')[1:]:
+        channel = EVIL_CHANNEL if EVIL_CHANNEL in group.split("<h3>")[0] else "EP3-released"
+        mine = log[(log["channel"] == channel) & (log["operating_point"] != "bpp=2")].fillna({"psnr_db": 13.0})
+        mean = mine.groupby(["trial", "slot"])["psnr_db"].mean()
+        assert len(mean) == 24
+        titles = re.findall(r"<h4>Trial (\d+), slot (\d+): .*? \((.*) of 24\)</h4>", group)
+        named = {rank: (int(trial), int(slot)) for trial, slot, ranks in titles for rank in ranks.split(", ")}
+        assert list(named) == ["median", "lower quartile", "5th percentile", "worst"]
+        for rank, least in {"median": 12, "lower quartile": 6, "5th percentile": 2, "worst": 1}.items():
+            here = named[rank]
+            assert (mean < mean[here]).sum() < least <= (mean <= mean[here]).sum()
+        assert named["worst"] == mean.idxmin()
+        trials |= {trial for trial, _ in named.values()}
+    assert trials == {0, 1}
 
 
 def test_the_report_of_a_run_is_the_same_each_time(
