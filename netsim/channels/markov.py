@@ -189,8 +189,7 @@ class MarkovChannel(Channel):
     def _power(self, steps: int) -> Vector:
         if steps < 0:
             raise InputError(f"{steps} steps of the chain between two packets", hint="0 or more")
-        power = np.linalg.matrix_power(self.transition, steps)
-        return np.asarray(power / power.sum(axis=1, keepdims=True))
+        return statistics.transition_after(self.transition, steps)
 
     def decimated(self, steps: int) -> MarkovChannel:
         """The channel of packets that lie several steps apart; its closed forms hold for them.

@@ -213,7 +213,7 @@ def slot_probabilities(table: QualityTable, channel: Channel, link: LinkProfile)
     protected = np.ones(len(table.sizes_bytes), dtype=bool)
     protected[table.at_risk] = False
     burst = PacketBurst(tuple(table.sizes_bytes.tolist()), tuple(protected.tolist()), 0)
-    (batch,) = distributions(1, lambda slot: burst, channel, link, 1.0, lambda slot: False)
+    (batch,) = distributions(1, lambda slot: burst, channel, link, 1.0, lambda slot: None)
     received = batch.outcome[:, table.at_risk] == DELIVERED
     if (batch.outcome[:, protected] != DELIVERED).any():
         raise InputError(

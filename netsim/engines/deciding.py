@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Beginnings", "deciding_beginnings", "loss_counts_after", "states_after"]
+__all__ = ["CELLS_LIMIT", "Beginnings", "LossCounts", "deciding_beginnings", "loss_counts_after", "states_after"]
 
 BoolArray = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Vector = NDArray[np.float64]
+
+CELLS_LIMIT = 1 << 24
+"""Masks times packets: all that a log says of them takes some 50 bytes each, 800 MiB in all."""
 
 _MOST = 1 << 12
 
@@ -46,7 +50,8 @@ def deciding_beginnings(packets: int, usable: Callable[[BoolArray], BoolArray], 
         most: Stop beyond so many beginnings.
 
     Returns:
-        The beginnings; None if there are more than ``most``.
+        The beginnings; None if there are more than ``most``, or if masks for each number of losses behind each of them
+        are too many.
 
     >>> found = deciding_beginnings(3, lambda received: np.logical_and.accumulate(received, axis=1))
     >>> [mask[:length].astype(int).tolist() for mask, length in zip(found.masks, found.length)]
@@ -68,7 +73,10 @@ def deciding_beginnings(packets: int, usable: Callable[[BoolArray], BoolArray], 
             return None
         next_packet = np.tile([[False], [True]], (len(undecided), 1))
         undecided = np.concatenate([np.repeat(undecided, 2, axis=0), next_packet], axis=1)
-    return Beginnings(np.concatenate(masks), np.concatenate(lengths))
+    length_of = np.concatenate(lengths)
+    if int((packets - length_of + 1).sum()) * packets > CELLS_LIMIT:
+        return None
+    return Beginnings(np.concatenate(masks), length_of)
 
 
 def _completed(beginnings: BoolArray, packets: int, received: bool) -> BoolArray:
@@ -96,20 +104,49 @@ def states_after(beginnings: Beginnings, powers: Sequence[Vector], loss: Vector,
     return state
 
 
-def loss_counts_after(powers: Sequence[Vector], loss: Vector) -> list[Vector]:
-    """P(k of the packets from j on are lost | state before packet j), for each j.
+class LossCounts(NamedTuple):
+    """How many of some packets are lost, by the state before the first of them; k counts those that are not late.
+
+    Attributes:
+        probability: float64 [S, n + 1], P(k lost | state), for n packets that are not late.
+        late: float64 [S, n + 1], E[number of late packets that are lost, if k are lost, else 0 | state].
+        data: float64 [S, n + 1], the same of data packets among the k.
+    """
+
+    probability: Vector
+    late: Vector
+    data: Vector
+
+
+def loss_counts_after(powers: Sequence[Vector], loss: Vector, late: BoolArray, data: BoolArray) -> list[LossCounts]:
+    """How many of the packets from j on are lost, for each j.
+
+    The losses of late packets are counted apart: the decoder misses a late packet in either case.
 
     Args:
         powers: n arrays float64 [S, S], the chain's transition before each packet.
         loss: float64 [S], probability of loss in each state.
+        late: bool [n], which packets come too late.
+        data: bool [n], which packets hold data.
 
     Returns:
-        n + 1 arrays, float64 [S, n - j + 1] for j of 0 … n.
+        n + 1 counts, for j of 0 … n.
     """
-    tables = [np.ones((len(loss), 1))]
-    for power in reversed(powers):
-        after = np.zeros((len(loss), tables[-1].shape[1] + 1))
-        after[:, :-1] = (1 - loss)[:, None] * tables[-1]
-        after[:, 1:] += loss[:, None] * tables[-1]
-        tables.append(power @ after)
-    return tables[::-1]
+    one, none = np.ones((len(loss), 1)), np.zeros((len(loss), 1))
+    found = [LossCounts(one, none, none)]
+    for packet in reversed(range(len(powers))):
+        kept, counts = found[-1], not late[packet]
+        late_lost = kept.late if counts else kept.late + kept.probability
+        data_lost = kept.data + kept.probability if counts and data[packet] else kept.data
+        tables = zip(kept, (kept.probability, late_lost, data_lost), strict=True)
+        found.append(LossCounts(*(powers[packet] @ _with_packet(*both, loss, counts) for both in tables)))
+    return found[::-1]
+
+
+def _with_packet(kept: Vector, lost: Vector, loss: Vector, counts: bool) -> Vector:
+    """A table over the number of losses, [S, n + 1], with one more packet in front: its values if it is kept or lost.
+
+    counts: whether its loss is one of those that are counted; then [S, n + 2].
+    """
+    kept, lost = kept * (1 - loss)[:, None], lost * loss[:, None]
+    return np.pad(kept, ((0, 0), (0, 1))) + np.pad(lost, ((0, 0), (1, 0))) if counts else kept + lost

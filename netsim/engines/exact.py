@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from netsim.channels.base import Channel
 from netsim.channels.markov import MarkovChannel
-from netsim.engines.deciding import Beginnings, deciding_beginnings, loss_counts_after, states_after
+from netsim.channels.statistics import transition_after
+from netsim.engines.deciding import (
+    CELLS_LIMIT,
+    Beginnings,
+    LossCounts,
+    deciding_beginnings,
+    loss_counts_after,
+    states_after,
+)
 from netsim.engines.outcomes import SlotOutcomes, resolve_outcomes
 from netsim.engines.schedule import SlotSchedule, transmission_schedule
 from netsim.errors import InputError
@@ -26,6 +34,7 @@ from netsim.links.timing import chain_steps
 
 __all__ = [
     "ALL_MASKS_PACKETS",
+    "MOST_PACKETS",
     "ChainSlot",
     "MaskTable",
     "all_masks",
@@ -41,8 +50,12 @@ Vector = NDArray[np.float64]
 Usable = Callable[[BoolArray], BoolArray]
 
 ALL_MASKS_PACKETS = 16
+MOST_PACKETS = 3000
+"""Packets of a slot that can be lost. Masks of as many losses, each of so many packets, take half a gigabyte."""
+
 _MASKS_LIMIT = 1 << 17
 _SHRINK = 8.0  # the threshold's step between two tries
+_DIGITS = 12  # of a mean number of packets
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ def distributions(
     channel: Channel,
     link: LinkProfile,
     coverage: float,
-    by_count: Callable[[int], bool],
+    by_count: Callable[[int], int | None],
     usable: Callable[[int], Usable | None] = lambda slot: None,
 ) -> Iterator[SlotOutcomes]:
     """The possible outcomes of each slot, weighted by their probabilities. Times are those without jitter.
@@ -94,8 +107,9 @@ def distributions(
         channel: A Markov channel.
         link: Its lateness must not be random.
         coverage: Probability to cover where there are too many masks to take all, as in ``mask_table``.
-        by_count: Whether only the number of lost packets of a slot matters to the receiver; then one mask stands for
-            all with as many losses where there are too many masks.
+        by_count: Where only the number of lost packets of a slot matters to the receiver, how many of its packets
+            hold data (the rest is parity); then a mask or a few stand for all with as many losses where there are too
+            many masks. Else None.
         usable: Of a slot, what the decoder can use of the packets that are received in time, bool [m, sent] to bool
             [m, k], monotone; None: unknown. Where it is known, and the first packets of a slot with too many masks
             decide it, a few masks stand for all.
@@ -104,11 +118,15 @@ def distributions(
         The outcomes of one slot; their weights and ``residual_mass`` sum to 1.
 
     Raises:
-        InputError: There is no closed form.
+        InputError: There is no closed form, or too many packets can be lost.
     """
     for slot in chain_slots(slots, burst, channel, link):
-        if len(slot.at_risk) > ALL_MASKS_PACKETS and by_count(slot.schedule.slot):
-            table = _counts(slot)
+        if len(slot.at_risk) > MOST_PACKETS:
+            message = f"{len(slot.at_risk):,} packets of a slot can be lost: too many for the exact engine"
+            raise InputError(message, hint=f"at most {MOST_PACKETS:,}; engine: auto, array or event samples them")
+        data_packets = by_count(slot.schedule.slot) if len(slot.at_risk) > ALL_MASKS_PACKETS else None
+        if data_packets is not None:
+            table = _counts(slot, data_packets)
         else:
             table = _decided(slot, usable(slot.schedule.slot)) or slot_table(slot, coverage)
         trials = np.zeros(len(table.masks), dtype=np.int64)
@@ -147,6 +165,11 @@ class ChainSlot:
     at_risk: NDArray[np.int64]
     powers: list[Vector]
     start: Vector
+
+    @property
+    def late(self) -> BoolArray:
+        """bool [n], which of the packets at risk come too late."""
+        return self.schedule.late[self.at_risk]
 
     def lost(self, received: BoolArray) -> BoolArray:
         """Which packets the channel loses under masks of the packets at risk.
@@ -244,18 +267,53 @@ def _step_matrices(channel: MarkovChannel, sent_s: Vector, before_s: float) -> t
     if channel.step_s is None or not len(sent_s):
         return [channel.transition] * len(sent_s), before_s
     steps = chain_steps(np.concatenate([[before_s], sent_s[:-1]]), sent_s, channel.step_s)
-    return [np.linalg.matrix_power(channel.transition, int(step)) for step in steps], float(sent_s[-1])
+    return [transition_after(channel.transition, int(step)) for step in steps], float(sent_s[-1])
 
 
-def _counts(slot: ChainSlot) -> MaskTable:
-    """One mask per loss count, its first packets lost, with the probability of the count."""
-    packets = len(slot.at_risk)
-    return MaskTable(np.arange(packets) >= np.arange(packets + 1)[:, None], _count_probabilities(slot), 0.0)
+def _counts(slot: ChainSlot, data_packets: int) -> MaskTable:
+    """A mask or a few for each number of losses."""
+    data = slot.at_risk < data_packets
+    counts = loss_counts_after(slot.powers, slot.channel.loss, slot.late, data)[0]
+    return MaskTable(*_count_masks(counts, slot.start, slot.late, data), 0.0)
 
 
-def _count_probabilities(slot: ChainSlot) -> Vector:
-    """P(k of the packets at risk are lost), float64 [n + 1]."""
-    return np.asarray(slot.start @ loss_counts_after(slot.powers, slot.channel.loss)[0])
+def _count_masks(counts: LossCounts, state: Vector, late: BoolArray, data: BoolArray) -> tuple[BoolArray, Vector]:
+    """Masks of each number of losses that is possible, the first packets of each kind lost, and their probabilities.
+
+    Late packets are missing for the decoder whether they are lost or not, so the number of losses is that of packets
+    in time. For each number, as many late packets and as many data packets are lost as on average: where that is no
+    whole number, those on either side of it share the probability. So the means of all counts in the log are exact.
+
+    Args:
+        counts: Of the packets.
+        state: float64 [S], probability of each state before them.
+        late: bool [n], which packets come too late.
+        data: bool [n], which packets hold data; the others are parity.
+
+    Returns:
+        bool [m, n], float64 [m].
+    """
+    probability = state @ counts.probability
+    possible = np.flatnonzero(probability > 0)
+    late_mean, data_mean = (state @ table[:, possible] / probability[possible] for table in (counts.late, counts.data))
+    in_time, parity = data & ~late, ~data & ~late
+    data_mean = data_mean.clip(np.maximum(possible - parity.sum(), 0), np.minimum(possible, in_time.sum()))
+    rows = [
+        np.stack([possible, late_lost, data_lost, probability[possible] * late_share * data_share])
+        for late_lost, late_share in _whole_numbers(late_mean.clip(0, late.sum()))
+        for data_lost, data_share in _whole_numbers(data_mean)
+    ]
+    lost, late_lost, data_lost, weight = np.stack(rows, axis=2).reshape(4, -1, 1)  # all rows of a number together
+    place = np.select([late, in_time], [np.cumsum(late), np.cumsum(in_time)], np.cumsum(parity))
+    masks = place > np.select([late, in_time], [late_lost, data_lost], lost - data_lost)
+    return masks[weight[:, 0] > 0], weight[weight > 0]
+
+
+def _whole_numbers(mean: Vector) -> list[tuple[Vector, Vector]]:
+    """The whole numbers on either side of each mean, each with the share at which they have this mean."""
+    mean = mean.round(_DIGITS)
+    below = np.floor(mean)
+    return [(below, below + 1 - mean), (below + 1, mean - below)]
 
 
 def _decided(slot: ChainSlot, usable: Usable | None) -> MaskTable | None:
@@ -271,16 +329,14 @@ def _decided(slot: ChainSlot, usable: Usable | None) -> MaskTable | None:
 
 
 def _with_rests(slot: ChainSlot, beginnings: Beginnings) -> MaskTable:
-    packets, loss = len(slot.at_risk), slot.channel.loss
+    loss, data = slot.channel.loss, np.ones(len(slot.at_risk), dtype=bool)
     states = states_after(beginnings, slot.powers, loss, slot.start)
-    rests = loss_counts_after(slot.powers, loss)
+    rests = loss_counts_after(slot.powers, loss, slot.late, data)
     masks, probability = [], []
     for mask, length, state in zip(beginnings.masks, beginnings.length, states, strict=True):
-        of_counts = state @ rests[length]
-        whole = np.tile(mask, (len(of_counts), 1))
-        whole[:, length:] = np.arange(packets - length) >= np.arange(len(of_counts))[:, None]
-        masks.append(whole[of_counts > 0])
-        probability.append(of_counts[of_counts > 0])
+        behind, weight = _count_masks(rests[length], state, slot.late[length:], data[length:])
+        masks.append(np.concatenate([np.tile(mask[:length], (len(behind), 1)), behind], axis=1))
+        probability.append(weight)
     return MaskTable(np.concatenate(masks), np.concatenate(probability), 0.0)
 
 
@@ -348,6 +404,7 @@ def _above(powers: list[Vector], loss: Vector, start: Vector, threshold: float) 
     None if there are too many.
     """
     state, masks = start[None, :], np.zeros((1, 0), dtype=bool)
+    most = min(_MASKS_LIMIT, CELLS_LIMIT // max(len(powers), 1))
     for power in powers:
         after = state @ power
         state = np.concatenate([after * loss, after * (1 - loss)])
@@ -356,7 +413,7 @@ def _above(powers: list[Vector], loss: Vector, start: Vector, threshold: float) 
         total = state.sum(axis=1)
         likely = (total >= threshold) & (total > 0)
         state, masks = state[likely], masks[likely]
-        if len(masks) > _MASKS_LIMIT:
+        if len(masks) > most:
             return None
     probability = state.sum(axis=1)
     residual = float(max(0.0, 1 - probability.sum())) if threshold else 0.0

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from netsim.channels.base import Channel
 from netsim.engines.exact import ALL_MASKS_PACKETS, ChainSlot, all_masks, chain_slots
 from netsim.engines.outcomes import SlotOutcomes
+from netsim.errors import InputError
 from netsim.links.packets import PacketBurst
 from netsim.links.profile import LinkProfile
 from netsim.statistics.surrogate import features, fold
@@ -42,6 +43,7 @@ from netsim.streams import Streams
 __all__ = [
     "DRAWN_MASKS",
     "LEAST_DECODINGS",
+    "MOST_PACKETS",
     "Selection",
     "drawn_masks",
     "estimator_weights",
@@ -58,8 +60,12 @@ Usable = Callable[[int, BoolArray], BoolArray]
 DRAWN_MASKS = 1 << 14
 """Masks drawn per channel where there are too many packets to take all masks."""
 
+MOST_PACKETS = 1000
+"""Packets of a slot that can be lost: the surrogate has two coefficients for each, and is fitted in their square."""
+
 LEAST_DECODINGS = 60  # with fewer, the sampled part is so skewed that no interval from it is valid
 _LEAST_DRAWS = 20  # of the outcomes that are not certain
+_FEATURES_LIMIT = 1 << 22  # numbers at a time; all masks of 16 packets are one block
 _REPLICATES = 10  # the interval has one degree of freedom less in each slot
 
 
@@ -94,21 +100,32 @@ def simulate_strata(
         The outcomes of one slot.
 
     Raises:
-        InputError: A channel is not a Markov chain or lateness is random.
+        InputError: A channel is not a Markov chain, lateness is random, or too many packets can be lost.
     """
     for slot in zip(*(chain_slots(slots, burst, channel, link) for channel in channels), strict=True):
         number = slot[0].schedule.slot
         rng = streams.at(0, number)
+        if len(slot[0].at_risk) > MOST_PACKETS:
+            message = f"{len(slot[0].at_risk):,} packets of a slot can be lost: too many for the stratified engine"
+            raise InputError(message, hint=f"at most {MOST_PACKETS:,}; engine: auto, array or event samples them")
         masks, probability, drawn = _masks(slot, rng)
         of_masks = usable(number, slot[0].received(masks))
         sample = select(of_masks, given_a_loss(masks, probability), draws, rng)
         design = sample.design_weight(probability[which])
         left = ~sample.certain & of_masks.any(axis=1)
-        mean = probability[which, left] @ features(of_masks[left])
+        mean = _mean_features(of_masks[left], probability[which, left])
         weight = estimator_weights(of_masks[sample.index], sample.replicate, design, mean)
         outcomes = slot[0].outcomes(masks[sample.index], sample.replicate, weight)
         independent = round(float(1 / (probability[which] ** 2).sum())) if drawn else 0
         yield replace(outcomes, design_weight=design, drawn=independent)
+
+
+def _mean_features(usable: BoolArray, probability: Vector) -> Vector:
+    """The masks' features, weighted by probability: block by block, since features take 16 bytes a packet."""
+    rows = max(_FEATURES_LIMIT // (1 + 2 * usable.shape[1]), 1)
+    blocks = [slice(first, first + rows) for first in range(0, max(len(usable), 1), rows)]
+    found = [probability[block] @ features(usable[block]) for block in blocks]
+    return np.asarray(found[0] if len(found) == 1 else np.sum(found, axis=0))
 
 
 def _masks(slot: Sequence[ChainSlot], rng: np.random.Generator) -> tuple[BoolArray, Vector, bool]:

@@ -12,8 +12,9 @@ from netsim.codec import Codec, Stream
 from netsim.codec_calls import usable_packets
 from netsim.decoding.masks import at_risk_packets, distinct_masks, usable_masks
 from netsim.decoding.streams import stream_key_of
+from netsim.engines import stratified
 from netsim.engines.deciding import deciding_beginnings
-from netsim.engines.exact import ALL_MASKS_PACKETS
+from netsim.engines.exact import ALL_MASKS_PACKETS, MOST_PACKETS
 from netsim.engines.stratified import LEAST_DECODINGS
 from netsim.protection.base import ProtectedStream
 from netsim.protection.calls import protected_stream
@@ -84,6 +85,9 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
     if reason:
         return "array", reason, 0
     if exact == 0:
+        most = _most_at_risk(context, row)
+        if most > stratified.MOST_PACKETS:
+            return "array", f"more than {stratified.MOST_PACKETS:,} packets", 0
         engine = "stratified" if context.plan.precision_db is None else "array"
         return engine, f"more than {ALL_MASKS_PACKETS} packets", 0
     if exact <= sampled:
@@ -94,13 +98,16 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
 def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
     """Decodes of the first image over all channels: (exact engine, expected when sampling); 0 where unknown.
 
-    Beyond ``ALL_MASKS_PACKETS`` packets the exact engine is taken where it decodes no more than a stratified sample.
+    Beyond ``ALL_MASKS_PACKETS`` packets the exact engine is taken where it decodes no more than a stratified sample,
+    and where the log does not say when each packet arrives: there one mask stands for many.
     """
     row, cache, plan = rows[0], context.cache, context.plan
     stream_key = stream_key_of(plan, row, 0, row.schemes[0])
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
     protected = protected_stream(row.schemes[0].protection, stream)
     at_risk = at_risk_packets(protected)
+    if len(at_risk) > ALL_MASKS_PACKETS and (plan.log == "packets" or _most_at_risk(context, row) > MOST_PACKETS):
+        return 0, 0
     if codec.all_needed and (protected.count_decides or len(at_risk) <= ALL_MASKS_PACKETS):
         return 1, 1
     if len(at_risk) > ALL_MASKS_PACKETS:
@@ -119,6 +126,13 @@ def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
         never *= (1 - probability.clip(0, 1)) ** draws
     decodable = masks.decodable
     return int((possible & decodable).sum()), int(np.ceil((1 - never[decodable]).sum()))
+
+
+def _most_at_risk(context: RunContext, row: PlanRow) -> int:
+    """Packets that can be lost, of the image that has the most."""
+    keys = (stream_key_of(context.plan, row, image, row.schemes[0]) for image in range(len(context.plan.image_names)))
+    streams = (protected_stream(row.schemes[0].protection, context.cache.encode(key)) for key in keys)
+    return max(len(at_risk_packets(one)) for one in streams)
 
 
 def _deciding(codec: Codec, stream: Stream, protected: ProtectedStream, at_risk: NDArray[np.int64]) -> int:

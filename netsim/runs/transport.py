@@ -127,14 +127,16 @@ def _exact(plan: Plan, row: PlanRow, senders: Senders, key: PartKey) -> Iterator
     alike = alike and _rounds_alike(transmission_schedule(plan.slots, burst, row.link), images)
     slots = images if alike else plan.slots  # further rounds would say the same again
 
-    def by_count(slot: int) -> bool:
+    def by_count(slot: int) -> int | None:
         sender = senders[slot % images, 0]
-        return sender.codec.all_needed and sender.protected.count_decides
+        if plan.log == "packets" or not (sender.codec.all_needed and sender.protected.count_decides):
+            return None
+        return len(sender.stream)
 
     def usable(slot: int) -> Callable[[BoolArray], BoolArray] | None:
         sender = senders[slot % images, 0]
-        if len(sender.protected.sent) > len(sender.stream):
-            return None  # which packets are recovered is a column of the log: it takes the whole mask
+        if plan.log == "packets" or len(sender.protected.sent) > len(sender.stream):
+            return None  # which packets arrive, or are recovered, is in the log: it takes the whole mask
         return lambda received: usable_packets(sender.codec, sender.stream, sender.protected.recover(received))
 
     return distributions(slots, burst, channel, row.link, plan.coverage, by_count, usable)

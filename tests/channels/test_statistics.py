@@ -159,6 +159,10 @@ def test_a_negative_lag_is_refused() -> None:
         preset("EP4").autocorrelation(-1)
 
 
+def test_rounding_does_not_add_up_over_many_steps() -> None:
+    assert preset("ge-15").autocorrelation(10**18) == pytest.approx(0, abs=1e-12)
+
+
 def test_every_is_the_chain_at_every_kth_step() -> None:
     channel, apart = preset("EP6"), preset("EP6").decimated(3)
     assert apart.loss_rate == pytest.approx(channel.loss_rate, abs=1e-12)

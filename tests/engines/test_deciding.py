@@ -51,7 +51,7 @@ def test_the_mean_is_the_sum_over_all_masks(receiver: object, spec: object) -> N
     channel = _chain(spec)
     burst = PacketBurst((100,) * (PACKETS + 1), (True, *(False,) * PACKETS))
     [batch] = exact.distributions(
-        1, lambda slot: burst, channel, link_from_spec(None), 0.5, lambda slot: False, lambda slot: usable
+        1, lambda slot: burst, channel, link_from_spec(None), 0.5, lambda slot: None, lambda slot: usable
     )
     lost = batch.outcome == LOST
     assert batch.residual_mass == 0
@@ -71,13 +71,20 @@ def test_what_is_too_late_is_not_usable() -> None:
     link = link_from_spec({"geo": {"interval_s": 1.0, "deadline_s": 15.5, "rate_bps": 9600}})
     burst = PacketBurst((900,) * PACKETS, (False,) * PACKETS)
     channel = _chain("EP4")
-    [batch] = exact.distributions(1, lambda slot: burst, channel, link, 0.5, lambda _: False, lambda _: _prefix)
+    [batch] = exact.distributions(1, lambda slot: burst, channel, link, 0.5, lambda _: None, lambda _: _prefix)
     late = np.arange(PACKETS) >= 15
     masks = exact.all_masks(PACKETS)
     expected = channel.mask_probabilities(PACKETS) @ _quality(_prefix(masks & ~late))
     assert (batch.outcome[:, late] != DELIVERED).all()
     assert (batch.outcome[:, ~late] != LATE).all()
     assert batch.weight @ _quality(_prefix(batch.outcome == DELIVERED)) == pytest.approx(expected, rel=1e-11)
+    lost_late = channel.mask_probabilities(PACKETS) @ (~masks & late).sum(axis=1)
+    assert batch.weight @ (batch.outcome == LATE).sum(axis=1) == pytest.approx(late.sum() - lost_late, rel=1e-11)
+
+
+def test_masks_for_each_count_of_losses_behind_long_beginnings_are_too_many() -> None:
+    assert deciding_beginnings(300, _prefix) is not None
+    assert deciding_beginnings(400, _prefix) is None
 
 
 def test_beginnings_of_a_receiver_that_uses_every_packet_are_too_many() -> None:

@@ -56,7 +56,7 @@ def _offer(slot: int) -> PacketBurst:
 def test_late_packets_are_late_in_every_outcome() -> None:
     link = link_from_spec({"geo": {"interval_s": 1.0, "deadline_s": 4.5, "rate_bps": 9600}})
     channel = chain("EP4")
-    [batch] = exact.distributions(1, _offer, channel, link, 0.999, lambda _: False)
+    [batch] = exact.distributions(1, _offer, channel, link, 0.999, lambda _: None)
     assert batch.weight.sum() == pytest.approx(1, abs=1e-12)
     last = batch.outcome[:, -1]
     assert set(last.tolist()) == {LATE, LOST}
@@ -67,7 +67,7 @@ def test_late_packets_are_late_in_every_outcome() -> None:
 def test_a_fixed_start_runs_on_from_slot_to_slot() -> None:
     channel = chain({"preset": "EP1", "start": "B"})
     rates = []
-    for batch in exact.distributions(3, _offer, channel, link_from_spec(None), 0.999, lambda _: False):
+    for batch in exact.distributions(3, _offer, channel, link_from_spec(None), 0.999, lambda _: None):
         rates.append(float((batch.weight[:, None] * (batch.outcome[:, 1:] == LOST)).sum()) / 5)
     state, expected = np.array([0.0, 1.0, 0.0]), []
     for _ in range(15):
@@ -79,7 +79,7 @@ def test_a_fixed_start_runs_on_from_slot_to_slot() -> None:
 def test_time_steps_between_packets_count() -> None:
     link = link_from_spec({"geo": {"interval_s": 1.0, "rate_bps": 96000}})
     channel = chain({"preset": "EP5", "step_s": 0.25})
-    [batch] = exact.distributions(1, _offer, channel, link, 0.999, lambda _: False)
+    [batch] = exact.distributions(1, _offer, channel, link, 0.999, lambda _: None)
     both = (batch.outcome[:, 2] == LOST) & (batch.outcome[:, 3] == LOST)
     rho = channel.autocorrelation(4)
     rate = channel.loss_rate
@@ -91,9 +91,54 @@ def test_only_the_count_matters_where_the_receiver_says_so() -> None:
         return PacketBurst((100,) * 40, (False,) * 40)
 
     channel = chain("EP6")
-    [batch] = exact.distributions(1, offer, channel, link_from_spec(None), 0.999, lambda _: True)
+    [batch] = exact.distributions(1, offer, channel, link_from_spec(None), 0.999, lambda _: 40)
     lost = (batch.outcome == LOST).sum(axis=1)
     np.testing.assert_allclose(batch.weight[np.argsort(lost)], channel.loss_count_probabilities(40), atol=1e-12)
+
+
+@pytest.mark.parametrize("spec", ["EP4", "EP5", {"preset": "EP5", "start": "B"}, {"preset": "EP4", "step_s": 2.0}])
+@pytest.mark.parametrize("deadline_s", [None, 13.6])
+def test_counts_tell_late_packets_and_parity_apart(spec: object, deadline_s: float | None) -> None:
+    """18 packets, 11 of them data, against the sum over all masks; the last five may be late."""
+    link = link_from_spec({"ideal": {"interval_s": 1.0, "propagation_s": 0.7, "deadline_s": deadline_s}})
+    packets, data_packets, channel = 18, 11, chain(spec)
+    burst = PacketBurst((100,) * packets, (False,) * packets)
+    [batch] = exact.distributions(1, lambda slot: burst, channel, link, 0.999, lambda _: data_packets)
+    [slot] = exact.chain_slots(1, lambda slot: burst, channel, link)
+    masks, late = exact.all_masks(packets), np.arange(packets) > 12
+    every = slot.outcomes(masks, np.zeros(len(masks), dtype=np.int64), slot.mask_probabilities(masks))
+    assert len(batch.weight) < 100
+
+    for found in (batch, every):
+        assert found.weight.sum() == pytest.approx(1, abs=1e-12)
+        assert (found.outcome == LATE).any(axis=0).tolist() == (late & (deadline_s is not None)).tolist()
+    for number in range(packets + 1):
+        shares = [one.weight @ ((one.outcome == DELIVERED).sum(axis=1) == number) for one in (batch, every)]
+        assert shares[0] == pytest.approx(shares[1], abs=1e-12)
+    recovered = [
+        one.weight @ ((one.outcome[:, :11] != DELIVERED).sum(axis=1) * ((one.outcome == DELIVERED).sum(axis=1) >= 11))
+        for one in (batch, every)
+    ]
+    assert recovered[0] == pytest.approx(recovered[1], abs=1e-12)
+    for outcome in (LOST, LATE):
+        counts = [one.weight @ (one.outcome == outcome).sum(axis=1) for one in (batch, every)]
+        assert counts[0] == pytest.approx(counts[1], abs=1e-12)
+
+
+def test_weights_sum_to_one_however_many_steps_lie_between_two_packets() -> None:
+    link = link_from_spec({"geo": {"interval_s": 1e9}})
+    channel = chain({"preset": "EP4", "step_s": 1e-9})
+    [batch] = exact.distributions(1, _offer, channel, link, 0.999, lambda _: None)
+    assert batch.weight.sum() == pytest.approx(1, abs=1e-12)
+    lost = batch.weight @ (batch.outcome == LOST).sum(axis=1)
+    assert lost == pytest.approx(5 * channel.loss_rate, rel=1e-6)
+
+
+def test_too_many_packets_are_refused() -> None:
+    burst = PacketBurst((1,) * (exact.MOST_PACKETS + 1), (False,) * (exact.MOST_PACKETS + 1))
+    with pytest.raises(InputError, match="3,001 packets of a slot can be lost") as caught:
+        next(exact.distributions(1, lambda slot: burst, chain("EP4"), link_from_spec(None), 0.9, lambda _: 1))
+    assert "array" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -102,4 +147,4 @@ def test_only_the_count_matters_where_the_receiver_says_so() -> None:
 )
 def test_what_has_no_closed_form_is_refused(channel: object, link: object, word: str) -> None:
     with pytest.raises(InputError, match=word):
-        list(exact.distributions(1, _offer, channel_from_spec(channel), link_from_spec(link), 0.999, lambda _: False))
+        list(exact.distributions(1, _offer, channel_from_spec(channel), link_from_spec(link), 0.999, lambda _: None))

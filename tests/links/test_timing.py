@@ -40,7 +40,7 @@ def outcomes_of(engine, link, slots, channel):
         return [(one.start_s, one.sent_s, one.arrival_s, one.outcome) for one in found]
     each = {
         "array": lambda: simulate_trials(len(slots), sent.__getitem__, channel, link, LOSSES, JITTER, 4, 6),
-        "exact": lambda: distributions(len(slots), sent.__getitem__, channel, link, 1.0, lambda slot: False),
+        "exact": lambda: distributions(len(slots), sent.__getitem__, channel, link, 1.0, lambda slot: None),
         "stratified": lambda: simulate_strata(len(slots), sent.__getitem__, [channel], 0, link, LOSSES, 2),
     }
     return [(b.start_s[0], b.sent_s[0], b.arrival_s[0], b.outcome[0]) for b in each[engine]()]

@@ -112,7 +112,8 @@ def outcomes(engine, protection, packets, channel):
     protected = protection.protect(stream_of([100] * packets))
     offer = PacketBurst(tuple(protected.sent.sizes_bytes.tolist()), tuple(protected.sent.protected.tolist()))
     if engine == "exact":
-        (batch,) = distributions(1, lambda slot: offer, channel, IDEAL, 0.999, lambda slot: protected.count_decides)
+        data_packets = packets if protected.count_decides else None
+        (batch,) = distributions(1, lambda slot: offer, channel, IDEAL, 0.999, lambda slot: data_packets)
     else:
         (batch,) = simulate_strata(1, lambda slot: offer, [channel], 0, IDEAL, Streams(3, "strata"), 20_000)
     return batch.weight, protected.recover(batch.outcome == DELIVERED), batch.residual_mass

@@ -225,3 +225,22 @@ def test_an_image_is_read_a_few_times_however_many_there_are(tmp_path: Path, mon
     assert len(run.log) == 2 * 6 * 40
     assert len(reads) == 40
     assert max(reads.values()) <= 3
+
+
+def test_with_rows_of_packets_one_mask_does_not_stand_for_many(scenario: Path) -> None:
+    """Of RS(20, 10) the count of losses decides the image, but not which packet arrives when."""
+    codec = "[{jpeg: {quality: 30, packets: 20, protection: {reed-solomon: 50%}}}]"
+    overrides = [f"codecs={codec}", "channels=[{loss_rate: 0.2}]", "link=geo", "slots=2"]
+    slots = netsim.run(scenario, overrides=overrides).log
+    assert set(slots["engine"]) == {"exact"}
+    log = netsim.run(scenario, overrides=[*overrides, "log=packets", "trials=200"]).log
+    first = log[log["packet"] == 0]["weight"].sum() / log[log["packet"].isna()]["weight"].sum()
+    assert first == pytest.approx(0.8, abs=0.03)  # the first packet arrives in four slots of five
+
+
+def test_streams_too_long_for_tables_are_sampled(scenario: Path) -> None:
+    codec = "[{jpeg: {quality: 30, packets: 3100}}]"
+    overrides = [f"codecs={codec}", "channels=[{loss_rate: 0.0005}]", "link=ideal", "slots=2", "trials=10"]
+    assert set(netsim.run(scenario, overrides=overrides).log["engine"]) == {"array"}
+    with pytest.raises(InputError, match="packets of a slot can be lost"):
+        netsim.run(scenario, overrides=[*overrides, "engine=stratified"])

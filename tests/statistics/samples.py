@@ -107,7 +107,7 @@ def exact_masks(channel: MarkovChannel, slots: int, offer: PacketBurst) -> Itera
     """Probability of each mask, slot by slot, by the exact engine: float64 [1024]."""
     at_risk = np.flatnonzero(~np.array(offer.protected))
     bits = 1 << np.arange(len(at_risk))
-    for batch in distributions(slots, lambda slot: offer, channel, IDEAL, 1.0, lambda slot: False):
+    for batch in distributions(slots, lambda slot: offer, channel, IDEAL, 1.0, lambda slot: None):
         masks = (batch.outcome[:, at_risk] != LOST) @ bits
         yield np.bincount(masks, batch.weight, 1 << len(at_risk))
 
