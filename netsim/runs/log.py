@@ -65,28 +65,45 @@ def write_log(
     def write(file: Any) -> None:
         schema = log_schema(plan.metrics)
         with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
-            waiting: list[pa.Table] = []
-            rows = 0
+            waiting = _Waiting()
             for row, arrays, qualities in parts:
-                waiting.append(_table(plan, row, arrays, qualities))
-                rows += len(waiting[-1])
-                if rows >= _ROW_GROUP:
-                    _write(writer, waiting)
-                    rows = 0
+                waiting.add(_table(plan, row, arrays, qualities))
+                if waiting.rows >= _ROW_GROUP:
+                    writer.write_table(waiting.taken(), row_group_size=GROUP_ROWS_LIMIT)
                 step()
-            _write(writer, waiting)
+            if waiting.rows:
+                writer.write_table(waiting.taken(), row_group_size=GROUP_ROWS_LIMIT)
 
     write_atomically(path, write)
 
 
-def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> None:
-    """Write small parts as one row group: each costs memory for as long as the file is open, here and at readers."""
-    if waiting:
-        writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=GROUP_ROWS_LIMIT)
-        waiting.clear()
+class _Waiting:
+    """Small parts that become one row group: each group costs memory while the file is open, here and at readers.
+
+    A table of a few rows takes some 40 kilobytes, so a few hundred are joined as they come.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._joined: list[pa.Table] = []
+        self._single: list[pa.Table] = []
+
+    def add(self, table: pa.Table) -> None:
+        self.rows += len(table)
+        self._single.append(table)
+        if len(self._single) == _JOINED:
+            self._joined.append(pa.concat_tables(self._single).combine_chunks())
+            self._single.clear()
+
+    def taken(self) -> pa.Table:
+        """All rows in one table; none are left."""
+        table = pa.concat_tables([*self._joined, *self._single]).combine_chunks()
+        self.rows, self._joined, self._single = 0, [], []
+        return table
 
 
 _ROW_GROUP = 1 << 16  # rows, at least
+_JOINED = 256  # tables
 
 
 def read_log(path: Path, *trials: int) -> pa.Table:

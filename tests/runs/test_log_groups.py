@@ -92,6 +92,20 @@ def test_small_parts_share_a_row_group_of_the_log(
     assert run.log["row"].is_monotonic_increasing
 
 
+def test_waiting_parts_of_one_row_take_little_memory() -> None:
+    """A table of one row takes as much as one of many, so a log of many small parts would wait in gigabytes."""
+    waiting, schema = log_module._Waiting(), log_module.log_schema([])
+    before = pa.total_allocated_bytes()
+    for number in range(4000):
+        columns = {"row": [number], "scheme": ["jpeg"], "psnr_db": [30.0]}
+        waiting.add(pa.table({field.name: pa.array(columns.get(field.name, [None]), field.type) for field in schema}))
+    assert pa.total_allocated_bytes() - before < 5_000_000  # 17 million where each waits alone
+    assert waiting.rows == 4000
+    found = waiting.taken()
+    assert found["row"].to_pylist() == list(range(4000))
+    assert (waiting.rows, found["scheme"].num_chunks) == (0, 1)
+
+
 def test_a_log_without_slots_is_refused(run_of: RunOf) -> None:
     log = run_of().log
     with pytest.raises(InputError, match="no slots"):
