@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-__all__ = ["DISTRIBUTION", "install_command", "installed_version"]
+from netsim.digests import files_sha256
+
+__all__ = ["DISTRIBUTION", "install_command", "installed_version", "running_code"]
 
 DISTRIBUTION = "netsim-codecs"
 """Name in pyproject.toml; ``netsim`` on PyPI is another project."""
@@ -35,3 +38,13 @@ def installed_version() -> str | None:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return None
+
+
+def running_code() -> str:
+    """What tells this package from another state of it; two checkouts may have one version.
+
+    Returns:
+        The version, and the first digits of a SHA-256 over the package's Python files.
+    """
+    package = Path(__file__).parent
+    return f"{installed_version()}, code {files_sha256(package, package.rglob('*.py'))[:12]}"

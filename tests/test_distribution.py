@@ -13,13 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from netsim.distribution import DISTRIBUTION, install_command
+from netsim import distribution
+from netsim.distribution import DISTRIBUTION, install_command, running_code
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WEIGHTS = tomllib.loads((ROOT / "codecs" / "pyproject.toml").read_text())["project"]
 LIMIT_BYTES = 2_000_000
 MOVED = {"scenarios/": "netsim/scenarios/", "experiments/": "netsim/experiments/", "codecs/netcodecs/": "netcodecs/"}
+
+
+def test_two_states_of_the_code_have_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distribution, "__file__", str(tmp_path / "distribution.py"))
+    (tmp_path / "below").mkdir()
+    names = set()
+    for text in ("a = 1", "a = 2"):
+        (tmp_path / "below" / "module.py").write_text(text)
+        names |= {running_code(), running_code()}
+    assert len(names) == 2
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def run_folder(
     """
     if exist not in EXIST:
         raise InputError(f"`{exist}` is not a way to treat a run that exists", hint=did_you_mean(exist, EXIST))
-    stem = re.sub(r"[^\w.-]+", "_", plan.name).strip("_") or "run"
+    stem = re.sub(r"[^\w.-]+", "_", plan.name).strip("_.") or "run"  # `.` would lead out of runs/
     base = output_path(str(out)) if out is not None else Path("runs") / stem
     for path in _candidates(base, numbered_from=1 if out is None else 2, itself=out is not None):
         named = out is not None and path == base

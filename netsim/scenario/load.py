@@ -180,6 +180,7 @@ def _checked(document: Document) -> ScenarioModel:
     except ValidationError as error:
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a misspelt key lacks, too
         path = tuple(first["loc"])
+        path = path[:1] if path[:1] == ("precision",) else path  # of a number or a text; pydantic adds which
         if first["type"] == "extra_forbidden":
             hint = did_you_mean(str(path[-1]), ScenarioModel.model_fields)
             where = document.where(path, at_key=True)
@@ -204,6 +205,8 @@ _EXAMPLES = {
     "coverage": "coverage: 0.999",
     "log": "log: slots, or log: packets for a row at each packet's arrival",
     "failure_db": "failure_db: 13.0",
+    "precision": "half the width of the 95 % interval: precision: 0.05 dB",
+    "name": "a text: name: short burst over GEO",
 }
 
 

@@ -17,6 +17,7 @@ NAME_LIMIT_BYTES = 200
 SEED_LIMIT = 2**63 - 1  # the log holds it as a signed 64-bit integer
 SLOTS_LIMIT = 1_000_000
 TRIALS_LIMIT = 10_000_000
+FAILURE_DB_LIMIT = 1000.0  # variances of greater numbers lose all digits, or are infinite
 LOG_ROWS_LIMIT = 1_000_000_000
 """Most rows of a log: tens of gigabytes."""
 
@@ -91,6 +92,8 @@ class ScenarioModel(BaseModel):
     )
     failure_db: float = Field(
         default=13.0,
+        ge=-FAILURE_DB_LIMIT,
+        le=FAILURE_DB_LIMIT,
         allow_inf_nan=False,
         description="PSNR with which an image that could not be decoded counts in means.",
     )

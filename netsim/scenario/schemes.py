@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -233,7 +234,7 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points
     for i, one in enumerate(values):
         at: KeyPath = (key, i) if isinstance(value, list) else (key,)
         number = isinstance(one, int | float) and not isinstance(one, bool)
-        finite = number and abs(one) < _POINT_LIMIT
+        finite = number and abs(one) < math.inf
         if not finite or (kind is int and one != int(one)):
             word = "a whole number" if kind is int else "a number"
             raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
@@ -241,14 +242,14 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points
         if one < 0 or (key in ("bpp", SENT_BPP) and one == 0):
             raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
     if not values:
-        raise InputError(f"{key} is an empty list", key=(key,))
+        raise InputError(f"{key} is an empty list", hint="one value or a list of them", key=(key,))
     return [OperatingPoint(key, float(one)) for one in values]
 
 
 def _check_limits(codec: type[Codec], key: str, value: float, at: KeyPath) -> None:
     low, high = codec.point_limits.get(key, (0, _MOST_BPP if key in ("bpp", SENT_BPP) else _POINT_LIMIT))
-    if value > high or (value < low and value >= 0):
-        message = f"codec {codec.name} has no {key} {number_text(value)}"
+    if value > high or (value < low and (value >= 0 or key in codec.point_limits)):
+        message = f"codec {codec.name} has no {key} {value if isinstance(value, int) else number_text(value)}"
         raise InputError(message, hint=f"{key} is from {low:g} to {high:g}", key=at)
 
 

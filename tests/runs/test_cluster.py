@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import netsim
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream, create_codec
+from netsim.distribution import installed_version
 from netsim.errors import InputError
 from netsim.runs.executors import Task, cluster
 from netsim.runs.executors.answers import Answer
@@ -159,6 +160,13 @@ def test_a_task_that_always_kills_its_worker_ends_in_one_sentence(started: Any, 
     with pytest.raises(InputError, match="the cluster lost a task of kind `bad`, 4 times"):
         _results([Task("bad", dies_so_often, (str(count), 99), gpu=gpu)])
     assert len(count.read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_code_of_one_version_is_one_error(started: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "running_code", lambda: f"{installed_version()}, code 0")
+    with pytest.raises(InputError, match=r"a worker has netsim .*, code \w{12}, the driver .*, code 0"):
+        _results([Task("t", joined, "first", ())])
 
 
 @pytest.mark.slow

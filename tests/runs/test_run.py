@@ -244,3 +244,9 @@ def test_streams_too_long_for_tables_are_sampled(scenario: Path) -> None:
     assert set(netsim.run(scenario, overrides=overrides).log["engine"]) == {"array"}
     with pytest.raises(InputError, match="packets of a slot can be lost"):
         netsim.run(scenario, overrides=[*overrides, "engine=stratified"])
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_of_dots_is_no_way_out_of_the_runs(scenario: Path, name: str) -> None:
+    run = netsim.run(scenario, overrides=[f"name='{name}'", "codecs=[{jpeg: {quality: 30}}]", "trials=1"])
+    assert run.path == Path("runs/run-1")

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from netsim.distribution import install_command, installed_version
+from netsim.distribution import install_command, running_code
 from netsim.errors import InputError
 from netsim.registry import Registration, adopt, registrations
 from netsim.runs.executors.answers import Answer, answer
@@ -57,7 +57,7 @@ class RayExecutor(Executor):
         self._remote = self._ray.remote(_do).options(max_retries=_RETRIES, retry_exceptions=False)
         self._gpus = GpuActors(self._ray, _do, _RETRIES)
         try:
-            self._common = self._ray.put((context, registrations(), installed_version()))
+            self._common = running_code(), self._ray.put((context, registrations()))
         except Exception as error:
             self.close(at_once=True)
             hint = "define plug-ins in a module that a worker can import, or run without --cluster"
@@ -106,7 +106,7 @@ class RayExecutor(Executor):
         while len(self._values) > max(_KEPT_VALUES, len(references)):
             self._values.popitem(last=False)
         send = self._gpus.send if task.gpu else self._remote.remote
-        return send([self._common], task, *references)
+        return send(self._common, task, *references)
 
     def _result(self, task: Task, reference: Any) -> Any:
         try:
@@ -176,22 +176,22 @@ def _check_reachable(address: str) -> None:
 _known: dict[str, Any] = {}  # in a worker: the context of the driver that it works for
 
 
-def _do(common: list[Any], task: Task, *values: Any) -> Answer:
-    """Do a task, in a worker."""
-    return answer(task, lambda: _context(common[0]), dict(zip(task.needs, values, strict=True)))
+def _do(common: tuple[str, Any], task: Task, *values: Any) -> Answer:
+    """Do a task, in a worker. common: the driver's code, and a reference to what all tasks share."""
+    return answer(task, lambda: _context(*common), dict(zip(task.needs, values, strict=True)))
 
 
-def _context(reference: Any) -> Any:
+def _context(code: str, reference: Any) -> Any:
     """The context, unpacked once per process: a plan may be large."""
     name = reference.hex()
     if name not in _known:
         import ray
 
+        if code != running_code():  # other code may not even unpack the context
+            message = f"a worker has netsim {running_code()}, the driver {code}"
+            raise InputError(message, hint="install the same netsim on all nodes")
         registered: tuple[Registration, ...]
-        context, registered, version = ray.get(reference)
-        if version != installed_version():
-            message = f"a worker has netsim {installed_version()}, the driver {version}"
-            raise InputError(message, hint="install the same version on all nodes")
+        context, registered = ray.get(reference)
         adopt(registered)
         _known.clear()
         _known[name] = context
