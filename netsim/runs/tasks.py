@@ -5,6 +5,7 @@ Each checks once per process that its plug-ins (codecs, metrics, ...) are those 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from netsim.runs.context import CHANGED_HINT, RunContext
 from netsim.runs.executors.base import Task
 from netsim.runs.parts import PartKey
 from netsim.runs.transport import transport_part
-from netsim.scenario.inputs import plugins_of
+from netsim.scenario.inputs import fingerprints_of, plugins_of
 from netsim.scenario.plan import Plan
 
 __all__ = ["decode_task", "encode_task", "transport_task"]
@@ -92,13 +93,29 @@ def _decode(plan: Plan, argument: tuple[StreamKey, tuple[str, ...], str, str], v
 
 
 _batch = BatchSize()  # of this process
-_checked: dict[str, str] = {}  # by run id, what has changed
+_checked: dict[str, tuple[str, str]] = {}  # by run id, what has changed and what to do; empty where nothing has
 
 
 def _check_plugins(plan: Plan) -> None:
     """Raise InputError if this process has other plug-ins than the run began with; looked at once per process."""
     if plan.run_id not in _checked:
-        here, there = plugins_of(plan), plan.inputs.plugins
-        _checked[plan.run_id] = next((name for name in here if here[name] != there.get(name)), "")
-    if _checked[plan.run_id]:
-        raise InputError(f"`{_checked[plan.run_id]}` has changed since the run began", hint=CHANGED_HINT)
+        _checked[plan.run_id] = _difference(plan)
+    message, hint = _checked[plan.run_id]
+    if message:
+        raise InputError(message, hint=hint)
+
+
+def _difference(plan: Plan) -> tuple[str, str]:
+    """The first plug-in that differs here, and a hint; empty texts if none does."""
+    here, there = plugins_of(plan), plan.inputs.plugins
+    name = next((name for name in here if here[name] != there.get(name)), "")
+    if not name:
+        return "", ""
+    then, now = plan.inputs.fingerprints.get(name, {}), fingerprints_of(plan).get(name, {})
+    unlike = [
+        f"{key} is {now.get(key)}, was {then.get(key)}" for key in {**then, **now} if now.get(key) != then.get(key)
+    ]
+    if not unlike:
+        return f"`{name}` has changed since the run began", CHANGED_HINT
+    message = f"`{name}` on `{socket.gethostname()}` is not what the run began with: {'; '.join(unlike)}"
+    return message, "all nodes of a cluster need the same versions, programs, files and, for a search, processors"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from netsim.registry import plugin_identity, plugin_names
 if TYPE_CHECKING:
     from netsim.scenario.plan import CodecSpec, Plan
 
-__all__ = ["Inputs", "inputs_of", "plugins_of", "without_folders"]
+__all__ = ["Inputs", "fingerprints_of", "inputs_of", "plugins_of", "without_folders"]
 
 _KINDS = ("channel", "protection", "controller", "link")
 
@@ -26,12 +26,13 @@ class Inputs:
     """images: digest of each image's pixels, by name. files: SHA-256 of each other file, by path.
 
     plugins: digest of each codec (with its settings), metric, channel, protection, controller and link that is
-    not netsim's own.
+    not netsim's own. fingerprints: of each codec under the same name; its digest counts, this is for messages.
     """
 
     images: dict[str, str]
     files: dict[str, str]
     plugins: dict[str, str]
+    fingerprints: dict[str, dict[str, str]] = field(default_factory=dict, compare=False)
 
     def identity(self) -> str:
         """Digest of all contents; where the files lie does not matter.
@@ -92,7 +93,7 @@ def inputs_of(plan: Plan) -> Inputs:
     for path in sorted({path for spec in plan.written.all() for path in _files_in(spec)}):
         files[str(path.resolve())] = _sha256(path)
     images = dict(zip(plan.image_names, plan.image_hashes, strict=True))
-    return Inputs(images, dict(sorted(files.items())), plugins_of(plan))
+    return Inputs(images, dict(sorted(files.items())), plugins_of(plan), fingerprints_of(plan))
 
 
 def plugins_of(plan: Plan) -> dict[str, str]:
@@ -107,7 +108,7 @@ def plugins_of(plan: Plan) -> dict[str, str]:
     plugins: dict[str, str] = {}
     for spec in _codecs(plan):
         codec = spec.create()
-        plugins[f"codec {spec.name} {spec.settings_text}".rstrip()] = digest(codec_identity(codec))
+        plugins[_codec_name(spec)] = digest(codec_identity(codec))
     for metric in plan.metrics:
         plugins[f"metric {metric}"] = metric_identity(metric)
     words = {word for spec in plan.written.all() for word in _words(spec)}
@@ -115,6 +116,25 @@ def plugins_of(plan: Plan) -> dict[str, str]:
         for name in sorted(words.intersection(plugin_names(kind))):
             plugins[f"{kind} {name}"] = plugin_identity(kind, name)
     return dict(sorted(plugins.items()))
+
+
+def fingerprints_of(plan: Plan) -> dict[str, dict[str, str]]:
+    """The fingerprint of each codec of a plan, as this process has it.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        By name as in ``plugins_of``, values as text.
+    """
+    return {
+        _codec_name(spec): {key: str(value) for key, value in spec.create().fingerprint.items()}
+        for spec in _codecs(plan)
+    }
+
+
+def _codec_name(spec: CodecSpec) -> str:
+    return f"codec {spec.name} {spec.settings_text}".rstrip()
 
 
 def _codecs(plan: Plan) -> set[CodecSpec]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 import netsim
 from netsim.codec import Codec, CodecSettings, OperatingPoint, Packet, Stream, create_codec
+from netsim.decoding.store import Store
+from netsim.decoding.streams import content_key, plan_stream_keys
 from netsim.distribution import installed_version
 from netsim.errors import InputError
 from netsim.runs.executors import Task, cluster
@@ -227,6 +230,45 @@ def test_codecs_on_a_gpu_run_in_one_process_that_has_it(
     process, gpus = note.name.split()
     assert int(process) != os.getpid()
     assert gpus == "0"
+
+
+class Elsewhere(OnGpu):
+    """Its fingerprint names the processor, which is another one in every process but the driver's."""
+
+    class Settings(CodecSettings):
+        """driver: number of the driver's process."""
+
+        driver: int = 0
+
+    name = "elsewhere"
+    settings: Settings  # type: ignore[assignment]
+    uses_gpu = False
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {"format": 1, "search": "bfloat16" if os.getpid() == self.settings.driver else "float32"}
+
+    def _note(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("way", [{"workers": 2}, pytest.param({"cluster": "ray"}, marks=pytest.mark.slow)])
+def test_a_worker_with_another_processor_makes_no_stream_and_says_what_differs(
+    way: dict[str, Any], tmp_path: Path, empty_registry: None, request: pytest.FixtureRequest
+) -> None:
+    if "cluster" in way:
+        request.getfixturevalue("started")
+    netsim.register("codec")(Elsewhere)
+    codecs = [{"elsewhere": {"quality": [1, 2], "driver": os.getpid()}}]
+    plan = netsim.plan(images={"samples": ["chelsea"]}, codecs=codecs, channels=["EP4"], trials=2)
+    host = re.escape(socket.gethostname())
+    with pytest.raises(
+        InputError, match=rf"`codec elsewhere .*` on `{host}` .*: search is float32, was bfloat16\n"
+    ) as raised:
+        netsim.run(plan, out=tmp_path / "run", **way)
+    assert "processors" in str(raised.value.hint)
+    with Store() as store:
+        assert not any(store.has_stream(content_key(one)) for one in plan_stream_keys(plan))
 
 
 def waits_for(context: str, argument: str, values: Mapping[str, str]) -> str:

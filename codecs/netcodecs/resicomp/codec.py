@@ -199,14 +199,10 @@ class ResiComp(Codec):
             "compressai": version("compressai"),
             "constriction": version("constriction"),
         }
-        if self.settings.effort:  # in other arithmetic a search finds another latent
-            import torch
+        if self.settings.effort:
+            from netcodecs.common.devices import search_arithmetic
 
-            from netcodecs.common.devices import multiplies_bfloat16
-
-            device = self.settings.device
-            arithmetic = "bfloat16" if multiplies_bfloat16(torch.device(device)) else "float32"
-            made["search"] = f"{arithmetic} on {device}"
+            made["search"] = search_arithmetic(self.settings.device)
         return made
 
     @property
