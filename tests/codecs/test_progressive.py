@@ -16,6 +16,7 @@ from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.family import MbtMean, MbtMeanSettings
 from netcodecs.progressive.packets import MAX_PACKET_BYTES, read_span, usable_packets
+from netcodecs.progressive.rate_control import CodecNetworks, EncodedLatent
 from netcodecs.progressive.weights import load_backbone, save_weights
 from netcodecs.transforms.entropy_tables import bottleneck_tables, latent_tables, prior_tables
 from netcodecs.transforms.fixed_point import scale_steps
@@ -321,6 +322,26 @@ def test_effort_lowers_the_loss_for_the_same_decoder(weights: Path, codec: MbtMe
     met = searching.encode(image, OperatingPoint("bpp", target))
     assert met.bpp == pytest.approx(target, rel=0.05)
     assert "effort=1" in searching.label
+
+
+def test_a_rate_with_effort_takes_two_searches_and_one_where_no_quality_is_higher(
+    weights: Path, codec: MbtMean, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of a search one that makes the latent a tenth smaller."""
+    searches = []
+
+    def searched(networks: CodecNetworks, image: Image, quality: float, effort: int) -> EncodedLatent:
+        searches.append(quality)
+        return networks.encode(0.9 * networks.transforms.analyse(image), quality)
+
+    monkeypatch.setattr(CodecNetworks, "searched", searched)
+    searching = MbtMean(MbtMeanSettings(weights=weights, effort=1))
+    middle, high = (searching.encode(IMAGE, OperatingPoint("quality", q)).bpp for q in (2, 4))
+    for target, count in ((middle, 2), (2 * high, 1)):
+        searches.clear()
+        stream = searching.encode(IMAGE, OperatingPoint("bpp", target))
+        assert len(searches) == count
+        assert stream.bpp == pytest.approx(min(target, high), rel=0.05)
 
 
 def test_tables_of_the_prior_have_its_probabilities() -> None:

@@ -200,7 +200,8 @@ class ChannelProgressive(Codec):
             return coded
         searched = networks.searched(image, coded.quality, effort)
         saved = coded.estimated_bytes(limit, networks.group) / searched.estimated_bytes(limit, networks.group)
-        return networks.searched(image, encode_near(networks, latent, target_bytes * saved, limit)[0].quality, effort)
+        quality = encode_near(networks, latent, target_bytes * saved, limit)[0].quality
+        return searched if quality == searched.quality else networks.searched(image, quality, effort)
 
     def _packets(self, coded: EncodedLatent, size: tuple[int, int], limit: int) -> tuple[Packet, ...]:
         networks, rows = self._networks, coded.symbols.shape[1]

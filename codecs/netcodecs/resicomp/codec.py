@@ -276,18 +276,20 @@ class ResiComp(Codec):
     def _near(self, image: Image, layout: SliceLayout, target_bytes: float) -> tuple[SliceEncoder, EncodedSlices]:
         """The image at the quality whose slices come nearest to a number of bytes.
 
-        A search changes the bytes at the same quality: by how much is found at the quality that would do without, and
+        A search takes fewer bytes at the same quality: how many fewer shows at the quality that would do without, and
         the second search is at the one that does with.
         """
         encoder = SliceEncoder(self.networks, layout, self.networks.analyse(image))
-        coded = encoder.encode_near(target_bytes)
         if not self.settings.effort:
-            return encoder, coded
-        searched = self._encoder(image, layout, coded.quality).encode(coded.quality)
-        saved = coded.bytes_total / searched.bytes_total
-        quality = encoder.encode_near(target_bytes * saved).quality
-        encoder = self._encoder(image, layout, quality)
-        return encoder, encoder.encode(quality)
+            return encoder, encoder.encode_near(target_bytes)
+        searched: dict[float, SliceEncoder] = {}
+
+        def encode(quality: float) -> EncodedSlices:
+            searched[quality] = self._encoder(image, layout, quality)
+            return searched[quality].encode(quality)
+
+        coded = encoder.encode_near(target_bytes, encode)
+        return searched[coded.quality], coded
 
     def _remember(self, payloads: Sequence[bytes], layout: SliceLayout, coded: EncodedSlices) -> None:
         """Puts what the encoder has decoded into the cache, under the bytes that it was decoded from."""

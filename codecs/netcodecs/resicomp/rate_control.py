@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -154,15 +154,16 @@ class SliceEncoder:
         bits = {n: coded_bits(chosen, mixtures) for n, chosen, mixtures in self._slices(quality)}
         return np.concatenate([bits[n].reshape(len(cells[n]), -1).sum(axis=1) for n in range(len(cells))])
 
-    def encode_near(self, target_bytes: float) -> EncodedSlices:
+    def encode_near(self, target_bytes: float, encode: Callable[[float], EncodedSlices] | None = None) -> EncodedSlices:
         """The slices within ``RATE_TOLERANCE`` of a size, or the nearest of those tried. Deterministic.
 
         The bits of tokens without any context are cheap to compute at every quality: one distribution per channel.
-        What contexts save depends on the image and hardly on the quality. One Transformer pass estimates it, and each
-        coding gives it exactly.
+        What contexts save, and what a search for a better latent does, depends on the image and hardly on the quality.
+        One Transformer pass estimates the former, and each coding gives both exactly.
 
         Args:
             target_bytes: Payloads of all slices.
+            encode: Codes the image at a quality, after a search; None: :meth:`encode`.
 
         Raises:
             InputError: The lowest quality has more than a tenth too many bytes.
@@ -184,7 +185,7 @@ class SliceEncoder:
         saved = self._saved(guess(0.0))
         known: dict[float, tuple[float, EncodedSlices]] = {}
         while (quality := guess(saved)) not in known and len(known) < FULL_TRIES:
-            coded = self.encode(quality)
+            coded = (encode or self.encode)(quality)
             off = math.log(coded.bytes_total) - goal
             known[quality] = off, coded
             if abs(off) <= RATE_TOLERANCE:

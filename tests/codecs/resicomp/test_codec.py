@@ -18,6 +18,7 @@ from netcodecs.resicomp import betas
 from netcodecs.resicomp.codec import BETA, ResiComp, ResiCompSettings, _loaded, usual_beta
 from netcodecs.resicomp.mixture import log_likelihood
 from netcodecs.resicomp.modes import MODES, context_matrix, decoding_passes
+from netcodecs.resicomp.networks import Networks
 from netcodecs.resicomp.packets import (
     ResiCompHeader,
     read_header,
@@ -30,6 +31,8 @@ from netcodecs.resicomp.range_coding import coded_bits, counted_bits
 from netcodecs.resicomp.rate_control import RATE_TOLERANCE, SliceEncoder, layout_of, predicted_slices
 from netcodecs.resicomp.weights import load_weights
 from netcodecs.transforms.gains import lambda_of
+from numpy.typing import NDArray
+from skimage import data
 
 from netsim.codec import Image, OperatingPoint, Stream, create_codec
 from netsim.conformance import check_codec, checks
@@ -328,6 +331,34 @@ def test_a_rate_is_found_in_few_codings(
         assert stream.bpp == pytest.approx(target, rel=RATE_TOLERANCE + 0.002)  # a byte is a part in a thousand here
         torch.set_num_threads(2)
         assert codec_of(tiny, mode=mode).encode(image, OperatingPoint("bpp", target)).packets == stream.packets
+
+
+@pytest.mark.parametrize("mode", ["MDC-2", "ISC"])
+def test_a_rate_with_effort_is_met_in_two_or_three_searches(
+    tiny: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of a search one that makes the latent a tenth smaller; nothing is coded without it.
+
+    One is enough where no quality is higher.
+    """
+    image, searches, codings = np.ascontiguousarray(data.astronaut()[20:212, 100:292]), [], []
+    plain = SliceEncoder.encode
+    monkeypatch.setattr(SliceEncoder, "encode", lambda coder, quality: codings.append(quality) or plain(coder, quality))
+
+    def searched(networks: Networks, image: Image, quality: float, *_: object) -> NDArray[np.float64]:
+        searches.append(quality)
+        return 0.9 * networks.analyse(image)
+
+    monkeypatch.setattr(Networks, "searched", searched)
+    codec = codec_of(tiny, mode=mode, effort=1)
+    low, middle, high = (codec.encode(image, OperatingPoint("quality", q)).bpp for q in (0.6, 2, 4))
+    for target, most in ((1.1 * low, 3), (middle, 2), (1.2 * high, 1)):
+        searches.clear()
+        codings.clear()
+        stream = codec.encode(image, OperatingPoint("bpp", target))
+        assert len(set(searches)) == len(searches) <= most
+        assert codings == searches
+        assert stream.bpp == pytest.approx(min(target, high), rel=RATE_TOLERANCE + 0.002)
 
 
 def test_without_contexts_all_tokens_are_alike(tiny: Path, codec: ResiComp, image: Image) -> None:
