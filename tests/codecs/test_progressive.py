@@ -13,6 +13,7 @@ import pytest
 import torch
 from netcodecs.common.stream_header import read_header
 from netcodecs.compressai_import import compressai
+from netcodecs.progressive import transforms
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.family import MbtMean, MbtMeanSettings
 from netcodecs.progressive.packets import MAX_PACKET_BYTES, read_span, usable_packets
@@ -322,6 +323,33 @@ def test_effort_lowers_the_loss_for_the_same_decoder(weights: Path, codec: MbtMe
     met = searching.encode(image, OperatingPoint("bpp", target))
     assert met.bpp == pytest.approx(target, rel=0.05)
     assert "effort=1" in searching.label
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_search_multiplies_bfloat16_where_the_device_does_and_the_decoder_never(
+    weights: Path, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Means and log-scales need more than eight bits: their last layers are in float32, as in training."""
+    monkeypatch.setattr(transforms, "multiplies_bfloat16", lambda device: there)
+    monkeypatch.setattr(transforms, "SEARCH_STEPS", (0, 2))
+    seen, plain = [], torch.nn.functional.conv2d
+
+    def conv2d(*given: torch.Tensor, **more: object) -> torch.Tensor:
+        made = plain(*given, **more)
+        seen.append((made.requires_grad, made.dtype))
+        return made
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
+    searching = MbtMean(MbtMeanSettings(weights=weights, effort=1))
+    stream = searching.encode(IMAGE[:64, :64], OperatingPoint("quality", 2))
+    searching.decode(stream, everything(stream))
+    searched, others = ([kind for sought, kind in seen if sought == part] for part in (True, False))
+    assert (
+        0.8 * len(searched) < searched.count(torch.bfloat16) < len(searched)
+        if there
+        else set(searched) == {torch.float32}
+    )
+    assert set(others) == {torch.float32}
 
 
 def test_a_rate_with_effort_takes_two_searches_and_one_where_no_quality_is_higher(

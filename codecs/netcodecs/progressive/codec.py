@@ -51,7 +51,8 @@ class ProgressiveSettings(CodecSettings):
         weights: A file from ``netcodecs.training.export``, or CompressAI's checkpoint of mbt2018-mean; those that ship
             if None.
         effort: Of the encoder's search for a better latent (``netcodecs.progressive.search``): 0 none, 1 and 2 some
-            3 and 4 % less loss for a hundred and three hundred gradient steps. The decoder is the same.
+            3 and 4 % less loss for a hundred and three hundred gradient steps. The decoder is the same. Where the
+            device multiplies bfloat16, the search does, too.
         device: Where the networks run (``cpu``, ``cuda``); what is range-coded does not depend on it.
     """
 
@@ -97,8 +98,10 @@ class ChannelProgressive(Codec):
             "torch": version("torch"),
             "compressai": version("compressai"),
         }
-        if self.settings.effort:  # on another device a search finds another latent
-            made["search"] = self.settings.device
+        if self.settings.effort:
+            from netcodecs.common.devices import search_arithmetic
+
+            made["search"] = search_arithmetic(self.settings.device)
         return made
 
     @property

@@ -16,7 +16,7 @@ __all__ = ["refined"]
 _LATENT_RATE, _HYPER_RATE = 0.03, 0.02
 
 
-def refined(network: Backbone, image: Tensor, lam: float, steps: int) -> tuple[Tensor, Tensor]:
+def refined(network: Backbone, image: Tensor, lam: float, steps: int, bfloat16: bool) -> tuple[Tensor, Tensor]:
     """The latent and the hyperprior of an image after a search.
 
     Args:
@@ -24,6 +24,7 @@ def refined(network: Backbone, image: Tensor, lam: float, steps: int) -> tuple[T
         image: (1, 3, H, W), 0…1, H and W multiples of 64.
         lam: Weight of the distortion.
         steps: Of the search.
+        bfloat16: Whether convolutions of the steps are in bfloat16.
 
     Returns:
         The latent before SCR, (1, M, h, w), and the hyperprior, (1, N, h/4, w/4), both to be rounded.
@@ -40,9 +41,10 @@ def refined(network: Backbone, image: Tensor, lam: float, steps: int) -> tuple[T
 
     def loss_of(step: int, rounded: Callable[[Tensor], Tensor]) -> Tensor:
         chosen = rounded(side)
-        log_scales, means = hyper.parameters_of(chosen)
-        symbols = rounded(latent - means)
-        shown = network.synthesised(symbols + means, None, inverse)
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16):
+            log_scales, means = (part.float() for part in hyper.parameters_of(chosen))
+            symbols = rounded(latent - means)
+            shown = network.synthesised(symbols + means, None, inverse).float()
         bits = gaussian_bits(symbols, log_scales).sum() + hyper.prior.bits(chosen).sum()
         return lam * 255**2 * (shown - image).square().mean() + bits / pixels
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from netcodecs.common.devices import IMAGES_AT_ONCE
+from netcodecs.common.devices import IMAGES_AT_ONCE, multiplies_bfloat16
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.search import refined
 from netcodecs.threads import one_thread
@@ -83,7 +83,8 @@ class Transforms:
         if self._backbone.kind.kind != "residual":
             raise InputError(f"effort: {effort} with weights of {self._backbone.kind.kind}", hint="leave `effort` out")
         given = self._padded(image).contiguous(memory_format=torch.channels_last)
-        latent, hyper = refined(self._backbone, given, lambda_of(quality), SEARCH_STEPS[effort])
+        bfloat16 = multiplies_bfloat16(self._device)
+        latent, hyper = refined(self._backbone, given, lambda_of(quality), SEARCH_STEPS[effort], bfloat16)
         coded = self._backbone.arranged(latent)[0].cpu().double().numpy()
         return coded, torch.round(hyper[0].cpu().double()).long().numpy()
 
