@@ -76,7 +76,7 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
     row = rows[0]
     to_precision = context.plan.precision_db is not None
     reason = next(filter(None, (why_not("exact", one, to_precision) for one in rows)), "")
-    exact, sampled = (0, 0) if reason else _decodes(context, rows)
+    exact, sampled, most = (0, 0, 0) if reason else _decodes(context, rows)
     if row.engine != "auto":
         return row.engine, "as asked", exact if row.engine == "exact" else sampled
     feeds_back = next(filter(None, (why_not("array", one, to_precision) for one in rows)), "")
@@ -85,7 +85,6 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
     if reason:
         return "array", reason, 0
     if exact == 0:
-        most = _most_at_risk(context, row)
         if most > stratified.MOST_PACKETS:
             return "array", f"more than {stratified.MOST_PACKETS:,} packets", 0
         engine = "stratified" if context.plan.precision_db is None else "array"
@@ -95,8 +94,9 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
     return "array", f"{exact:,} masks are possible, fewer will be met", sampled
 
 
-def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
-    """Decodes of the first image over all channels: (exact engine, expected when sampling); 0 where unknown.
+def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int, int]:
+    """Decodes of the first image over all channels: (exact engine, expected when sampling), 0 where unknown; and
+    packets that can be lost, of the image that has the most where the first has more than ``ALL_MASKS_PACKETS``.
 
     Beyond ``ALL_MASKS_PACKETS`` packets the exact engine is taken where it decodes no more than a stratified sample,
     and where the log does not say when each packet arrives: there one mask stands for many.
@@ -106,15 +106,17 @@ def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
     stream, codec = cache.encode(stream_key), cache.codec(stream_key)
     protected = protected_stream(row.schemes[0].protection, stream)
     at_risk = at_risk_packets(protected)
-    if len(at_risk) > ALL_MASKS_PACKETS and (plan.log == "packets" or _most_at_risk(context, row) > MOST_PACKETS):
-        return 0, 0
-    if codec.all_needed and (protected.count_decides or len(at_risk) <= ALL_MASKS_PACKETS):
-        return 1, 1
-    if len(at_risk) > ALL_MASKS_PACKETS:
+    many = len(at_risk) > ALL_MASKS_PACKETS
+    most = _most_at_risk(context, row) if many else len(at_risk)
+    if many and (plan.log == "packets" or most > MOST_PACKETS):
+        return 0, 0, most
+    if codec.all_needed and (protected.count_decides or not many):
+        return 1, 1, most
+    if many:
         decodes = _deciding(codec, stream, protected, at_risk)
-        return (decodes, decodes) if decodes <= max(LEAST_DECODINGS, plan.trials) else (0, 0)
-    if not len(at_risk):
-        return 0, 0
+        return (decodes, decodes, most) if decodes <= max(LEAST_DECODINGS, plan.trials) else (0, 0, most)
+    if not most:
+        return 0, 0, most
     masks = usable_masks(codec, stream, protected, at_risk)
     trials = plan.trials if plan.precision_db is None else _PRECISION_TRIALS
     draws = trials * max(1, plan.slots // len(plan.image_names))
@@ -125,7 +127,7 @@ def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int]:
         possible |= probability > 0
         never *= (1 - probability.clip(0, 1)) ** draws
     decodable = masks.decodable
-    return int((possible & decodable).sum()), int(np.ceil((1 - never[decodable]).sum()))
+    return int((possible & decodable).sum()), int(np.ceil((1 - never[decodable]).sum())), most
 
 
 def _most_at_risk(context: RunContext, row: PlanRow) -> int:

@@ -16,7 +16,7 @@ NAN = float("nan")
 
 
 def _rows(row: int, qualities: list[list[float]], engine: str = "event") -> pd.DataFrame:
-    """One row of a plan; by trial and slot its PSNR, NaN where there is no image."""
+    """The log of one row of a plan. qualities: PSNR by trial and slot, NaN where there is no image."""
     slots = [(trial, slot, psnr) for trial, some in enumerate(qualities) for slot, psnr in enumerate(some)]
     frame = pd.DataFrame(slots, columns=["trial", "slot", "psnr_db"]).assign(row=row, engine=engine, packet=None)
     return frame.assign(status=np.where(frame["psnr_db"].isna(), "failed", "partial"))

@@ -135,7 +135,7 @@ def test_page_shows_each_slot_without_scripts_and_hides_only_the_slider(
 def test_a_report_shows_typical_and_bad_slots_of_all_trials_and_names_them(
     hostile_run: netsim.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted in the log: the share of slots whose mean over the schemes is no better, and no slot before as bad."""
+    """Each slot shown has the rank that a count in the log gives it, and is the earliest of equal ones."""
     page = html.unescape(_page(hostile_run, tmp_path, monkeypatch))
     assert "of trial" not in page.split('id="slots"')[1].split("<h3>")[0]
     log = hostile_run.slots[hostile_run.slots["engine"] == "event"]
