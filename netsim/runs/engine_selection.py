@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.channels.markov import MarkovChannel
-from netsim.codec import Codec, Stream
+from netsim.codec import Codec
 from netsim.codec_calls import usable_packets
 from netsim.decoding.masks import at_risk_packets, distinct_masks, usable_masks
 from netsim.decoding.streams import stream_key_of
@@ -72,7 +72,7 @@ def _groups(rows: PlanRows) -> Iterator[list[PlanRow]]:
 
 
 def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
-    """(engine, why, decodes expected for the first image)."""
+    """(engine, why, decodes expected of an image)."""
     row = rows[0]
     to_precision = context.plan.precision_db is not None
     reason = next(filter(None, (why_not("exact", one, to_precision) for one in rows)), "")
@@ -95,50 +95,51 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
 
 
 def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int, int]:
-    """Decodes of the first image over all channels: (exact engine, expected when sampling), 0 where unknown; and
-    packets that can be lost, of the image that has the most where the first has more than ``ALL_MASKS_PACKETS``.
+    """What the image with the most packets at risk says: (decodes of the exact engine over all channels, decodes
+    expected when sampling), 0 where unknown; and how many packets of it can be lost.
 
     Beyond ``ALL_MASKS_PACKETS`` packets the exact engine is taken where it decodes no more than a stratified sample,
     and where the log does not say when each packet arrives: there one mask stands for many.
     """
-    row, cache, plan = rows[0], context.cache, context.plan
-    stream_key = stream_key_of(plan, row, 0, row.schemes[0])
-    stream, codec = cache.encode(stream_key), cache.codec(stream_key)
-    protected = protected_stream(row.schemes[0].protection, stream)
-    at_risk = at_risk_packets(protected)
-    many = len(at_risk) > ALL_MASKS_PACKETS
-    most = _most_at_risk(context, row) if many else len(at_risk)
+    plan = context.plan
+    codec, protected, at_risk = _largest(context, rows[0])
+    most = len(at_risk)
+    many = most > ALL_MASKS_PACKETS
     if many and (plan.log == "packets" or most > MOST_PACKETS):
         return 0, 0, most
-    if codec.all_needed and (protected.count_decides or not many):
+    if not most or (codec.all_needed and (protected.count_decides or not many)):
         return 1, 1, most
     if many:
-        decodes = _deciding(codec, stream, protected, at_risk)
+        decodes = _deciding(codec, protected, at_risk)
         return (decodes, decodes, most) if decodes <= max(LEAST_DECODINGS, plan.trials) else (0, 0, most)
-    if not most:
-        return 0, 0, most
-    masks = usable_masks(codec, stream, protected, at_risk)
+    masks = usable_masks(codec, protected.data, protected, at_risk)
     trials = plan.trials if plan.precision_db is None else _PRECISION_TRIALS
     draws = trials * max(1, plan.slots // len(plan.image_names))
     possible, never = np.zeros(len(masks.usable), dtype=bool), np.ones(len(masks.usable))
     for one in rows:
         assert isinstance(one.channel, MarkovChannel)
-        probability = np.bincount(masks.which, one.channel.mask_probabilities(len(at_risk)), len(masks.usable))
+        probability = np.bincount(masks.which, one.channel.mask_probabilities(most), len(masks.usable))
         possible |= probability > 0
         never *= (1 - probability.clip(0, 1)) ** draws
     decodable = masks.decodable
     return int((possible & decodable).sum()), int(np.ceil((1 - never[decodable]).sum())), most
 
 
-def _most_at_risk(context: RunContext, row: PlanRow) -> int:
-    """Packets that can be lost, of the image that has the most."""
-    keys = (stream_key_of(context.plan, row, image, row.schemes[0]) for image in range(len(context.plan.image_names)))
-    streams = (protected_stream(row.schemes[0].protection, context.cache.encode(key)) for key in keys)
-    return max(len(at_risk_packets(one)) for one in streams)
+def _largest(context: RunContext, row: PlanRow) -> tuple[Codec, ProtectedStream, NDArray[np.int64]]:
+    """The image of which most packets can be lost, the first of several: its codec, what is sent, which these are.
+
+    One engine sends all images of a row, and its limits are numbers of packets.
+    """
+    scheme, cache = row.schemes[0], context.cache
+    keys = [stream_key_of(context.plan, row, image, scheme) for image in range(len(context.plan.image_names))]
+    streams = (protected_stream(scheme.protection, cache.encode(key)) for key in keys)
+    found = max(((one, at_risk_packets(one)) for one in streams), key=lambda both: len(both[1]))
+    return cache.codec(keys[0]), *found
 
 
-def _deciding(codec: Codec, stream: Stream, protected: ProtectedStream, at_risk: NDArray[np.int64]) -> int:
+def _deciding(codec: Codec, protected: ProtectedStream, at_risk: NDArray[np.int64]) -> int:
     """How many images a long stream can show if its first packets decide which; 0 if they do not."""
+    stream = protected.data
     if len(protected.sent) > len(stream):
         return 0
 
