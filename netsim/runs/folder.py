@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from netsim.digests import digest, file_sha256
+from netsim.distribution import code_sha256, code_text, running_code
 from netsim.errors import InputError, did_you_mean
 from netsim.paths import output_path, read_regular
 from netsim.runs.atomic import remove_scratch, write_atomically
@@ -101,7 +102,8 @@ def run_folder(
 ) -> Iterator[RunFolder]:
     """A folder for a run, locked for this process.
 
-    An unfinished run with the same scenario and inputs (equal run id), which nobody works on, is resumed.
+    An unfinished run with the same scenario and inputs (equal run id) and of the same code, which nobody works on, is
+    resumed.
 
     Args:
         out: The folder; None: ``runs/NAME-1``, ``-2``, …
@@ -115,7 +117,7 @@ def run_folder(
 
     Raises:
         InputError: If ``out`` can't be written to, or must not be (``exist``), or is an unfinished run of the same
-            scenario with other inputs.
+            scenario with other inputs or code.
     """
     if exist not in EXIST:
         raise InputError(f"`{exist}` is not a way to treat a run that exists", hint=did_you_mean(exist, EXIST))
@@ -160,7 +162,7 @@ def _candidates(base: Path, numbered_from: int, itself: bool) -> Iterator[Path]:
 
 
 def _claim(path: Path, plan: Plan, exist: str, refuse: bool, say: Callable[[str], None]) -> TextIO | None:
-    """The folder's lock if the run may use it; None if it is taken. refuse: whether other inputs are an error."""
+    """The folder's lock if the run may use it; None if it is taken. refuse: whether a changed run is an error."""
     if path.exists() and not path.is_dir():
         raise InputError(f"`{path}` is a file", hint="--out names a folder")
     if exist == "number" and _state(path, plan) == "taken":
@@ -178,12 +180,12 @@ def _claim(path: Path, plan: Plan, exist: str, refuse: bool, say: Callable[[str]
     if exist == "overwrite":
         _empty(path)
         return lock
-    if state == "other inputs":
-        changes = plan.inputs.changes(_inputs(read_manifest(path))) or ["a setting has changed"]
-        message = f"`{path}` is an unfinished run with other inputs: {'; '.join(changes[:3])}"
+    if state == "changed":
+        message = f"`{path}` is an unfinished run with other {_changes(read_manifest(path), plan)}"
         if refuse:
             lock.close()
-            raise InputError(message, hint="put them back to go on with it, or --overwrite it, or name another folder")
+            hint = "go on with what it began with, or delete it by --overwrite, or name another folder"
+            raise InputError(message, hint=hint)
         say(message)
     elif exist == "fail":
         lock.close()
@@ -196,7 +198,7 @@ def _claim(path: Path, plan: Plan, exist: str, refuse: bool, say: Callable[[str]
 
 
 def _state(path: Path, plan: Plan) -> str:
-    """``mine`` (nothing yet, or an unfinished run with this run's id), ``other inputs`` or ``taken``."""
+    """``mine`` (nothing yet, or an unfinished run with this run's id and code), ``changed`` or ``taken``."""
     try:
         names = {entry.name for entry in path.iterdir()} if path.exists() else set()
     except OSError as error:
@@ -211,14 +213,28 @@ def _state(path: Path, plan: Plan) -> str:
     if manifest.get("status") != "running":
         return "taken"
     if manifest.get("run_id") == plan.run_id:
-        return "mine"
+        return "changed" if _code_change(manifest) else "mine"
     same = manifest.get("scenario") == json.loads(json.dumps(plan.resolved, default=str))
-    return "other inputs" if same else "taken"
+    return "changed" if same else "taken"
 
 
-def _inputs(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = manifest.get("inputs")
-    return found if isinstance(found, Mapping) else {}
+def _changes(manifest: Mapping[str, Any], plan: Plan) -> str:
+    """What is not as an unfinished run of the same scenario began with."""
+    code, before = _code_change(manifest), manifest.get("inputs")
+    inputs = plan.inputs.changes(before if isinstance(before, Mapping) else {})
+    if not code:
+        return f"inputs: {'; '.join(inputs[:3]) or 'a setting has changed'}"
+    return f"code{' and inputs' if inputs else ''}: {'; '.join([code, *inputs[:3]])}"
+
+
+def _code_change(manifest: Mapping[str, Any]) -> str:
+    """How netsim's own code differs from what began a run; empty if it does not. That of codecs is among the inputs."""
+    code, versions = manifest.get("code"), manifest.get("versions")
+    began = str(code.get("netsim")) if isinstance(code, Mapping) else "unknown"
+    if began == code_sha256():
+        return ""
+    version = versions.get("netsim") if isinstance(versions, Mapping) else None
+    return f"netsim {code_text(version, began)} began it, this is {running_code()}"
 
 
 def _lock(path: Path) -> TextIO | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from netsim.distribution import installed_version
+from netsim.scenario.inputs import code_of
 from netsim.scenario.plan import Plan
 
 __all__ = ["git_revision", "manifest"]
@@ -22,7 +23,7 @@ _GIT_S = 5
 
 
 def manifest(plan: Plan, notes: list[str], workers: int, cluster: str | None = None) -> dict[str, Any]:
-    """Scenario as resolved, seeds, versions, git revision, device; the run adds its tools and engines.
+    """Scenario as resolved, seeds, versions, digests of the code, device; the run adds its tools and engines.
 
     Args:
         plan: The plan.
@@ -56,6 +57,7 @@ def manifest(plan: Plan, notes: list[str], workers: int, cluster: str | None = N
             "python": platform.python_version(),
         },
         "git": git_revision(),
+        "code": code_of(plan),
         "device": {"machine": platform.machine(), "system": platform.system(), **where},
         "command": ["netsim", *sys.argv[1:]],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

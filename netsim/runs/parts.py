@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from netsim.decoding.collapse import Arrays
-from netsim.digests import files_sha256
+from netsim.distribution import code_sha256
 from netsim.errors import InputError
 from netsim.paths import read_regular
 from netsim.runs.atomic import write_atomically
@@ -105,11 +105,7 @@ def _made_by(run_id: str) -> str:
     return f"{run_id} {_code_sha256()}"
 
 
-@cache
-def _code_sha256() -> str:
-    """Digest of netsim's own modules."""
-    folder = Path(__file__).parents[1]
-    return files_sha256(folder, sorted(folder.rglob("*.py")))
+_code_sha256 = cache(code_sha256)  # as it was when this process began to write
 
 
 def write_part(path: Path, run_id: str, arrays: Arrays) -> None:

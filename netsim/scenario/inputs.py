@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netsim.codec import codec_identity
 from netsim.digests import digest, named_path, path_sha256
+from netsim.distribution import code_sha256
 from netsim.errors import InputError
 from netsim.metrics.identity import metric_identity
 from netsim.registry import plugin_identity, plugin_names
@@ -16,7 +17,7 @@ from netsim.registry import plugin_identity, plugin_names
 if TYPE_CHECKING:
     from netsim.scenario.plan import CodecSpec, Plan
 
-__all__ = ["Inputs", "fingerprints_of", "inputs_of", "plugins_of", "without_folders"]
+__all__ = ["Inputs", "code_of", "fingerprints_of", "inputs_of", "plugins_of", "without_folders"]
 
 _KINDS = ("channel", "protection", "controller", "link")
 
@@ -116,6 +117,21 @@ def plugins_of(plan: Plan) -> dict[str, str]:
         for name in sorted(words.intersection(plugin_names(kind))):
             plugins[f"{kind} {name}"] = plugin_identity(kind, name)
     return dict(sorted(plugins.items()))
+
+
+def code_of(plan: Plan) -> dict[str, str]:
+    """Digest of the source of netsim and of each codec of a plan, as they are now.
+
+    ``plugins_of`` counts a codec's packages, weights and settings, too.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        SHA-256 by name.
+    """
+    sources = {f"codec {spec.name}": codec_identity(spec.create())["source"] for spec in _codecs(plan)}
+    return {"netsim": code_sha256(), **dict(sorted(sources.items()))}
 
 
 def fingerprints_of(plan: Plan) -> dict[str, dict[str, str]]:

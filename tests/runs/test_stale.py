@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,6 +249,38 @@ def test_a_resume_with_another_codec_is_refused(
     install_grey(tmp_path, monkeypatch, "LEVEL = 0")
     with pytest.raises(InputError, match="`codec grey` has changed"):
         netsim.run(_traced(), out="r")
+
+
+def _rerun_by_a_copy(folder: Path, edit: str = "") -> subprocess.CompletedProcess[str]:
+    """The command ``netsim run``, by a copy of the package outside any checkout. edit: a line added to an engine."""
+    shutil.copytree(Path(netsim.__file__).parent, folder / "netsim", ignore=shutil.ignore_patterns("__pycache__"))
+    for document in ("NOTES.md", "netsim/NOTES.md", "tests/test_own.py"):
+        (folder / document).parent.mkdir(exist_ok=True)
+        (folder / document).write_text("edited")
+    with (folder / "netsim" / "engines" / "array.py").open("a") as source:
+        source.write(edit)
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "netsim", "run", "s.yaml", "--out", "r", "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_a_resume_by_other_code_of_the_same_version_is_refused(tmp_path: Path, killed_after: KilledAfter) -> None:
+    Path("s.yaml").write_text("images: images\ncodecs: [{jpeg: {quality: 30}}]\nchannels: [EP4, EP5]\nengine: array\n")
+    with killed_after(1):
+        netsim.run("s.yaml", out="r")
+    began = json.loads(Path("r/manifest.json").read_text())["code"]
+    assert list(began) == ["netsim", "codec jpeg"]
+    refused = _rerun_by_a_copy(tmp_path / "changed", "DRAWN = 1\n")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    digits = began["netsim"][:12]
+    assert re.search(rf"`r` is an unfinished run with other code: netsim .*, code {digits} began it", refused.stderr)
+    assert "--overwrite" in refused.stderr
+    resumed = _rerun_by_a_copy(tmp_path / "same")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "1 part of its transport done before" in resumed.stderr
+    assert netsim.load("r").manifest["code"] == began
 
 
 def test_a_trace_may_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
