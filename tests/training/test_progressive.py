@@ -110,7 +110,6 @@ def test_a_wrong_command_is_a_sentence(arguments: str, words: str, capsys: pytes
         ("--large", "--large without --start lapped"),
         ("--start nowhere.safetensors", "no weights at nowhere.safetensors"),
         ("--start photos/a.png", "a.png is not a safetensors file"),
-        ("--method progdtd --start both.safetensors", "both.safetensors has SCR and MCA, progdtd has not"),
         ("--out photos/a.png", "photos/a.png can't be a folder"),
     ],
 )

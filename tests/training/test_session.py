@@ -13,7 +13,7 @@ import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone, ChannelMask, EncodedBatch, M, N
 from netcodecs.progressive.methods import METHODS
-from netcodecs.progressive.weights import save_weights
+from netcodecs.progressive.weights import load_weights, save_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, centre_crop, load_folder
 from netcodecs.training.core.run import CHECKPOINT
@@ -116,10 +116,17 @@ def test_a_method_goes_on_from_its_own_weights_without_a_new_order(root: Path, i
         torch.testing.assert_close(again.state_dict()[name], tensor, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["mbt-mean", "scr-ge", "mca-ge"])
-def test_modules_that_the_method_lacks_are_refused(root: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"both.safetensors has (SCR|MCA|SCR and MCA), " + name + " has not"):
-        initial_network(METHODS[name], str(root / "both.safetensors"), None)
+@pytest.mark.parametrize("name", ["progdtd-ge", "scr-ge", "mca-ge"])
+def test_an_ablation_starts_from_the_whole_method(root: Path, name: str, image: Tensor) -> None:
+    """What both have is taken over, in its order; modules that the ablation lacks are left out."""
+    whole = load_weights(root / "both.safetensors")[0]
+    network = initial_network(METHODS[name], str(root / "both.safetensors"), image)
+    assert (network.scr, network.aggregation is not None) == (METHODS[name].scr, METHODS[name].mca)
+    assert set(whole.state_dict()) - set(network.state_dict()) == (
+        set() if METHODS[name].mca else {n for n in whole.state_dict() if n.startswith("aggregation.")}
+    )
+    for key, tensor in network.state_dict().items():
+        assert torch.equal(tensor, whole.state_dict()[key])
 
 
 def test_the_loss_is_lambda_255_squared_mse_plus_bpp() -> None:

@@ -27,7 +27,6 @@ from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective
 from netcodecs.transforms.residual import LARGE
 from netcodecs.weight_files import tensors_below
-from netsim.errors import InputError
 
 __all__ = ["Session", "averaged_network", "count_symbols", "initial_network"]
 
@@ -50,7 +49,7 @@ class Session:
         emphasis: What counts how much.
 
     Raises:
-        InputError: If images or weights can't be read, or the method can't start from the weights.
+        InputError: If images or weights can't be read.
     """
 
     def __init__(
@@ -107,18 +106,16 @@ def initial_network(
 ) -> Backbone:
     """A method's network before its first step.
 
-    What it shares with ``start`` is taken over; new modules start as the identity. A method with tail drop that starts
-    from one without gets its channels in order of their bits.
+    What it shares with ``start`` is taken over; new modules start as the identity. Modules of ``start`` that the method
+    lacks are left out, as an ablation needs it. A method with tail drop that starts from one without gets its channels
+    in order of their bits.
 
     Args:
         method: What is to be trained.
-        start: A file of weights of the baseline, or of a method with no other modules than this one; or ``lapped``.
+        start: A file of weights, of any method; or ``lapped``.
         crops: (B, 3, H, W), 0…1; None where only the shapes matter.
         large: The large network, with ``lapped``.
         emphasis: Of the training that follows: its share of lossless images counts where MCA starts.
-
-    Raises:
-        InputError: If ``start`` has modules that the method has not.
     """
     if start == LAPPED:
         kind = TransformKind("residual", (LARGE.channels_8, LARGE.blocks_8, LARGE.channels_16, LARGE.blocks_16))
@@ -128,12 +125,9 @@ def initial_network(
         ordered = has_mca = False
     else:
         given, of = load_weights(Path(start))
-        has = (("SCR", of.scr, method.scr), ("MCA", of.mca, method.mca))
-        if extra := [name for name, there, wanted in has if there and not wanted]:
-            hint = "start from the baseline"
-            raise InputError(f"{Path(start).name} has {' and '.join(extra)}, {method.name} has not", hint=hint)
         network = Backbone(given.kind, scr=method.scr, mca=method.mca, lambdas=given.lambdas)
-        network.load_state_dict(network.state_dict() | given.state_dict())
+        own = network.state_dict()
+        network.load_state_dict(own | {name: value for name, value in given.state_dict().items() if name in own})
         ordered, has_mca = of.tail_drop, of.mca
     if method.tail_drop and not ordered and crops is not None:
         order_channels(network, crops)
