@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_round_trip_is_off_by_half_a_step_of_int8_at_most(network: Backbone) -> 
     stored = shrunk(tensors)
     back = restored(stored)
     assert back.keys() == tensors.keys()
-    kernels = [name for name, tensor in stored.items() if tensor.dtype == torch.int8]
+    kernels = [name for name, tensor in stored.items() if tensor.dtype == torch.uint8]
     assert "g_a.0.weight" in kernels
     assert "aggregation.fusion.weight" in kernels
     for name in kernels:
@@ -61,6 +62,27 @@ def test_round_trip_is_off_by_half_a_step_of_int8_at_most(network: Backbone) -> 
     small = [name for name in tensors if name not in kernels]
     assert all(torch.equal(back[name], tensors[name]) for name in small)
     assert {"log_gain", "hyper.prior.means", "g_a.1.depthwise.weight"} < set(small)
+
+
+def test_int8_as_it_was_before_it_was_deflated_is_read() -> None:
+    stored = {"w": torch.tensor([[-127, 3], [5, 127]], dtype=torch.int8), "w/scale": torch.tensor([[0.5], [0.25]])}
+    assert restored(stored)["w"].tolist() == [[-63.5, 1.5], [1.25, 31.75]]
+
+
+@pytest.mark.parametrize("damage", ["cut", "swollen", "other shape", "negative shape", "noise"])
+def test_what_can_not_be_inflated_is_refused(damage: str) -> None:
+    """Content that inflates to more than its shape is not inflated whole."""
+    stored = shrunk({"w": torch.linspace(-1, 1, 8192).reshape(64, 128)})
+    if damage == "cut":
+        stored["w"] = stored["w"][:-20]
+    elif damage == "swollen":
+        stored["w"] = torch.frombuffer(bytearray(zlib.compress(bytes(100_000_000), 9)), dtype=torch.uint8)
+    elif damage == "noise":
+        stored["w"] = torch.arange(200, dtype=torch.uint8)
+    else:
+        stored["w/shape"] = torch.tensor([64, 127] if damage == "other shape" else [-64, -128])
+    with pytest.raises(InputError, match="w can't be inflated to the shape"):
+        restored(stored)
 
 
 def test_float16_is_for_weights_that_learn_on(network: Backbone) -> None:
@@ -116,7 +138,7 @@ def test_a_trained_network_is_stored_as_small_differences_from_its_base(
         off, way = (loaded[name] - tensor).abs().max(), (tensor - given.get(name, torch.zeros(()))).abs().max()
         assert float(off) <= max(0.51 / 127, 5e-4) * float(way) + 1e-5, name
     stored = read_weights(path)[0]
-    assert stored["g_s.2.weight"].dtype == stored["g_a.1.expand.weight"].dtype == torch.int8
+    assert stored["g_s.2.weight"].dtype == stored["g_a.1.expand.weight"].dtype == torch.uint8
     assert stored["g_s.0.weight"].dtype == torch.float16  # in int8 it costs 1 % of the rate
     own = sum(tensor.nbytes for name, tensor in stored.items() if name.startswith("aggregation."))
     assert path.stat().st_size < 0.8 * base.stat().st_size + own
