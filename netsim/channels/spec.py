@@ -171,7 +171,7 @@ def _preset(spec: Mapping[str, Any], folder: Path) -> Channel:
 
 
 def _loss(spec: Mapping[str, Any], folder: Path) -> Channel:
-    rate, name = _number(spec, "loss_rate"), _text(spec, "name", "")
+    rate, name = _share(spec, "loss_rate"), _text(spec, "name", "")
     if "mean_gap" in spec:
         if "mean_burst" not in spec:
             hint = "give `mean_burst`, too; or leave `mean_gap` out"
@@ -199,14 +199,14 @@ def _loss_in_state(spec: Mapping[str, Any], key: str) -> float:
 
 
 def _probability(spec: Mapping[str, Any], key: str) -> float:
-    value = _number(spec, key)
+    value = _share(spec, key)
     check_probability(key, value)
     return value
 
 
 def _three_state(spec: Mapping[str, Any], folder: Path) -> Channel:
     keys = ("p_good", "p_bad", "p_intermediate", "p_bad_to_good")
-    numbers = [_number(spec, key) for key in keys]
+    numbers = [_share(spec, key) for key in keys]
     try:
         return three_state(*numbers, name=_text(spec, "name", ""), **_chain(spec))
     except InputError as error:
@@ -264,7 +264,7 @@ def _switch(spec: Mapping[str, Any], folder: Path) -> Channel:
     shares = None
     if "probabilities" in spec:
         given = _list(spec, "probabilities")
-        shares = [_number({"probabilities": value}, "probabilities") for value in given]
+        shares = [_share({"probabilities": value}, "probabilities") for value in given]
     return SwitchingChannel(channels, shares, _text(spec, "name", ""), spec.get("dwell_slots", 1))
 
 
@@ -341,8 +341,12 @@ def _step_s(spec: Mapping[str, Any]) -> float | None:
 
 
 def _number(spec: Mapping[str, Any], key: str) -> float:
-    """A number; ``10%`` is 0.1."""
     return read_number(key, spec[key])
+
+
+def _share(spec: Mapping[str, Any], key: str) -> float:
+    """A rate or a probability; ``10%`` is 0.1."""
+    return read_number(key, spec[key], share=True)
 
 
 def _text(spec: Mapping[str, Any], key: str, default: str | None = None) -> str:
