@@ -79,6 +79,8 @@ class ReedSolomon(Protection):
                     hint=f"one data packet has at most {SYMBOLS - 1} of parity: a share up to {1 - 1 / SYMBOLS:.1%}",
                 )
             self.name, self.share = f"reed-solomon {number_text(float(100 * share))}%", float(share)
+        if not self.share:
+            self.overhead_bytes = 0  # only parity is longer than the data
 
     def data_packets(self, total: int) -> int:
         """k of (n, k); for a share, the number that with its parity is nearest ``total``; at least 1.
@@ -141,7 +143,7 @@ class ReedSolomon(Protection):
         """
         payloads = [packet.payload for packet in stream.packets]
         longest = max(map(len, payloads), default=0)
-        if longest > LONGEST_BYTES:
+        if self.share and longest > LONGEST_BYTES:
             raise InputError(
                 f"{self.name}: a packet of {longest:,} bytes; the code takes {LONGEST_BYTES:,}",
                 hint="cut the image into more packets",
@@ -151,9 +153,8 @@ class ReedSolomon(Protection):
         for size, parity in self.block_sizes(len(droppable)):
             data = droppable[first : first + size]
             blocks.append(_Block(data, np.arange(position, position + parity)))
-            words = _words([payloads[i] for i in data])
             if parity:
-                rows = product(parity_matrix(size + parity, size), words)
+                rows = product(parity_matrix(size + parity, size), _words([payloads[i] for i in data]))
                 parity_packets += [Packet(row.tobytes()) for row in rows]
             first, position = first + size, position + parity
         sent = replace(stream, packets=(*stream.packets, *parity_packets))

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from netsim.errors import InputError
+from netsim.protection.base import Protection
+from netsim.protection.reed_solomon import ReedSolomon
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.plan import PlanRow, Scheme
 
-__all__ = ["Placed", "curve_identity", "refuse_twins", "scheme_identity", "with_unique_labels"]
+__all__ = ["Placed", "adds_nothing", "curve_identity", "refuse_twins", "scheme_identity", "with_unique_labels"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,28 @@ def curve_identity(scheme: Scheme) -> str:
     Returns:
         A text that equal schemes share.
     """
+    return _curve_identity(scheme, scheme.protection_name)
+
+
+def _curve_identity(scheme: Scheme, protection: str) -> str:
     codec = scheme.codec
-    return json.dumps([codec.name, codec.settings, scheme.protection_name], sort_keys=True, default=str)
+    return json.dumps([codec.name, codec.settings, protection], sort_keys=True, default=str)
+
+
+def adds_nothing(protection: Protection) -> bool:
+    """Whether a protection is one in name alone: an erasure code without parity sends what `none` sends.
+
+    Args:
+        protection: The protection.
+
+    Returns:
+        True for `reed-solomon: 0%` and codes (n, n).
+    """
+    return isinstance(protection, ReedSolomon) and protection.share == 0
 
 
 def scheme_identity(scheme: Scheme) -> str:
-    """Everything that decides what a scheme sends and shows.
+    """Everything that decides what a scheme sends and shows; a protection that adds nothing counts as none.
 
     Args:
         scheme: The scheme.
@@ -47,7 +65,8 @@ def scheme_identity(scheme: Scheme) -> str:
     Returns:
         A text that equal schemes share.
     """
-    return json.dumps([curve_identity(scheme), scheme.point.key, scheme.point.value])
+    curve = _curve_identity(scheme, "none" if adds_nothing(scheme.protection) else scheme.protection_name)
+    return json.dumps([curve, scheme.point.key, scheme.point.value])
 
 
 def refuse_twins(document: Document, entries: Iterable[Placed], way_out: str = "leave one out") -> None:

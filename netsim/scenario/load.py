@@ -25,7 +25,7 @@ from netsim.registry import load_plugin
 from netsim.scenario.codec_files import codec_files
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.engine import check_engine, why_not
-from netsim.scenario.identity import Placed, refuse_twins, scheme_identity, with_unique_labels
+from netsim.scenario.identity import Placed, adds_nothing, refuse_twins, scheme_identity, with_unique_labels
 from netsim.scenario.plan import Control, Plan, PlanRow, PlanRows, Scheme, Written
 from netsim.scenario.schema import LOG_ROWS_LIMIT, NAME_LIMIT_BYTES, ScenarioModel
 from netsim.scenario.schemes import SchemeGroup, read_schemes
@@ -329,7 +329,8 @@ def _choices_of_group(
     if spec is None or spec == "none":
         for placed in group.schemes:
             scheme = placed.scheme
-            called = f"scheme `{scheme.label}` at {scheme.operating_point}"
+            same = ", the same as without parity," if adds_nothing(scheme.protection) else ""
+            called = f"scheme `{scheme.label}` at {scheme.operating_point}{same}"
             twin = Placed(scheme_identity(scheme), (*placed.places, at), called)
             yield twin, _Choice((scheme,), placed.places[0])
         return

@@ -60,10 +60,13 @@ def _packet_notes(row: PlanRow) -> Iterator[str]:
     for scheme in row.schemes:
         protection = scheme.protection
         asked, codec = dict(scheme.asked).get("packets"), dict(scheme.codec.settings).get("packets")
-        if isinstance(protection, ReedSolomon) and isinstance(asked, int) and isinstance(codec, int):
-            sent = sum(map(sum, protection.block_sizes(codec)))
-            if sent != asked:
-                yield f"{scheme.label}: packets {asked} under {protection.name} sends {sent}: {codec} of data"
+        if not isinstance(protection, ReedSolomon) or not isinstance(codec, int):
+            continue
+        sent = sum(map(sum, protection.block_sizes(codec)))
+        if protection.share and sent == codec:
+            yield f"{scheme.label}: {protection.name} adds no parity to {codec} packet{'' if codec == 1 else 's'}"
+        elif isinstance(asked, int) and sent != asked:
+            yield f"{scheme.label}: packets {asked} under {protection.name} sends {sent}: {codec} of data"
 
 
 def _sampling_notes(plan: Plan) -> Iterator[str]:

@@ -52,6 +52,14 @@ def test_every_pattern_of_up_to_n_minus_k_losses_is_recovered(n, k):
             assert protected.recover(received).tolist() == [payload is not None for payload in recovered]
 
 
+@pytest.mark.parametrize("settings", [{"share": Fraction(0)}, {"code": (7, 7)}])
+def test_without_parity_all_is_as_without_protection(settings):
+    protection, plain = ReedSolomon(**settings), NoProtection()
+    stream = stream_of([30, 70_000, 0, 55])  # a code takes 65,535 bytes
+    assert payloads(protection.protect(stream).sent) == payloads(plain.protect(stream).sent)
+    assert protection.overhead_bytes == plain.overhead_bytes
+
+
 def test_recovery_reads_received_bytes_alone():
     protected = ReedSolomon(code=(10, 7)).protect(stream_of([50] * 7))
     want = payloads(protected.data)

@@ -30,7 +30,7 @@ def test_forms(spec, name, share, data_of_ten):
     protection = protection_from_spec(spec)
     assert (protection.name, protection.share) == (name, pytest.approx(share))
     assert protection.data_packets(10) == data_of_ten
-    assert protection.overhead_bytes == (2 if name.startswith("reed-solomon") else 0)
+    assert protection.overhead_bytes == (2 if share else 0)
 
 
 @pytest.mark.parametrize(

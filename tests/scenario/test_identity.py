@@ -84,6 +84,8 @@ def test_controlled_rows_are_told_apart_by_their_choices() -> None:
 TWINS = [
     ("protection", {"protection": ["none", "none"]}, "protection[1]", "protection[0]"),
     ("protection by meaning", {"protection": [RS30, {"reed-solomon": 0.3}]}, "protection[1]", "protection[0]"),
+    ("no parity", {"protection": ["none", {"reed-solomon": "0%"}]}, "protection[1]", "protection[0]"),
+    ("a code of no parity", {"protection": [{"reed-solomon": [10, 10]}, "none"]}, "protection[1]", "protection[0]"),
     ("codec entry", {"codecs": [jpeg(), jpeg()]}, "codecs[1]", "codecs[0]"),
     ("codec entry with a default written out", {"codecs": [jpeg(), jpeg(packets=10)]}, "codecs[1]", "codecs[0]"),
     ("codec entry with an engine", {"codecs": [jpeg(engine="array"), jpeg()]}, "codecs[1]", "codecs[0]"),

@@ -24,6 +24,7 @@ def scenario(**keys: object) -> dict[str, object]:
         ({"protection": {"reed-solomon": "70%"}, "codecs": [{"jpeg": {"quality": 5, "packets": 11}}]}, "packets 11"),
         ({"protection": {"reed-solomon": "30%"}, "codecs": [{"jpeg": {"quality": 5, "packets": 255}}]}, "sends 25"),
         ({"protection": {"reed-solomon": [7, 4]}, "codecs": [{"jpeg": {"quality": 5, "packets": 20}}]}, "sends 7"),
+        ({"protection": {"reed-solomon": "4%"}}, "reed-solomon 4% adds no parity to 10 packets"),  # 1 of 11 is 9 %
         ({"engine": "exact"}, "trials has no effect"),
     ],
 )
@@ -42,6 +43,7 @@ def test_a_number_without_its_effect_is_noted(keys: dict[str, object], note: str
         {"link": {"geo": {"rate_bps": 2400, "interval_s": 0}}},
         {"link": {"geo": {"feedback_delay_s": 3}}, "protection": {"arq": {"retries": 1}}},
         {"protection": {"reed-solomon": "30%"}},
+        {"protection": {"reed-solomon": "0%"}},  # it says so itself
     ],
 )
 def test_a_number_that_counts_is_not_noted(keys: dict[str, object]) -> None:
