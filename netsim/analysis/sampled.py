@@ -103,7 +103,9 @@ class SampledSlots:
         for name, scale in self.scales.items():
             if scale.failed is not None:
                 values = self._batch_sums(name, batches)
-                mean, _ = quality_interval_of_sums(values, failed, lost, scale.failed, self._can_fail)
+                mean, _ = quality_interval_of_sums(
+                    values, failed, lost, scale.failed, self._can_fail, scale.shown_is_greater
+                )
                 found |= named(name, within(mean, scale))
             found[f"{name}_received"] = self._mean_received(name)
         return found | self._traffic_columns(float(trials["mass"].sum()))

@@ -198,8 +198,10 @@ def _stratified_quality(
     failed = (part["status"] == "failed").to_numpy()
     samples = _stratified_samples(part, weights)
 
-    def estimates(values: NDArray[np.float64], failed_value: float) -> tuple[Estimate, Estimate]:
-        return stratified_quality([(sample, values[rows]) for rows, sample in samples], failed_value)
+    def estimates(
+        values: NDArray[np.float64], failed_value: float, shown_is_greater: bool | None = True
+    ) -> tuple[Estimate, Estimate]:
+        return stratified_quality([(sample, values[rows]) for rows, sample in samples], failed_value, shown_is_greater)
 
     quality = slot_quality(part, failure_db)
     mean, ratio = estimates(quality, failure_db)
@@ -210,7 +212,7 @@ def _stratified_quality(
     for name, scale in scales.items():
         values = metric_values(part, name, scale, failed)
         if scale.failed is not None:
-            found |= named(name, within(estimates(values, scale.failed)[0], scale))
+            found |= named(name, within(estimates(values, scale.failed, scale.shown_is_greater)[0], scale))
         found[f"{name}_received"] = _mean(values[~failed], weights[~failed])
     return found
 

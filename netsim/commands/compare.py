@@ -89,9 +89,10 @@ def _print(numbers: pd.DataFrame, failure_db: float) -> None:
 
 def _interval(row: Any) -> str:
     low, high = row["difference_low"], row["difference_high"]
-    if math.isnan(low):
-        return "one batch: unknown"
-    return "exact" if low == high else f"{low:+.2f} … {high:+.2f}"
+    if math.isnan(low) and math.isnan(high):
+        return "unknown"
+    ends = ("unknown" if math.isnan(end) else f"{end:+.2f}" for end in (low, high))
+    return "exact" if low == high else " … ".join(ends)
 
 
 def _notes(numbers: pd.DataFrame, failure_db: float) -> list[str]:
@@ -102,6 +103,8 @@ def _notes(numbers: pd.DataFrame, failure_db: float) -> list[str]:
         "one exact": "one exact: the interval is the sampled scheme's.",
     }
     notes += [text for kind, text in kinds.items() if (numbers["how"] == kind).any()]
+    if (numbers["difference_low"].isna() != numbers["difference_high"].isna()).any():
+        notes.append("unknown: a scheme showed no image at all, so nothing tells how good its images are.")
     paired = numbers[numbers["how"] == "paired"]
     if len(paired):
         width = (paired["difference_high"] - paired["difference_low"]) / (

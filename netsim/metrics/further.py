@@ -74,6 +74,17 @@ class Scale:
     highest: float = math.inf
     higher_is_better: bool | None = None
 
+    @property
+    def shown_is_greater(self) -> bool | None:
+        """Whether values of images are above ``failed`` (True) or below it (False); None: nothing tells.
+
+        >>> Scale(failed=0.0, lowest=0.0).shown_is_greater, Scale(failed=0.8, higher_is_better=False).shown_is_greater
+        (True, False)
+        """
+        if self.failed is not None and (self.failed <= self.lowest) != (self.failed >= self.highest):
+            return self.failed <= self.lowest
+        return self.higher_is_better
+
 
 _KNOWN = {"ms_ssim": Scale(failed=0.0, lowest=0.0, highest=1.0, higher_is_better=True)}  # without importing torch
 

@@ -267,7 +267,12 @@ def quality_interval(
 
 
 def quality_interval_of_sums(
-    values: BatchSums, failed: BatchSums, proxy: BatchSums, failed_value: float, can_fail: bool = True
+    values: BatchSums,
+    failed: BatchSums,
+    proxy: BatchSums,
+    failed_value: float,
+    can_fail: bool = True,
+    shown_is_greater: bool | None = True,
 ) -> tuple[Estimate, Estimate]:
     """The same as ``quality_interval`` from sums, which may have been added up from parts of the slots.
 
@@ -277,6 +282,7 @@ def quality_interval_of_sums(
         proxy: As in ``ratio_interval``.
         failed_value: What a failed slot counts as.
         can_fail: False if it is known that no slot can fail.
+        shown_is_greater: As in ``with_failures``.
 
     Returns:
         The mean and the failure ratio.
@@ -289,7 +295,7 @@ def quality_interval_of_sums(
     of_failures = batch_variance(failed)[1]
     rest = max(variance - drop**2 * of_failures, 0.0)
     half = student_quantile(batches - 1) * math.sqrt(rest)
-    return with_failures(mean, half, ratio, failed_value), ratio
+    return with_failures(mean, half, ratio, failed_value, shown_is_greater), ratio
 
 
 def failure_drop(mean: float, share: float, failed_value: float) -> float:
@@ -306,7 +312,9 @@ def failure_drop(mean: float, share: float, failed_value: float) -> float:
     return 0.0 if share >= 1 else (mean - failed_value) / (1 - share)
 
 
-def with_failures(mean: float, half: float, failures: Estimate, failed_value: float) -> Estimate:
+def with_failures(
+    mean: float, half: float, failures: Estimate, failed_value: float, shown_is_greater: bool | None = True
+) -> Estimate:
     """The interval of a mean in which failures count as ``failed_value``, from that of its two parts.
 
     With p the failure ratio and D what a failure costs, the mean is f + (1 - p)·D. The distances of its ends add as
@@ -319,16 +327,22 @@ def with_failures(mean: float, half: float, failures: Estimate, failed_value: fl
         half: Half the interval's width that everything but the failures' number accounts for.
         failures: The failure ratio with its interval.
         failed_value: f.
+        shown_is_greater: Whether slots that do not fail are above f (True) or below it (False); None: not known.
 
     Returns:
-        The mean with its interval; the upper end is NaN if every slot failed, since nothing tells what the others are.
+        The mean with its interval. If every slot failed, nothing tells what the others are: the end on their side is
+        NaN.
 
     >>> with_failures(33.0, 0.0, Estimate(0.0, 0.0, 0.05), 13.0)
     Estimate(value=33.0, low=32.0, high=33.0)
+    >>> with_failures(1.0, 0.0, Estimate(1.0, 0.8, 1.0), 1.0, shown_is_greater=False)
+    Estimate(value=1.0, low=nan, high=1.0)
     """
     if failures.value >= 1:
-        high = mean if failures.low == 1 else math.nan
-        return Estimate(mean, mean, high)
+        if failures.low == 1:
+            return Estimate(mean, mean, mean)
+        low, high = mean if shown_is_greater else math.nan, math.nan if shown_is_greater is not False else mean
+        return Estimate(mean, low, high)
     drop = failure_drop(mean, failures.value, failed_value)
     more, fewer = drop * (failures.high - failures.value), drop * (failures.value - failures.low)
     down, up = (more, fewer) if drop >= 0 else (-fewer, -more)
@@ -359,14 +373,18 @@ def difference_interval(
         can_fail: False for a scheme of which it is known that no slot can fail.
 
     Returns:
-        First less second.
+        First less second. If the first failed in every slot, nothing tells how good its other images are, and the upper
+        end is NaN; if the second did, the lower end.
     """
     mean, variance, batches = batch_variance(batch_sums(values[0] - values[1], weights, batch))
     if batches < 2:
         return Estimate(mean, math.nan, math.nan)
     below, above = 0.0, 0.0
     for mine, sign in ((0, 1.0), (1, -1.0)):
-        if not can_fail[mine] or failed[mine].all():
+        if not can_fail[mine]:
+            continue
+        if failed[mine].all():
+            below, above = (below, math.nan) if mine == 0 else (math.nan, above)
             continue
         shown, alone = ~failed[mine], failed[mine] & ~failed[1 - mine]
         drop = sign * (float(np.average(values[mine][shown], weights=weights[shown])) - failed_value)

@@ -86,7 +86,9 @@ class StratifiedSample:
         return max(spread, 0.0) / (self.drawn - 1)
 
 
-def stratified_quality(slots: list[tuple[StratifiedSample, Floats]], failed_value: float) -> tuple[Estimate, Estimate]:
+def stratified_quality(
+    slots: list[tuple[StratifiedSample, Floats]], failed_value: float, shown_is_greater: bool | None = True
+) -> tuple[Estimate, Estimate]:
     """Mean quality and failure ratio over slots, each with its 95 % interval.
 
     The variances of the slots add, with a t quantile of Satterthwaite's degrees of freedom; failures widen the interval
@@ -96,6 +98,7 @@ def stratified_quality(slots: list[tuple[StratifiedSample, Floats]], failed_valu
     Args:
         slots: Of each slot its outcomes and their quality, float64 [n], failed ones counted as ``failed_value``.
         failed_value: What a failed outcome counts as.
+        shown_is_greater: As in ``netsim.statistics.intervals.with_failures``.
 
     Returns:
         The mean and the failure ratio.
@@ -113,10 +116,10 @@ def stratified_quality(slots: list[tuple[StratifiedSample, Floats]], failed_valu
     variance = sum(part for part, _ in parts) / len(slots) ** 2
     ratio = _ratio(share, of_failures / len(slots) ** 2, sum(one.drawn for one, _ in slots))
     if variance == 0:
-        return with_failures(mean, 0.0, ratio, failed_value), ratio
+        return with_failures(mean, 0.0, ratio, failed_value, shown_is_greater), ratio
     degrees = (variance * len(slots) ** 2) ** 2 / sum(part**2 / free for part, free in parts if free > 0)
     half = student_quantile(degrees) * math.sqrt(variance)
-    return with_failures(mean, half, ratio, failed_value), ratio
+    return with_failures(mean, half, ratio, failed_value, shown_is_greater), ratio
 
 
 def _ratio(share: float, variance: float, drawn: int) -> Estimate:

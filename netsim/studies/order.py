@@ -59,8 +59,11 @@ def verdict(better: dict[str, Any] | None, worse: dict[str, Any] | None, higher_
 
 
 def _ends(row: dict[str, Any]) -> tuple[float, float]:
-    ends = float(row.get("ours_low", math.nan)), float(row.get("ours_high", math.nan))
-    return (row["ours"], row["ours"]) if math.isnan(ends[0]) or math.isnan(ends[1]) else ends
+    """Of the interval; one end may be unknown (if every slot failed), or there is no interval at all."""
+    low, high = float(row.get("ours_low", math.nan)), float(row.get("ours_high", math.nan))
+    if math.isnan(low) and math.isnan(high):
+        return row["ours"], row["ours"]
+    return -math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high
 
 
 Paired = Callable[[str, str, str], "Estimate | None"]

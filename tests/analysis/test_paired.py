@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from netsim.analysis.paired import compare_schemes, pair_points, paired_difference
+from netsim.commands.compare import _interval
 from netsim.errors import InputError
+from netsim.statistics.intervals import difference_interval
 
 FAILURE_DB = 13.0
 COUNTS = ("packets_sent", "packets_delivered", "packets_lost", "packets_late", "packets_dropped", "packets_recovered")
@@ -132,6 +134,41 @@ def test_without_any_spread_an_unseen_failure_is_allowed_for() -> None:
     found = compare_schemes(log, "vvc", "jpeg", FAILURE_DB).iloc[0]
     assert found["difference_db"] == 1.0
     assert found["difference_low"] < 1.0 < found["difference_high"]
+
+
+def test_a_scheme_that_showed_no_image_may_be_better_by_an_unknown_amount() -> None:
+    """Twenty slots of which a tenth would show 30 dB: one sample in eight has none of them."""
+    never = curve("vvc", np.full((20, 1), np.nan)).assign(can_fail=True)
+    other = curve("jpeg", np.full((20, 1), 20.0)).assign(can_fail=False)
+    found = compare_schemes(pd.concat([never, other]), "vvc", "jpeg", FAILURE_DB).iloc[0]
+    back = compare_schemes(pd.concat([never, other]), "jpeg", "vvc", FAILURE_DB).iloc[0]
+    assert (found["difference_db"], found["difference_low"]) == (-7.0, -7.0)
+    assert np.isnan(found["difference_high"])
+    assert (back["difference_db"], back["difference_high"]) == (7.0, 7.0)
+    assert np.isnan(back["difference_low"])
+    rng = np.random.default_rng(5)
+    truth, held = 0.9 * 13 + 0.1 * 30 - 20, 0
+    for _ in range(400):
+        failed = rng.random(20) < 0.9
+        values = [np.where(failed, 13.0, 30.0), np.full(20, 20.0)]
+        which = [failed, np.zeros(20, bool)]
+        _, low, high = difference_interval(values, which, np.ones(20), np.arange(20), failed * 1.0, 13.0, (True, False))
+        held += (np.isnan(low) or low <= truth) and (np.isnan(high) or high >= truth)
+    assert held >= 0.93 * 400  # 0.86 where the interval of such a sample has no width
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (-1.0, 2.0, "-1.00 … +2.00"),
+        (-7.0, np.nan, "-7.00 … unknown"),
+        (np.nan, 7.0, "unknown … +7.00"),
+        (np.nan, np.nan, "unknown"),
+        (3.0, 3.0, "exact"),
+    ],
+)
+def test_an_end_that_is_not_known_is_said_to_be_unknown(low: float, high: float, shown: str) -> None:
+    assert _interval({"difference_low": low, "difference_high": high}) == shown
 
 
 def test_each_channel_and_link_has_its_row() -> None:

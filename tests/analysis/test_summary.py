@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import beta, t
 
+from netsim.analysis.sampled import SampledSlots
 from netsim.analysis.summary import summarise
 from netsim.errors import InputError
-from netsim.metrics.further import LOSSLESS_DB
+from netsim.metrics.further import LOSSLESS_DB, Scale
 from netsim.statistics.bounded import bounded_mean
 from netsim.statistics.intervals import batch_labels, clopper_pearson, mean_interval, ratio_interval
 from tests.figures.synthetic import exact_log, sampled_log
@@ -127,6 +128,26 @@ def test_ms_ssim_counts_failures_as_zero() -> None:
     assert row["ms_ssim"] == pytest.approx(0.45)
     assert row["ms_ssim_received"] == pytest.approx(0.9)
     assert "ms_ssim" not in summarise(_log([30.0])).columns
+
+
+@pytest.mark.parametrize(
+    ("scale", "unknown"),
+    [
+        (Scale(failed=0.0, lowest=0.0, highest=1.0, higher_is_better=True), ["high"]),
+        (Scale(failed=1.0, lowest=0.0, highest=1.0, higher_is_better=False), ["low"]),
+        (Scale(failed=1.0, lowest=0.0, highest=1.0), ["low"]),
+        (Scale(failed=0.7, higher_is_better=False), ["low"]),
+        (Scale(failed=0.7), ["low", "high"]),
+    ],
+)
+def test_where_every_slot_failed_the_end_on_the_images_side_is_unknown(scale: Scale, unknown: list[str]) -> None:
+    log = _log([None] * 20, distance=math.nan)
+    group = SampledSlots(13.0, {"distance": scale})
+    group.add(log)
+    row = group.row()
+    assert row["distance"] == scale.failed
+    assert [end for end in ("low", "high") if math.isnan(row[f"distance_{end}"])] == unknown
+    assert all(row[f"distance_{end}"] == scale.failed for end in {"low", "high"} - {*unknown})
 
 
 def test_packet_rows_are_left_out_and_order_is_the_logs() -> None:

@@ -31,6 +31,9 @@ def _row(ours: float, low: float = math.nan, high: float = math.nan) -> dict[str
         (_row(-5), _row(-10), False, NO),
         (_row(0.1, 0.05, 0.2), _row(0.3, 0.25, 0.4), False, YES),
         (_row(5, 5, 5), _row(5, 5, 5), True, NOT_TOLD_APART),
+        (_row(13, 13), _row(30, 29.5, 30.6), True, NOT_TOLD_APART),  # every slot failed: the upper end is unknown
+        (_row(30, 29.5, 30.6), _row(13, 13), True, NOT_TOLD_APART),
+        (_row(30, 29.5), _row(13, 13, 29), True, YES),
         (_row(math.nan), _row(30), True, NOT_MEASURED),
         (None, _row(30), True, NOT_MEASURED),
     ],
