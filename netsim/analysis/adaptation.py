@@ -7,6 +7,7 @@ of the interval: no controller with this interval can be better.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def controlled_rows(plan: Plan, log: pd.DataFrame) -> list[ControlledRow]:
         In the plan's order.
 
     Raises:
-        InputError: No row is controlled, or a choice does not stand alone in the run.
+        InputError: No row is controlled, or a choice does not stand alone in the run or was not simulated slot by slot.
     """
     slots = log[log["packet"].isna()]
     by_row: dict[Any, pd.DataFrame] = dict(list(slots.groupby("row", sort=False)))
@@ -89,7 +90,10 @@ def controlled_rows(plan: Plan, log: pd.DataFrame) -> list[ControlledRow]:
         if None in alone:
             message = f"{row.schemes[alone.index(None)].label} is a choice of {row.label}, but does not run alone"
             raise InputError(message, hint="control: [none, …] runs each choice alone, too")
-        mine = by_row[row.index]
+        parts = [by_row[index] for index in (row.index, *alone) if index is not None]
+        _check_simulated(row, parts)
+        trials = min(part["trial"].nunique() for part in parts)  # with `precision` rows have more or fewer
+        mine, *fixed_parts = [part[part["trial"] < trials] for part in parts]
         keys = [(row.settings_text(i), scheme.protection_name) for i, scheme in enumerate(row.schemes)]
         made = [keys.index(key) for key in zip(mine["settings"], mine["protection"], strict=True)]
         sent = np.maximum(mine["packets_sent"].to_numpy(dtype=float), 1)
@@ -99,7 +103,7 @@ def controlled_rows(plan: Plan, log: pd.DataFrame) -> list[ControlledRow]:
                 _interval_slots(row),
                 _table(mine, np.array(made)),
                 _table(mine, slot_quality(mine, plan.failure_db)),
-                np.stack([_table(by_row[i], slot_quality(by_row[i], plan.failure_db)) for i in alone if i is not None]),
+                np.stack([_table(part, slot_quality(part, plan.failure_db)) for part in fixed_parts]),
                 _table(mine, mine["packets_lost"].to_numpy(dtype=float) / sent),
                 _table(mine, (mine["status"] == "failed").to_numpy()),
             )
@@ -107,6 +111,17 @@ def controlled_rows(plan: Plan, log: pd.DataFrame) -> list[ControlledRow]:
     if not found:
         raise InputError("no row of the run is controlled", hint="control: [none, {previous-interval: {…}}]")
     return found
+
+
+def _check_simulated(row: PlanRow, parts: Sequence[pd.DataFrame]) -> None:
+    """Check that a row's choices were simulated slot by slot, as the row itself was."""
+    for part in parts:
+        engine = str(part["engine"].iloc[0])
+        if engine not in ("array", "event"):
+            message = (
+                f"{part['scheme'].iloc[0]}, a choice of {row.label}, has no slots: engine {engine} weights outcomes"
+            )
+            raise InputError(message, hint="engine: event simulates each choice slot by slot")
 
 
 def _interval_slots(row: PlanRow) -> int:
@@ -121,18 +136,23 @@ def _table(part: pd.DataFrame, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def choice_names(row: PlanRow) -> list[str]:
-    """Short names of a controlled row's choices: what they differ in, the context mode or the protection.
+    """Short names of a controlled row's choices: as little of what they differ in as tells them apart.
 
     Args:
         row: A controlled row.
 
     Returns:
-        One name per choice.
+        One name per choice: context mode, protection, operating point, the codec's settings.
     """
-    modes = [scheme.codec.mode for scheme in row.schemes]
-    if len(set(modes)) > 1:
-        return modes
-    return [scheme.protection_name.removeprefix("reed-solomon ") for scheme in row.schemes]
+    protections = [scheme.protection_name.removeprefix("reed-solomon ") for scheme in row.schemes]
+    ways = [[scheme.codec.mode for scheme in row.schemes], protections]
+    ways += [[scheme.operating_point for scheme in row.schemes], [scheme.codec.label for scheme in row.schemes]]
+    ways += [[scheme.codec.settings_text for scheme in row.schemes]]
+    names = [""] * len(row.schemes)
+    for way in ways:
+        if len(set(names)) < len(names) and len(set(way)) > 1:
+            names = [f"{name} {own}".strip() for name, own in zip(names, way, strict=True)]
+    return names if any(names) else protections
 
 
 def gains(plan: Plan, rows: list[ControlledRow]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from netsim.analysis.bd_rate import bd_rate_percent
 from netsim.analysis.paired import compare_schemes
 from netsim.analysis.summary import slot_quality
 from netsim.errors import InputError, did_you_mean
+from netsim.figures.select import with_condition
 from netsim.statistics.intervals import Estimate, mean_interval
 
 if TYPE_CHECKING:
@@ -57,25 +58,35 @@ def differences(log: pd.DataFrame, pairs: Sequence[Sequence[str]], failure_db: f
 
 
 def _over_images(log: pd.DataFrame, row: dict[Any, Any], failure_db: float) -> Estimate:
-    """The same difference with images as the independent units."""
+    """The same difference with images as the independent units: of slots that both have, else of the images' means."""
     parts = []
     for letter in "ab":
         mine = _slots(log, str(row["channel"]), str(row[f"scheme_{letter}"]), str(row["link"]))
         mine = mine[mine["operating_point"] == row[f"point_{letter}"]]
-        parts.append(mine[_SLOT].assign(**{letter: slot_quality(mine, failure_db)}))
-    both = parts[0].merge(parts[1], on=_SLOT)
-    means = (both["a"] - both["b"]).groupby(both["image"]).mean().to_numpy(dtype=np.float64)
+        parts.append(mine.assign(**{letter: slot_quality(mine, failure_db)}))
+    if row["how"] == "paired":
+        both = parts[0].merge(parts[1][[*_SLOT, "b"]], on=_SLOT)
+        parts = [both, both]
+    apart = _image_means(parts[0], "a") - _image_means(parts[1], "b")
+    means = apart.dropna().to_numpy(dtype=np.float64)
     return mean_interval(means, np.ones(len(means)), np.arange(len(means)))
 
 
-def curve_difference(log: pd.DataFrame, channel: str, one: str, other: str, failure_db: float) -> Estimate | None:
+def _image_means(slots: pd.DataFrame, quality: str) -> pd.Series:
+    """Each image's mean of a column; the rows of an exact or stratified log have weights."""
+    known = slots.dropna(subset=[quality])
+    sums = (known[quality] * known["weight"]).groupby(known["image"]).sum()
+    return sums / known["weight"].groupby(known["image"]).sum()
+
+
+def curve_difference(log: pd.DataFrame, condition: str, one: str, other: str, failure_db: float) -> Estimate | None:
     """Mean PSNR of one scheme less another's over the rates that both cover, paired by trace.
 
     The unit is a trace's difference of two means over rates and images; both schemes meet the same random numbers.
 
     Args:
         log: The table that a run writes.
-        channel: Name of a channel.
+        condition: A channel, with its link where the log has several (``netsim.figures.select.with_condition``).
         one: Label of a scheme.
         other: Label of the other.
         failure_db: What a failed slot counts as.
@@ -86,9 +97,11 @@ def curve_difference(log: pd.DataFrame, channel: str, one: str, other: str, fail
     """
     from netsim.analysis.rate_curve import mean_over_range
 
+    here = with_condition(log[["channel", "link"]].drop_duplicates()).query("condition == @condition")
+    there = log.merge(here[["channel", "link"]], on=["channel", "link"])
     curves: list[pd.DataFrame] = []
     for scheme in (one, other):
-        mine = log[log["packet"].isna() & (log["scheme"] == scheme) & (log["channel"] == channel)]
+        mine = there[there["packet"].isna() & (there["scheme"] == scheme)]
         if mine.empty or not set(mine["engine"]) <= {"array", "event"} or mine["trial"].nunique() < 2:
             return None
         mine = mine.assign(quality=slot_quality(mine, failure_db))

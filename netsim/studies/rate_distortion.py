@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from netsim.figures.select import with_condition
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Table
@@ -93,10 +94,10 @@ class RateDistortion(Study):
     def compare(self, table: Comparison, measured: _Measured) -> None:
         if measured.bd_rates is not None:
             add_bd_rates(table, measured.bd_rates)
-        for line in measured.run.summary.to_dict("records"):
+        for line in with_condition(measured.run.summary).to_dict("records"):
             ours = Estimate(line["psnr_db"], line["psnr_low"], line["psnr_high"])
             point = line["operating_point"]
-            table.add(line["channel"], line["scheme"], "psnr_db", ours, operating_point=point)
+            table.add(line["condition"], line["scheme"], "psnr_db", ours, operating_point=point)
 
     def draw(self, recipe: Recipe, measured: _Measured) -> Iterable[Output]:
         yield self._figure(measured)
@@ -170,7 +171,9 @@ def add_bd_rates(table: Comparison, rates: pd.DataFrame) -> None:
 
 
 def curve_levels(summary: pd.DataFrame) -> pd.DataFrame:
-    """Mean PSNR of each scheme in each channel, over the widest range of rates that all curves cover there.
+    """Mean PSNR of each scheme in each condition, over the widest range of rates that all curves cover there.
+
+    A condition is a channel, with its link where there are several.
 
     Codecs of several schemes have a row of their best one, too: ``best of CODEC``.
 
@@ -187,14 +190,14 @@ def curve_levels(summary: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     codecs = dict(zip(summary["scheme"], summary["codec"], strict=True))
-    for channel, here in summary.groupby("channel", sort=False):
+    for condition, here in with_condition(summary).groupby("condition", sort=False):
         low, high = common_range(here)
         of_codec: dict[str, list[dict[str, Any]]] = {}
         for scheme, curve in here.groupby("scheme", sort=False):
             points = curve[["bpp", "psnr_db", "psnr_low", "psnr_high"]].to_numpy(float)
             mean = mean_over_range(points, low, high)
             ends = {"ours": mean.psnr_db, "ours_low": mean.low_db, "ours_high": mean.high_db}
-            rows.append({"condition": str(channel), "scheme": str(scheme), "quantity": "psnr_db"} | ends)
+            rows.append({"condition": str(condition), "scheme": str(scheme), "quantity": "psnr_db"} | ends)
             if not math.isnan(mean.psnr_db):
                 of_codec.setdefault(codecs[scheme], []).append(rows[-1])
         for codec, mine in of_codec.items():

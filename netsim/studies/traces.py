@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netsim.analysis.paired import pair_points
+from netsim.figures.select import with_condition
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
 from netsim.studies.outputs import Drawing, Output, Text
@@ -105,10 +106,10 @@ def matched_cells(table: Comparison, spread: pd.DataFrame) -> list[Cell]:
         spread: From ``netsim.analysis.traces.trace_spread``.
 
     Returns:
-        A cell for each channel, scheme and operating point of ours.
+        A cell for each channel (with its link where there are several), scheme and operating point of ours.
     """
     cells = []
-    for (channel, scheme), part in spread.groupby(["channel", "scheme"], sort=False):
+    for (channel, scheme), part in with_condition(spread).groupby(["condition", "scheme"], sort=False):
         lines: list[Any] = part.sort_values("bpp").to_dict("records")
         ours: dict[str, dict[str, Any]] = {line["operating_point"]: line for line in lines}
         theirs = table.points(str(channel), str(scheme))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import netsim
-from netsim.analysis.adaptation import ControlledRow, controlled_rows, course, gains
+from netsim.analysis.adaptation import ControlledRow, choice_names, controlled_rows, course, gains
 from netsim.errors import InputError
 from netsim.figures import adaptation as figure
 from netsim.runs.progress import Reporter
@@ -18,6 +18,7 @@ from netsim.scenario.plan import PlanRow
 from netsim.studies.reproduce import reproduce
 from tests.studies.conftest import MakeRecipe
 
+RS = {"reed-solomon": "50%"}
 SCENARIO = {
     "codecs": [
         {
@@ -131,3 +132,46 @@ def test_the_study_needs_each_choice_alone(small: MakeRecipe, tmp_path: Path) ->
     ]
     with pytest.raises(InputError, match="does not run alone"):
         reproduce(recipe, False, tmp_path / "alone", 1, Reporter(), overrides=overrides)
+
+
+def test_rows_of_unlike_numbers_of_trials_are_compared_over_those_that_all_have(
+    small: MakeRecipe, tmp_path: Path
+) -> None:
+    keys = {"images": str(small().folder / "images"), "seed": 3, "trials": 200, "precision": 1.5}
+    plan = netsim.plan({**SCENARIO, **keys})
+    run = netsim.run(plan, out=tmp_path / "run")
+    trials = run.summary.set_index("scheme")["trials"]
+    assert trials.nunique() > 1
+    rows = controlled_rows(plan, run.log)
+    assert {len(row.choice) for row in rows} == {trials.min()}
+    log = run.log[run.log["trial"] < trials.min()]
+    means = (
+        log.assign(quality=log["psnr_db"].where(log["status"] != "failed", 13.0)).groupby("scheme")["quality"].mean()
+    )
+    found = gains(plan, rows).set_index("scheme")
+    assert found["psnr_db"].to_dict() == pytest.approx(means.loc[found.index].to_dict())
+    assert found["fixed_db"].tolist() == pytest.approx([means[["jpeg", "jpeg + 50% FEC"]].max()] * 2)
+
+
+def test_choices_that_the_exact_engine_answered_are_refused(small: MakeRecipe, tmp_path: Path) -> None:
+    plan = netsim.plan({**SCENARIO, "images": str(small().folder / "images"), "channels": ["EP4"], "trials": 2})
+    run = netsim.run(plan, out=tmp_path / "run")
+    assert "exact" in set(run.summary["engine"])
+    with pytest.raises(InputError, match=r"jpeg, a choice of jpeg \+ fixed 1, has no slots: engine exact"):
+        controlled_rows(plan, run.log)
+
+
+@pytest.mark.parametrize(
+    ("codec", "names"),
+    [
+        ({"jpeg": {"choices": [{"quality": 30}, {"quality": 60}]}}, ["quality=30", "quality=60"]),
+        (
+            {"jpeg": {"quality": 30, "choices": [{"packets": 4}, {"packets": 8}], "protection": ["none", RS]}},
+            ["none packets=4", "50% packets=2", "none packets=8", "50% packets=4"],
+        ),
+        ({"jpeg": {"quality": 30, "protection": ["none", RS]}}, ["none", "50%"]),
+    ],
+)
+def test_names_tell_choices_apart(codec: Any, names: list[str]) -> None:
+    plan = netsim.plan(codecs=[codec], channels=["EP4"], control="fixed")
+    assert choice_names(plan.rows[0]) == names

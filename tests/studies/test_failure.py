@@ -41,6 +41,26 @@ def test_it_equals_the_exact_engine_and_decodes_nothing(
     assert drawn["failure_ratio"].tolist() == pytest.approx(ours.tolist())
 
 
+def test_what_the_link_makes_late_counts_as_lost_and_time_moves_the_chain(small: MakeRecipe, tmp_path: Path) -> None:
+    """Over a queue and a deadline, and over a chain that runs by the clock: as the exact engine for a first slot."""
+    overrides = [
+        "images={folder: images, limit: 1}",
+        "codecs=[{jpeg: {quality: 30, packets: 10, protection: [none, {reed-solomon: 50%}]}}]",
+        "channels=[EP6, {loss_rate: 0.3, mean_burst: 4, step_s: 0.01, start: G, name: clock}]",
+        "link={mobile: {rate_bps: 1.0e+5, interval_s: 0.03, deadline_s: 0.26, jitter_s: 0}}",
+        "engine=exact",
+    ]
+    recipe = small(study="failure", quick=overrides)
+    run = netsim.run(str(recipe.folder / "scenario.yaml"), overrides=overrides, out=tmp_path / "run")
+    keys = ["channel", "scheme"]
+    expected = run.summary.set_index(keys)
+    assert (expected["late_rate"] > 0).all()
+    found = reproduce(recipe, False, tmp_path / "out", 1, Reporter())
+    ours = found.comparison.rename(columns={"condition": "channel"}).set_index(keys)["ours"]
+    assert ours.to_dict() == pytest.approx(expected["failure_ratio"].to_dict(), abs=1e-12)
+    assert ours["EP6", "jpeg"] == pytest.approx(1.0)  # a packet of ten is late
+
+
 def test_an_erasure_code_fails_as_the_binomial_says(small: MakeRecipe, tmp_path: Path) -> None:
     found = reproduce(small(study="failure", quick=_overrides()), False, tmp_path / "out", 1, Reporter())
     even = found.comparison[found.comparison["condition"] == "even"].set_index("scheme")["ours"]

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
+from netsim.analysis.summary import summarise
 from netsim.errors import InputError
 from netsim.studies.pairwise import bd_rates, curve_difference, differences
+from netsim.studies.rate_distortion import curve_levels
 from tests.figures.synthetic import sampled_log
 
 
@@ -30,6 +32,36 @@ def test_differences_have_an_interval_over_traces_and_one_over_images(log: pd.Da
         means = apart.groupby(unit).mean()
         half = t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
         assert (row[low], row[high]) == pytest.approx((means.mean() - half, means.mean() + half))
+
+
+@pytest.mark.parametrize("engine", ["exact", "stratified"])
+def test_an_interval_over_images_weighs_masks_by_their_probabilities(engine: str) -> None:
+    """Image a: .9 · 40 + .1 · 20 - 35 = 3 dB; image b: .9 · 30 + .1 · 20 - 28 = 1 dB."""
+    rows = []
+    for scheme, image, outcomes in (
+        ("vvc", "a", [(40.0, 0.9), (20.0, 0.1)]),
+        ("vvc", "b", [(30.0, 0.9), (20.0, 0.1)]),
+        ("hevc", "a", [(35.0, 1.0), (10.0, 0.0)]),
+        ("hevc", "b", [(28.0, 1.0), (10.0, 0.0)]),
+    ):
+        rows += [{"scheme": scheme, "codec": scheme, "image": image, "psnr_db": db, "weight": w} for db, w in outcomes]
+    one = sampled_log(["vvc"], ["EP4"], (0.3,), trials=1, slots=1).iloc[0]
+    log = pd.DataFrame([{**one, **row} for row in rows]).assign(engine=engine, status="full", drawn=0, trial=0)
+    log = log.assign(slot=log["image"].map({"a": 0, "b": 1}), usable_mask="11111", design_weight=log["weight"])
+    row = differences(log, [["vvc", "hevc"]], 13.0).iloc[0]
+    half = t.ppf(0.975, 1) * np.sqrt(2) / np.sqrt(2)  # of 3 and 1
+    assert (row["images_low"], row["images_high"]) == pytest.approx((2 - half, 2 + half))
+
+
+def test_links_are_told_apart(log: pd.DataFrame) -> None:
+    clean = log.assign(status="full", psnr_db=30 + 10 * log["bpp"] + 0.4 * (log["scheme"] == "vvc"))
+    slow = clean.assign(link="slow", psnr_db=clean["psnr_db"] - 3 * (clean["scheme"] == "vvc"))
+    both = pd.concat([clean, slow])
+    found = [curve_difference(both, f"EP4, {link}", "vvc", "hevc", 13.0) for link in ("ideal", "slow")]
+    assert [one.value for one in found if one is not None] == pytest.approx([0.4, -2.6])
+    levels = curve_levels(summarise(both)).set_index(["condition", "scheme"])["ours"]
+    apart = [levels[f"EP4, {link}", "vvc"] - levels[f"EP4, {link}", "hevc"] for link in ("ideal", "slow")]
+    assert apart == pytest.approx([0.4, -2.6])
 
 
 def test_a_tenth_more_rate_is_a_bd_rate_of_ten_per_cent(log: pd.DataFrame) -> None:

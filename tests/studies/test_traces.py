@@ -61,7 +61,14 @@ def _spread(rates: dict[str, float], means: dict[str, float], variances: dict[st
     rows = []
     for scheme in means:
         for point, bpp in rates.items():
-            row = {"channel": "uniform-20", "scheme": scheme, "operating_point": point, "bpp": bpp, "traces": 10}
+            row = {
+                "channel": "uniform-20",
+                "link": "ideal",
+                "scheme": scheme,
+                "operating_point": point,
+                "bpp": bpp,
+                "traces": 10,
+            }
             row |= {f"psnr_mean_{end}": means[scheme] + bpp for end in ("db", "low", "high")}
             row |= {f"psnr_variance{end}": variances[scheme] for end in ("", "_low", "_high")}
             rows.append(row)
@@ -82,6 +89,14 @@ def test_rates_are_matched_where_each_is_the_others_nearest(small: MakeRecipe) -
     frame = table.frame()
     assert frame[frame["ours"].notna()]["published"].notna().sum() == 3
     assert frame[frame["ours"].isna()]["published"].tolist() == [1.9, 26.0, 0.5]  # printed, and not measured here
+
+
+def test_a_channel_over_two_links_is_two_conditions(small: MakeRecipe) -> None:
+    one = _spread({"bpp=0.8": 0.8}, {"vvc": 23.0}, {"vvc": 1.0})
+    other = _spread({"bpp=0.8": 0.8}, {"vvc": 20.0}, {"vvc": 1.0}).assign(link="slow")
+    cells = matched_cells(Comparison(small(PUBLISHED, "traces")), pd.concat([one, other]))
+    found = {cell.channel: cell.ours["psnr_mean_db"] for cell in cells}
+    assert found == pytest.approx({"uniform-20, ideal": 23.8, "uniform-20, slow": 20.8})
 
 
 def test_the_best_of_each_column_is_bold_ours_among_ours(small: MakeRecipe) -> None:
