@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from contextlib import suppress
 from errno import EACCES, EDQUOT, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -258,14 +259,29 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:
         if error.errno not in _ENVIRONMENT:
-            raise
+            _end_by_bug(error)
         what = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"{what}{error.strerror}\n")
+        notes = "".join(f"  {note}\n" for note in getattr(error, "__notes__", []))
+        sys.stderr.write(visible(f"{what}{error.strerror}\n{notes}"))
         sys.exit(2)
     except Stopped as stop:
         with suppress(OSError):
             sys.stdout.flush()
         os._exit(stop.exit_code)  # at once: a second signal would meet an interpreter that is half gone
+    except Exception as error:
+        _end_by_bug(error)
+
+
+def _end_by_bug(error: Exception) -> NoReturn:
+    """Print the traceback of a bug, without the frames of the command line's library, and exit with code 1."""
+    shown = place = error.__traceback__
+    while place is not None:
+        if str(place.tb_frame.f_globals.get("__name__")).partition(".")[0] in ("typer", "click"):
+            shown = place.tb_next
+        place = place.tb_next
+    text = traceback.format_exception(error.with_traceback(shown or error.__traceback__))
+    sys.stderr.write(visible("".join(text)))
+    sys.exit(1)
 
 
 def _kill_workers() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.codec import Codec, Packet, Stream
-from netsim.errors import InputError
+from netsim.errors import InputError, noting
 from netsim.signatures import kind_of
 
 __all__ = ["checked_stream", "decoded_images", "usable_packets"]
@@ -67,7 +67,8 @@ def usable_packets(codec: Codec, stream: Stream, received: BoolArray) -> BoolArr
     Raises:
         InputError: The codec returns anything else.
     """
-    usable: Any = codec.usable(stream, received)
+    with noting(f"usable of codec `{codec.label}` at {stream.operating_point}"):
+        usable: Any = codec.usable(stream, received)
     if not isinstance(usable, np.ndarray) or usable.dtype != np.bool_ or usable.shape != received.shape:
         message = f"codec `{codec.name}`: usable returns {kind_of(usable)} for masks of shape {list(received.shape)}"
         raise InputError(message, hint="usable returns a bool array of the shape of `received`")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["InputError", "NotInstalledError", "did_you_mean", "shortened"]
+__all__ = ["InputError", "NotInstalledError", "did_you_mean", "noting", "shortened"]
 
 _MESSAGE_LIMIT = 600
 
@@ -51,6 +52,32 @@ class NotInstalledError(InputError):
 
     A recipe leaves an optional codec out for this reason, and for no other.
     """
+
+
+@contextmanager
+def noting(place: str) -> Iterator[None]:
+    """Adds a line to a plug-in's own error, at the end of its traceback; an ``InputError`` needs none.
+
+    Args:
+        place: Which plug-in did what.
+
+    Yields:
+        Nothing; errors of the block get the line.
+
+    >>> try:
+    ...     with noting("decode of codec `mine`"):
+    ...         1 / 0
+    ... except ZeroDivisionError as error:
+    ...     error.__notes__
+    ['in decode of codec `mine`']
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        error.add_note(f"in {place}")
+        raise
 
 
 def shortened(text: str, limit: int) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +17,7 @@ from netsim.codec import Codec, OperatingPoint, Packet, Stream
 from netsim.conformance import CHECKS, check_codec
 from netsim.errors import InputError
 from netsim.registry import register
+from tests.plugin_files import GREY_CODEC, install
 
 pytestmark = pytest.mark.usefixtures("empty_registry", "in_tmp_path")
 
@@ -39,6 +44,39 @@ def run(codec: type[Codec]) -> Any:
     register("codec", "mean")(codec)
     keys = {"codecs": [{"mean": {"bpp": 1}}], "channels": [{"loss_rate": 0.25}], "engine": "array", "trials": 3}
     return netsim.run({"images": {"samples": ["coffee"]}, "seed": 1, "slots": 1, **keys})
+
+
+def breaks(*arguments: Any) -> Any:
+    raise ZeroDivisionError("a bug")
+
+
+@pytest.mark.parametrize("method", ["encode", "usable", "decode"])
+def test_the_traceback_of_a_bug_ends_with_the_codec_and_what_it_did(method: str) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(type("Mine", (Mean,), {method: breaks}))
+    [line] = caught.value.__notes__
+    assert line.startswith(f"in {method} of codec `mean` at bpp=1")
+    assert ("image `coffee`" in line) == (method != "usable")  # an engine knows no images
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_command_shows_the_traceback_of_a_bug_without_its_own_library(
+    workers: int, in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = GREY_CODEC.replace("LEVEL", "1 // 0")
+    install(in_tmp_path, monkeypatch, {"greycodec.py": source}, {"netsim.codecs": {"grey": "greycodec:Grey"}})
+    scenario = "images: {samples: [coffee]}\ncodecs: [{grey: {bits: 8}}]\nchannels: [EP4]\nengine: array\ntrials: 2\n"
+    Path("s.yaml").write_text(scenario)
+    command = [sys.executable, "-m", "netsim", "run", "s.yaml", "--workers", str(workers)]
+    path = os.pathsep.join([str(in_tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    *_, bug, line = done.stderr.splitlines()
+    assert bug == "ZeroDivisionError: integer division or modulo by zero"
+    assert line == "in decode of codec `grey` at bits=8, image `coffee`"
+    assert 'greycodec.py", line' in done.stderr
+    assert "typer" not in done.stderr
+    assert "click" not in done.stderr
 
 
 @pytest.fixture
@@ -100,11 +138,6 @@ def test_a_wrong_return_value_is_one_sentence_in_a_run_and_in_the_checker(
         f"codec `mean`: {method}" in one or "codec `mean`: p" in one or "codec `mean`: the p" in one for one in failed
     )
     assert len(results) == (1 if method == "encode" else len(CHECKS))
-
-
-def test_a_bug_inside_a_codec_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        run(type("Bug", (Mean,), {"usable": lambda self, stream, received: 1 / 0}))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 from netsim.control.base import Controller, ControllerFactory
 from netsim.control.fixed import fixed
 from netsim.control.previous_interval import previous_interval
-from netsim.errors import InputError
+from netsim.errors import InputError, noting
 from netsim.links.packets import Report
 from netsim.protection.base import Protection
 from netsim.registry import load_plugin, plugin_names, unknown_hint
@@ -111,7 +111,8 @@ def chosen(controller: Controller, slot: int, reports: Sequence[Report], count: 
     Raises:
         InputError: The controller returns anything else.
     """
-    choice: Any = controller.choose(slot, reports)
+    with noting(f"choose of controller `{controller.name}`, slot {slot}"):
+        choice: Any = controller.choose(slot, reports)
     if not isinstance(choice, int | np.integer) or not 0 <= choice < count:
         message = f"controller `{controller.name}`: choose returns {choice!r} for slot {slot}"
         raise InputError(message, hint=f"a whole number from 0 to {count - 1}: the index of a choice")

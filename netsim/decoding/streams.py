@@ -18,7 +18,7 @@ from netsim.codec import Codec, OperatingPoint, Stream, codec_class, codec_ident
 from netsim.codec_calls import checked_stream, decoded_images
 from netsim.decoding.masks import masks_from_text
 from netsim.digests import digest, files_sha256
-from netsim.errors import InputError
+from netsim.errors import InputError, noting
 from netsim.metrics.further import measured
 from netsim.protection import rate_budget
 from netsim.protection.base import Protection
@@ -187,14 +187,19 @@ def encode_stream(stream_key: StreamKey, pixels: Pixels) -> Stream:
     """
     codec, limit = codec_of(stream_key), stream_key.packet_limit_bytes
     try:
-        if stream_key.protection is None:
-            returned = codec.encode(pixels, stream_key.point, limit)
-        else:
-            returned = encode_within(codec, pixels, stream_key.point.value, stream_key.protection, limit)
+        with noting(f"encode of {_described(stream_key)}"):
+            if stream_key.protection is None:
+                returned = codec.encode(pixels, stream_key.point, limit)
+            else:
+                returned = encode_within(codec, pixels, stream_key.point.value, stream_key.protection, limit)
     except InputError as error:
         place = f"{stream_key.codec} at {stream_key.point} of image `{stream_key.image.name}`"
         raise InputError(f"{place}: {error.message}", where=error.where, hint=error.hint, key=error.key) from None
     return checked_stream(codec, returned, pixels)
+
+
+def _described(stream_key: StreamKey) -> str:
+    return f"codec `{codec_of(stream_key).label}` at {stream_key.point}, image `{stream_key.image.name}`"
 
 
 class BatchSize:
@@ -232,7 +237,8 @@ def decode_qualities(
     while left:
         part = left[: min(batch.masks, most)]
         try:
-            images = decoded_images(codec, stream, masks_from_text(part))
+            with noting(f"decode of {_described(stream_key)}"):
+                images = decoded_images(codec, stream, masks_from_text(part))
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error) or len(part) == 1:
                 raise
@@ -240,7 +246,8 @@ def decode_qualities(
             continue
         left = left[len(part) :]
         for metric in metrics:
-            found[metric] |= zip(part, measured(metric, pixels, images).tolist(), strict=True)
+            with noting(f"metric `{metric}` of {_described(stream_key)}"):
+                found[metric] |= zip(part, measured(metric, pixels, images).tolist(), strict=True)
         step(len(part))
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netsim.codec import Packet, Stream
-from netsim.errors import InputError
+from netsim.errors import InputError, noting
 from netsim.protection.base import ProtectedStream, Protection
 from netsim.signatures import kind_of, signature_text, takes
 
@@ -58,7 +58,8 @@ def protected_stream(protection: Protection, stream: Stream) -> ProtectedStream:
     Raises:
         InputError: The protection returns anything else.
     """
-    made: Any = protection.protect(stream)
+    with noting(f"protect of protection `{protection.name}`"):
+        made: Any = protection.protect(stream)
     if not isinstance(made, ProtectedStream):
         hint = "a subclass of netsim.protection.base.ProtectedStream"
         raise InputError(f"protection `{protection.name}`: protect returns {kind_of(made)}", hint=hint)
@@ -71,7 +72,8 @@ def protected_stream(protection: Protection, stream: Stream) -> ProtectedStream:
         raise InputError(
             f"protection `{protection.name}`: what is sent does not begin with the data packets", hint=hint
         )
-    recovered: Any = made.recover(np.ones((1, len(sent)), dtype=bool))
+    with noting(f"recover of protection `{protection.name}`"):
+        recovered: Any = made.recover(np.ones((1, len(sent)), dtype=bool))
     is_mask = isinstance(recovered, np.ndarray) and recovered.dtype == np.bool_
     if not is_mask or recovered.shape != (1, len(stream)):
         message = f"protection `{protection.name}`: recover returns {kind_of(recovered)} for bool {[1, len(sent)]}"
@@ -97,7 +99,8 @@ def check_recovery(protection: Protection, protected: ProtectedStream) -> None:
             break
     if not received.all():
         data = [packet.payload for packet in protected.data.packets]
-        recovered: Any = protected.recovered_payloads(received)
+        with noting(f"recovered_payloads of protection `{protection.name}`"):
+            recovered: Any = protected.recovered_payloads(received)
         if not isinstance(recovered, list) or recovered != data:
             lost = ", ".join(str(packet) for packet in np.flatnonzero(~received))
             message = f"protection `{protection.name}`: recovered_payloads gives other bytes than were sent"

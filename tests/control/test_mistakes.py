@@ -81,3 +81,4 @@ def test_a_bug_inside_a_controller_keeps_a_traceback_that_ends_in_its_file() -> 
     with pytest.raises(KeyError) as caught:
         run(type("Mine", (Mine,), {"choose": bug}))
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "bug"
+    assert caught.value.__notes__ == ["in choose of controller `mine`, slot 0"]

@@ -92,3 +92,4 @@ def test_a_bug_inside_a_metric_keeps_a_traceback_that_ends_in_its_file() -> None
     with pytest.raises(KeyError) as caught:
         netsim.run(plan(metrics=["level"], channels=[{"loss_rate": 0}]))
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "bug"
+    assert caught.value.__notes__ == ["in metric `level` of codec `jpeg` at quality=30, image `coffee`"]

@@ -137,6 +137,7 @@ def test_a_bug_inside_a_protection_keeps_a_traceback_that_ends_in_its_file() -> 
     with pytest.raises(KeyError) as caught:
         run(with_stream(recover=bug))
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "bug"
+    assert caught.value.__notes__ == ["in recover of protection `mine`"]
 
 
 def test_a_codecs_packets_may_be_a_list() -> None:

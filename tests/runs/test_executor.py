@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from netsim.errors import noting
 from netsim.runs.executors import Task, default_workers, executor_for, processes
 from netsim.runs.executors.base import TaskQueue
 from netsim.runs.executors.processes import ProcessExecutor
@@ -68,6 +69,28 @@ def test_a_worker_is_sent_a_value_once_while_it_has_room_for_it(monkeypatch: pyt
     assert [drop for _, drop in [sent.update("c", fetch)]] == [["a"]]
     assert fetched == ["a", "b", "c"]
     assert sent.update("abc", fetch)[1] == []  # more than there is room for, and all needed at once
+
+
+class TwoWordsError(Exception):
+    """Can be packed, but not unpacked."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
+def fails(context: str, argument: str, values: Mapping[str, str]) -> None:
+    with noting("decode of codec `mine`"):
+        raise TwoWordsError("no", "luck")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_a_task_says_where_it_arose(workers: int) -> None:
+    with (
+        pytest.raises((TwoWordsError, RuntimeError), match="no luck") as caught,
+        executor_for("", str, workers) as executor,
+    ):
+        executor.work([Task("t", fails, "")], lambda task, result: ())
+    assert caught.value.__notes__ == ["in decode of codec `mine`"]
 
 
 def process_here(context: str, argument: str, values: Mapping[str, str]) -> int:

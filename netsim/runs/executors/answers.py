@@ -55,9 +55,12 @@ def answer(task: Task, context: Callable[[], Any], values: Mapping[str, Any]) ->
     except Exception as error:
         text = traceback.format_exc()
         try:
-            ForkingPickler.dumps(error)
+            ForkingPickler.loads(ForkingPickler.dumps(error))
         except Exception:
-            error = RuntimeError(f"{type(error).__name__}: {error}")
+            plain = RuntimeError(f"{type(error).__name__}: {error}")
+            for note in getattr(error, "__notes__", []):
+                plain.add_note(note)
+            error = plain
         return Answer(None, error, text)
 
 
