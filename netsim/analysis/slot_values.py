@@ -18,7 +18,9 @@ __all__ = ["can_fail", "metric_values", "named", "one_or_mixed", "slot_quality",
 
 
 def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
-    """PSNR of each row as it counts in a mean: failure_db if failed, ``LOSSLESS_DB`` if lossless; NaN if unresolved.
+    """PSNR of each row as it counts in a mean: failure_db if failed, at most ``LOSSLESS_DB``; NaN if unresolved.
+
+    One wrong sample in a large image is more than 100 dB: it may not count more than an image without any error.
 
     Args:
         log: Rows of slots.
@@ -29,7 +31,7 @@ def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
     """
     quality = log["psnr_db"].to_numpy(dtype=np.float64, na_value=np.nan).copy()
     status = log["status"].to_numpy()
-    quality[np.isposinf(quality)] = LOSSLESS_DB
+    np.minimum(quality, LOSSLESS_DB, out=quality)
     quality[status == "failed"] = failure_db
     quality[status == "unresolved"] = np.nan
     return quality

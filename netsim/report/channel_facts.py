@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["channel_table"]
 
 _NONE = "–"
+_IN_THIS_RUN = "In this run: of all packets sent, also those that are never lost; mean over schemes."
 
 
 def channel_table(summary: pd.DataFrame, scenario: Mapping[str, Any]) -> Table | None:
@@ -47,7 +48,7 @@ def channel_table(summary: pd.DataFrame, scenario: Mapping[str, Any]) -> Table |
         remarks += [f"{name}: {sentence}." for sentence in [*differs, *facts["notes"]]]
     head = ["channel", "packets lost", "in this run", "mean burst", "autocorrelation, lag 1"]
     head += ["paper: packets lost", "paper: mean burst", "as the paper says"]
-    return Table("Channels", tuple(head), rows, (0, 7), tuple(remarks))
+    return Table("Channels", tuple(head), rows, (0, 7), (_IN_THIS_RUN, *remarks))
 
 
 def _cells(name: str, facts: Mapping[str, Any], measured: float | None, differs: list[str]) -> tuple[str, ...]:

@@ -129,20 +129,21 @@ def _many(count: int, noun: str) -> str:
 def _best(summary: pd.DataFrame, low_bpp: float, high_bpp: float) -> Table | None:
     """The best scheme of each channel over a range of rates, and the next one."""
     from netsim.figures.radar import MARK_TEXTS, left_out, marks, numbers
+    from netsim.figures.select import with_condition
 
     try:
         means = numbers(summary, low_bpp, high_bpp)
     except InputError:  # no scheme has a point in the range
         return None
     rows = []
-    loss = summary.groupby("channel", sort=False)["loss_rate"].mean()
+    loss = with_condition(summary).groupby("condition", sort=False)["loss_rate"].mean()
     marked = marks(means)
     for condition, part in means.groupby("condition", sort=False):
         ranked = part.dropna(subset="psnr_db").sort_values("psnr_db", ascending=False, kind="stable")
         if ranked.empty:
             continue
         first = ranked.iloc[0]
-        cells = [str(condition), _percent(loss[first["channel"]])]
+        cells = [str(condition), _percent(loss[condition])]
         cells += [_ranked(first, marked), _interval(first, "psnr_db", "psnr", 2)]
         if len(ranked) > 1:
             second = ranked.iloc[1]

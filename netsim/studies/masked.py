@@ -19,6 +19,7 @@ from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import mask_text
 from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError
+from netsim.metrics.further import LOSSLESS_DB
 from netsim.metrics.psnr import psnr_db
 from netsim.scenario.plan import Plan
 from netsim.statistics.intervals import Estimate, mean_interval
@@ -217,7 +218,7 @@ def masked_summary(qualities: pd.DataFrame, failure_db: float) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    counted = qualities.assign(psnr_db=qualities["psnr_db"].fillna(failure_db))
+    counted = _counted(qualities, failure_db)
     for (scheme, point, share), part in counted.groupby(["scheme", "operating_point", "share"], sort=False):
         means = part[["lost", "bpp"]].mean().to_dict()
         estimate = _over(part, "psnr_db", "draw")
@@ -245,7 +246,7 @@ def masked_differences(qualities: pd.DataFrame, pairs: Sequence[Sequence[str]], 
     """
     import pandas as pd
 
-    counted = qualities.assign(psnr_db=qualities["psnr_db"].fillna(failure_db))
+    counted = _counted(qualities, failure_db)
     rows = []
     for one, other in pairs:
         both = _only(counted, one).merge(_only(counted, other), on=["image", "draw", "share"], suffixes=("_a", "_b"))
@@ -256,6 +257,11 @@ def masked_differences(qualities: pd.DataFrame, pairs: Sequence[Sequence[str]], 
             row |= {"difference_low": draws.low, "difference_high": draws.high}
             rows.append(row | {"images_low": images.low, "images_high": images.high})
     return pd.DataFrame(rows)
+
+
+def _counted(qualities: pd.DataFrame, failure_db: float) -> pd.DataFrame:
+    """With PSNR as it counts in a mean: an image without any error as ``LOSSLESS_DB``."""
+    return qualities.assign(psnr_db=qualities["psnr_db"].clip(upper=LOSSLESS_DB).fillna(failure_db))
 
 
 def _only(qualities: pd.DataFrame, scheme: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from netsim.decoding.cache import CodecCache
 from netsim.decoding.masks import mask_text
 from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError
+from netsim.metrics.further import LOSSLESS_DB
 from netsim.scenario.plan import Plan
 from netsim.statistics.intervals import Estimate, mean_interval
 from netsim.studies.comparison import Comparison
@@ -91,7 +92,8 @@ def _prefixes(cache: CodecCache, coded: StreamKey) -> list[dict[str, Any]]:
 def preview_means(qualities: pd.DataFrame) -> pd.DataFrame:
     """Means over the images of each scheme and packet count, with t intervals over the images.
 
-    A count at which some image can't be shown is left out: a mean over fewer images is of another set.
+    An image without any error counts as ``LOSSLESS_DB``. A count at which some image can't be shown is left out: a mean
+    over fewer images is of another set.
 
     Args:
         qualities: From :func:`preview_qualities`.
@@ -105,6 +107,7 @@ def preview_means(qualities: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
+    qualities = qualities.assign(psnr_db=qualities["psnr_db"].clip(upper=LOSSLESS_DB))
     for (scheme, point), mine in qualities.groupby(["scheme", "operating_point"], sort=False):
         if mine.groupby("image")["packet"].max().nunique() > 1:
             raise InputError(f"{scheme} {point}: images have different numbers of packets", hint="set `packets`")

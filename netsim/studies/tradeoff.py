@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from netsim.errors import InputError
 from netsim.figures import radar
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison
@@ -101,9 +102,15 @@ def tradeoff_numbers(
     Returns:
         Columns scheme, anchor, bd_rate_percent, why_not, psnr_db, psnr_low, psnr_high, covered, channels, engine,
         low_bpp, high_bpp, failure_db.
+
+    Raises:
+        InputError: The run has several links, or lacks a channel or scheme that is asked for.
     """
     import pandas as pd
 
+    links = list(dict.fromkeys(summary["link"]))
+    if len(links) > 1:
+        raise InputError(f"a tradeoff over {len(links)} links: {', '.join(links)}", hint="one link in the scenario")
     theirs = [] if curves is None else list(dict.fromkeys(curves["scheme"]))
     schemes, printed = list(dict.fromkeys(summary["scheme"])), asked.published_anchor
     pairs = [[printed if printed and same_images else asked.anchor, scheme] for scheme in schemes]

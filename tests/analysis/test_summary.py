@@ -76,6 +76,14 @@ def test_lossless_counts_as_the_stated_db() -> None:
     assert summarise(_log([math.inf, 30.0]))["psnr_db"].item() == pytest.approx((LOSSLESS_DB + 30) / 2)
 
 
+def test_an_image_with_an_error_does_not_count_more_than_one_without() -> None:
+    """One sample off by one in a thousand times a thousand pixels: 48.13 + 10·log10(3,000,000) = 112.9 dB."""
+    row = summarise(_log([112.9, 30.0, 30.0], engine="exact", trial=0, weight=1 / 3)).iloc[0]
+    assert row["psnr_db"] == pytest.approx((LOSSLESS_DB + 60) / 3)
+    assert row["psnr_high"] <= LOSSLESS_DB
+    assert summarise(_log([112.9, 30.0]))["psnr_db"].item() == pytest.approx((LOSSLESS_DB + 30) / 2)
+
+
 def test_weights_weigh() -> None:
     log = _log([30.0, 34.0, None], weight=[0.5, 0.25, 0.25], engine="exact", trial=0)
     row = summarise(log).iloc[0]

@@ -278,6 +278,17 @@ def test_a_range_that_is_asked_for_names_who_is_left_out_and_marks_who_covers_a_
     assert "hevc<" in section
 
 
+def test_the_packets_lost_are_those_of_the_channel_over_its_own_link(tmp_path: Path) -> None:
+    log = _rates_log(RATES)
+    slow = log.assign(link="slow", packets_lost=10)  # all ten of each slot
+    one = pd.concat([log, slow])[lambda rows: rows["channel"] == "EP4"]
+    section = _best_section(write_run(tmp_path / "run", one))
+    here = log[log["channel"] == "EP4"]
+    lost = float((here["packets_lost"] * here["weight"]).sum() / (here["packets_sent"] * here["weight"]).sum())
+    assert f"{100 * lost:.2f} %" in section
+    assert "100.00 %" in section
+
+
 def test_single_operating_points_are_all_ranked_with_their_rates(tmp_path: Path) -> None:
     points = {"vvc": [0.299], "jpeg2000 prefix": [0.35], "hevc": [0.1]}
     section = _best_section(write_run(tmp_path / "run", _rates_log(points)))

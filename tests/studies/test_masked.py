@@ -96,6 +96,17 @@ def test_a_draw_without_an_image_counts_as_a_failure() -> None:
     assert row["psnr_db"] == pytest.approx(21.5)
 
 
+def test_an_image_without_any_error_counts_as_100_db() -> None:
+    columns = ["scheme", "image", "operating_point", "draw", "share", "lost", "bpp", "psnr_db"]
+    rows = [["a", "x", "p", draw, 0.0, 0.0, 1.0, np.inf] for draw in range(2)]
+    rows += [["b", "x", "p", draw, 0.0, 0.0, 1.0, 40.0] for draw in range(2)]
+    qualities = pd.DataFrame(rows, columns=columns)
+    found = masked_summary(qualities, 13.0).set_index("scheme")
+    assert found.loc["a", ["psnr_db", "psnr_low", "psnr_high"]].tolist() == [100.0, 100.0, 100.0]
+    [row] = masked_differences(qualities, [["a", "b"]], 13.0).to_dict("records")
+    assert (row["difference_db"], row["difference_low"], row["difference_high"]) == (60.0, 60.0, 60.0)
+
+
 def test_files_and_published_numbers(small: MakeRecipe, tmp_path: Path) -> None:
     options = {"shares": [0.2, 0.5], "shown": [0.5], "difference": [[RESILIENT, PREFIX]], "image": "b"}
     recipe = small(PUBLISHED, {"masked": options}, paper_names={RESILIENT: "Theirs"}, quick=SCHEMES)

@@ -68,6 +68,8 @@ def test_means_need_an_image_of_each_and_as_many_packets() -> None:
     rows = [["s", "q=1", image, packet, 0.1 * packet, 20.0 + packet] for image in "ab" for packet in range(3)]
     rows[0][5] = np.nan
     assert preview_means(pd.DataFrame(rows, columns=columns))["packet"].tolist() == [1, 2]
+    lossless = pd.DataFrame(rows, columns=columns).assign(psnr_db=np.inf)
+    assert set(preview_means(lossless)["psnr_db"]) == {100.0}  # as in all means
     with pytest.raises(InputError, match="different numbers of packets"):
         preview_means(pd.DataFrame(rows[:-1], columns=columns))
 

@@ -57,6 +57,11 @@ def test_efficiency_is_the_bd_rate_in_the_channel_asked_for() -> None:
     assert found.loc["hevc", "bd_rate_percent"] == pytest.approx(20.0, abs=1e-6)
 
 
+def test_several_links_are_refused(log: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="a tradeoff over 2 links: ideal, slow"):
+        _numbers(pd.concat([log, log.assign(link="slow")]))
+
+
 def test_a_curve_outside_the_range_has_no_resilience(log: pd.DataFrame) -> None:
     cut = log[~((log["scheme"] == "hevc") & (log["channel"] != "EP1") & (log["bpp"] > 0.25))]
     found = _numbers(cut)
