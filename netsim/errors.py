@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["InputError", "NotInstalledError", "did_you_mean", "noting", "shortened"]
+__all__ = ["InputError", "NotInstalledError", "did_you_mean", "noting", "placed", "shortened"]
 
 _MESSAGE_LIMIT = 600
 
@@ -78,6 +78,29 @@ def noting(place: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"in {place}")
         raise
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Gives an ``InputError`` its place, where the error does not know a better one.
+
+    Args:
+        where: Place of what the block works on; empty: it is not known.
+
+    Yields:
+        Nothing; errors of the block get the place.
+
+    >>> with placed("mine.yaml:4:5"):
+    ...     raise InputError("negative rate -3")
+    Traceback (most recent call last):
+    netsim.errors.InputError: mine.yaml:4:5  negative rate -3
+    """
+    try:
+        yield
+    except InputError as error:
+        if error.where or not where:
+            raise
+        raise error.at(where) from error.__cause__
 
 
 def shortened(text: str, limit: int) -> str:

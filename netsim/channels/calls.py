@@ -19,12 +19,16 @@ from netsim.channels.base import Channel
 from netsim.errors import InputError, did_you_mean
 from netsim.signatures import kind_of, raised_at, signature_text, takes
 
-__all__ = ["check_channel_maker", "made_channel", "received_packet", "received_packets"]
+__all__ = ["ChannelFault", "check_channel_maker", "made_channel", "received_packet", "received_packets"]
 
 BoolArray = NDArray[np.bool_]
 
 _ARGUMENTS = {"initial_state": 1, "enter_slot": 2, "receive_one": 4, "receive": 3}
 _BESIDE = ("name", "step_s")  # keys of every channel
+
+
+class ChannelFault(InputError):
+    """A channel returns what it should not, while packets are sent: its entry is to blame, not the codec's."""
 
 
 def received_packets(channel: Channel, uniforms: NDArray[np.float64], state: Any, steps: Any = 1) -> tuple[Any, Any]:
@@ -40,7 +44,7 @@ def received_packets(channel: Channel, uniforms: NDArray[np.float64], state: Any
         The mask, bool [n], and the state after the last packet.
 
     Raises:
-        InputError: The channel returns anything else.
+        ChannelFault: The channel returns anything else.
     """
     returned: Any = channel.receive(uniforms, state, steps)
     if isinstance(returned, tuple) and len(returned) == 2:
@@ -49,7 +53,7 @@ def received_packets(channel: Channel, uniforms: NDArray[np.float64], state: Any
             return returned
     count = f"{len(uniforms)} packet{'s' if len(uniforms) != 1 else ''}"
     hint = f"(mask, state): the mask is a bool array of shape [{len(uniforms)}], True = received"
-    raise InputError(f"{_of(channel)}.receive returns {kind_of(returned)} for {count}", hint=hint)
+    raise ChannelFault(f"{_of(channel)}.receive returns {kind_of(returned)} for {count}", hint=hint)
 
 
 def received_packet(channel: Channel, u_step: float, u_loss: float, state: Any, steps: int = 1) -> tuple[bool, Any]:
@@ -66,7 +70,7 @@ def received_packet(channel: Channel, u_step: float, u_loss: float, state: Any, 
         Whether the packet is received, and the state after it.
 
     Raises:
-        InputError: The channel returns anything else.
+        ChannelFault: The channel returns anything else.
     """
     returned: Any = channel.receive_one(u_step, u_loss, state, steps)
     if isinstance(returned, tuple) and len(returned) == 2:
@@ -74,7 +78,7 @@ def received_packet(channel: Channel, u_step: float, u_loss: float, state: Any, 
         if received is True or received is False or isinstance(received, np.bool_):  # ``is`` is the fastest: per packet
             return returned
     hint = "(received, state): received is True or False"
-    raise InputError(f"{_of(channel)}.receive_one returns {kind_of(returned)}", hint=hint)
+    raise ChannelFault(f"{_of(channel)}.receive_one returns {kind_of(returned)}", hint=hint)
 
 
 def check_channel_maker(name: str, maker: Any) -> None:

@@ -18,7 +18,7 @@ from netsim.codec import Codec, OperatingPoint, Stream, codec_class, codec_ident
 from netsim.codec_calls import checked_stream, decoded_images
 from netsim.decoding.masks import masks_from_text
 from netsim.digests import digest, files_sha256
-from netsim.errors import InputError, noting
+from netsim.errors import InputError, noting, placed
 from netsim.metrics.further import measured
 from netsim.protection import rate_budget
 from netsim.protection.base import Protection
@@ -60,6 +60,7 @@ class StreamKey:
         protection_identity: Of the protection whose redundancy the operating point counts (``SENT_BPP``); else empty.
         protection: That protection.
         files: The settings that name files, their paths absolute. The content address has the files' contents.
+        where: Place of the codec's entry in the scenario, for messages.
     """
 
     image: Any
@@ -70,6 +71,7 @@ class StreamKey:
     protection_identity: str = ""
     protection: Protection | None = field(default=None, compare=False)
     files: tuple[tuple[str, Any], ...] = ()
+    where: str = field(default="", compare=False)
 
 
 def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> StreamKey:
@@ -91,10 +93,11 @@ def stream_key_of(plan: Plan, row: PlanRow, image: int, scheme: Scheme) -> Strea
     if limit is not None:
         limit -= scheme.protection.overhead_bytes
         if limit < 1:
-            raise InputError(f"link {row.link_name} leaves no room for a payload under {scheme.protection_name}")
+            message = f"link {row.link_name} leaves no room for a payload under {scheme.protection_name}"
+            raise InputError(message, where=scheme.where)
     item: Any = plan.images.items[image]
     of = scheme.codec
-    key = StreamKey(item, of.name, of.settings, scheme.point, limit, files=of.files)
+    key = StreamKey(item, of.name, of.settings, scheme.point, limit, files=of.files, where=scheme.where)
     if scheme.point.key != SENT_BPP:
         return key
     return replace(key, protection_identity=scheme.protection_identity, protection=scheme.protection)
@@ -194,8 +197,10 @@ def encode_stream(stream_key: StreamKey, pixels: Pixels) -> Stream:
                 returned = encode_within(codec, pixels, stream_key.point.value, stream_key.protection, limit)
     except InputError as error:
         place = f"{stream_key.codec} at {stream_key.point} of image `{stream_key.image.name}`"
-        raise InputError(f"{place}: {error.message}", where=error.where, hint=error.hint, key=error.key) from None
-    return checked_stream(codec, returned, pixels)
+        where = error.where or stream_key.where
+        raise InputError(f"{place}: {error.message}", where=where, hint=error.hint, key=error.key) from None
+    with placed(stream_key.where):
+        return checked_stream(codec, returned, pixels)
 
 
 def _described(stream_key: StreamKey) -> str:
@@ -237,7 +242,7 @@ def decode_qualities(
     while left:
         part = left[: min(batch.masks, most)]
         try:
-            with noting(f"decode of {_described(stream_key)}"):
+            with placed(stream_key.where), noting(f"decode of {_described(stream_key)}"):
                 images = decoded_images(codec, stream, masks_from_text(part))
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error) or len(part) == 1:

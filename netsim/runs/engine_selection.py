@@ -16,6 +16,7 @@ from netsim.engines import stratified
 from netsim.engines.deciding import deciding_beginnings
 from netsim.engines.exact import ALL_MASKS_PACKETS, MOST_PACKETS
 from netsim.engines.stratified import LEAST_DECODINGS
+from netsim.errors import placed
 from netsim.protection.base import ProtectedStream
 from netsim.protection.calls import protected_stream
 from netsim.runs.context import RunContext
@@ -44,7 +45,8 @@ def resolve_engines(context: RunContext) -> tuple[Plan, list[str]]:
     chosen: dict[int, str] = {}
     reasons: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for rows in _groups(context.plan.rows):
-        engine, reason, decodes = _choose(context, rows)
+        with placed(rows[0].schemes[0].where):
+            engine, reason, decodes = _choose(context, rows)
         chosen |= dict.fromkeys((row.index for row in rows), engine)
         reasons.setdefault((engine, reason), []).append((rows[0].label, decodes))
     sentences = [

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from netsim.channels.calls import ChannelFault
 from netsim.codec import Codec, Stream
 from netsim.codec_calls import usable_packets
 from netsim.control.spec import chosen
@@ -19,6 +20,7 @@ from netsim.engines.exact import distributions
 from netsim.engines.outcomes import SlotOutcome, SlotOutcomes, stack_outcomes
 from netsim.engines.schedule import SlotSchedule, transmission_schedule
 from netsim.engines.stratified import simulate_strata
+from netsim.errors import placed
 from netsim.links.packets import Arq, PacketBurst, Report
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
@@ -45,8 +47,13 @@ def transport_part(plan: Plan, key: PartKey, streams: Mapping[tuple[int, int], S
     """
     row = plan.rows[key.row]
     senders = _senders(row, row_stream_keys(plan, row), streams)
-    outcomes = _ENGINES[key.engine](plan, row, senders, key)
-    return collapse(senders, outcomes, images=len(plan.image_names), at_arrivals=plan.log == "packets")
+    place = row.schemes[0].where if row.control is None else ""  # a controller's own faults are not the codec's
+    try:
+        with placed(place):
+            outcomes = _ENGINES[key.engine](plan, row, senders, key)
+            return collapse(senders, outcomes, images=len(plan.image_names), at_arrivals=plan.log == "packets")
+    except ChannelFault as error:
+        raise error.at(plan.written.channel_places.get(row.channel_name, "")) from None
 
 
 def _senders(
@@ -56,10 +63,11 @@ def _senders(
     found = {}
     for (image, choice), stream in streams.items():
         protection = row.schemes[choice].protection
-        protected = protected_stream(protection, stream)
-        check_recovery(protection, protected)
-        codec = codec_of(keys[image, choice])
-        found[image, choice] = _sender(codec, stream, protected, row.link, choice, protection.arq)
+        with placed(row.schemes[choice].where):
+            protected = protected_stream(protection, stream)
+            check_recovery(protection, protected)
+            codec = codec_of(keys[image, choice])
+            found[image, choice] = _sender(codec, stream, protected, row.link, choice, protection.arq)
     return found
 
 

@@ -85,6 +85,7 @@ def plan_document(
         links={link.value.name: link.written for link in links},
         protections=_distinct(placed.written for group in groups for placed in group.schemes),
         controls=_distinct(choice.written for choice in choices if choice.control is not None),
+        channel_places={channel.value.name: document.where(channel.path) for channel in channels},
     )
     _check_metrics(document, model.metrics)
     with document.standing_at(("published",)):

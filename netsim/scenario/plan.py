@@ -69,6 +69,7 @@ class Scheme:
         engine: The engine that its entry asks for; empty: the scenario's.
         asked: The codec's settings as written, where the protection changes them.
         distinction: Added to the label where another curve of the plan has the same one.
+        where: Place of the codec's entry in the scenario, for messages.
     """
 
     codec: CodecSpec
@@ -78,6 +79,7 @@ class Scheme:
     engine: str = ""
     asked: tuple[tuple[str, Any], ...] = ()
     distinction: str = ""
+    where: str = field(default="", compare=False)
 
     @property
     def protection_name(self) -> str:
@@ -261,12 +263,14 @@ class Written:
         links: By the link's name.
         protections: Each once.
         controls: Each once.
+        channel_places: Place of each channel's entry in the scenario, by the channel's name.
     """
 
     channels: Mapping[str, Any]
     links: Mapping[str, Any]
     protections: tuple[Any, ...] = ()
     controls: tuple[Any, ...] = ()
+    channel_places: Mapping[str, str] = field(default_factory=dict)
 
     def all(self) -> list[Any]:
         """Everything, in one list."""

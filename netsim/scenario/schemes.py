@@ -159,7 +159,8 @@ def _schemes_of_choice(
             spec = _codec_spec(codec, entry.files)
             check_text("codec", spec.label)
         written = _settings(as_written(asked, entry.files))
-        scheme = Scheme(spec, point, protection.value, protection.identity, entry.engine, written)
+        where = document.where(here if choice else entry.path)
+        scheme = Scheme(spec, point, protection.value, protection.identity, entry.engine, written, where=where)
         finer = ((*entry.inner, "choices", number), (*entry.inner, point.key, at_point), (*entry.protections_at, i))
         yield PlacedScheme(scheme, (entry.path, *finer), protection.written)
 
