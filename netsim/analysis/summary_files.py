@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from netsim.analysis.log_groups import described_groups
-from netsim.protection.rate_budget import SENT_BPP
 from netsim.runs.atomic import atomic_file
 from netsim.runs.folder import RunFolder
 
 __all__ = ["write_summary"]
 
 _BLOCK_ROWS = 4096
-_BUDGET_MISSED = 0.1  # share of the budget
 
 
-def write_summary(folder: RunFolder, failure_db: float) -> list[str]:
+def write_summary(folder: RunFolder, failure_db: float) -> None:
     """Write both files in one pass over the log, with few of its groups in memory at a time.
 
     Args:
         folder: The run's folder, with its log.
         failure_db: What an image that could not be decoded counts as in means of PSNR.
-
-    Returns:
-        A sentence for each scheme that sent by a tenth more or less than its ``sent_bpp``.
     """
-    missed: dict[tuple[str, str], str] = {}
     with ExitStack() as files:
         summary, distribution = (
             _Table(files.enter_context(atomic_file(path))) for path in (folder.summary, folder.distribution)
@@ -35,25 +28,8 @@ def write_summary(folder: RunFolder, failure_db: float) -> list[str]:
         for row, spread in described_groups(folder.log, failure_db):
             summary.add([{**row, "failure_db": failure_db}])
             distribution.add(spread)
-            if sentence := _missed_budget(row):
-                missed.setdefault((row["scheme"], row["operating_point"]), sentence)
         summary.flush()
         distribution.flush()
-    return list(missed.values())
-
-
-def _missed_budget(row: Mapping[str, Any]) -> str:
-    """What is said of a scheme that missed its budget; empty where it has none or met it.
-
-    Retransmissions and what a controller chose come on top of a budget.
-    """
-    key, _, budget = str(row["operating_point"]).partition("=")
-    several = "/" in budget or row["protection"] == "mixed"
-    if key != SENT_BPP or several or "arq" in str(row["protection"]):
-        return ""
-    if abs(row["bpp"] / float(budget) - 1) <= _BUDGET_MISSED:
-        return ""
-    return f"{row['scheme']}: {row['bpp']:.3g} bit/pixel were sent where {row['operating_point']} was asked for"
 
 
 class _Table:

@@ -23,6 +23,7 @@ from netsim.runs.log import write_log
 from netsim.runs.manifest import manifest
 from netsim.runs.parts import PartKey, read_part, write_part
 from netsim.runs.progress import Board, Reporter
+from netsim.runs.rates import counted_bpp, rate_notes
 from netsim.runs.tasks import decode_task, encode_task, transport_task
 from netsim.runs.watch import WatchedReporter
 from netsim.scenario.notes import plan_notes
@@ -32,7 +33,7 @@ from netsim.text import counted_noun
 
 __all__ = ["Summarise", "run_plan"]
 
-Summarise = Callable[[RunFolder, float], list[str]]
+Summarise = Callable[[RunFolder, float], None]
 
 _MASKS_IN_TASK = 64
 
@@ -55,8 +56,8 @@ def run_plan(
         out: The run's folder; None: a new one below ``runs``.
         workers: Processes.
         reporter: Shows what happens.
-        summarise: Writes summary.csv and distribution.csv from the log, given the folder and the dB of a failure, and
-            returns what must be said of them: ``netsim.analysis.summary_files.write_summary``.
+        summarise: Writes summary.csv and distribution.csv from the log, given the folder and the dB of a failure:
+            ``netsim.analysis.summary_files.write_summary``.
         exist: What to do where ``out`` holds a run already (``run_folder``).
         fresh: Take nothing from the store: encode and decode all anew, and replace what the store remembers.
         cluster: Ray in place of processes: ``ray`` starts it on this machine; or the address of a cluster.
@@ -76,12 +77,14 @@ def run_plan(
         with Store(folder.store if fresh else default_store_path()) as store:
             context = RunContext(plan, CodecCache(store), folder.parts)
             with executor_for(plan, context.fetch, workers, cluster) as executor:
-                tools = _encode(context, executor, reporter)
+                tools, missed = _encode(context, executor, reporter)
                 store.write()  # streams can take long to make, and the next row may be long in coming
                 plan, reasons = resolve_engines(context)
                 for reason in reasons:
                     reporter.say("engine", reason)
-                about = {**about, "tools": tools, "engines": reasons}
+                for note in missed:
+                    reporter.say("note", note)
+                about = {**about, "tools": tools, "engines": reasons, "notes": [*about["notes"], *missed]}
                 folder.write_manifest(about)
                 context = replace(context, plan=plan)
                 sampling = _transport_and_decode(context, executor, reporter)
@@ -89,10 +92,7 @@ def run_plan(
             for sentence in about["precision"]:
                 reporter.say("precision", sentence)
             _log(context, folder, sampling, reporter)
-        notes = summarise(folder, plan.failure_db)
-        for note in notes:
-            reporter.say("note", note)
-        about = {**about, "notes": [*about["notes"], *notes]}
+        summarise(folder, plan.failure_db)
         if fresh:
             with Store() as store:
                 store.replace_from(folder.store)
@@ -128,8 +128,8 @@ def _discrepancies(plan: Plan) -> list[str]:
     return [f"{name}: {sentence}" for name, spec in plan.written.channels.items() for sentence in discrepancies(spec)]
 
 
-def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> dict[str, Any]:
-    """Encode what the store lacks; returns how each codec's streams were made."""
+def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> tuple[dict[str, Any], list[str]]:
+    """Encode what the store lacks; returns how each codec's streams were made, and which schemes miss their rate."""
     cache, stream_keys = context.cache, context.stream_keys
     missing = [stream_key for stream_key in stream_keys if not cache.has(stream_key)]
     groups: dict[tuple[str, str], list[StreamKey]] = {}
@@ -150,11 +150,15 @@ def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> dict
 
         executor.work([encode_task(context, group) for group in groups.values()], done)
     made: dict[str, Any] = {}
+    rates: dict[StreamKey, float] = {}
     for stream_key in stream_keys:
-        how = cache.encode(stream_key).made_by
-        if how:
-            made.setdefault(stream_key.codec, dict(how))
-    return made
+        stream = cache.encode(stream_key)
+        if stream.made_by:
+            made.setdefault(stream_key.codec, dict(stream.made_by))
+        rate = counted_bpp(stream_key, stream)
+        if rate is not None:
+            rates[stream_key] = rate
+    return made, rate_notes(context.plan, rates)
 
 
 def _transport_and_decode(context: RunContext, executor: Executor, reporter: Reporter) -> AdaptiveSampling:

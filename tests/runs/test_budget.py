@@ -1,12 +1,16 @@
 """Ways to send at one rate: a budget that counts parity, and choices with operating points of their own."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
 import netsim
 from netsim.api import plan
+from netsim.cli import app
 from netsim.errors import InputError
 
 SHARES = ["none", {"reed-solomon": "20%"}, {"reed-solomon": "40%"}, {"reed-solomon": [10, 3]}]
@@ -66,6 +70,32 @@ def test_a_budget_that_is_missed_is_noted_and_one_that_is_met_is_not() -> None:
     ]
     assert run.manifest["notes"] == expected
     assert netsim.run(scenario({"jpeg": asked | {"sent_bpp": 0.8}})).manifest["notes"] == []
+
+
+def test_a_bpp_out_of_the_codecs_reach_is_noted_once_whatever_protects_it() -> None:
+    """What JPEG sends at most is what Pillow writes at quality 95; the mean is over both images."""
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    pixels = {"a": noise, "b": noise // 64 * 64}
+    Path("images").mkdir()
+    most_bpp = []
+    for name, image in pixels.items():
+        Image.fromarray(image).save(f"images/{name}.png")
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "jpeg", quality=95, progressive=True, optimize=True, subsampling="4:2:0")
+        most_bpp.append(8 * len(file.getvalue()) / 64**2)
+    mean = sum(most_bpp) / 2
+    codecs = "[{jpeg: {bpp: [2, 23], protection: [none, {reed-solomon: 30%}, {arq: {retries: 1}}]}}]"
+    Path("s.yaml").write_text(
+        f"images: images\ncodecs: {codecs}\nchannels: [EP1, EP4]\nlink: [ideal, geo]\ntrials: 1\n"
+    )
+    shown = CliRunner().invoke(app, ["run", "s.yaml", "--out", "r", "--workers", "1"])
+    assert shown.exit_code == 0, shown.output
+    found = [note for note in netsim.load("r").manifest["notes"] if "bit/pixel" in note]
+    assert len(found) == 1
+    rate = float(found[0].removeprefix("jpeg: ").partition(" ")[0])
+    assert rate == pytest.approx(mean, rel=0.01)  # headers apart
+    assert found[0].endswith("bit/pixel were coded where bpp=23 was asked for")
+    assert shown.stderr.count(found[0]) == 1
 
 
 CHOICES = [
