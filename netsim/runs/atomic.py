@@ -82,4 +82,5 @@ def remove_scratch(folder: Path) -> None:
         folder: The folder.
     """
     for path in folder.glob(f".*{_SCRATCH}"):
-        path.unlink(missing_ok=True)
+        if path.is_symlink() or not path.is_dir():  # a folder of this name is nobody's scratch file
+            path.unlink(missing_ok=True)

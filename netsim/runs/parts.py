@@ -17,7 +17,7 @@ from netsim.paths import read_regular
 from netsim.runs.atomic import write_atomically
 from netsim.scenario.plan import Plan, PlanRow
 
-__all__ = ["PartKey", "parts_of", "read_part", "write_part"]
+__all__ = ["PartKey", "parts_of", "read_part", "remove_part", "write_part"]
 
 _SLOTS_IN_PART = 1 << 15
 
@@ -119,3 +119,17 @@ def write_part(path: Path, run_id: str, arrays: Arrays) -> None:
     content = io.BytesIO()
     np.savez(content, made_by=np.array(_made_by(run_id)), **arrays)
     write_atomically(path, lambda file: file.write(content.getvalue() + _checksum(path, content.getvalue())))
+
+
+def remove_part(path: Path) -> None:
+    """Remove a part, or what stands in its place; of a link the link alone.
+
+    Args:
+        path: Its file.
+
+    Raises:
+        InputError: A folder stands there: somebody has put it there, with what it holds.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise InputError(f"`{path}` is a folder, where a part of the run belongs", hint="move it away")
+    path.unlink()

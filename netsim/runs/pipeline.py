@@ -21,7 +21,7 @@ from netsim.runs.executors import Executor, Task, executor_for
 from netsim.runs.folder import RunFolder, run_folder
 from netsim.runs.log import write_log
 from netsim.runs.manifest import manifest
-from netsim.runs.parts import PartKey, read_part, write_part
+from netsim.runs.parts import PartKey, read_part, remove_part, write_part
 from netsim.runs.progress import Board, Reporter
 from netsim.runs.rates import counted_bpp, rate_notes
 from netsim.runs.tasks import decode_task, encode_task, transport_task
@@ -106,7 +106,7 @@ def _start_fresh(folder: RunFolder) -> bool:
     """Remove parts that were made with streams of the store; a run that began fresh keeps its own. Returns True."""
     if not folder.store.exists():
         for part in folder.parts.glob("*.npz"):
-            part.unlink()
+            remove_part(part)
     return True
 
 
@@ -210,7 +210,7 @@ def _part_there(part: Path, run_id: str) -> Arrays | None:
     except FileNotFoundError:
         return None
     except InputError:
-        part.unlink()
+        remove_part(part)
         return None
 
 

@@ -130,6 +130,20 @@ def test_a_resumed_run_replaces_links_and_what_is_no_file(unfinished: Path, kind
     assert (alone / "log.parquet").read_bytes() == (unfinished / "log.parquet").read_bytes()
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_in_place_of_a_part_is_one_error_and_stays(unfinished: Path, fresh: bool) -> None:
+    part = next(unfinished.glob("parts/*.npz"))
+    part.unlink()
+    part.mkdir()
+    (part / "file").write_text("mine")
+    (unfinished / "parts" / ".mine.scratch").mkdir()
+    with pytest.raises(InputError, match=r"\.npz` is a folder, where a part of the run belongs"):
+        netsim.run(SCENARIO, out="run", fresh=fresh)
+    assert (part / "file").read_text() == "mine"
+    part.rename("elsewhere")
+    assert netsim.run(SCENARIO, out="run", fresh=fresh).path.resolve() == unfinished
+
+
 def test_overwriting_a_run_deletes_links_alone(unfinished: Path) -> None:
     foreign = unfinished.parent / "foreign"
     foreign.mkdir()
