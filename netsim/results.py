@@ -30,12 +30,13 @@ class Run(FinishedRun):
         manifest: What it takes to run it again.
     """
 
-    def plot(self, kind: str, *, ax: Axes | None = None, **options: Any) -> Figure:
+    def plot(self, kind: str, *, ax: Axes | None = None, width_in: float | None = None, **options: Any) -> Figure:
         """Draw a figure, as ``netsim plot`` does.
 
         Args:
             kind: radar, failure, rd, timeline, winner, or a plug-in of kind ``figure``.
             ax: Axes to draw into, for a figure of one panel; None: a new figure.
+            width_in: Width of a paper's column in inches, with all text in 8 points; None: as for a screen.
             **options: As on the command line: ``low_bpp``, ``high_bpp``, ``near_bpp``, ``trial``, ``slots``, ...
 
         Returns:
@@ -46,7 +47,7 @@ class Run(FinishedRun):
         """
         from netsim.figures.of_run import figure_of_run
 
-        return figure_of_run(self, kind, ax=ax, **options)[2]
+        return figure_of_run(self, kind, ax=ax, width_in=width_in, **options)[2]
 
     def compare(self, a: str, b: str, *, points: Sequence[str] = ()) -> pd.DataFrame:
         """The difference of two schemes in dB with its 95 % interval, as ``netsim compare`` gives it.

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import netsim
+from netsim.cli import app
 from netsim.errors import InputError
 
 SCENARIO = {
@@ -196,3 +198,17 @@ def test_a_run_compares_explains_and_reports_as_the_commands_do(finished: netsim
     with pytest.raises(InputError) as caught:
         finished.compare("jpg", "webp")
     assert "did you mean `jpeg`?" in caught.value.hint
+
+
+def test_a_figure_is_as_wide_as_a_papers_column_from_python_and_from_the_command_line() -> None:
+    run = netsim.run(**SCENARIO, out="run")
+    assert run.plot("rd", width_in=3.25).get_size_inches()[0] == 3.25
+    assert run.plot("rd").get_size_inches()[0] != 3.25
+    with pytest.raises(InputError, match="ax= has a width already"):
+        run.plot("rd", ax=run.plot("rd").axes[0], width_in=3.25)
+    done = CliRunner().invoke(app, ["plot", "rd", "run", "--bars", "range", "--width-in", "3.25", "--paper"])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in Path("run").glob("rd-*.pdf")} == {"rd-1col.pdf", "rd-2col.pdf", "rd-3.25in.pdf"}
+    assert "traces" in Path("run/rd.csv").read_text().splitlines()[0]
+    done = CliRunner().invoke(app, ["plot", "rd", "run", "--width-in", "0.3"])
+    assert "a figure of 0.3 in" in done.output + str(done.exception)

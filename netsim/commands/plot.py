@@ -56,6 +56,13 @@ def plot(
     paper: Annotated[
         bool, typer.Option("--paper", help="Also PDFs of one and two columns (3.5 and 7.16 in), in 8 points.")
     ] = False,
+    width_in: Annotated[
+        float | None, typer.Option("--width-in", metavar="INCHES", help="Also a PDF of this width, in 8 points.")
+    ] = None,
+    bars: Annotated[
+        str | None,
+        typer.Option("--bars", metavar="WHAT", help="rd: interval, or range (over the loss traces) [interval]"),
+    ] = None,
     published: Annotated[
         list[str] | None,
         typer.Option("--published", metavar="NAME", help="rd: a published curve, e.g. vtm [the scenario's]"),
@@ -65,10 +72,10 @@ def plot(
     from netsim.figures.kinds import flag, given_options
 
     rates = {"low_bpp": low_bpp, "high_bpp": high_bpp, "near_bpp": near_bpp}
-    more = {"channel": channel, "highlight": highlight or None, "published": published or None}
+    more = {"channel": channel, "highlight": highlight or None, "published": published or None, "bars": bars}
     tables = {"images": images or None, "link": link, "over": over}
     options = given_options(kind, {**rates, "trial": trial, "slots": slots, **tables, **more}, flag)
-    _write(run, kind, out or run, paper, options)
+    _write(run, kind, out or run, paper, width_in, options)
 
 
 def fitting_figure(plan: Plan) -> str:
@@ -91,12 +98,16 @@ def fitting_figure(plan: Plan) -> str:
     return "rd" if any(len(some) > 1 for some in points.values()) else "failure"
 
 
-def _write(run: Path, kind: str, out: Path, paper: bool, options: dict[str, Any]) -> None:
+def _write(run: Path, kind: str, out: Path, paper: bool, width_in: float | None, options: dict[str, Any]) -> None:
     from netsim.figures.of_run import figure_of_run
-    from netsim.figures.style import save, save_for_paper
+    from netsim.figures.style import COLUMNS_IN, as_wide_as, save, save_for_paper
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.results import load_run
 
+    widths = {f"-{columns}col": width for columns, width in COLUMNS_IN.items()} if paper else {}
+    if width_in is not None:
+        with as_wide_as(width_in):  # a width that no page has is refused before anything is drawn
+            widths[f"-{width_in:g}in"] = width_in
     found = load_run(run)  # an unknown kind or option is refused before a long log is read
     reporter = ConsoleReporter()
 
@@ -105,8 +116,7 @@ def _write(run: Path, kind: str, out: Path, paper: bool, options: dict[str, Any]
 
     name, numbers, figure = drawn()
     paths = save(figure, numbers, out, name)
-    if paper:
-        paths += save_for_paper(lambda: drawn()[2], out, name)
+    paths += save_for_paper(lambda: drawn()[2], out, name, widths)
     if kind == "timeline" and "trial" not in options:
         typer.echo(f"shows  trial {numbers['trial'].iloc[0]} (--trial: another)", err=True)
     for path in paths:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netsim.figures.highlight import MOST
 from netsim.figures.select import NEAR_BPP, interval_note, nearest_point, with_condition
-from netsim.figures.style import BAND, MUTED, figure_size, legend, looks, own_panel, styled
+from netsim.figures.style import BAND, MUTED, figure_size, legend, looks, name_ticks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     axis.apply(axes)
     axes.set_ylabel("failure ratio")
     axes.grid(visible=False, axis="x")
-    axes.set_xticks(range(len(conditions)), conditions)
+    name_ticks(axes, conditions)
     axes.set_xlim(-0.5, len(conditions) - 0.5)
     axes.tick_params(axis="x", length=0)
     legend(figure, axes, _note(numbers), ax)

@@ -167,6 +167,8 @@ def _plugin(
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from netsim.figures.style import figure_size, in_small_print, page_width
+
     function = load_plugin("figure", name)
     if ax is not None and "ax" not in inspect.signature(function).parameters:
         raise InputError(f"figure `{name}` takes no ax=", hint="leave it out")
@@ -174,6 +176,10 @@ def _plugin(
     is_pair = isinstance(made, tuple) and len(made) == 2
     if not (is_pair and isinstance(made[0], pd.DataFrame) and isinstance(made[1], Figure)):
         raise InputError(f"figure `{name}` returns {kind_of(made)}", hint=_RETURNS)
+    if ax is None and page_width() is not None:  # a plug-in knows no paper
+        width, height = made[1].get_size_inches()
+        made[1].set_size_inches(*figure_size(width, height))
+        in_small_print(made[1])
     return made
 
 

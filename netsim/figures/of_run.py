@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from netsim.errors import InputError
 from netsim.figures.kinds import TABLE_KINDS, figure_kind, given_options, make
+from netsim.figures.style import as_wide_as
 from netsim.runs.progress import Reporter
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ def figure_of_run(
     kind: str,
     *,
     ax: Axes | None = None,
+    width_in: float | None = None,
     reporter: Reporter | None = None,
     say: Callable[[str], None] = lambda text: None,
     **options: Any,
@@ -33,6 +36,7 @@ def figure_of_run(
         run: A finished run.
         kind: radar, failure, rd, timeline, winner, strip, or a plug-in of kind ``figure``.
         ax: Axes to draw into; None: a new figure. Only for figures of one panel.
+        width_in: Width for a paper, in inches: all text then has 8 points. None: as for a screen.
         reporter: Shows how far a figure is that takes long.
         say: Gets notes in one line each.
         **options: The kind's options; None stands for the default.
@@ -43,6 +47,11 @@ def figure_of_run(
     Raises:
         InputError: An unknown kind or option, or a run that can't be drawn so.
     """
+    if width_in is not None:
+        if ax is not None:
+            raise InputError("ax= has a width already", hint="leave ax= or width_in= out")
+        with as_wide_as(width_in):
+            return figure_of_run(run, kind, reporter=reporter, say=say, **options)
     given, name = given_options(kind, options), figure_kind(kind).file_name
     if kind == "strip":
         return name, *_strip(run, given, ax)
@@ -60,7 +69,6 @@ def figure_of_run(
 def _strip(run: FinishedRun, given: dict[str, Any], ax: Axes | None) -> tuple[pd.DataFrame, Figure]:
     """A row of images: what was sent, and what schemes show of it."""
     from netsim.analysis.strip import strip_numbers, strip_of_run
-    from netsim.errors import InputError
     from netsim.figures.strip import draw
 
     if ax is not None:

@@ -16,7 +16,18 @@ from netsim.analysis.rate_curve import RangeMean, mean_over_range
 from netsim.errors import InputError
 from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import MUTED, Look, figure_size, legend, own_panel, page_width, styled
+from netsim.figures.style import (
+    MUTED,
+    Look,
+    figure_size,
+    in_small_print,
+    legend,
+    name_ticks,
+    own_panel,
+    page_width,
+    styled,
+    trim_height,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,6 +177,9 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     axes = given[1] if given else figure.axes[0]
     grey_entry(axes, {scheme: style[scheme] for scheme in labels})
     legend(figure, axes, _note(numbers, relative=len(conditions) >= _SPOKES), ax)
+    if page_width() is not None and not given and len(conditions) >= _SPOKES:
+        in_small_print(figure)  # the size of the text decides that of the panel
+        trim_height(figure)
     return figure
 
 
@@ -239,7 +253,7 @@ def _dots(
         named = named if style[scheme].marker else named | {"marker": "o", "markersize": 3.5}
         label = _label(labels[scheme], style[scheme])
         axes.errorbar(x, psnr, spread, label=label, capsize=2, elinewidth=1, **named)
-    axes.set_xticks(range(len(conditions)), conditions)
+    name_ticks(axes, conditions)
     axes.set_xlim(-0.5, len(conditions) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("mean PSNR (dB)")

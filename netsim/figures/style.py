@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -29,18 +29,22 @@ __all__ = [
     "OTHERS",
     "CurveEnd",
     "Look",
+    "as_wide_as",
     "csv_bytes",
     "figure_bytes",
     "figure_size",
+    "in_small_print",
     "label_curves",
     "legend",
     "looks",
+    "name_ticks",
     "on_paper",
     "own_panel",
     "page_width",
     "save",
     "save_for_paper",
     "styled",
+    "trim_height",
     "wrap_note",
 ]
 
@@ -97,10 +101,15 @@ COLUMNS_IN = {1: 3.5, 2: 7.16}
 """Width of one and of two columns of a paper, in inches."""
 
 _PAPER_POINTS = 8.0
+_NARROWEST_IN, _WIDEST_IN = 2.5, 20.0
 _PAPER_RC: dict[str, Any] = dict.fromkeys(
     ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
     _PAPER_POINTS,
 ) | {"lines.linewidth": 1.1, "lines.markersize": 4, "legend.handlelength": 2.4}
+
+_MARGIN_IN = 0.08
+_LETTER_IN = 0.062  # mean width of a letter of 8 points
+_MOST_LINES = 3
 
 _column_width: ContextVar[float | None] = ContextVar("column_width", default=None)
 
@@ -128,20 +137,49 @@ class Look(NamedTuple):
 
 
 @contextmanager
-def on_paper(columns: int) -> Iterator[None]:
+def as_wide_as(width_in: float) -> Iterator[None]:
+    """Figures drawn inside have this width and all text in 8 points.
+
+    Args:
+        width_in: Width in inches.
+
+    Yields:
+        Nothing; the size holds until the block ends.
+
+    Raises:
+        InputError: A width that no page has.
+    """
+    if not _NARROWEST_IN <= width_in <= _WIDEST_IN:
+        raise InputError(f"a figure of {width_in:g} in", hint=f"a width of {_NARROWEST_IN:g} to {_WIDEST_IN:g} inches")
+    token = _column_width.set(float(width_in))
+    try:
+        yield
+    finally:
+        _column_width.reset(token)
+
+
+def on_paper(columns: int) -> AbstractContextManager[None]:
     """Figures drawn inside are as wide as one or two columns of a paper, with all text in 8 points.
 
     Args:
         columns: 1 or 2.
 
-    Yields:
-        Nothing; the size holds until the block ends.
+    Returns:
+        A context manager; the size holds until the block ends.
     """
-    token = _column_width.set(COLUMNS_IN[columns])
-    try:
-        yield
-    finally:
-        _column_width.reset(token)
+    return as_wide_as(COLUMNS_IN[columns])
+
+
+def in_small_print(figure: Figure) -> None:
+    """Set all texts of a figure to the size of a paper's small print, 8 points.
+
+    Args:
+        figure: The figure.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_fontsize(_PAPER_POINTS)
 
 
 def figure_size(width: float, height: float) -> tuple[float, float]:
@@ -201,13 +239,11 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     @wraps(draw)
     def inside(*arguments: Any, **named: Any) -> Figure:
         import matplotlib
-        from matplotlib.text import Text
 
         with matplotlib.rc_context(_fresh(_RC) | (_PAPER_RC if page_width() is not None else {})):
             figure = draw(*arguments, **named)
             if page_width() is not None:
-                for text in figure.findobj(Text):
-                    text.set_fontsize(_PAPER_POINTS)
+                in_small_print(figure)
             return figure
 
     return inside
@@ -219,6 +255,27 @@ def _fresh(settings: dict[str, Any]) -> Any:
 
     skip = ("backend", "interactive", "toolbar", "webagg", "datapath")
     return {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(skip)} | settings
+
+
+def name_ticks(axes: Axes, names: Sequence[str]) -> None:
+    """Names below the places 0, 1, … of an axis: on one line, on several, or slanted where words are too wide.
+
+    Args:
+        axes: The axes; its figure has its final width.
+        names: One for each place.
+    """
+    room = float(axes.get_position().width * axes.figure.get_figwidth()) / max(1, len(names))  # type: ignore[union-attr]
+    letters = max(1, int(room / _LETTER_IN))
+    lines = [
+        textwrap.wrap(
+            name.replace(" %", "\N{NO-BREAK SPACE}%"), letters, break_long_words=False, break_on_hyphens=False
+        )
+        for name in names
+    ]
+    if all(len(some) <= _MOST_LINES and max(map(len, some), default=0) <= letters for some in lines):
+        axes.set_xticks(range(len(names)), ["\n".join(some) for some in lines])
+    else:
+        axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
 
 
 def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> tuple[Figure, Axes] | None:
@@ -283,6 +340,28 @@ def legend(
         rows = -(-len(labels) // columns) + wrapped.count("\n") + 1
         figure.set_size_inches(width, float(figure.get_size_inches()[1]) + _PAPER_POINTS * 1.5 / 72 * rows)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=wrapped, title_fontsize=7.5)
+
+
+def trim_height(figure: Figure) -> None:
+    """Take away the height above and below the panels that a figure of a given width leaves empty.
+
+    A round panel is as high as it is wide, so long names at its sides make both smaller.
+
+    Args:
+        figure: One panel with a legend under it, in constrained layout.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer: Any = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches()
+    panel = figure.axes[0].get_tightbbox(renderer)
+    if panel is None:
+        return
+    foot = max((box.get_window_extent(renderer).y1 for box in figure.legends), default=0.0)
+    above, below = figure.bbox.height - panel.y1, panel.y0 - foot
+    empty = (above + below) / figure.dpi - 2 * _MARGIN_IN
+    figure.set_size_inches(width, height - max(0.0, float(empty)))
 
 
 def wrap_note(note: str, width_in: float) -> str:
@@ -433,22 +512,30 @@ def save(figure: Figure, numbers: pd.DataFrame, out_dir: Path, name: str) -> lis
     return paths
 
 
-def save_for_paper(draw: Callable[[], Figure], out_dir: Path, name: str) -> list[Path]:
-    """Write NAME-1col.pdf (3.5 in wide) and NAME-2col.pdf (7.16 in), all text in 8 points.
+def save_for_paper(
+    draw: Callable[[], Figure], out_dir: Path, name: str, widths: Mapping[str, float] | None = None
+) -> list[Path]:
+    """Write a figure as PDFs for a paper, all text in 8 points.
 
     Args:
         draw: Draws the figure anew for each width.
         out_dir: Folder; it is made if it is missing.
         name: File name without its ending.
+        widths: Width in inches by what follows the name (``{"-5in": 5.0}``); None: NAME-1col.pdf (3.5 in) and
+            NAME-2col.pdf (7.16 in).
 
     Returns:
-        Paths of the two files.
+        Paths of the files.
+
+    Raises:
+        InputError: A width that no page has, or a file that can't be written.
     """
-    make_folder(out_dir)
+    columns = {f"-{columns}col": width for columns, width in COLUMNS_IN.items()}
     paths = []
-    for columns in COLUMNS_IN:
-        with on_paper(columns):
+    for suffix, width in (columns if widths is None else widths).items():
+        with as_wide_as(width):
             content = figure_bytes(draw(), "pdf")
-        paths.append(out_dir / f"{name}-{columns}col.pdf")
+        make_folder(out_dir)
+        paths.append(out_dir / f"{name}{suffix}.pdf")
         write_atomically(paths[-1], lambda file, content=content: file.write(content))  # type: ignore[misc]
     return paths

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -25,6 +26,7 @@ from netsim.figures.style import (
     OTHERS,
     CurveEnd,
     Look,
+    as_wide_as,
     label_curves,
     legend,
     on_paper,
@@ -181,10 +183,65 @@ def test_the_check_sees_an_overlap() -> None:
     assert ("beyond the edge", "") in overlapping_texts(figure)
 
 
+def _of_long_names(kind: str, names: list[str]) -> Figure:
+    log = sampled_log(list(SCHEMES)[:5], list(LOSS)[: len(names)], (0.25, 0.35), trials=6, slots=4)
+    log["channel"] = log["channel"].astype(str).replace(dict(zip(LOSS, names, strict=False)))
+    with on_paper(1):
+        return make(kind, log, summarise(log))[1]
+
+
+def test_names_of_channels_are_broken_or_slanted_where_a_column_is_narrow() -> None:
+    short = [f"loss {loss} % burst {burst}" for loss in (5, 10, 20) for burst in (2, 5)]
+    figure = _of_long_names("failure", short)
+    assert overlapping_texts(figure) == []
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert [" ".join(label.split()) for label in labels] == short
+    assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {0.0}
+    figure = _of_long_names("failure", [f"measured-on-site-{site}" for site in "abcdef"])
+    assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {35.0}
+
+
+def test_a_radar_with_long_names_leaves_no_empty_height() -> None:
+    names = [f"loss {loss} % burst {burst}" for loss in (5, 10, 20) for burst in (2, 5)]
+    figure = _of_long_names("radar", names)
+    assert overlapping_texts(figure) == []
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    panel = figure.axes[0].get_tightbbox(canvas.get_renderer())
+    assert panel is not None
+    assert figure.bbox.height - panel.y1 < 0.25 * figure.dpi
+    assert panel.height > 0.5 * figure.bbox.height
+
+
+def test_a_plug_in_that_knows_no_paper_is_as_wide_as_the_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plain(log: pd.DataFrame, summary: pd.DataFrame) -> tuple[pd.DataFrame, Figure]:
+        figure = Figure(figsize=(5, 3))
+        figure.subplots().set_xlabel("packets", fontsize=14)
+        return summary, figure
+
+    monkeypatch.setattr("netsim.figures.kinds.plugin_names", lambda kind: ["plain"])
+    monkeypatch.setattr("netsim.figures.kinds.load_plugin", lambda kind, name: plain)
+    with as_wide_as(4.0):
+        figure = make("plain", _log(), _summary(1))[1]
+    assert figure.get_size_inches()[0] == 4.0
+    assert {text.get_fontsize() for text in figure.findobj(Text)} == {8.0}
+    assert make("plain", _log(), _summary(1))[1].get_size_inches()[0] == 5.0
+
+
+def test_a_width_that_no_page_has_is_refused() -> None:
+    for width in (0.0, -3.5, 300.0, float("nan")):
+        with pytest.raises(InputError, match="a figure of"), as_wide_as(width):
+            pass
+
+
 def test_a_figure_for_paper_is_two_pdfs(tmp_path: Path) -> None:
     paths = save_for_paper(_preview, tmp_path, "preview")
     assert [path.name for path in paths] == ["preview-1col.pdf", "preview-2col.pdf"]
     assert all(path.read_bytes().startswith(b"%PDF") for path in paths)
+    [path] = save_for_paper(_preview, tmp_path, "preview", {"-5in": 5.0})
+    assert path.name == "preview-5in.pdf"
+    assert b"/MediaBox [ 0 0 360 " in path.read_bytes()
+    paths = save_for_paper(_preview, tmp_path, "preview")
     again = save_for_paper(_preview, tmp_path / "again", "preview")
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
 
