@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.analysis.replay import find_scheme
-from netsim.analysis.summary import can_fail, slot_quality, summarise
+from netsim.analysis.slot_values import can_fail, can_lose, slot_quality
+from netsim.analysis.summary import summarise
 from netsim.errors import InputError, did_you_mean
 from netsim.statistics.intervals import Estimate, batch_labels, difference_interval
 
@@ -166,7 +167,7 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Es
     qualities = [both[name].to_numpy(dtype=np.float64) for name in "ab"]
     failed = [both[f"{name}_failed"].to_numpy() for name in "ab"]
     weights = both["weight"].to_numpy(dtype=np.float64)
-    possible = (can_fail(a), can_fail(b))
+    possible = [can_fail(one) or (can_lose(one) and not one["packets_lost"].any()) for one in (a, b)]
     return difference_interval(qualities, failed, weights, batch, lost, failure_db, possible)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.analysis.slot_values import can_fail, metric_values, named, one_or_mixed, slot_quality, within
+from netsim.analysis.slot_values import can_fail, can_lose, metric_values, named, one_or_mixed, slot_quality, within
 from netsim.metrics.further import Scale
 from netsim.statistics.intervals import BatchSums, batch_labels, quality_interval_of_sums
 
@@ -41,7 +41,7 @@ class SampledSlots:
         self._images: set[str] = set()
         self._modes: set[Any] = set()
         self._protections: set[Any] = set()
-        self._can_fail = False
+        self._can_fail = self._can_lose = False
         self._traffic = dict.fromkeys(_TRAFFIC, 0.0)
         self._received = dict.fromkeys(("psnr_db", *scales), 0.0)
         self._received_mass = 0.0
@@ -67,6 +67,7 @@ class SampledSlots:
         self._modes.update(part["mode"].unique())
         self._protections.update(part["protection"].unique())
         self._can_fail |= can_fail(part)
+        self._can_lose |= can_lose(part)
         for name in _TRAFFIC:
             self._traffic[name] += float((part[name].to_numpy(dtype=np.float64) * weights).sum())
         variables = self._variables(part, failed)
@@ -94,7 +95,8 @@ class SampledSlots:
         }
         failed, lost = (self._batch_sums(name, batches) for name in ("failed", "lost"))
         quality = self._batch_sums("psnr_db", batches)
-        mean, ratio = quality_interval_of_sums(quality, failed, lost, self.failure_db, self._can_fail)
+        possible = self._can_fail, self._can_lose
+        mean, ratio = quality_interval_of_sums(quality, failed, lost, self.failure_db, *possible)
         means = self._origins["psnr_db"] + trials["psnr_db"] / trials["mass"]
         found |= named("psnr_db", mean, "psnr")
         found["psnr_variance_over_trials"] = float(means.var(ddof=1)) if len(means) > 1 else math.nan
@@ -104,7 +106,7 @@ class SampledSlots:
             if scale.failed is not None:
                 values = self._batch_sums(name, batches)
                 mean, _ = quality_interval_of_sums(
-                    values, failed, lost, scale.failed, self._can_fail, scale.shown_is_greater
+                    values, failed, lost, scale.failed, *possible, scale.shown_is_greater
                 )
                 found |= named(name, within(mean, scale))
             found[f"{name}_received"] = self._mean_received(name)

@@ -14,7 +14,7 @@ from netsim.statistics.intervals import Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["can_fail", "metric_values", "named", "one_or_mixed", "slot_quality", "within"]
+__all__ = ["can_fail", "can_lose", "metric_values", "named", "one_or_mixed", "slot_quality", "within"]
 
 
 def slot_quality(log: pd.DataFrame, failure_db: float) -> NDArray[np.float64]:
@@ -64,6 +64,18 @@ def can_fail(part: pd.DataFrame) -> bool:
         True where the log does not say.
     """
     return "can_fail" not in part.columns or bool(part["can_fail"].any())
+
+
+def can_lose(part: pd.DataFrame) -> bool:
+    """Whether the channel may lose a packet of these slots.
+
+    Args:
+        part: Rows of a log.
+
+    Returns:
+        False where the log does not say: an earlier version wrote it.
+    """
+    return "can_lose" in part.columns and bool(part["can_lose"].any())
 
 
 def one_or_mixed(values: Iterable[Any]) -> str:

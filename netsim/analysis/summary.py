@@ -33,7 +33,7 @@ NEEDED = [
 ]
 """Columns that a summary is made of; further metrics may stand beside them."""
 
-OPTIONAL = ["can_fail", "drawn", "usable_mask", "design_weight"]
+OPTIONAL = ["can_fail", "can_lose", "drawn", "usable_mask", "design_weight"]
 """Columns that it takes into account where they are there."""
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netsim.analysis.summary import GROUP, can_fail, slot_quality
+from netsim.analysis.slot_values import can_fail, can_lose, slot_quality
+from netsim.analysis.summary import GROUP
 from netsim.errors import InputError
 from netsim.statistics.intervals import quality_interval, variance_interval
 
@@ -58,7 +59,8 @@ def _spread(part: pd.DataFrame, failure_db: float) -> dict[str, Any]:
     lost = part["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(part["packets_sent"].to_numpy(), 1)
     ones = np.ones(len(part))
     means = np.bincount(trace, quality) / np.bincount(trace)
-    mean, _ = quality_interval(quality, failed, ones, trace, lost, failure_db, can_fail(part))
+    possible = can_fail(part), can_lose(part)
+    mean, _ = quality_interval(quality, failed, ones, trace, lost, failure_db, *possible)
     variance = variance_interval(means)
     return {
         "traces": len(means),

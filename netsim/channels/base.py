@@ -54,6 +54,11 @@ class Channel(ABC):
         cells = "".join(f"<li>{escape(fact)}</li>" for fact in self._facts())
         return f"<b>Channel {escape(self.name)}</b><ul>{cells}</ul>"
 
+    @property
+    def can_lose(self) -> bool:
+        """Whether the channel may lose a packet. False only where it is known to lose none."""
+        return True
+
     @abstractmethod
     def initial_state(self, u: float) -> Any:
         """State before the first packet of a trial.

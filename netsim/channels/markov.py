@@ -216,6 +216,11 @@ class MarkovChannel(Channel):
         """
         return statistics.stationary(self.transition, self.states)
 
+    @property
+    def can_lose(self) -> bool:
+        """Whether a packet is lost in any state."""
+        return bool((self.loss > 0).any())
+
     @cached_property
     def loss_rate(self) -> float:
         """Long-run share of packets lost, ε."""

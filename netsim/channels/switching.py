@@ -65,6 +65,11 @@ class SwitchingChannel(Channel):
         self.step_s = channels[0].step_s
         self._cdf = cdf(np.array(share))
 
+    @property
+    def can_lose(self) -> bool:
+        """Whether one of the channels may lose a packet."""
+        return any(channel.can_lose for channel in self.channels)
+
     def initial_state(self, u: float) -> State:
         """An active channel and a start state for each, all from one uniform.
 

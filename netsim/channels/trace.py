@@ -102,6 +102,11 @@ class TraceChannel(Channel):
         positions = (position + np.cumsum(np.broadcast_to(steps, (count,)))) % len(records)
         return records[positions], (number, int(positions[-1]))
 
+    @property
+    def can_lose(self) -> bool:
+        """Whether any record is a loss."""
+        return not all(s.all() for s in self.series)
+
     @cached_property
     def loss_rate(self) -> float:
         """Share of all records that are lost."""

@@ -27,6 +27,7 @@ class Sender:
     """An image ready to be sent: its stream, what goes on the wire, and who decodes.
 
     can_fail: whether nothing may be usable: false if what can't be lost suffices for an image.
+    can_lose: whether the channel may lose a packet.
     """
 
     codec: Codec
@@ -34,6 +35,7 @@ class Sender:
     protected: ProtectedStream
     burst: PacketBurst
     can_fail: bool = True
+    can_lose: bool = True
 
 
 def collapse(
@@ -106,6 +108,7 @@ def _outcome(
         "weight": batch.weight,
         "design_weight": np.full(len(outcome), np.nan) if batch.design_weight is None else batch.design_weight,
         "can_fail": np.full(len(outcome), sender.can_fail),
+        "can_lose": np.full(len(outcome), sender.can_lose),
         "drawn": np.full(len(outcome), batch.drawn, dtype=np.int32),
         "unresolved": np.zeros(len(outcome), dtype=bool),
         "order": np.full(len(outcome), order),

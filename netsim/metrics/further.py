@@ -46,7 +46,7 @@ LOG_COLUMNS = (
     *("run_id", "row", "engine", "trial", "slot", "packet", "start_s", "time_s"),
     *("image", "codec", "settings", "operating_point", "mode", "protection", "scheme", "channel", "link", "seed"),
     *("packets_sent", "packets_delivered", "packets_lost", "packets_late", "packets_dropped"),
-    *("packets_recovered", "packets_usable", "can_fail", "drawn", "usable_mask", "design_weight"),
+    *("packets_recovered", "packets_usable", "can_fail", "can_lose", "drawn", "usable_mask", "design_weight"),
     *("bytes", "bpp", "status", "psnr_db", "weight"),
 )
 """Columns that every log has. All others are metrics."""

@@ -119,15 +119,15 @@ class AdaptiveSampling:
             db = np.where(failed, plan.failure_db, np.minimum(quality[arrays["case"][slots]], LOSSLESS_DB))
             lost = arrays["lost"][slots] / np.maximum(arrays["sent"][slots], 1)
             columns = {"db": db, "failed": failed, "lost": lost} | {
-                name: arrays[name][slots] for name in ("weight", "trial", "slot", "can_fail")
+                name: arrays[name][slots] for name in ("weight", "trial", "slot", "can_fail", "can_lose")
             }
             for name, values in columns.items():
                 found.setdefault(name, []).append(values)
         whole = {name: np.concatenate(values) for name, values in found.items()}
         batch = batch_labels(whole["trial"].astype(np.int64), whole["slot"].astype(np.int64), len(plan.image_names))
-        possible = bool(whole["can_fail"].any())
+        possible = [bool(whole[name].any()) for name in ("can_fail", "can_lose")]
         mean, _ = quality_interval(
-            whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db, possible
+            whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db, *possible
         )
         return mean
 

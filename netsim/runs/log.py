@@ -28,7 +28,7 @@ _TYPES = {
     **dict.fromkeys(("row", "trial", "slot", "packet", "drawn"), _WHOLE),
     **{f"packets_{name}": _WHOLE for name in _INTEGERS},
     **dict.fromkeys(("seed", "bytes"), pa.int64()),
-    "can_fail": pa.bool_(),
+    **dict.fromkeys(("can_fail", "can_lose"), pa.bool_()),
     **dict.fromkeys(("start_s", "time_s", "design_weight", "bpp", "psnr_db", "weight"), pa.float64()),
 }  # strings are the rest
 
@@ -155,6 +155,7 @@ def _table(plan: Plan, row: PlanRow, arrays: Arrays, qualities: Mapping[str, np.
         "status": _choose(["full", "partial", "failed", "unresolved"], _status(arrays)),
         "weight": arrays["weight"],
         "can_fail": arrays["can_fail"],
+        "can_lose": arrays["can_lose"],
         "drawn": pa.array(arrays["drawn"], mask=arrays["drawn"] == 0),
         "usable_mask": pa.array(arrays["case_mask"][case], pa.string(), mask=~sampled),
         "design_weight": pa.array(arrays["design_weight"], mask=~sampled),

@@ -22,7 +22,6 @@ from netsim.engines.schedule import SlotSchedule, transmission_schedule
 from netsim.engines.stratified import simulate_strata
 from netsim.errors import placed
 from netsim.links.packets import Arq, PacketBurst, Report
-from netsim.links.profile import LinkProfile
 from netsim.protection.base import BoolArray, ProtectedStream
 from netsim.protection.calls import check_recovery, protected_stream
 from netsim.runs.parts import PartKey
@@ -67,18 +66,21 @@ def _senders(
             protected = protected_stream(protection, stream)
             check_recovery(protection, protected)
             codec = codec_of(keys[image, choice])
-            found[image, choice] = _sender(codec, stream, protected, row.link, choice, protection.arq)
+            found[image, choice] = _sender(codec, stream, protected, row, choice, protection.arq)
     return found
 
 
 def _sender(
-    codec: Codec, stream: Stream, protected: ProtectedStream, link: LinkProfile, choice: int, arq: Arq | None
+    codec: Codec, stream: Stream, protected: ProtectedStream, row: PlanRow, choice: int, arq: Arq | None
 ) -> Sender:
+    link = row.link
     sizes, marks = protected.sent.sizes_bytes.tolist(), protected.sent.protected.tolist()
     burst = PacketBurst(tuple(sizes), tuple(marks), choice, arq)
     on_time = link.deadline_s is None and link.queue_packets is None  # then what the channel can't take does arrive
-    worst = protected.recover(np.array(marks, dtype=bool) & on_time)
-    return Sender(codec, stream, protected, burst, can_fail=not usable_packets(codec, stream, worst).any())
+    can_lose = row.channel.can_lose and not all(marks)
+    worst = protected.recover((np.array(marks, dtype=bool) | (not row.channel.can_lose)) & on_time)
+    can_fail = not usable_packets(codec, stream, worst).any()
+    return Sender(codec, stream, protected, burst, can_fail, can_lose)
 
 
 def _burst(plan: Plan, senders: Senders, slot: int, choice: int = 0) -> PacketBurst:

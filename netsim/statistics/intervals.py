@@ -244,6 +244,7 @@ def quality_interval(
     proxy: FloatArray,
     failed_value: float,
     can_fail: bool = True,
+    can_lose: bool = False,
 ) -> tuple[Estimate, Estimate]:
     """Mean quality and failure ratio of sampled slots, each with its 95 % interval.
 
@@ -258,12 +259,13 @@ def quality_interval(
         proxy: float64 [n], as in ``ratio_interval``.
         failed_value: What a failed slot counts as.
         can_fail: False if it is known that no slot can fail.
+        can_lose: True if the channel is known to lose packets, of the sample or not.
 
     Returns:
         The mean and the failure ratio.
     """
     quality, share, lost = (batch_sums(one, weights, batch) for one in (values, failed, proxy))
-    return quality_interval_of_sums(quality, share, lost, failed_value, can_fail)
+    return quality_interval_of_sums(quality, share, lost, failed_value, can_fail, can_lose)
 
 
 def quality_interval_of_sums(
@@ -272,9 +274,13 @@ def quality_interval_of_sums(
     proxy: BatchSums,
     failed_value: float,
     can_fail: bool = True,
+    can_lose: bool = False,
     shown_is_greater: bool | None = True,
 ) -> tuple[Estimate, Estimate]:
     """The same as ``quality_interval`` from sums, which may have been added up from parts of the slots.
+
+    Where the channel can lose packets but lost none of the sample, nothing tells what a loss costs: then the mean's
+    interval allows for losses as it does for failures, also if no slot can fail.
 
     Args:
         values: Of each slot's quality, failed ones counted as ``failed_value``.
@@ -282,6 +288,7 @@ def quality_interval_of_sums(
         proxy: As in ``ratio_interval``.
         failed_value: What a failed slot counts as.
         can_fail: False if it is known that no slot can fail.
+        can_lose: As in ``quality_interval``.
         shown_is_greater: As in ``with_failures``.
 
     Returns:
@@ -295,7 +302,9 @@ def quality_interval_of_sums(
     of_failures = batch_variance(failed)[1]
     rest = max(variance - drop**2 * of_failures, 0.0)
     half = student_quantile(batches - 1) * math.sqrt(rest)
-    return with_failures(mean, half, ratio, failed_value, shown_is_greater), ratio
+    unseen = can_lose and proxy.mean == 0
+    allowed = _ratio_interval(failed, proxy) if unseen else ratio
+    return with_failures(mean, half, allowed, failed_value, shown_is_greater), ratio
 
 
 def failure_drop(mean: float, share: float, failed_value: float) -> float:

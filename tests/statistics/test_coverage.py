@@ -147,6 +147,29 @@ def test_means_and_failure_ratios_of_sampled_trials(scheme: str, name: str, tria
         assert held([ratio for _, ratio in found], share) >= LEAST
 
 
+@pytest.mark.parametrize(("name", "trials", "slots"), [("EP1", 5, 4), ("EP1", 20, 4), ("0.001", 20, 1)])
+def test_losses_that_a_sample_did_not_meet_where_no_slot_can_fail(name: str, trials: int, slots: int) -> None:
+    """A base layer that is never lost gives an image. Over EP1, 9 of 10 samples of 5 × 4 slots lose no packet at all.
+
+    With a few losses in most samples (EP1, 100 × 4) the t interval is still too narrow: .90.
+    """
+    usable = np.cumprod(MASKS, axis=1).astype(bool)
+    quality = 16 + usable @ GAINS_DB
+    masks = array_masks(channel(name), SEEDS * trials, slots, OFFER).reshape(SEEDS, trials * slots)
+    batch, none = np.repeat(np.arange(trials), slots), np.zeros(trials * slots, dtype=bool)
+    found = [
+        quality_interval(quality[one], none, np.ones(len(one)), batch, lost_share(one), FAILURE_DB, False, True)
+        for one in masks
+    ]
+    assert held([mean for mean, _ in found], float(law(name) @ quality)) >= LEAST
+    assert {tuple(ratio) for _, ratio in found} == {(0.0, 0.0, 0.0)}
+    t_alone = [
+        quality_interval(quality[one], none, np.ones(len(one)), batch, lost_share(one), FAILURE_DB, False)[0]
+        for one in masks
+    ]
+    assert held(t_alone, float(law(name) @ quality)) < 0.8
+
+
 def test_without_the_failures_part_a_mean_would_not_be_held() -> None:
     """What the tests above can see: a t interval alone."""
     decoded, probability = image("first packet"), law("0.04")
