@@ -155,20 +155,29 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, failure_db: float) -> Es
     Raises:
         InputError: They share no slot.
     """
-    columns = [*_SLOT, "weight", "packets_lost", "packets_sent"]
-    left = a[columns].assign(a=slot_quality(a, failure_db), a_failed=(a["status"] == "failed").to_numpy())
-    right = b[_SLOT].assign(b=slot_quality(b, failure_db), b_failed=(b["status"] == "failed").to_numpy())
+    columns = [*_SLOT, "weight", "packets_sent"]
+    left, right = (
+        part[names].assign(
+            **{
+                letter: slot_quality(part, failure_db),
+                f"{letter}_failed": (part["status"] == "failed").to_numpy(),
+                f"{letter}_lost": part["packets_lost"].to_numpy(dtype=np.float64),
+            }
+        )
+        for letter, part, names in (("a", a, columns), ("b", b, _SLOT))
+    )
     both = left.merge(right, on=_SLOT)
     if both.empty:
         raise InputError("the two schemes have no slot in common", hint="compare schemes of one run")
     trial = np.array(both.groupby(["seed", "trial"], sort=False).ngroup(), dtype=np.int64)
     batch = batch_labels(trial, both["slot"].to_numpy(dtype=np.int64), both["image"].nunique())
-    lost = both["packets_lost"].to_numpy(dtype=np.float64) / np.maximum(both["packets_sent"].to_numpy(), 1)
+    lost = both["a_lost"].to_numpy() / np.maximum(both["packets_sent"].to_numpy(), 1)
+    struck = ((both["a_lost"] > 0) | (both["b_lost"] > 0)).to_numpy() if can_lose(a) and can_lose(b) else None
     qualities = [both[name].to_numpy(dtype=np.float64) for name in "ab"]
     failed = [both[f"{name}_failed"].to_numpy() for name in "ab"]
     weights = both["weight"].to_numpy(dtype=np.float64)
     possible = [can_fail(one) or (can_lose(one) and not one["packets_lost"].any()) for one in (a, b)]
-    return difference_interval(qualities, failed, weights, batch, lost, failure_db, possible)
+    return difference_interval(qualities, failed, weights, batch, lost, failure_db, possible, struck)
 
 
 def _independent(ends: list[Any]) -> Estimate:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netsim.analysis.slot_values import can_fail, can_lose, metric_values, named, one_or_mixed, slot_quality, within
 from netsim.metrics.further import Scale
-from netsim.statistics.intervals import BatchSums, batch_labels, quality_interval_of_sums
+from netsim.statistics.intervals import BatchSums, Losses, batch_labels, quality_interval_of_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,8 @@ class SampledSlots:
         self._traffic = dict.fromkeys(_TRAFFIC, 0.0)
         self._received = dict.fromkeys(("psnr_db", *scales), 0.0)
         self._received_mass = 0.0
+        self._struck: dict[str, float] = {}  # sums over the slots that lost packets
+        self._struck_mass = 0.0
         self._groups: dict[tuple[int, int], int] = {}
         self._keys: list[NDArray[np.int64]] = []  # [entries], the trial of each entry
         self._sums: list[FloatArray] = []  # [variables + 1, entries], mass and sums of each entry
@@ -77,6 +79,10 @@ class SampledSlots:
                 values = metric_values(part, name, self.scales[name], failed)
             self._received[name] += float((values[~failed] * weights[~failed]).sum())
         self._received_mass += float(weights[~failed].sum())
+        struck = variables["struck"] > 0
+        for name, values in variables.items():
+            self._struck[name] = self._struck.get(name, 0.0) + float((values[struck] * weights[struck]).sum())
+        self._struck_mass += float(weights[struck].sum())
         self._add_sums(part, weights, variables)
 
     def row(self) -> dict[str, Any]:
@@ -95,8 +101,8 @@ class SampledSlots:
         }
         failed, lost = (self._batch_sums(name, batches) for name in ("failed", "lost"))
         quality = self._batch_sums("psnr_db", batches)
-        possible = self._can_fail, self._can_lose
-        mean, ratio = quality_interval_of_sums(quality, failed, lost, self.failure_db, *possible)
+        losses = self._losses("psnr_db", batches)
+        mean, ratio = quality_interval_of_sums(quality, failed, lost, self.failure_db, self._can_fail, losses)
         means = self._origins["psnr_db"] + trials["psnr_db"] / trials["mass"]
         found |= named("psnr_db", mean, "psnr")
         found["psnr_variance_over_trials"] = float(means.var(ddof=1)) if len(means) > 1 else math.nan
@@ -105,8 +111,9 @@ class SampledSlots:
         for name, scale in self.scales.items():
             if scale.failed is not None:
                 values = self._batch_sums(name, batches)
+                losses = self._losses(name, batches)
                 mean, _ = quality_interval_of_sums(
-                    values, failed, lost, scale.failed, *possible, scale.shown_is_greater
+                    values, failed, lost, scale.failed, self._can_fail, losses, scale.shown_is_greater
                 )
                 found |= named(name, within(mean, scale))
             found[f"{name}_received"] = self._mean_received(name)
@@ -119,6 +126,7 @@ class SampledSlots:
             "psnr_db": slot_quality(part, self.failure_db),
             "failed": failed.astype(np.float64),
             "lost": part["packets_lost"].to_numpy(dtype=np.float64) / sent,
+            "struck": (part["packets_lost"].to_numpy() > 0).astype(np.float64),
         }
         for name, scale in self.scales.items():
             if scale.failed is not None:
@@ -128,7 +136,7 @@ class SampledSlots:
     def _add_sums(self, part: pd.DataFrame, weights: FloatArray, variables: Mapping[str, FloatArray]) -> None:
         entries = [weights]
         for name, values in variables.items():
-            first = float(values[0]) if name != "failed" and math.isfinite(values[0]) else 0.0
+            first = float(values[0]) if name not in ("failed", "struck") and math.isfinite(values[0]) else 0.0
             origin = self._origins.setdefault(name, first)
             apart = weights * (values - origin)
             self._squares[name] = self._squares.get(name, 0.0) + float((apart * (values - origin)).sum())
@@ -168,6 +176,13 @@ class SampledSlots:
 
     def _batch_sums(self, name: str, batches: Mapping[str, FloatArray]) -> BatchSums:
         return BatchSums(batches["mass"], batches[name], self._squares[name], self._weight_squares, self._origins[name])
+
+    def _losses(self, name: str, batches: Mapping[str, FloatArray]) -> Losses | None:
+        """The slots that lost packets, and their mean of a variable; None if the channel is not known to lose any."""
+        if not self._can_lose:
+            return None
+        quality = self._struck[name] / self._struck_mass if self._struck_mass > 0 else math.nan
+        return Losses(self._batch_sums("struck", batches), quality)
 
     def _mean_received(self, name: str) -> float:
         return self._received[name] / self._received_mass if self._received_mass > 0 else math.nan

@@ -13,6 +13,7 @@ from scipy.special import bdtr, betaincinv, gammaincinv, ndtri, stdtrit  # scipy
 __all__ = [
     "BatchSums",
     "Estimate",
+    "Losses",
     "batch_labels",
     "batch_sums",
     "batch_variance",
@@ -35,6 +36,7 @@ IntArray = NDArray[np.int64]
 _LEVEL = 0.95
 _FEWEST = 5  # batches from which a t interval is taken as it is
 _FEWEST_FOR_KURTOSIS = 10  # values
+_RARE = 0.1  # share of the slots: losses that are rarer have a part of their own where no slot can fail
 _SLOT_BATCHES = 20  # batches cut from the slots where there are fewer trials than that
 
 
@@ -75,6 +77,13 @@ class BatchSums(NamedTuple):
         """The weighted variance over slots (n, not n - 1)."""
         total = float(self.mass.sum())
         return max(self.squares / total - (float(self.sums.sum()) / total) ** 2, 0.0)
+
+
+class Losses(NamedTuple):
+    """The slots that lost packets. share: sums of 1 for each of them, 0 for others. quality: their mean quality."""
+
+    share: BatchSums
+    quality: float
 
 
 def batch_sums(
@@ -264,8 +273,11 @@ def quality_interval(
     Returns:
         The mean and the failure ratio.
     """
-    quality, share, lost = (batch_sums(one, weights, batch) for one in (values, failed, proxy))
-    return quality_interval_of_sums(quality, share, lost, failed_value, can_fail, can_lose)
+    struck = proxy > 0
+    quality, share, lost, of_struck = (batch_sums(one, weights, batch) for one in (values, failed, proxy, struck))
+    struck_mean = float(np.average(values[struck], weights=weights[struck])) if weights[struck].sum() else math.nan
+    losses = Losses(of_struck, struck_mean) if can_lose else None
+    return quality_interval_of_sums(quality, share, lost, failed_value, can_fail, losses)
 
 
 def quality_interval_of_sums(
@@ -274,13 +286,14 @@ def quality_interval_of_sums(
     proxy: BatchSums,
     failed_value: float,
     can_fail: bool = True,
-    can_lose: bool = False,
+    losses: Losses | None = None,
     shown_is_greater: bool | None = True,
 ) -> tuple[Estimate, Estimate]:
     """The same as ``quality_interval`` from sums, which may have been added up from parts of the slots.
 
-    Where the channel can lose packets but lost none of the sample, nothing tells what a loss costs: then the mean's
-    interval allows for losses as it does for failures, also if no slot can fail.
+    If no slot can fail, rare losses take the part of failures in the mean's interval: the share of the slots that lose
+    packets, and what that costs on average. If the channel can lose packets but lost none of the sample, nothing tells
+    what a loss costs: then a loss counts as a failure.
 
     Args:
         values: Of each slot's quality, failed ones counted as ``failed_value``.
@@ -288,7 +301,7 @@ def quality_interval_of_sums(
         proxy: As in ``ratio_interval``.
         failed_value: What a failed slot counts as.
         can_fail: False if it is known that no slot can fail.
-        can_lose: As in ``quality_interval``.
+        losses: Which slots lost packets; None: the channel is not known to lose any.
         shown_is_greater: As in ``with_failures``.
 
     Returns:
@@ -298,13 +311,16 @@ def quality_interval_of_sums(
     mean, variance, batches = batch_variance(values)
     if batches < 2:
         return Estimate(mean, math.nan, math.nan), ratio
-    drop = failure_drop(mean, ratio.value, failed_value)
-    of_failures = batch_variance(failed)[1]
-    rest = max(variance - drop**2 * of_failures, 0.0)
+    event, cost, of_event = ratio, failed_value, failed
+    if losses is not None and not can_fail:
+        if proxy.mean == 0:
+            event = _ratio_interval(failed, proxy)
+        elif losses.share.mean < _RARE:
+            event, cost, of_event = _ratio_interval(losses.share, proxy), losses.quality, losses.share
+    drop = failure_drop(mean, event.value, cost)
+    rest = max(variance - drop**2 * batch_variance(of_event)[1], 0.0)
     half = student_quantile(batches - 1) * math.sqrt(rest)
-    unseen = can_lose and proxy.mean == 0
-    allowed = _ratio_interval(failed, proxy) if unseen else ratio
-    return with_failures(mean, half, allowed, failed_value, shown_is_greater), ratio
+    return with_failures(mean, half, event, cost, shown_is_greater), ratio
 
 
 def failure_drop(mean: float, share: float, failed_value: float) -> float:
@@ -366,6 +382,7 @@ def difference_interval(
     proxy: FloatArray,
     failed_value: float,
     can_fail: Sequence[bool] = (True, True),
+    struck: NDArray[np.bool_] | None = None,
 ) -> Estimate:
     """Mean difference of two schemes over the slots that both met, with its 95 % interval.
 
@@ -380,12 +397,18 @@ def difference_interval(
         proxy: float64 [n], as in ``ratio_interval``.
         failed_value: What a failed slot counts as.
         can_fail: False for a scheme of which it is known that no slot can fail.
+        struck: Slots in which either lost packets, bool [n]; None: the channel is not known to lose any. If neither
+            scheme can fail, rare losses take the part of failures, as in ``quality_interval_of_sums``.
 
     Returns:
         First less second. If the first failed in every slot, nothing tells how good its other images are, and the upper
         end is NaN; if the second did, the lower end.
     """
-    mean, variance, batches = batch_variance(batch_sums(values[0] - values[1], weights, batch))
+    apart = values[0] - values[1]
+    if struck is not None and not any(can_fail) and 0 < np.average(struck, weights=weights) < _RARE:
+        cost = float(np.average(apart[struck], weights=weights[struck]))
+        return quality_interval(apart, struck, weights, batch, proxy, cost)[0]
+    mean, variance, batches = batch_variance(batch_sums(apart, weights, batch))
     if batches < 2:
         return Estimate(mean, math.nan, math.nan)
     below, above = 0.0, 0.0

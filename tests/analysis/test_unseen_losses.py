@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from scipy.stats import beta
 from skimage import data
 
 import netsim
+from netsim.analysis.paired import compare_schemes
+from netsim.analysis.summary import summarise
 from netsim.channels.chains import bernoulli
 from netsim.channels.switching import SwitchingChannel
 from netsim.channels.trace import TraceChannel
+from tests.figures.synthetic import sampled_log
 
 CODECS = [{"jpeg2000": {"bpp": 1.0, "packets": 4, "receiver": "resilient"}}, {"jpeg": {"quality": 30, "packets": 4}}]
 
@@ -51,6 +56,26 @@ def test_where_losses_are_possible_none_in_ten_slots_proves_little(run: netsim.R
     assert (
         apart.loc["rare", "difference_low"] < apart.loc["rare", "difference_db"] < apart.loc["rare", "difference_high"]
     )
+
+
+def test_a_few_losses_have_a_part_of_their_own_where_nothing_can_fail() -> None:
+    """By hand: 1 of 20 trials of one slot loses a packet and shows 20 dB, the others 30 dB.
+
+    The mean is 29.5. All spread is that of the one slot, so the distances are 10 dB times those of Clopper–Pearson.
+    """
+    log = sampled_log(["vvc"], ["EP4"], (0.3,), trials=20, slots=1).assign(status="full", can_fail=False, can_lose=True)
+    struck = log["trial"] == 7
+    log = log.assign(psnr_db=np.where(struck, 20.0, 30.0), packets_lost=np.where(struck, 1, 0), image="a")
+    ends = beta.ppf([0.025, 0.975], [1, 2], [20, 19])
+    row = summarise(log).iloc[0]
+    assert (row["psnr_low"], row["psnr_high"]) == pytest.approx(
+        (29.5 - 10 * (ends[1] - 0.05), 29.5 + 10 * (0.05 - ends[0]))
+    )
+    assert (row["failure_low"], row["failure_high"]) == (0.0, 0.0)
+    flat = log.assign(scheme="hevc", codec="hevc", psnr_db=np.where(struck, 25.0, 30.0))
+    found = compare_schemes(pd.concat([log, flat]), "vvc", "hevc", 13.0).iloc[0]
+    wanted = (-0.25 - 5 * (ends[1] - 0.05), -0.25 + 5 * (0.05 - ends[0]))
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx(wanted)
 
 
 def test_channels_say_whether_they_may_lose_a_packet() -> None:
