@@ -24,6 +24,7 @@ from netsim.commands.new import check_metric_command, new
 from netsim.commands.plot import fitting_figure, plot
 from netsim.commands.report import report
 from netsim.commands.reproduce import reproduce_command
+from netsim.commands.table import table
 from netsim.commands.train import train
 from netsim.commands.verify import verify
 from netsim.commands.watch import watch
@@ -157,6 +158,7 @@ def validate(
 
 app.command("init", epilog="Example:  netsim init ep_sweep --out mine.yaml")(init)
 app.command("plot", epilog="Example:  netsim plot radar runs/quickstart-1")(plot)
+app.command("table", epilog="Example:  netsim table runs/quickstart-1 --out table2.tex")(table)
 app.command("compare", epilog='Example:  netsim compare runs/quickstart-1 "jpeg2000 resilient" "jpeg2000 prefix"')(
     compare
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from netsim.analysis.explain import Explanation
+    from netsim.report.table import ResultTable
+    from netsim.runs.verify import Verdict
 
 __all__ = ["Run", "open_run"]
 
@@ -67,6 +69,38 @@ class Run(FinishedRun):
 
         return compare_schemes(self.log, a, b, float(self.manifest.get("failure_db", 13.0)), points)
 
+    def table(
+        self,
+        metric: str = "psnr_db",
+        *,
+        near_bpp: Sequence[float] = (),
+        schemes: Sequence[str] = (),
+        channels: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
+        digits: int | None = None,
+    ) -> ResultTable:
+        """A table for a paper, as ``netsim table`` prints it: schemes by channels, with 95 % intervals.
+
+        Args:
+            metric: ``psnr_db``, ``failure_ratio``, or a further metric of the run.
+            near_bpp: A part of the table for each of these rates; none: each operating point, in order of rate.
+            schemes: Rows, in this order; none: all.
+            channels: Columns, in this order; none: all.
+            names: What is printed in place of a scheme's or a channel's name.
+            digits: Decimals; None: 2 (4 for further metrics).
+
+        Returns:
+            The table: ``latex()``, ``markdown()``, and ``numbers``, a pandas frame.
+
+        Raises:
+            InputError: An unknown name, or schemes with unlike numbers of operating points and no ``near_bpp``.
+        """
+        from netsim.report.table import table_of_run
+
+        return table_of_run(
+            self, metric=metric, near_bpp=near_bpp, schemes=schemes, channels=channels, names=names, digits=digits
+        )
+
     def explain(
         self, image: str, codec: str, *, point: str | None = None, channels: Sequence[str] = (), link: str | None = None
     ) -> Explanation:
@@ -92,6 +126,30 @@ class Run(FinishedRun):
 
         with Store() as store:
             return explain(replayed_plan(self), CodecCache(store), image, codec, point, channels, link)
+
+    def verify(self, *, rerun: bool = False, workers: int = 1) -> Verdict:
+        """Check the run's files, as ``netsim verify`` does.
+
+        Args:
+            rerun: Also run it again from its manifest, without what the store remembers, and compare the logs.
+            workers: Processes of that run.
+
+        Returns:
+            ``whole``: names of files that are as the run wrote them. ``faults``: sentences, empty where all is well;
+            with ``rerun`` also which columns of the second log differ. ``notes``: inputs, versions and source that
+            have changed since.
+
+        Raises:
+            InputError: With ``rerun``: an image, a file or a plug-in of the run is missing, or has changed.
+        """
+        from netsim.analysis.rerun import rerun as run_again
+        from netsim.runs.verify import Verdict, verify_run
+
+        found = verify_run(self.path)
+        if not rerun or found.faults:
+            return found
+        second = run_again(self, workers)
+        return Verdict(found.whole, second.differences, found.notes + second.notes)
 
     def report(
         self,

@@ -17,6 +17,7 @@ COMMANDS = [
     "sweep",
     "validate",
     "plot",
+    "table",
     "compare",
     "explain",
     "report",

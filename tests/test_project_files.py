@@ -57,6 +57,14 @@ def test_the_citation_has_what_its_format_needs() -> None:
     assert [author["name"] for author in citation["authors"]] == [author["name"] for author in PROJECT["authors"]]
 
 
+def test_the_bibtex_entry_is_the_citation() -> None:
+    page, citation = (ROOT / "docs/how-to/paper.md").read_text(encoding="utf-8"), _yaml("CITATION.cff")
+    entry = page[page.index("@misc{netsim") :].partition("```")[0]
+    assert re.sub(r"[{}]", "", entry).count(citation["title"]) == 1
+    assert all(f"{{{{{author['name']}}}}}" in entry for author in citation["authors"])
+    assert f"Version {citation['version']}," in entry
+
+
 def test_pre_commit_runs_the_locked_ruff() -> None:
     locked = re.search(r"^ruff==(.+)$", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)
     assert locked is not None

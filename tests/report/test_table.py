@@ -1,0 +1,139 @@
+"""A run as a table: what is bold, what LaTeX gets, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import netsim
+from netsim.cli import app
+from netsim.errors import InputError
+from netsim.report.table import result_table
+from tests.analysis.test_paired import correlated, curve
+
+
+def _log() -> pd.DataFrame:
+    """Two schemes apart by half a dB slot by slot though their intervals overlap, and one that can't be told apart."""
+    better, worse = correlated()
+    other = better + np.random.default_rng(5).standard_normal(better.shape) - 0.02
+    schemes = {"good 30% FEC": better, "bad_one": worse, "alike": other}
+    return pd.concat([curve(name, psnr) for name, psnr in schemes.items()], ignore_index=True)
+
+
+def test_what_differs_slot_by_slot_is_not_bold_though_intervals_overlap() -> None:
+    table = result_table(_log())
+    rows = table.numbers.set_index("scheme")
+    assert rows.loc["bad_one", "high"] > rows.loc["good 30% FEC", "low"]
+    assert rows["bold"].to_dict() == {"good 30% FEC": True, "bad_one": False, "alike": True}
+    assert rows["best"].sum() == 1
+    assert "**" in table.markdown()
+    assert any("60 trials" in note for note in table.notes)
+
+
+def test_a_table_in_latex_has_a_cell_for_each_column_and_no_letter_that_latex_takes_for_its_own() -> None:
+    text = result_table(_log(), names={"alike": r"Ours~\cite{us}"}, digits=1).latex()
+    body = [line for line in text.splitlines() if not line.startswith("%")]
+    rows = [line for line in body if line.endswith(r"\\")]
+    assert [row.split(" & ")[0] for row in rows] == ["scheme", r"good 30\% FEC", r"bad\_one", r"Ours~\cite{us}"]
+    assert {row.count(" & ") for row in rows} == {2}
+    assert body[0] == r"\begin{tabular}{lcc}"
+    assert [r"\mathbf" in row for row in rows] == [False, True, False, True]
+    low, high = (float(result_table(_log()).numbers.loc[1, name]) for name in ("low", "high"))
+    value = float(result_table(_log()).numbers.loc[1, "value"])
+    assert f"${value:.1f}^{{+{high - value:.1f}}}_{{-{value - low:.1f}}}$" in rows[2]
+    with pytest.raises(InputError, match="bare `%`"):
+        result_table(_log(), names={"alike": "50% FEC"}).latex()
+
+
+def test_of_failures_the_lower_ratio_is_bold_and_what_was_never_shown_is_not() -> None:
+    one, other = correlated()
+    one, other = one.copy(), other.copy()
+    other[:30] = np.nan
+    log = pd.concat([curve("seldom", one), curve("often", other), curve("never shown", other * np.nan)])
+    rows = result_table(log, metric="failure_ratio").numbers.set_index("scheme")
+    assert rows["bold"].to_dict() == {"seldom": True, "often": False, "never shown": False}
+    rows = result_table(log).numbers.set_index("scheme")
+    assert np.isnan(rows.loc["never shown", "high"])  # nothing is known of its images
+    assert rows["bold"].to_dict() == {"seldom": True, "often": False, "never shown": False}
+
+
+def test_of_equal_numbers_the_one_that_is_known_best_is_the_best() -> None:
+    one, _ = correlated()
+    log = pd.concat([curve("sampled", one), curve("exact", one[:2], engine="exact"), curve("fails", one * np.nan)])
+    rows = result_table(log, metric="failure_ratio").numbers.set_index("scheme")
+    assert rows["best"].to_dict() == {"sampled": False, "exact": True, "fails": False}
+    assert rows.loc["sampled", "bold"]
+
+
+def test_points_of_like_rate_form_a_part_and_unlike_rates_are_named() -> None:
+    one, other = correlated()
+    log = pd.concat(
+        [
+            curve("a", one, point="qp=30", bpp=0.3),
+            curve("a", one + 2, point="qp=20", bpp=0.6),
+            curve("b", other, point="q=1", bpp=0.36),
+            curve("b", other + 2, point="q=2", bpp=0.6),
+        ]
+    )
+    table = result_table(log)
+    points = table.numbers.groupby("part")["operating_point"].apply(list).tolist()
+    assert points == [["qp=30", "q=1"], ["qp=20", "q=2"]]
+    assert any("differ by up to 20 %" in note for note in table.notes)
+    assert table.latex().count(r"\midrule") == 2
+    three = pd.concat([log, curve("b", other + 3, point="q=3", bpp=0.9)])
+    with pytest.raises(InputError, match="`a` has 2, `b` has 3") as caught:
+        result_table(three)
+    assert "--near-bpp" in caught.value.hint
+    assert result_table(three, near_bpp=[0.6]).numbers["operating_point"].tolist() == ["qp=20", "q=2"]
+
+
+def test_rows_and_columns_stand_in_the_order_asked_for() -> None:
+    log = pd.concat([_log(), _log().assign(channel="EP6")], ignore_index=True)
+    table = result_table(log, schemes=["alike", "bad_one"], channels=["EP6", "EP4"])
+    assert table.numbers["scheme"].unique().tolist() == ["alike", "bad_one"]
+    head = table.markdown().splitlines()[0].strip("| ").split("|")
+    assert [cell.strip() for cell in head] == ["scheme", "bit/pixel", "EP6", "EP4"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "ssim"}, "no metric `ssim`"),
+        ({"schemes": ["goood"]}, "no scheme `goood`"),
+        ({"channels": ["EP5"]}, "no channel `EP5`"),
+        ({"names": {"nobody": "x"}}, "no scheme or channel `nobody`"),
+        ({"digits": -1}, "-1 digits"),
+    ],
+)
+def test_what_a_run_lacks_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        result_table(_log(), **options)  # type: ignore[arg-type]
+
+
+def test_the_command_writes_by_the_ending_what_python_gives(in_tmp_path: Path) -> None:
+    run = netsim.run(
+        images={"samples": ["coffee"]},
+        codecs=[{"jpeg": {"quality": [10, 30], "packets": 2}}],
+        channels=["EP4"],
+        engine="array",
+        trials=6,
+        out="run",
+    )
+    arguments = ["table", "run", "--name", f"{run.summary['scheme'][0]}=JPEG"]
+    for ending in (".tex", ".md", ".csv"):
+        done = CliRunner().invoke(app, [*arguments, "--out", f"made/t{ending}"])
+        assert done.exit_code == 0, done.output
+    table = run.table(names={run.summary["scheme"][0]: "JPEG"})
+    assert Path("made/t.tex").read_text() == table.latex() == CliRunner().invoke(app, [*arguments, "--latex"]).output
+    assert Path("made/t.md").read_text() == table.markdown() == CliRunner().invoke(app, arguments).output
+    assert pd.read_csv("made/t.csv")["value"].tolist() == pytest.approx(table.numbers["value"].tolist())
+    assert run.manifest["run_id"] in table.latex()
+    for bad, message in (
+        (["--out", "t.docx"], "a table in `t.docx`"),
+        (["--name", "JPEG"], "`JPEG` renames nothing"),
+    ):
+        assert message in str(CliRunner().invoke(app, ["table", "run", *bad]).exception)
