@@ -16,6 +16,7 @@ from netsim.decoding.streams import StreamKey
 from netsim.errors import InputError
 from netsim.runs.adaptive_sampling import AdaptiveSampling
 from netsim.runs.context import RunContext
+from netsim.runs.deadlines import deadline_notes
 from netsim.runs.engine_selection import resolve_engines
 from netsim.runs.executors import Executor, Task, executor_for
 from netsim.runs.folder import RunFolder, run_folder
@@ -129,7 +130,7 @@ def _discrepancies(plan: Plan) -> list[str]:
 
 
 def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> tuple[dict[str, Any], list[str]]:
-    """Encode what the store lacks; returns how each codec's streams were made, and which schemes miss their rate."""
+    """Encode what the store lacks; returns how each codec's streams were made, and what misses its rate or deadline."""
     cache, stream_keys = context.cache, context.stream_keys
     missing = [stream_key for stream_key in stream_keys if not cache.has(stream_key)]
     groups: dict[tuple[str, str], list[StreamKey]] = {}
@@ -158,7 +159,7 @@ def _encode(context: RunContext, executor: Executor, reporter: Reporter) -> tupl
         rate = counted_bpp(stream_key, stream)
         if rate is not None:
             rates[stream_key] = rate
-    return made, rate_notes(context.plan, rates)
+    return made, [*rate_notes(context.plan, rates), *deadline_notes(context.plan, cache)]
 
 
 def _transport_and_decode(context: RunContext, executor: Executor, reporter: Reporter) -> AdaptiveSampling:

@@ -37,6 +37,11 @@ def _link_notes(row: PlanRow, written: Any) -> Iterator[str]:
     given = next(iter(written.values())) if isinstance(written, Mapping) else None
     given = given if isinstance(given, Mapping) else {}
     protections = [scheme.protection for scheme in row.schemes]
+    if link.deadline_s is not None and link.propagation_s > link.deadline_s:
+        yield (
+            f"link {link.name}: every packet is late: propagation_s {link.propagation_s:.6g} is longer than "
+            f"deadline_s {number_text(link.deadline_s)}"
+        )
     if "rate_bps" in given:
         yield from _rate_note(link, protections)
     answered = row.control is not None or any(one.arq is not None for one in protections)

@@ -26,6 +26,7 @@ def scenario(**keys: object) -> dict[str, object]:
         ({"protection": {"reed-solomon": [7, 4]}, "codecs": [{"jpeg": {"quality": 5, "packets": 20}}]}, "sends 7"),
         ({"protection": {"reed-solomon": "4%"}}, "reed-solomon 4% adds no parity to 10 packets"),  # 1 of 11 is 9 %
         ({"engine": "exact"}, "trials has no effect"),
+        ({"link": {"geo": {"deadline_s": 0.25}}}, "every packet is late: propagation_s 0.252861 is longer than"),
     ],
 )
 def test_a_number_without_its_effect_is_noted(keys: dict[str, object], note: str) -> None:
@@ -42,6 +43,7 @@ def test_a_number_without_its_effect_is_noted(keys: dict[str, object], note: str
         {"link": {"geo": {"rate_bps": 600}}},
         {"link": {"geo": {"rate_bps": 2400, "interval_s": 0}}},
         {"link": {"geo": {"feedback_delay_s": 3}}, "protection": {"arq": {"retries": 1}}},
+        {"link": {"geo": {"deadline_s": 0.3}}},
         {"protection": {"reed-solomon": "30%"}},
         {"protection": {"reed-solomon": "0%"}},  # it says so itself
     ],
