@@ -41,7 +41,14 @@ def _rerun(run: Path, workers: int) -> None:
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.results import load_run
 
-    found = rerun(load_run(run), workers, ConsoleReporter())
+    class Passing(ConsoleReporter):
+        """Does not name the files of the second run, which are gone when the command ends."""
+
+        def say(self, phase: str, text: str) -> None:
+            if phase != "wrote":
+                super().say(phase, text)
+
+    found = rerun(load_run(run), workers, Passing())
     for text in found.notes:
         typer.echo(f"note     {text}")
     for text in found.differences:

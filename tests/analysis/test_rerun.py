@@ -35,6 +35,8 @@ def test_a_run_is_made_again_byte_by_byte_and_leaves_the_first_as_it_was(in_tmp_
     done = CliRunner().invoke(app, ["verify", "run", "--rerun"])
     assert done.exit_code == 0, done.output
     assert "equal byte by byte" in done.output
+    assert "netsim-rerun" not in done.output + done.stderr  # a folder that is gone
+    assert "decode " in done.stderr
 
 
 class _Drifting(netsim.Codec):

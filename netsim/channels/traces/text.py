@@ -27,8 +27,9 @@ _POLARITY_HINT = (
 )
 _COLUMNS_HINT = (
     "one record per line, with more than one column: name them in a header line, `# columns: index lost`, or give\n"
-    "--columns `index lost`. Names: `lost` (1 = lost) or `received` (1 = received); `seq` (missing numbers are\n"
-    "losses); `index` (no number is missing); `time_s`, `time_ms`, `time_us`, `time_ns`; `link`; `-`: not read"
+    "--columns `index lost` (in a scenario: `columns`); where the first row names them, `index=number lost=dropped`.\n"
+    "Names: `lost` (1 = lost) or `received` (1 = received); `seq` (missing numbers are losses); `index` (no number\n"
+    "is missing); `time_s`, `time_ms`, `time_us`, `time_ns`; `link`; `-`: not read"
 )
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _QUOTED, _SEPARATOR = re.compile(r'"((?:[^"]|"")*)"'), re.compile(r"\s*[,;]\s*|\s+")
