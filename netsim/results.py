@@ -73,9 +73,9 @@ class Run(FinishedRun):
         self,
         metric: str = "psnr_db",
         *,
-        near_bpp: Sequence[float] = (),
-        schemes: Sequence[str] = (),
-        channels: Sequence[str] = (),
+        near_bpp: float | Sequence[float] = (),
+        schemes: str | Sequence[str] = (),
+        channels: str | Sequence[str] = (),
         names: Mapping[str, str] | None = None,
         digits: int | None = None,
     ) -> ResultTable:

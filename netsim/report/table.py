@@ -29,7 +29,7 @@ _DIGITS = {"psnr_db": 2, "failure_ratio": 2}
 _OTHER_DIGITS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ResultTable:
     """A table of a run, printed as LaTeX or Markdown.
 
@@ -47,6 +47,10 @@ class ResultTable:
     digits: int
     names: Mapping[str, str]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        rows = self.numbers[["part", "scheme"]].drop_duplicates()
+        return f"<ResultTable {self.metric}: {len(rows)} × {len(self._conditions())} numbers, print() shows them>"
 
     def __str__(self) -> str:
         return self.markdown()
@@ -139,9 +143,9 @@ def result_table(
     failure_db: float = 13.0,
     *,
     metric: str = "psnr_db",
-    near_bpp: Sequence[float] = (),
-    schemes: Sequence[str] = (),
-    channels: Sequence[str] = (),
+    near_bpp: float | Sequence[float] = (),
+    schemes: str | Sequence[str] = (),
+    channels: str | Sequence[str] = (),
     names: Mapping[str, str] | None = None,
     digits: int | None = None,
 ) -> ResultTable:
@@ -170,6 +174,8 @@ def result_table(
     """
     import pandas as pd
 
+    rates = [float(near_bpp)] if isinstance(near_bpp, int | float) else list(near_bpp)
+    schemes, channels = ([names] if isinstance(names, str) else names for names in (schemes, channels))
     slots = log[log["packet"].isna()]
     frame = with_condition(summarise(slots, failure_db))
     low, high = _ENDS.get(metric, (f"{metric}_low", f"{metric}_high"))
@@ -184,7 +190,7 @@ def result_table(
             raise InputError(f"no scheme or channel `{name}` to rename", hint=hint)
     if digits is not None and not 0 <= digits <= 9:
         raise InputError(f"{digits} digits", hint="0 to 9")
-    parts = [part.assign(part=number) for number, part in enumerate(_parts(frame, near_bpp))]
+    parts = [part.assign(part=number) for number, part in enumerate(_parts(frame, rates))]
     numbers = pd.concat(parts).rename(columns={metric: "value", low: "low", high: "high"})
     columns = ["part", "condition", "channel", "link", "scheme", "operating_point", "engine", "bpp"]
     numbers = numbers[[*columns, "value", "low", "high", "slots", "trials"]].reset_index(drop=True)
@@ -193,9 +199,10 @@ def result_table(
     numbers = numbers.assign(best=False, bold=False)
     if higher is not None:
         for _, cells in numbers.groupby(["part", "condition"], sort=False):
-            _mark(numbers, cells, slots, metric, higher, failure_db)
+            if len(cells) > 1:  # a scheme alone is compared with nothing
+                _mark(numbers, cells, slots, metric, higher, failure_db)
     shown = _DIGITS.get(metric, _OTHER_DIGITS) if digits is None else digits
-    return ResultTable(numbers, metric, shown, renamed, tuple(_notes(numbers, metric, higher, failure_db)))
+    return ResultTable(numbers, metric, shown, renamed, tuple(_notes(numbers, metric, failure_db)))
 
 
 def _is_in(frame: pd.DataFrame, names: Sequence[str]) -> bool:
@@ -255,7 +262,7 @@ def _mark(
         numbers.loc[row.Index, "bold"] = known_ends and not apart
 
 
-def _notes(numbers: pd.DataFrame, metric: str, higher: bool | None, failure_db: float) -> Iterable[str]:
+def _notes(numbers: pd.DataFrame, metric: str, failure_db: float) -> Iterable[str]:
     counted = f" A slot without an image counts as {failure_db:g} dB." if metric == "psnr_db" else ""
     yield f"{_TITLES.get(metric, metric)}.{counted} bit/pixel: all that was sent."
     sampled = numbers[numbers["engine"] != "exact"]
@@ -266,7 +273,7 @@ def _notes(numbers: pd.DataFrame, metric: str, higher: bool | None, failure_db: 
         yield f"Intervals: 95 %, over the losses of {many}, for these images.{exact}"
     else:
         yield "Expectations over all losses, without sampling error, for these images."
-    if higher is not None:
+    if numbers["bold"].any():
         test = "the 95 % interval of the difference has 0 inside" if metric == "psnr_db" else "95 % intervals overlap"
         yield f"Bold: the best of a column among rows of like rate, and those that can't be told from it ({test})."
     rates = numbers.groupby(["part", "condition"])["bpp"]

@@ -99,6 +99,27 @@ def test_rows_and_columns_stand_in_the_order_asked_for() -> None:
     assert [cell.strip() for cell in head] == ["scheme", "bit/pixel", "EP6", "EP4"]
 
 
+def test_a_further_metric_has_its_own_direction_and_digits() -> None:
+    one, other = correlated()
+    logs = [curve("a", one), curve("b", other)]
+    shares = np.random.default_rng(3).uniform(0.0, 0.01, (2, one.size))
+    log = pd.concat(
+        [part.assign(ms_ssim=level + share) for part, level, share in zip(logs, (0.9, 0.95), shares, strict=True)]
+    )
+    table = result_table(log, metric="ms_ssim")
+    assert table.numbers.set_index("scheme")["bold"].to_dict() == {"a": False, "b": True}
+    assert "| **0.95" in table.markdown()
+    assert len(table.markdown().split("**")[1]) == len("0.9550")
+
+
+def test_one_rate_or_name_need_no_list_and_a_scheme_alone_is_not_bold() -> None:
+    table = result_table(_log(), near_bpp=0.3, schemes="alike", channels="EP4")
+    assert table.numbers["scheme"].tolist() == ["alike"]
+    assert not table.numbers["bold"].any()
+    assert not any("Bold" in note for note in table.notes)
+    assert repr(table) == "<ResultTable psnr_db: 1 × 1 numbers, print() shows them>"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
