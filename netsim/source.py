@@ -1,8 +1,8 @@
 """Identity of a plug-in's code, so that a value is taken from the store only if the same code made it.
 
 The code of a plug-in is its own module and every module that this one imports, directly or not, as far as these lie in
-its own package or outside the installed packages. Installed packages count by their versions. Imports are read
-from the source: nothing is imported here.
+its own package, in netsim, or outside the installed packages. Other installed packages count by their versions. Imports
+are read from the source: nothing is imported here.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from netsim.digests import digest, file_sha256, files_sha256
 __all__ = ["imported_versions", "package_identity", "source_identity"]
 
 _INSTALLED = {"site-packages", "dist-packages"}
+_NETSIM = {"netsim", "netcodecs"}  # their code counts where they are installed, too: two builds may have one version
 
 
 def source_identity(plugin: Any, *modules: str) -> str:
@@ -143,7 +144,7 @@ def _code_of(definition: Any, modules: tuple[str, ...]) -> _Code:
         path = place(name)
         if path is None:
             continue
-        if top not in own and _INSTALLED & set(path.parts):
+        if top not in own | _NETSIM and _INSTALLED & set(path.parts):
             installed.add(top)
             continue
         if path.suffix != ".py":

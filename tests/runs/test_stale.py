@@ -251,18 +251,37 @@ def test_a_resume_with_another_codec_is_refused(
         netsim.run(_traced(), out="r")
 
 
-def _rerun_by_a_copy(folder: Path, edit: str = "") -> subprocess.CompletedProcess[str]:
-    """The command ``netsim run``, by a copy of the package outside any checkout. edit: a line added to an engine."""
+def _rerun_by_a_copy(folder: Path, edit: str = "", file: str = "engines/array.py") -> subprocess.CompletedProcess[str]:
+    """The command ``netsim run``, by a copy of the package outside any checkout. edit: lines added to a file of it."""
     shutil.copytree(Path(netsim.__file__).parent, folder / "netsim", ignore=shutil.ignore_patterns("__pycache__"))
     for document in ("NOTES.md", "netsim/NOTES.md", "tests/test_own.py"):
         (folder / document).parent.mkdir(exist_ok=True)
         (folder / document).write_text("edited")
-    with (folder / "netsim" / "engines" / "array.py").open("a") as source:
+    with (folder / "netsim" / file).open("a") as source:
         source.write(edit)
-    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(folder), str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "netsim", "run", "s.yaml", "--out", "r", "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_an_installed_copy_of_the_same_version_with_other_code_reads_no_old_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a codec of another package counts what it takes from netsim; an edit that changes no code does not count."""
+    Path("s.yaml").write_text(json.dumps(SCENARIO))
+    install_grey(tmp_path, monkeypatch, "from netsim.greylevel import LEVEL")
+    said = []
+    for copy, edit in enumerate(["LEVEL = 128\n", "LEVEL = 0\n", "# another\n\nLEVEL = 0\n"]):
+        shutil.rmtree("r", ignore_errors=True)
+        done = _rerun_by_a_copy(tmp_path / f"{copy}" / "site-packages", edit, "greylevel.py")
+        assert done.returncode == 0, done.stderr
+        assert_of_level(netsim.load("r"), 0 if copy else 128)
+        said.append(re.findall(r"(\d+) (?:stream|mask)s?, (\d+) remembered", done.stderr))
+    (_, first), (_, second), (stream, third) = said
+    assert first == second == (third[0], "0")
+    assert stream == ("1", "1")
+    assert third[1] == third[0] != "0"
 
 
 def test_a_resume_by_other_code_of_the_same_version_is_refused(tmp_path: Path, killed_after: KilledAfter) -> None:
