@@ -79,9 +79,12 @@ EngineOption = Annotated[
     str | None, typer.Option("--engine", help="auto, event, array, exact or stratified [the scenario's].")
 ]
 ExistOption = Annotated[
-    str, typer.Option("--exist", metavar="WHAT", help="If DIR holds a run: number (take DIR-2), fail or overwrite.")
+    str,
+    typer.Option(
+        "--exist", metavar="WHAT", help="Where DIR has a finished or other run: number (DIR-2), fail or overwrite."
+    ),
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="As --exist overwrite: delete the run in DIR.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Delete the run in DIR, also an unfinished one.")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Take no remembered streams and values: make all anew.")]
 JsonProgressOption = Annotated[bool, typer.Option("--json-progress", help="Say what happens as lines of JSON.")]
 FiguresOption = Annotated[bool, typer.Option("--figures", help="Draw the figures and write the report, too.")]

@@ -24,7 +24,7 @@ def reproduce_command(
     ] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one a core].")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="If DIR holds another run of the scenario, delete it.")
+        bool, typer.Option("--overwrite", help="If DIR holds a run, finished or not, delete it.")
     ] = False,
 ) -> None:
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""

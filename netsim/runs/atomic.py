@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from netsim.errors import InputError
 __all__ = ["atomic_file", "make_folder", "remove_scratch", "write_atomically"]
 
 _SCRATCH = ".scratch"
+_SCRATCH_NAME = re.compile(rf"\..+\.[a-z0-9_]{{8}}\{_SCRATCH}")  # of tempfile.mkstemp
 
 
 def make_folder(path: Path) -> None:
@@ -82,5 +84,5 @@ def remove_scratch(folder: Path) -> None:
         folder: The folder.
     """
     for path in folder.glob(f".*{_SCRATCH}"):
-        if path.is_symlink() or not path.is_dir():  # a folder of this name is nobody's scratch file
+        if _SCRATCH_NAME.fullmatch(path.name) and (path.is_symlink() or not path.is_dir()):
             path.unlink(missing_ok=True)

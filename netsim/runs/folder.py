@@ -17,11 +17,12 @@ from netsim.distribution import code_sha256, code_text, running_code
 from netsim.errors import InputError, did_you_mean
 from netsim.paths import output_path, read_regular
 from netsim.runs.atomic import remove_scratch, write_atomically
+from netsim.runs.parts import part_files
 
 if TYPE_CHECKING:
     from netsim.scenario.plan import Plan
 
-__all__ = ["EXIST", "RunFolder", "fresh_folder", "read_manifest", "run_folder"]
+__all__ = ["EXIST", "RunFolder", "check_folder", "fresh_folder", "read_manifest", "run_folder"]
 
 EXIST = ("number", "fail", "overwrite")
 """What happens where the folder that the user names holds a run already: another number, an error, or it goes."""
@@ -56,12 +57,14 @@ class RunFolder:
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Say in the manifest that the results are complete, with their hashes, then delete the parts.
 
+        Files of somebody else among the parts stay.
+
         Args:
             manifest: The run's facts.
         """
         files = {path.name: file_sha256(path) for path in (self.log, self.summary, self.distribution)}
         self.write_manifest({**manifest, "status": "finished", "files": files})
-        shutil.rmtree(self.parts)
+        _delete_parts(self.parts)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -103,13 +106,13 @@ def run_folder(
     """A folder for a run, locked for this process.
 
     An unfinished run with the same scenario and inputs (equal run id) and of the same code, which nobody works on, is
-    resumed.
+    resumed, unless ``exist`` is ``overwrite``.
 
     Args:
         out: The folder; None: ``runs/NAME-1``, ``-2``, …
         plan: What will run there.
-        exist: Where ``out`` holds another run, one of ``EXIST``: ``number`` takes ``OUT-2``, …; ``fail`` raises;
-            ``overwrite`` deletes everything in the folder.
+        exist: Where ``out`` holds a finished or another run, one of ``EXIST``: ``number`` takes ``OUT-2``, …; ``fail``
+            raises. ``overwrite`` deletes any run that ``out`` holds, with everything in its folder.
         say: Gets a sentence about a folder that was passed over.
 
     Yields:
@@ -117,10 +120,11 @@ def run_folder(
 
     Raises:
         InputError: If ``out`` can't be written to, or must not be (``exist``), or is an unfinished run of the same
-            scenario with other inputs or code.
+            scenario with other inputs or code; ``overwrite`` without ``out``.
     """
-    if exist not in EXIST:
-        raise InputError(f"`{exist}` is not a way to treat a run that exists", hint=did_you_mean(exist, EXIST))
+    _check_exist(exist)
+    if exist == "overwrite" and out is None:
+        raise InputError("--overwrite deletes the run in the folder that --out names", hint="add --out")
     stem = re.sub(r"[^\w.-]+", "_", plan.name).strip("_.") or "run"  # `.` would lead out of runs/
     base = output_path(str(out)) if out is not None else Path("runs") / stem
     for path in _candidates(base, numbered_from=1 if out is None else 2, itself=out is not None):
@@ -134,18 +138,60 @@ def run_folder(
             return
 
 
-def fresh_folder(base: Path) -> Path:
-    """Make a folder: ``base``, or ``base-2``, … where there is one already, so that no result is written over another.
+def _check_exist(exist: str) -> None:
+    if exist not in EXIST:
+        raise InputError(f"`{exist}` is not a way to treat a run that exists", hint=did_you_mean(exist, EXIST))
+
+
+def check_folder(path: Path, exist: str) -> None:
+    """Refuse at once a folder that would be refused once the results are there.
+
+    Args:
+        path: The wanted folder.
+        exist: One of ``EXIST``.
+
+    Raises:
+        InputError: Under ``overwrite`` the folder holds something else than a run, under ``fail`` something else than
+            an unfinished run.
+    """
+    _check_exist(exist)
+    if exist == "number" or not _names(path):
+        return
+    if exist == "fail" and read_manifest(path).get("status") != "running":
+        raise _exists(path)
+    if exist == "overwrite":
+        _check_is_run(path)
+
+
+def fresh_folder(base: Path, exist: str = "number") -> Path:
+    """Make a folder, or another one where there is one already, so that no result is written over another.
 
     Args:
         base: The wanted path.
+        exist: Where it exists, one of ``EXIST``: ``number`` takes ``BASE-2``, …; ``fail`` raises; ``overwrite`` deletes
+            the run in it.
 
     Returns:
-        The folder that was made.
+        The empty folder.
+
+    Raises:
+        InputError: ``exist`` refuses the folder.
     """
+    if exist == "overwrite" and base.is_dir():
+        lock = _lock(base)
+        if lock is None:
+            raise _in_use(base)
+        try:
+            _delete_run(base)
+        finally:
+            lock.close()
+            _remove_lock(base)
+        return base
+    if exist == "fail" and _names(base):
+        raise _exists(base)
     for path in _candidates(base, numbered_from=2, itself=True):
         try:
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=exist == "fail")
         except FileExistsError:
             continue
         return path
@@ -170,40 +216,54 @@ def _claim(path: Path, plan: Plan, exist: str, refuse: bool, say: Callable[[str]
     lock = _lock(path)
     if lock is None:
         if exist != "number":
-            raise InputError(f"another process works in `{path}`", hint="wait for it, or name another folder")
+            raise _in_use(path)
         return None
+    if exist == "overwrite":
+        try:
+            _delete_run(path)
+        except InputError:
+            lock.close()
+            _remove_lock(path)
+            raise
+        return lock
     state = _state(path, plan)  # the lock holds now: nobody changes it any more
     if state == "mine":
         remove_scratch(path)
         remove_scratch(path / "parts")
         return lock
-    if exist == "overwrite":
-        _empty(path)
-        return lock
+    lock.close()
+    _remove_lock(path)
     if state == "changed":
         message = f"`{path}` is an unfinished run with other {_changes(read_manifest(path), plan)}"
         if refuse:
-            lock.close()
             hint = "go on with what it began with, or delete it by --overwrite, or name another folder"
             raise InputError(message, hint=hint)
         say(message)
     elif exist == "fail":
-        lock.close()
-        raise InputError(
-            f"`{path}` exists", hint="--overwrite replaces it; without --exist fail the next number is taken"
-        )
-    lock.close()
-    _remove_lock(path)
+        raise _exists(path)
     return None
 
 
-def _state(path: Path, plan: Plan) -> str:
-    """``mine`` (nothing yet, or an unfinished run with this run's id and code), ``changed`` or ``taken``."""
+def _in_use(path: Path) -> InputError:
+    return InputError(f"another process works in `{path}`", hint="wait for it, or name another folder")
+
+
+def _exists(path: Path) -> InputError:
+    return InputError(f"`{path}` exists", hint="--overwrite replaces it; without --exist fail the next number is taken")
+
+
+def _names(path: Path) -> set[str]:
+    """What a folder holds beside parts and scratch files."""
     try:
         names = {entry.name for entry in path.iterdir()} if path.exists() else set()
     except OSError as error:
         raise InputError(f"can't read `{path}`: {error.strerror}", hint="--out names another folder") from None
-    names = {name for name in names if name != "parts" and not name.endswith(".scratch")}
+    return {name for name in names if name != "parts" and not name.endswith(".scratch")}
+
+
+def _state(path: Path, plan: Plan) -> str:
+    """``mine`` (nothing yet, or an unfinished run with this run's id and code), ``changed`` or ``taken``."""
+    names = _names(path)
     if not names:  # killed before the first manifest: parts say themselves whose they are
         return "mine"
     try:
@@ -269,16 +329,48 @@ def _remove_lock(path: Path) -> None:
         pass  # it holds parts: its own
 
 
-def _empty(path: Path) -> None:
-    """Delete what a run folder holds, the manifest last, so that a kill leaves what can be overwritten again."""
-    if "run_id" not in read_manifest(path):
-        raise InputError(
-            f"`{path}` holds no run of netsim", hint="--overwrite deletes nothing else; name another folder"
-        )
-    inside = [entry for entry in (path / "parts").iterdir() if entry.name != "lock"]
-    others = [entry for entry in path.iterdir() if entry.name != "parts"]
-    for entry in [*inside, *sorted(others, key=lambda entry: entry.name == "manifest.json")]:
-        _delete(entry)
+def _check_is_run(path: Path) -> None:
+    try:
+        known = "run_id" in read_manifest(path)
+    except InputError as error:
+        raise InputError(error.message, hint=f"--overwrite deletes no run that it can't read: {_BY_HAND}") from None
+    if not known:
+        raise InputError(f"`{path}` holds no run of netsim", hint=f"--overwrite deletes nothing else: {_BY_HAND}")
+
+
+_BY_HAND = "delete the folder, or name another"
+
+
+def _delete_run(path: Path) -> None:
+    """Delete what a run's folder holds, the manifest last, so that a kill leaves what can be overwritten again."""
+    if _names(path):
+        _check_is_run(path)
+        inside = [entry for entry in (path / "parts").iterdir() if entry.name != "lock"]
+        others = [entry for entry in path.iterdir() if entry.name != "parts"]
+        for entry in [*inside, *sorted(others, key=lambda entry: entry.name == "manifest.json")]:
+            _delete(entry)
+    else:  # of a run that was killed before its manifest was there
+        remove_scratch(path)
+        _delete_own_parts(path / "parts")
+
+
+def _delete_parts(parts: Path) -> None:
+    """Delete a run's parts, the lock last, and the folder unless somebody else's files are in it."""
+    _delete_own_parts(parts)
+    _remove_lock(parts.parent)
+
+
+def _delete_own_parts(parts: Path) -> None:
+    """Delete what netsim wrote there, but for the lock."""
+    remove_scratch(parts)
+    others = [parts / name for name in ("progress.json", *(f"store.sqlite{end}" for end in _SQLITE))]
+    for path in [*part_files(parts), *others]:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+
+
+_SQLITE = ("", "-journal", "-wal", "-shm")
+"""Endings of the names of a store's files."""
 
 
 def _delete(path: Path) -> None:

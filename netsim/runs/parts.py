@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from netsim.paths import read_regular
 from netsim.runs.atomic import write_atomically
 from netsim.scenario.plan import Plan, PlanRow
 
-__all__ = ["PartKey", "parts_of", "read_part", "remove_part", "write_part"]
+__all__ = ["PartKey", "part_files", "parts_of", "read_part", "remove_part", "write_part"]
 
 _SLOTS_IN_PART = 1 << 15
 
@@ -41,6 +42,21 @@ class PartKey:
             Where the part's file is.
         """
         return folder / f"row-{self.row:06d}-{self.first:09d}-{self.last:09d}-{self.engine}.npz"
+
+
+_NAME = re.compile(r"row-\d{6,}-\d{9,}-\d{9,}-[a-z]+\.npz")
+
+
+def part_files(folder: Path) -> list[Path]:
+    """What has the name of a part: files of other names are somebody else's.
+
+    Args:
+        folder: The folder of parts.
+
+    Returns:
+        Their paths, in order.
+    """
+    return sorted(path for path in folder.glob("row-*.npz") if _NAME.fullmatch(path.name))
 
 
 def parts_of(plan: Plan, row: PlanRow, first: int, last: int) -> list[PartKey]:

@@ -22,7 +22,7 @@ from netsim.runs.executors import Executor, Task, executor_for
 from netsim.runs.folder import RunFolder, run_folder
 from netsim.runs.log import write_log
 from netsim.runs.manifest import manifest
-from netsim.runs.parts import PartKey, read_part, remove_part, write_part
+from netsim.runs.parts import PartKey, part_files, read_part, remove_part, write_part
 from netsim.runs.progress import Board, Reporter
 from netsim.runs.rates import counted_bpp, rate_notes
 from netsim.runs.tasks import decode_task, encode_task, transport_task
@@ -70,7 +70,7 @@ def run_plan(
         InputError: For bad input, a folder that can't be used, or inputs that change meanwhile.
     """
     with run_folder(out, plan, exist, lambda text: reporter.say("passed", text)) as folder:
-        reporter = WatchedReporter(reporter, folder.parts)
+        unwatched, reporter = reporter, WatchedReporter(reporter, folder.parts)
         reporter.say("plan", plan_line(plan))
         fresh = _start_fresh(folder) if fresh else folder.store.exists()
         about = manifest(plan, _say_notes(plan, folder, reporter), workers, cluster)
@@ -99,21 +99,21 @@ def run_plan(
                 store.replace_from(folder.store)
         folder.finish(about)
         files = [path.name for path in (folder.log, folder.summary, folder.distribution, folder.manifest)]
-        reporter.say("wrote", f"{folder.path}/  {'  '.join(files)}")
+        unwatched.say("wrote", f"{folder.path}/  {'  '.join(files)}")  # the file of the watched one is deleted
         return folder.path
 
 
 def _start_fresh(folder: RunFolder) -> bool:
     """Remove parts that were made with streams of the store; a run that began fresh keeps its own. Returns True."""
     if not folder.store.exists():
-        for part in folder.parts.glob("*.npz"):
+        for part in part_files(folder.parts):
             remove_part(part)
     return True
 
 
 def _say_notes(plan: Plan, folder: RunFolder, reporter: Reporter) -> list[str]:
     """Say what is resumed and which numbers have no effect; returns the notes of the manifest."""
-    done = sum(1 for _ in folder.parts.glob("*.npz"))
+    done = len(part_files(folder.parts))
     if done:
         reporter.say("resume", f"{folder.path}: {counted_noun(done, 'part')} of its transport done before")
     notes = plan_notes(plan)

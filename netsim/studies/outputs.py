@@ -113,19 +113,23 @@ def write_outputs(folder: Path, outputs: Iterable[Output]) -> list[Path]:
     return written
 
 
-def study_folder(plan: Plan | None, folder: Path) -> Path:
+def study_folder(plan: Plan | None, folder: Path, exist: str = "number") -> Path:
     """A new folder, with the manifest of a plan that is not run as a sweep.
 
     Args:
         plan: The plan; None: a study without one.
-        folder: The folder; a number is added to its name where it exists.
+        folder: The folder.
+        exist: What to do where it exists: ``number`` takes FOLDER-2, …; ``fail`` raises; ``overwrite`` deletes the run.
 
     Returns:
         The new folder.
+
+    Raises:
+        InputError: ``exist`` refuses the folder.
     """
     from netsim.runs.manifest import manifest
 
-    path = fresh_folder(folder)
+    path = fresh_folder(folder, exist)
     if plan is not None:
         RunFolder(path).write_manifest({**manifest(plan, [], 1), "status": "finished"})
     return path

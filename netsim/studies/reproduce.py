@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import InputError
+from netsim.runs.folder import check_folder
 from netsim.runs.progress import Reporter
 from netsim.signatures import kind_of
 from netsim.studies.comparison import Comparison
@@ -106,7 +107,7 @@ def reproduce(
         workers: Processes.
         reporter: Shows what happens.
         overrides: Further overrides of the scenario, as ``key.path=value``.
-        exist: What a run of the scenario does where the folder holds another one (``netsim.run``).
+        exist: What to do where the folder holds results already (``netsim.run``).
 
     Returns:
         The comparison, the orders, the notes and the written files.
@@ -116,6 +117,7 @@ def reproduce(
     """
     check_files(recipe)
     folder = out or Path("runs") / f"{recipe.name.replace('/', '-')}-{'full' if full else 'quick'}"
+    check_folder(folder, exist)
     plan, left_out = recipe_plan(recipe, full, overrides)
     images = "" if plan is None else plan.images.name
     remarks = [] if plan is None else codec_remarks(plan)
@@ -132,7 +134,7 @@ def reproduce(
     study = recipe.study
     order = orders(recipe, comparison, _levels(study, measured), lambda *names: study.difference(measured, *names))
     outputs = checked_outputs(study.name, study.draw(recipe, measured))
-    folder = context.folder if context.ran else study_folder(plan, folder)
+    folder = context.folder if context.ran else study_folder(plan, folder, exist)
     files = [write_table(folder, "comparison.csv", comparison)]
     if len(order):
         files.append(write_table(folder, "orders.csv", order))

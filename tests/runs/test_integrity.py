@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 import netsim
 from netsim.cli import app
 from netsim.errors import InputError
+from netsim.runs import folder, tasks, transport
 from netsim.runs import parts as part_files
-from netsim.runs import tasks, transport
 from netsim.runs.folder import RunFolder, read_manifest
 from netsim.runs.log import log_schema
+from netsim.runs.parts import PartKey
 from tests.runs.conftest import KilledAfter, RunOf
 
 QUICK = ["codecs=[{jpeg: {quality: 30}}]", "engine=array", "channels=[EP4, ge-15, EP1]", "trials=3"]
@@ -140,8 +141,8 @@ def test_damaged_parts_are_made_again(
 def test_a_run_killed_before_its_first_manifest_is_taken_up(scenario: Path) -> None:
     Path("r/parts").mkdir(parents=True)
     Path("r/parts/lock").touch()
-    Path("r/.manifest.json.abc.scratch").write_text("{")
-    Path("r/parts/.row-1.scratch").touch()
+    Path("r/.manifest.json.abcd_123.scratch").write_text("{")
+    Path("r/parts/.row-1.efgh_456.scratch").touch()
     run = netsim.run(scenario, out="r", overrides=QUICK)
     assert run.path == Path("r")
     assert sorted(path.name for path in run.path.iterdir()) == [
@@ -181,6 +182,67 @@ def test_nothing_but_a_run_is_overwritten(scenario: Path) -> None:
     with pytest.raises(InputError, match="no run of netsim"):
         netsim.run(scenario, out="mine", overrides=QUICK, exist="overwrite")
     assert Path("mine/thesis.tex").read_text() == "all of it"
+
+
+QUARTER = ["codecs=[{jpeg: {quality: 30}}]", "trials=2", "engine=array"]
+
+
+@pytest.mark.parametrize("began", ["finished", "unfinished", "without manifest", "other scenario", "other code"])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_overwrite_keeps_nothing_of_what_was_there(
+    began: str, fresh: bool, scenario: Path, killed_after: KilledAfter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = netsim.run(scenario, out="undisturbed", overrides=QUARTER)
+    overrides = [*QUARTER, *(["seed=8"] if began == "other scenario" else [])]
+    if began == "finished":
+        netsim.run(scenario, out="r", overrides=overrides, fresh=fresh)
+    else:
+        with killed_after(1):
+            netsim.run(scenario, out="r", overrides=overrides, fresh=fresh)
+        assert list(Path("r/parts").glob("*.npz"))
+    if began == "without manifest":
+        Path("r/manifest.json").unlink()
+    if began == "other code":
+        monkeypatch.setattr(folder, "code_sha256", lambda: "0" * 64)
+    sent: list[PartKey] = []
+    send = transport.transport_part
+    monkeypatch.setattr(tasks, "transport_part", lambda *of: sent.append(of[1]) or send(*of))
+    run = netsim.run(scenario, out="r", overrides=QUARTER, exist="overwrite")
+    assert run.path == Path("r")
+    assert len(sent) == 2, "a part of the earlier run was taken"
+    assert (run.path / "log.parquet").read_bytes() == (expected.path / "log.parquet").read_bytes()
+    assert not Path("r/parts").exists()
+
+
+def test_overwrite_without_a_folder_is_refused(scenario: Path, killed_after: KilledAfter) -> None:
+    with killed_after(1):
+        netsim.run(scenario, overrides=QUARTER)
+    before = sorted(Path("runs").rglob("*"))
+    result = CliRunner().invoke(app, ["run", str(scenario), "--overwrite"])
+    assert "--out" in str(result.exception)
+    assert sorted(Path("runs").rglob("*")) == before
+
+
+@pytest.mark.parametrize("exist", ["fail", "overwrite"])
+def test_a_refused_folder_is_left_as_it_was(exist: str, scenario: Path) -> None:
+    Path("mine").mkdir()
+    Path("mine/thesis.tex").write_text("all of it")
+    with pytest.raises(InputError):
+        netsim.run(scenario, out="mine", overrides=QUARTER, exist=exist)
+    assert [path.name for path in Path("mine").iterdir()] == ["thesis.tex"]
+
+
+def test_somebody_elses_files_among_the_parts_stay(scenario: Path, killed_after: KilledAfter) -> None:
+    mine = [Path("r/parts") / name for name in ("notes.txt", "row-1.npz", ".mine.scratch", "deep/file")]
+    with killed_after(1):
+        netsim.run(scenario, out="r", overrides=QUARTER, fresh=True)
+    Path("r/parts/.row-000001-000000000-000000002-array.npz.abcd_123.scratch").touch()
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    netsim.run(scenario, out="r", overrides=QUARTER, fresh=True)
+    assert sorted(path for path in Path("r/parts").rglob("*") if path.is_file()) == sorted(mine)
+    assert netsim.load("r").manifest["status"] == "finished"
 
 
 def test_a_manifest_of_another_writer_has_a_checksum_too(tmp_path: Path) -> None:

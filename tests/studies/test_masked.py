@@ -161,3 +161,21 @@ def test_rows_carry_the_summary(small: MakeRecipe) -> None:
 def test_an_image_that_is_shown_must_be_measured(small: MakeRecipe) -> None:
     with pytest.raises(InputError, match=r"shown: 0.3 is not among the shares"):
         small(study={"masked": {"shares": [0.25], "shown": [0.3]}})
+
+
+def test_results_without_a_sweep_replace_earlier_ones_only_where_asked(small: MakeRecipe, tmp_path: Path) -> None:
+    recipe, out = small(study={"masked": {"shares": [0.5]}}), tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("all of it")
+    for exist, message in (("overwrite", "no run of netsim"), ("fail", "exists"), ("other", "not a way")):
+        with pytest.raises(InputError, match=message):
+            reproduce(recipe, False, out, 1, Reporter(), exist=exist)
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+    (out / "thesis.tex").unlink()
+    folders = []
+    for exist in ("fail", "number", "overwrite"):
+        folders.append(reproduce(recipe, False, out, 1, Reporter(), exist=exist).files[0].parent.name)
+        assert (out / "old.csv").exists() == (exist == "number")
+        (out / "old.csv").touch()
+    assert folders == ["out", "out-2", "out"]
+    assert not (out / "parts").exists()
