@@ -100,11 +100,11 @@ def fitting_figure(plan: Plan) -> str:
 
 def _write(run: Path, kind: str, out: Path, paper: bool, width_in: float | None, options: dict[str, Any]) -> None:
     from netsim.figures.of_run import figure_of_run
-    from netsim.figures.style import COLUMNS_IN, as_wide_as, save, save_for_paper
+    from netsim.figures.style import PAPER_WIDTHS_IN, as_wide_as, save, save_for_paper
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.results import load_run
 
-    widths = {f"-{columns}col": width for columns, width in COLUMNS_IN.items()} if paper else {}
+    widths = dict(PAPER_WIDTHS_IN) if paper else {}
     if width_in is not None:
         with as_wide_as(width_in):  # a width that no page has is refused before anything is drawn
             widths[f"-{width_in:g}in"] = width_in

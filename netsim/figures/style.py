@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = [
     "INK",
     "MUTED",
     "OTHERS",
+    "PAPER_WIDTHS_IN",
     "CurveEnd",
     "Look",
     "as_wide_as",
@@ -38,7 +39,6 @@ __all__ = [
     "legend",
     "looks",
     "name_ticks",
-    "on_paper",
     "own_panel",
     "page_width",
     "save",
@@ -100,6 +100,9 @@ _RC: dict[str, Any] = {
 COLUMNS_IN = {1: 3.5, 2: 7.16}
 """Width of one and of two columns of a paper, in inches."""
 
+PAPER_WIDTHS_IN = {f"-{columns}col": width for columns, width in COLUMNS_IN.items()}
+"""The same by what follows the name of a figure's file."""
+
 _PAPER_POINTS = 8.0
 _NARROWEST_IN, _WIDEST_IN = 2.5, 20.0
 _PAPER_RC: dict[str, Any] = dict.fromkeys(
@@ -158,18 +161,6 @@ def as_wide_as(width_in: float) -> Iterator[None]:
         _column_width.reset(token)
 
 
-def on_paper(columns: int) -> AbstractContextManager[None]:
-    """Figures drawn inside are as wide as one or two columns of a paper, with all text in 8 points.
-
-    Args:
-        columns: 1 or 2.
-
-    Returns:
-        A context manager; the size holds until the block ends.
-    """
-    return as_wide_as(COLUMNS_IN[columns])
-
-
 def in_small_print(figure: Figure) -> None:
     """Set all texts of a figure to the size of a paper's small print, 8 points.
 
@@ -183,7 +174,7 @@ def in_small_print(figure: Figure) -> None:
 
 
 def figure_size(width: float, height: float) -> tuple[float, float]:
-    """Size of a figure in inches: as asked, or on paper (``on_paper``) as wide as the column.
+    """Size of a figure in inches: as asked, or on paper (``as_wide_as``) as wide as the column.
 
     Text does not shrink with the column, so the height shrinks by half as much as the width; ``legend`` adds its own.
 
@@ -266,16 +257,18 @@ def name_ticks(axes: Axes, names: Sequence[str]) -> None:
     """
     room = float(axes.get_position().width * axes.figure.get_figwidth()) / max(1, len(names))  # type: ignore[union-attr]
     letters = max(1, int(room / _LETTER_IN))
-    lines = [
-        textwrap.wrap(
-            name.replace(" %", "\N{NO-BREAK SPACE}%"), letters, break_long_words=False, break_on_hyphens=False
-        )
-        for name in names
-    ]
+    lines = [_wrapped(name, letters) for name in names]
     if all(len(some) <= _MOST_LINES and max(map(len, some), default=0) <= letters for some in lines):
         axes.set_xticks(range(len(names)), ["\n".join(some) for some in lines])
     else:
         axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+
+
+def _wrapped(name: str, letters: int) -> list[str]:
+    """A name on lines of so many letters; a number stays with its per cent sign, and no letter becomes another."""
+    tied = "\N{NO-BREAK SPACE}%"
+    lines = textwrap.wrap(name.replace(" %", tied), letters, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(tied, " %") for line in lines]
 
 
 def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> tuple[Figure, Axes] | None:
@@ -513,7 +506,7 @@ def save(figure: Figure, numbers: pd.DataFrame, out_dir: Path, name: str) -> lis
 
 
 def save_for_paper(
-    draw: Callable[[], Figure], out_dir: Path, name: str, widths: Mapping[str, float] | None = None
+    draw: Callable[[], Figure], out_dir: Path, name: str, widths: Mapping[str, float] = PAPER_WIDTHS_IN
 ) -> list[Path]:
     """Write a figure as PDFs for a paper, all text in 8 points.
 
@@ -521,8 +514,7 @@ def save_for_paper(
         draw: Draws the figure anew for each width.
         out_dir: Folder; it is made if it is missing.
         name: File name without its ending.
-        widths: Width in inches by what follows the name (``{"-5in": 5.0}``); None: NAME-1col.pdf (3.5 in) and
-            NAME-2col.pdf (7.16 in).
+        widths: Width in inches by what follows the name (``{"-5in": 5.0}``).
 
     Returns:
         Paths of the files.
@@ -530,9 +522,8 @@ def save_for_paper(
     Raises:
         InputError: A width that no page has, or a file that can't be written.
     """
-    columns = {f"-{columns}col": width for columns, width in COLUMNS_IN.items()}
     paths = []
-    for suffix, width in (columns if widths is None else widths).items():
+    for suffix, width in widths.items():
         with as_wide_as(width):
             content = figure_bytes(draw(), "pdf")
         make_folder(out_dir)

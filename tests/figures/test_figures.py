@@ -20,7 +20,7 @@ from netsim.figures import failure, rd, timeline
 from netsim.figures.highlight import MOST
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.select import nearest_point, with_condition
-from netsim.figures.style import OTHERS, figure_bytes, looks, on_paper, save
+from netsim.figures.style import COLUMNS_IN, OTHERS, as_wide_as, figure_bytes, looks, save
 from tests.figures.synthetic import LOSS, SCHEMES, exact_log, sampled_log
 
 
@@ -239,7 +239,7 @@ def test_tick_labels_of_neighbouring_rd_panels_keep_apart(columns: int | None) -
         for n in (1, 2)
         for bpp in (0.05, 1.857)
     ]
-    with on_paper(columns) if columns else nullcontext():
+    with as_wide_as(COLUMNS_IN[columns]) if columns else nullcontext():
         figure = rd.draw(rd.numbers(pd.DataFrame(rows)))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -29,7 +29,6 @@ from netsim.figures.style import (
     as_wide_as,
     label_curves,
     legend,
-    on_paper,
     save_for_paper,
     styled,
 )
@@ -167,7 +166,7 @@ def test_no_text_lies_over_another(name: str, columns: int | None) -> None:
     if columns is None:
         figure = FIGURES[name]()
     else:
-        with on_paper(columns):
+        with as_wide_as(COLUMNS_IN[columns]):
             figure = FIGURES[name]()
         assert figure.get_size_inches()[0] == COLUMNS_IN[columns]
         assert {text.get_fontsize() for text in figure.findobj(Text)} == {8.0}
@@ -186,7 +185,7 @@ def test_the_check_sees_an_overlap() -> None:
 def _of_long_names(kind: str, names: list[str]) -> Figure:
     log = sampled_log(list(SCHEMES)[:5], list(LOSS)[: len(names)], (0.25, 0.35), trials=6, slots=4)
     log["channel"] = log["channel"].astype(str).replace(dict(zip(LOSS, names, strict=False)))
-    with on_paper(1):
+    with as_wide_as(COLUMNS_IN[1]):
         return make(kind, log, summarise(log))[1]
 
 
