@@ -10,11 +10,13 @@ from netsim.runs.atomic import make_folder, write_atomically
 
 __all__ = ["preview", "write_previews"]
 
-_WIDTH, _COLOURS, _JPEG_QUALITIES, _ENOUGH_BYTES = 720, 32, (65, 45, 25), 60_000
+_WIDTH, _JPEG_QUALITIES, _ENOUGH_BYTES = 720, (65, 45, 25), 60_000
+_COLOURS = 256  # with 32, two curves became one colour
+_PHOTO = 2.0  # times the JPEG's bytes, from which on a PNG shows photos
 
 
 def preview(path: Path) -> tuple[str, bytes]:
-    """A figure at most 720 pixels wide, in few colours (PNG) or as JPEG, whichever is smaller.
+    """A figure at most 720 pixels wide, in 256 colours (PNG), or as JPEG where it shows photos.
 
     Args:
         path: A PNG file.
@@ -35,7 +37,9 @@ def preview(path: Path) -> tuple[str, bytes]:
         image.save(photo, "JPEG", quality=quality, optimize=True)
         if photo.tell() <= _ENOUGH_BYTES:
             break
-    return min((".png", drawn.getvalue()), (".jpg", photo.getvalue()), key=lambda one: len(one[1]))
+    if drawn.tell() > _PHOTO * photo.tell():
+        return ".jpg", photo.getvalue()
+    return ".png", drawn.getvalue()
 
 
 def write_previews(figures: Iterable[Path], folder: Path, name: str) -> list[Path]:

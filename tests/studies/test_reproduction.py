@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from netsim.runs.progress import Reporter
 from netsim.statistics.intervals import Estimate
 from netsim.studies.comparison import Comparison, certain
+from netsim.studies.gallery import preview
 from netsim.studies.order import orders
 from netsim.studies.rate_distortion import curve_levels
 from netsim.studies.reproduce import Reproduced, reproduce
@@ -126,3 +128,24 @@ def test_a_recipe_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatc
 
     refused = CliRunner().invoke(app, ["reproduce", "resicomp/table1", "--all"])
     assert refused.exit_code != 0
+
+
+def test_a_small_copy_keeps_the_colours_of_the_curves(tmp_path: Path) -> None:
+    """With grids and letters in greys, a palette of 32 made one colour of two curves."""
+    from matplotlib.figure import Figure
+
+    colours = [(0, 114, 178), (0, 158, 115), (213, 94, 0), (204, 121, 167)]
+    figure = Figure(figsize=(6.6, 3.3), dpi=200)
+    for axes in figure.subplots(1, 2):
+        axes.grid(visible=True, color="0.87")
+        for number, colour in enumerate(colours):
+            drawn = {"color": [c / 255 for c in colour], "linewidth": 1.2}
+            axes.plot([0, 1, 2], [number, number + 1, number + 0.5], **drawn)
+    figure.text(0, 0, "\n".join(["greys of letters, from white to black" * 3] * 4), fontsize=7)
+    figure.savefig(tmp_path / "curves.png")
+    suffix, content = preview(tmp_path / "curves.png")
+    assert suffix == ".png"
+    with PIL.Image.open(io.BytesIO(content)) as copy:
+        found = np.unique(np.asarray(copy.convert("RGB")).reshape(-1, 3), axis=0).astype(int)
+    for colour in colours:
+        assert np.abs(found - colour).max(axis=1).min() <= 20
