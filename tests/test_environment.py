@@ -91,8 +91,8 @@ def test_figures_are_drawn_whatever_the_backend_and_the_names(run: Path, tmp_pat
 def test_user_text_in_figures_is_literal(run: Path, kind: str) -> None:
     from matplotlib.text import Text
 
+    from netsim.figures.files import figure_bytes
     from netsim.figures.kinds import make
-    from netsim.figures.style import figure_bytes
 
     loaded = load_run(run)
     _, figure = make(kind, loaded.log, loaded.summary)

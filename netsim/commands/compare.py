@@ -35,7 +35,7 @@ def compare(
     import json
 
     from netsim.analysis.paired import compare_schemes
-    from netsim.figures.style import csv_bytes
+    from netsim.figures.files import csv_bytes
     from netsim.runs.atomic import make_folder, write_atomically
     from netsim.runs.results import load_run
 

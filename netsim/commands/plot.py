@@ -99,8 +99,9 @@ def fitting_figure(plan: Plan) -> str:
 
 
 def _write(run: Path, kind: str, out: Path, paper: bool, width_in: float | None, options: dict[str, Any]) -> None:
+    from netsim.figures.files import save, save_for_paper
     from netsim.figures.of_run import figure_of_run
-    from netsim.figures.style import PAPER_WIDTHS_IN, as_wide_as, save, save_for_paper
+    from netsim.figures.style import PAPER_WIDTHS_IN, as_wide_as
     from netsim.runs.progress import ConsoleReporter
     from netsim.runs.results import load_run
 

@@ -39,7 +39,7 @@ def table(
 ) -> None:
     """A table for a paper: schemes by channels, with 95 % intervals, the best in bold; Markdown, LaTeX or CSV."""
     from netsim.errors import InputError
-    from netsim.figures.style import csv_bytes
+    from netsim.figures.files import csv_bytes
     from netsim.report.table import table_of_run
     from netsim.runs.atomic import make_folder, write_atomically
     from netsim.runs.results import load_run

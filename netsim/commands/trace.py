@@ -280,8 +280,8 @@ def _save(path: Path, name: str, best: Any, trace: Trace, file: Path, seed: int)
 
 def _draw(path: Path, card: Any, title: str) -> None:
     from netsim.errors import InputError
+    from netsim.figures.files import figure_bytes
     from netsim.figures.fit_card import draw_card
-    from netsim.figures.style import figure_bytes
     from netsim.paths import output_path
     from netsim.runs.atomic import write_atomically
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.figures.legends import legend
 from netsim.figures.select import with_condition
-from netsim.figures.style import INK, MUTED, Look, legend, looks, styled
+from netsim.figures.style import INK, MUTED, Look, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd

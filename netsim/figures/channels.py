@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netsim.figures.style import INK, figure_size, legend, looks, save, styled
+from netsim.figures.files import save
+from netsim.figures.legends import legend
+from netsim.figures.style import INK, figure_size, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd

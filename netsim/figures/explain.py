@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.analysis.explain import ENDS, Explanation
-from netsim.figures.style import GRID, INK, MUTED, csv_bytes, figure_size, looks, save, styled
+from netsim.figures.files import csv_bytes, save
+from netsim.figures.style import GRID, INK, MUTED, figure_size, looks, styled
 from netsim.runs.atomic import write_atomically
 
 if TYPE_CHECKING:

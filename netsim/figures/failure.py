@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netsim.figures.highlight import MOST
+from netsim.figures.legends import legend, name_ticks
 from netsim.figures.select import NEAR_BPP, interval_note, nearest_point, with_condition
-from netsim.figures.style import BAND, MUTED, figure_size, legend, looks, name_ticks, own_panel, styled
+from netsim.figures.style import BAND, MUTED, figure_size, looks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,8 @@ import numpy as np
 
 from netsim.channels.fitting.card import COVERAGE, Card
 from netsim.channels.fitting.observed import WINDOW
-from netsim.figures.style import legend, looks, styled
+from netsim.figures.legends import legend
+from netsim.figures.style import looks, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

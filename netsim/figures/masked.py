@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.figures.legends import CurveEnd, legend
 from netsim.figures.panels import show_image
-from netsim.figures.style import GRID, MUTED, CurveEnd, figure_size, legend, looks, styled
+from netsim.figures.style import GRID, MUTED, figure_size, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd

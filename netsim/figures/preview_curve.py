@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netsim.figures.style import CurveEnd, figure_size, legend, looks, styled
+from netsim.figures.legends import CurveEnd, legend
+from netsim.figures.style import figure_size, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,19 +15,9 @@ import numpy as np
 from netsim.analysis.rate_curve import RangeMean, mean_over_range
 from netsim.errors import InputError
 from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
+from netsim.figures.legends import legend, name_ticks, trim_height
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import (
-    MUTED,
-    Look,
-    figure_size,
-    in_small_print,
-    legend,
-    name_ticks,
-    own_panel,
-    page_width,
-    styled,
-    trim_height,
-)
+from netsim.figures.style import MUTED, Look, figure_size, in_small_print, own_panel, page_width, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,10 @@ import numpy as np
 
 from netsim.analysis.rate_curve import mean_over_range
 from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
+from netsim.figures.legends import CurveEnd, legend
 from netsim.figures.radar import common_range
 from netsim.figures.select import interval_note, with_condition
-from netsim.figures.style import CurveEnd, Look, figure_size, legend, looks, own_panel, page_width, styled
+from netsim.figures.style import Look, figure_size, looks, own_panel, page_width, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim.figures.legends import wrap_note
 from netsim.figures.panels import show_image
-from netsim.figures.style import INK, MUTED, page_width, styled, wrap_note
+from netsim.figures.style import INK, MUTED, page_width, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

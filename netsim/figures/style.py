@@ -1,21 +1,16 @@
-"""How every figure looks, and how it is written: the same bytes for the same numbers."""
+"""How every figure looks: colours, markers, sizes of text and of paper."""
 
 from __future__ import annotations
 
-import io
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.errors import InputError
-from netsim.runs.atomic import make_folder, write_atomically
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -27,25 +22,17 @@ __all__ = [
     "INK",
     "MUTED",
     "OTHERS",
+    "PAPER_POINTS",
     "PAPER_WIDTHS_IN",
-    "CurveEnd",
     "Look",
     "as_wide_as",
-    "csv_bytes",
-    "figure_bytes",
     "figure_size",
+    "house_style",
     "in_small_print",
-    "label_curves",
-    "legend",
     "looks",
-    "name_ticks",
     "own_panel",
     "page_width",
-    "save",
-    "save_for_paper",
     "styled",
-    "trim_height",
-    "wrap_note",
 ]
 
 INK, MUTED, GREY, GRID, BAND = "#1a1a1a", "#5f5f5f", "#bdbdbd", "#d9d9d9", "#f3f3f3"
@@ -103,16 +90,14 @@ COLUMNS_IN = {1: 3.5, 2: 7.16}
 PAPER_WIDTHS_IN = {f"-{columns}col": width for columns, width in COLUMNS_IN.items()}
 """The same by what follows the name of a figure's file."""
 
-_PAPER_POINTS = 8.0
+PAPER_POINTS = 8.0
+"""Size of all text in figures for a paper."""
+
 _NARROWEST_IN, _WIDEST_IN = 2.5, 20.0
 _PAPER_RC: dict[str, Any] = dict.fromkeys(
     ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
-    _PAPER_POINTS,
+    PAPER_POINTS,
 ) | {"lines.linewidth": 1.1, "lines.markersize": 4, "legend.handlelength": 2.4}
-
-_MARGIN_IN = 0.08
-_LETTER_IN = 0.062  # mean width of a letter of 8 points
-_MOST_LINES = 3
 
 _column_width: ContextVar[float | None] = ContextVar("column_width", default=None)
 
@@ -170,7 +155,7 @@ def in_small_print(figure: Figure) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
-        text.set_fontsize(_PAPER_POINTS)
+        text.set_fontsize(PAPER_POINTS)
 
 
 def figure_size(width: float, height: float) -> tuple[float, float]:
@@ -231,7 +216,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     def inside(*arguments: Any, **named: Any) -> Figure:
         import matplotlib
 
-        with matplotlib.rc_context(_fresh(_RC) | (_PAPER_RC if page_width() is not None else {})):
+        with matplotlib.rc_context(house_style() | (_PAPER_RC if page_width() is not None else {})):
             figure = draw(*arguments, **named)
             if page_width() is not None:
                 in_small_print(figure)
@@ -240,35 +225,17 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return inside
 
 
-def _fresh(settings: dict[str, Any]) -> Any:
-    """Matplotlib's own defaults (not the user's matplotlibrc) with ours on top."""
+def house_style() -> Any:
+    """Matplotlib's own defaults (not the user's matplotlibrc) with ours on top.
+
+    Returns:
+        Settings for ``matplotlib.rc_context``.
+    """
     import matplotlib
 
     skip = ("backend", "interactive", "toolbar", "webagg", "datapath")
-    return {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(skip)} | settings
-
-
-def name_ticks(axes: Axes, names: Sequence[str]) -> None:
-    """Names below the places 0, 1, … of an axis: on one line, on several, or slanted where words are too wide.
-
-    Args:
-        axes: The axes; its figure has its final width.
-        names: One for each place.
-    """
-    room = float(axes.get_position().width * axes.figure.get_figwidth()) / max(1, len(names))  # type: ignore[union-attr]
-    letters = max(1, int(room / _LETTER_IN))
-    lines = [_wrapped(name, letters) for name in names]
-    if all(len(some) <= _MOST_LINES and max(map(len, some), default=0) <= letters for some in lines):
-        axes.set_xticks(range(len(names)), ["\n".join(some) for some in lines])
-    else:
-        axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
-
-
-def _wrapped(name: str, letters: int) -> list[str]:
-    """A name on lines of so many letters; a number stays with its per cent sign, and no letter becomes another."""
-    tied = "\N{NO-BREAK SPACE}%"
-    lines = textwrap.wrap(name.replace(" %", tied), letters, break_long_words=False, break_on_hyphens=False)
-    return [line.replace(tied, " %") for line in lines]
+    defaults: dict[str, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith(skip)}
+    return defaults | _RC
 
 
 def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> tuple[Figure, Axes] | None:
@@ -298,235 +265,3 @@ def own_panel(kind: str, ax: Axes | None, panels: int, projection: str = "") -> 
         raise InputError("ax= belongs to no figure", hint="figure, ax = plt.subplots()")
     root: Any = ax.figure.figure  # of a part of a figure, the whole
     return root, ax
-
-
-def legend(
-    figure: Figure, axes: Axes, note: str = "", ax: Axes | None = None, ends: Sequence[CurveEnd] | None = None
-) -> None:
-    """One legend for the whole figure, under it, in as few rows as the width allows.
-
-    Args:
-        figure: Grows by the legend's height.
-        axes: Whose entries are shown.
-        note: Small print above the entries.
-        ax: Axes that a caller gave: the legend stands inside them, without the note.
-        ends: Where each curve ends, if all end at the right: where labels fit there, they stand at the curves, and the
-            note stands alone.
-    """
-    if ax is not None:
-        axes.legend()
-        return
-    handles, labels = axes.get_legend_handles_labels()
-    width = float(figure.get_size_inches()[0])
-    wrapped = wrap_note(note, width)
-    if (
-        ends is not None
-        and {end.label for end in ends} == {*labels} - {OTHERS}
-        and label_curves(figure, axes, ends, wrapped)
-    ):
-        return
-    inches = (0.068, 0.6) if page_width() is None else (0.06, 0.45)
-    widest = max((len(label) for label in labels), default=1) * inches[0] + inches[1]
-    columns = max(1, min(len(labels), int(width / widest)))
-    columns = -(-len(labels) // -(-len(labels) // columns))  # rows of like length
-    if page_width() is not None:
-        rows = -(-len(labels) // columns) + wrapped.count("\n") + 1
-        figure.set_size_inches(width, float(figure.get_size_inches()[1]) + _PAPER_POINTS * 1.5 / 72 * rows)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=wrapped, title_fontsize=7.5)
-
-
-def trim_height(figure: Figure) -> None:
-    """Take away the height above and below the panels that a figure of a given width leaves empty.
-
-    A round panel is as high as it is wide, so long names at its sides make both smaller.
-
-    Args:
-        figure: One panel with a legend under it, in constrained layout.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    renderer: Any = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()
-    width, height = figure.get_size_inches()
-    panel = figure.axes[0].get_tightbbox(renderer)
-    if panel is None:
-        return
-    foot = max((box.get_window_extent(renderer).y1 for box in figure.legends), default=0.0)
-    above, below = figure.bbox.height - panel.y1, panel.y0 - foot
-    empty = (above + below) / figure.dpi - 2 * _MARGIN_IN
-    figure.set_size_inches(width, height - max(0.0, float(empty)))
-
-
-def wrap_note(note: str, width_in: float) -> str:
-    """A note in small print, broken into lines that fit a figure.
-
-    Args:
-        note: The text.
-        width_in: The figure's width in inches.
-
-    Returns:
-        The text with line ends.
-    """
-    return "\n".join(textwrap.wrap(note, int((17.5 if page_width() is None else 15.5) * width_in)))
-
-
-class CurveEnd(NamedTuple):
-    """A curve's name, look and last point, in data coordinates."""
-
-    label: str
-    look: Look
-    x: float
-    y: float
-
-
-_MOST_LABELS, _LONGEST_LABEL = 6, 26
-_FARTHEST = 1.6  # heights of a label that it may be moved from its curve
-
-
-def label_curves(figure: Figure, axes: Axes, ends: Sequence[CurveEnd], note: str) -> bool:
-    """Write each curve's marker and name at its end, and the note under the figure.
-
-    Args:
-        figure: The figure.
-        axes: The axes that hold the curves.
-        ends: Where each curve ends, its label and its look.
-        note: Small print under the figure.
-
-    Returns:
-        True; False, and nothing is drawn, where the names do not fit: too many, too long, or ends too near to each
-        other.
-    """
-    from matplotlib.transforms import blended_transform_factory
-
-    longest = max((len(end.label) for end in ends), default=0)
-    if not 0 < len(ends) <= _MOST_LABELS or longest > _LONGEST_LABEL:
-        return False
-    low, high = axes.get_xlim()
-    points = 8.0
-    share = (longest + 3) * 0.62 * points / 72 / (float(figure.get_size_inches()[0]) * 0.8)  # of the axes' width
-    if share > 0.4 or max(end.x for end in ends) - min(end.x for end in ends) > 0.25 * (high - low):
-        return False
-    height = points * 1.25 / 72 / (float(figure.get_size_inches()[1]) * 0.75)  # of the axes' height
-    bottom, top = axes.get_ylim()
-    wanted = [(end.y - bottom) / (top - bottom) for end in ends]
-    places = _spread(wanted, height)
-    if max(abs(a - b) for a, b in zip(wanted, places, strict=True)) > _FARTHEST * height:
-        return False
-    axes.set_xlim(low, low + (high - low) / (1 - share))
-    right = max(end.x for end in ends)
-    gap = 0.012 * (axes.get_xlim()[1] - low)
-    beside = blended_transform_factory(axes.transData, axes.transAxes)
-    for end, place in zip(ends, places, strict=True):
-        axes.plot(right + 2 * gap, place, **end.look.line, transform=beside, clip_on=False, label="_nolegend_")
-        axes.text(right + 3.5 * gap, place, end.label, fontsize=points, va="center", transform=beside)
-    if note:
-        figure.supxlabel(note, fontsize=7.5)
-    return True
-
-
-def _spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """The nearest places (least squares) in the same order with at least ``gap`` between neighbours.
-
-    >>> [round(place, 3) for place in _spread([0.5, 0.52, 0.9], 0.1)]
-    [0.46, 0.56, 0.9]
-    """
-    order = sorted(range(len(wanted)), key=wanted.__getitem__)
-    blocks: list[list[float]] = []  # sum of (wanted - rank · gap), members
-    for rank, index in enumerate(order):
-        blocks.append([wanted[index] - rank * gap, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, members = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += members
-    means = [total / members for total, members in blocks for _ in range(int(members))]
-    places = [0.0] * len(wanted)
-    for rank, index in enumerate(order):
-        places[index] = means[rank] + rank * gap
-    return places
-
-
-def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """The figure as ``svg``, ``pdf`` or ``png`` (200 dpi); no date, no random ids.
-
-    Args:
-        figure: The drawing.
-        kind: ``svg``, ``pdf`` or ``png``.
-
-    Returns:
-        Content of the file; equal drawings give equal bytes.
-    """
-    import matplotlib
-
-    metadata: dict[str, Any] = {"Software": "netsim"}
-    if kind in ("svg", "pdf"):
-        metadata = {"Creator": "netsim", "Date" if kind == "svg" else "CreationDate": None}
-    out = io.BytesIO()
-    with matplotlib.rc_context(_fresh(_RC)):
-        figure.savefig(out, format=kind, dpi=200, metadata=metadata)
-    return out.getvalue()
-
-
-def csv_bytes(numbers: pd.DataFrame) -> bytes:
-    """The numbers as CSV, nine significant digits.
-
-    Args:
-        numbers: A table.
-
-    Returns:
-        The CSV in UTF-8, with a line of column names.
-    """
-    return numbers.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
-
-
-def save(figure: Figure, numbers: pd.DataFrame, out_dir: Path, name: str) -> list[Path]:
-    """Write NAME.png, NAME.svg and NAME.csv, each whole or not at all.
-
-    Args:
-        figure: The drawing.
-        numbers: What is drawn.
-        out_dir: The folder; it is made.
-        name: Of the files.
-
-    Returns:
-        Paths of PNG, SVG and CSV.
-
-    Raises:
-        InputError: The folder or a file can't be written.
-    """
-    make_folder(out_dir)
-    contents = {
-        "png": figure_bytes(figure, "png"),
-        "svg": figure_bytes(figure, "svg"),
-        "csv": csv_bytes(numbers),
-    }
-    paths = [out_dir / f"{name}.{suffix}" for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
-    return paths
-
-
-def save_for_paper(
-    draw: Callable[[], Figure], out_dir: Path, name: str, widths: Mapping[str, float] = PAPER_WIDTHS_IN
-) -> list[Path]:
-    """Write a figure as PDFs for a paper, all text in 8 points.
-
-    Args:
-        draw: Draws the figure anew for each width.
-        out_dir: Folder; it is made if it is missing.
-        name: File name without its ending.
-        widths: Width in inches by what follows the name (``{"-5in": 5.0}``).
-
-    Returns:
-        Paths of the files.
-
-    Raises:
-        InputError: A width that no page has, or a file that can't be written.
-    """
-    paths = []
-    for suffix, width in widths.items():
-        with as_wide_as(width):
-            content = figure_bytes(draw(), "pdf")
-        make_folder(out_dir)
-        paths.append(out_dir / f"{name}{suffix}.pdf")
-        write_atomically(paths[-1], lambda file, content=content: file.write(content))  # type: ignore[misc]
-    return paths

@@ -8,8 +8,9 @@ import numpy as np
 
 from netsim.analysis.summary import slot_quality
 from netsim.errors import InputError
+from netsim.figures.legends import legend
 from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
-from netsim.figures.style import MUTED, Look, figure_size, legend, looks, own_panel, styled
+from netsim.figures.style import MUTED, Look, figure_size, looks, own_panel, styled
 
 if TYPE_CHECKING:
     import pandas as pd

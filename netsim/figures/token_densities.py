@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from netsim.figures.style import GRID, INK, figure_size, legend, looks, styled
+from netsim.figures.legends import legend
+from netsim.figures.style import GRID, INK, figure_size, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netsim.figures.style import BAND, MUTED, figure_size, legend, looks, styled
+from netsim.figures.legends import legend
+from netsim.figures.style import BAND, MUTED, figure_size, looks, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from netsim.analysis.log_groups import first_struck_trial, summary_of_log
 from netsim.errors import InputError
+from netsim.figures.files import figure_bytes, save
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.radar import common_range
 from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
-from netsim.figures.style import figure_bytes, save
 from netsim.figures.timeline import slots_shown
 from netsim.report.channel_facts import channel_table
 from netsim.report.page import FigureText, report_html

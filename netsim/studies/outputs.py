@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import InputError
-from netsim.figures.style import csv_bytes, figure_bytes, save
+from netsim.figures.files import csv_bytes, figure_bytes, save
 from netsim.runs.atomic import write_atomically
 from netsim.runs.folder import RunFolder, fresh_folder
 from netsim.scenario.plan import Plan

@@ -15,7 +15,7 @@ from netsim.channels.presets import preset
 from netsim.decoding.cache import CodecCache
 from netsim.decoding.store import Store
 from netsim.errors import InputError
-from netsim.figures.style import save
+from netsim.figures.files import save
 from netsim.figures.winner import draw
 from tests.analysis.tables import threshold
 

@@ -17,10 +17,11 @@ from netsim.analysis.summary import summarise
 from netsim.commands.plot import fitting_figure
 from netsim.errors import InputError
 from netsim.figures import failure, rd, timeline
+from netsim.figures.files import figure_bytes, save
 from netsim.figures.highlight import MOST
 from netsim.figures.kinds import KINDS, make
 from netsim.figures.select import nearest_point, with_condition
-from netsim.figures.style import COLUMNS_IN, OTHERS, as_wide_as, figure_bytes, looks, save
+from netsim.figures.style import COLUMNS_IN, OTHERS, as_wide_as, looks
 from tests.figures.synthetic import LOSS, SCHEMES, exact_log, sampled_log
 
 

@@ -19,19 +19,11 @@ from netsim.analysis.traces import trace_spread
 from netsim.errors import InputError
 from netsim.figures import context_modes, masked, preview_curve, progressive, radar, rd, sizes, strip, tradeoff
 from netsim.figures import token_densities as densities
+from netsim.figures.files import save_for_paper
 from netsim.figures.highlight import MOST, highlighted
 from netsim.figures.kinds import make
-from netsim.figures.style import (
-    COLUMNS_IN,
-    OTHERS,
-    CurveEnd,
-    Look,
-    as_wide_as,
-    label_curves,
-    legend,
-    save_for_paper,
-    styled,
-)
+from netsim.figures.legends import CurveEnd, label_curves, legend
+from netsim.figures.style import COLUMNS_IN, OTHERS, Look, as_wide_as, styled
 from tests.figures.overlaps import overlapping_texts
 from tests.figures.synthetic import LOSS, SCHEMES, sampled_log
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netsim.figures.files import figure_bytes
 from netsim.figures.progressive import draw_curve, draw_images
-from netsim.figures.style import figure_bytes
 
 
 @pytest.fixture
