@@ -189,6 +189,46 @@ def test_the_weights_that_do_better_on_test_images_are_kept(
     assert (here / "weights" / "mbt-mean.md").exists() is better
 
 
+@pytest.mark.parametrize("better", [True, False])
+def test_what_interrupts_the_measurement_replaces_no_weights(
+    here: Path, monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    """The next run decides between the former weights and the piece's."""
+    (here / "weights" / "mbt-mean.safetensors").write_bytes((here / "weights" / "base.safetensors").read_bytes())
+    monkeypatch.setenv(plan.TEST, str(here / "data" / "kept_validation"))
+    former = {path.name: path.read_bytes() for path in (here / "weights").iterdir()}
+
+    def interrupted(rows: object, under_loss: bool) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(measure, "mean_loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            plan._exported(_trained(here))
+    assert {path.name: path.read_bytes() for path in (here / "weights").iterdir()} == former
+    assert not (here / "ledger.csv").exists()
+    losses = iter([1.0, 2.0] if better else [2.0, 1.0])
+    monkeypatch.setattr(measure, "mean_loss", lambda rows, under_loss: next(losses))
+    assert plan._exported(pieces_in(here / "plan.yaml")[0]) is better
+    assert ({path.name: path.read_bytes() for path in (here / "weights").iterdir()} == former) is not better
+
+
+def _trained(here: Path) -> Piece:
+    """The first piece, its run finished."""
+    piece = pieces_in(here / "plan.yaml")[0]
+    assert plan._spawn(piece, 1) == 0
+    return piece
+
+
+def test_a_folder_without_the_published_curves_is_one_sentence_before_training(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(plan.PUBLISHED, str(here / "data"))
+    with pytest.raises(InputError, match=r"no compressai-mbt2018-mean_mse_cuda\.json in .*data"):
+        _run("--once")
+    assert not (here / "runs").exists()
+
+
 def test_another_machine_goes_on_from_a_snapshot(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights and the steps behind them; what is finished takes the snapshot away."""
     from netcodecs.training.progressive.objective import ProgressiveObjective

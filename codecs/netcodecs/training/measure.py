@@ -19,9 +19,20 @@ from netcodecs.progressive.weights import load_weights
 from netcodecs.training.core.crops import load_folder
 from netcodecs.transforms.gains import lambda_of
 from netsim.codec import OperatingPoint
+from netsim.errors import InputError
 from netsim.metrics.psnr import psnr_db
 
-__all__ = ["LOSS_RATES", "Measured", "codec_of", "main", "mean_loss", "measure", "published_psnr_db", "table"]
+__all__ = [
+    "LOSS_RATES",
+    "Measured",
+    "codec_of",
+    "curves_in",
+    "main",
+    "mean_loss",
+    "measure",
+    "published_psnr_db",
+    "table",
+]
 
 _PUBLISHED = {"mbt2018-mean": "compressai-mbt2018-mean_mse_cuda.json", "JPEG 2000": "jpeg2000.json"}
 QUALITIES = (0.0, 1.0, 2.0, 3.0, 4.0)
@@ -115,6 +126,14 @@ def mean_loss(rows: Sequence[Measured], *, under_loss: bool) -> float:
     return float(np.mean(losses))
 
 
+def curves_in(folder: Path) -> dict[str, Path]:
+    """The published curves that a card sets beside ours, by name. Raises InputError if a folder lacks one."""
+    curves = {name: folder / file for name, file in _PUBLISHED.items()}
+    if missing := [path.name for path in curves.values() if not path.is_file()]:
+        raise InputError(f"no {missing[0]} in {folder}", hint="CompressAI's results/image/kodak has it")
+    return curves
+
+
 def published_psnr_db(curve: Path, bpp: float) -> float:
     """PSNR of a published curve (CompressAI's JSON) at a rate, linear in log rate between its points; nan outside."""
     results = json.loads(curve.read_text())["results"]
@@ -125,7 +144,7 @@ def published_psnr_db(curve: Path, bpp: float) -> float:
 
 def table(rows: Sequence[Measured], published: Path | None) -> str:
     """Markdown: ours, and the published curves' PSNR at the same rate (means over the 24 Kodak images)."""
-    curves = {name: published / file for name, file in _PUBLISHED.items()} if published is not None else {}
+    curves = curves_in(published) if published is not None else {}
     lossy = [f"{100 * rate:g} % lost" for rate in LOSS_RATES]
     head = ["quality", "λ", "bpp", "PSNR dB", *lossy, *(f"published {name} at this rate, dB" for name in curves)]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import filecmp
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +77,7 @@ def main(
     if snapshot:
         _snapshot()
         return
+    _check_curves()
     while (current := _next()) is not None:
         print(f"piece     {current.name}: {current.trains} from {current.start}, {current.steps:,} steps", flush=True)
         code = _spawn(current, processes)
@@ -84,6 +87,14 @@ def main(
         if once:
             return
     print("the plan is done")
+
+
+def _check_curves() -> None:
+    """Raises InputError, before hours of training, for a folder that lacks the published curves."""
+    if os.environ.get(PUBLISHED):
+        from netcodecs.training.measure import curves_in
+
+        curves_in(Path(os.environ[PUBLISHED]))
 
 
 def _spawn(piece: Piece, processes: int) -> int:
@@ -262,7 +273,9 @@ def _finish(piece: Piece) -> None:
 
 
 def _exported(piece: Piece) -> bool:
-    """Exports a piece; where test images are at hand and the former weights do better on them, these come back.
+    """Exports a piece; where test images are at hand and the former weights do better on them, these stay.
+
+    Weights that ship are replaced last, so that whatever interrupts the export and the measurement changes none.
 
     Returns:
         Whether the piece's weights were kept.
@@ -271,31 +284,32 @@ def _exported(piece: Piece) -> bool:
     from netcodecs.training.measure import Measured, mean_loss, measure
 
     test, published = (Path(os.environ[name]) if name in os.environ else None for name in (TEST, PUBLISHED))
-    weights, base, (folders, _) = shipped_weights(piece.trains), shipped_weights(_BASE), _folders()
+    weights, (folders, _) = shipped_weights(piece.trains), _folders()
+    made = RUNS / "exported"
+    shutil.rmtree(made, ignore_errors=True)
+    shutil.copytree(weights.parent, made)
     before: list[Measured] = []
     if test is not None and weights.is_file() and piece.trains != RESICOMP:
         before = measure(weights, test)
-    former = {path: path.read_bytes() for path in weights.parent.iterdir() if path.is_file()} if before else {}
     after = export(
         RUNS / piece.name,
-        weights,
-        base=None if weights == base else base,
+        made / weights.name,
+        base=None if piece.trains == _BASE else made / shipped_weights(_BASE).name,
         count_images=folders[0],
         test_images=test,
         published=published,
     )
-    if not before:
-        return True
-    under_loss = method_named(piece.trains).losses != "none"
-    if mean_loss(after, under_loss=under_loss) < mean_loss(before, under_loss=under_loss):
-        return True
-    for path in [path for path in weights.parent.iterdir() if path.is_file() and path not in former]:
-        path.unlink()  # a card beside weights that had none
-    for path, content in former.items():
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    return False
+    if before:
+        under_loss = method_named(piece.trains).losses != "none"
+        if mean_loss(after, under_loss=under_loss) > mean_loss(before, under_loss=under_loss):
+            return False
+    for path in sorted(made.iterdir()):
+        former = weights.parent / path.name
+        if path.is_file() and not (former.is_file() and filecmp.cmp(path, former, shallow=False)):
+            partial = former.with_name(former.name + ".partial")
+            shutil.copyfile(path, partial)
+            os.replace(partial, former)
+    return True
 
 
 if __name__ == "__main__":
