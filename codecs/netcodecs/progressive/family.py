@@ -45,10 +45,12 @@ class MbtMeanSettings(ProgressiveSettings):
 
 
 class MbtMean(ChannelProgressive):
-    """The baseline: mbt2018-mean as it is (Minnen et al. 2018), with gains."""
+    """The baseline: residual transforms with gains, and a mean-scale hyperprior (Minnen et al. 2018)."""
 
     name = "mbt-mean"
-    summary = "learned (mbt2018-mean): protected hyperprior, latent channels in packets that decode on their own"
+    summary = (
+        "learned (mean-scale hyperprior): protected hyperprior, latent channels in packets that decode on their own"
+    )
     Settings = MbtMeanSettings
     settings: MbtMeanSettings
 
@@ -65,17 +67,17 @@ class MbtMean(ChannelProgressive):
 
 
 class Random(ChannelProgressive):
-    """mbt2018-mean trained with channels lost at random."""
+    """The baseline trained with channels lost at random."""
 
     name = "random"
-    summary = "learned (mbt2018-mean, trained with random channel losses)"
+    summary = "learned (the baseline mbt-mean, trained with random channel losses)"
 
 
 class ProgDtd(ChannelProgressive):
-    """mbt2018-mean trained with double tail drop (Hojjat et al., CVPR-W 2023, as paper 1 makes it)."""
+    """The baseline trained with double tail drop (Hojjat et al., CVPR-W 2023, as paper 1 makes it)."""
 
     name = "progdtd"
-    summary = "learned (ProgDTD: mbt2018-mean trained with double tail drop)"
+    summary = "learned (ProgDTD: the baseline mbt-mean, trained with double tail drop)"
 
 
 class ScrMcaUniform(ChannelProgressive):

@@ -13,7 +13,7 @@ __all__ = ["METHODS", "Method", "method_named", "shipped_weights"]
 
 @dataclass(frozen=True)
 class Method:
-    """What a method adds to mbt2018-mean.
+    """What a method adds to the baseline, which is ``mbt-mean``.
 
     Attributes:
         name: Of the method.
