@@ -116,8 +116,29 @@ def simulate_strata(
         mean = _mean_features(of_masks[left], probability[which, left])
         weight = estimator_weights(of_masks[sample.index], sample.replicate, design, mean)
         outcomes = slot[0].outcomes(masks[sample.index], sample.replicate, weight)
-        independent = round(float(1 / (probability[which] ** 2).sum())) if drawn else 0
+        independent = _independent(of_masks, probability[which]) if drawn else 0
         yield replace(outcomes, design_weight=design, drawn=independent)
+
+
+def _independent(usable: BoolArray, probability: Vector) -> int:
+    """How many independent masks of one channel tell as much as those drawn for all channels.
+
+    1 / Σ p² would be right only for what is independent of the weights p. Where one channel alone fails, its failing
+    masks have the greatest weights. So the share of failures, and the number of usable packets, which stands for the
+    quality, are taken as they are: the variance of their weighted means is Σ p²·(x - mean)². The less counts. It is at
+    least ``DRAWN_MASKS`` but for rounding, since no weight is above 1 / ``DRAWN_MASKS`` by much.
+
+    Args:
+        usable: bool [m, k], the usable packets of each drawn mask.
+        probability: float64 [m], their weights over the channel, summing to 1.
+    """
+    packets = usable.sum(axis=1)
+    found = float(1 / (probability**2).sum())
+    for x in (packets > 0, packets):
+        apart = (x - probability @ x) ** 2
+        spread, variance = float(probability @ apart), float(probability**2 @ apart)
+        found = min(found, spread / variance if variance > 0 else float(DRAWN_MASKS))
+    return round(found)
 
 
 def _mean_features(usable: BoolArray, probability: Vector) -> Vector:
