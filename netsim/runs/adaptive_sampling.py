@@ -11,11 +11,12 @@ from netsim.decoding.cases import case_qualities, row_stream_keys
 from netsim.metrics.further import LOSSLESS_DB
 from netsim.runs.context import RunContext
 from netsim.runs.parts import PartKey, parts_of, read_part
-from netsim.statistics.intervals import Estimate, batch_labels, quality_interval
+from netsim.statistics.intervals import Estimate, batch_labels, clopper_pearson, quality_interval
 
-__all__ = ["FIRST_TRIALS", "AdaptiveSampling", "greater_distance", "trials_wanted"]
+__all__ = ["ENOUGH_LOSSY", "FIRST_TRIALS", "AdaptiveSampling", "greater_distance", "trials_wanted"]
 
 FIRST_TRIALS = 32
+ENOUGH_LOSSY = 12  # trials that lost packets: fewer tell too little of what losses cost and how many slots a burst hits
 _GROWTH = 4  # at most: one round's interval is itself uncertain
 
 
@@ -35,14 +36,28 @@ def greater_distance(mean: Estimate) -> float:
     return math.inf if math.isnan(mean.low + mean.high) else distance
 
 
-def trials_wanted(distance_db: float, have: int, precision_db: float, limit: int) -> int:
+def trials_wanted(
+    distance_db: float,
+    have: int,
+    precision_db: float,
+    limit: int,
+    lossy: int = ENOUGH_LOSSY,
+    failure_drop_db: float = 0,
+) -> int:
     """How many trials a row gets in all.
+
+    A sample whose losses happen to be few or cheap has a narrow interval about too good a mean: rounds that stopped at
+    the first narrow interval would favour it. So with fewer than ``ENOUGH_LOSSY`` trials that lost packets the row goes
+    on, until the precision would be reached if each of these trials, and of those that the sample may have missed by
+    chance (Clopper–Pearson), showed no image at all.
 
     Args:
         distance_db: From the mean to the farther end of its interval.
         have: How many trials there are.
         precision_db: The distance that is asked for.
         limit: Most trials of a row.
+        lossy: How many trials lost packets; ``ENOUGH_LOSSY`` where the channel loses none.
+        failure_drop_db: By how much a failure lies below the mean.
 
     Returns:
         Trials in all: ``have`` if the precision is reached; else about as many as the distance asks for, at most four
@@ -50,18 +65,25 @@ def trials_wanted(distance_db: float, have: int, precision_db: float, limit: int
 
     >>> trials_wanted(0.2, 32, 0.1, 100_000), trials_wanted(0.09, 32, 0.1, 100_000)
     (128, 32)
+    >>> [trials_wanted(0.09, have, 0.1, 100_000, lossy=0, failure_drop_db=20) for have in (128, 512, 736)]
+    [512, 809, 736]
     """
-    if distance_db <= precision_db:
-        return have
-    asked = min(have * (distance_db / precision_db) ** 2 * 1.1, _GROWTH * have)
-    return min(max(math.ceil(asked), have + FIRST_TRIALS), _GROWTH * have, limit)
+    if distance_db > precision_db:
+        asked = have * (distance_db / precision_db) ** 2
+    else:
+        share = clopper_pearson(lossy / have, have)
+        distance_db = failure_drop_db * (share.high - share.value)
+        if lossy >= ENOUGH_LOSSY or distance_db <= precision_db:
+            return have
+        asked = have * min(distance_db / precision_db, ENOUGH_LOSSY / max(lossy, 1))
+    return min(max(math.ceil(min(asked * 1.1, _GROWTH * have)), have + FIRST_TRIALS), _GROWTH * have, limit)
 
 
 class AdaptiveSampling:
     """The parts of each round of transport. Without ``precision`` there is one round.
 
-    With it, each round gives every row whose 95 % interval (batch means over trials) is still too wide about as many
-    trials as its width asks for, up to the scenario's ``trials``.
+    With it, each round gives every row whose 95 % interval (batch means over trials) is still too wide, or which met
+    too few losses, about as many trials as it lacks, up to the scenario's ``trials``: see ``trials_wanted``.
     """
 
     def __init__(self, context: RunContext) -> None:
@@ -104,11 +126,12 @@ class AdaptiveSampling:
             return plan.trials
         if have == 0:
             return min(FIRST_TRIALS, plan.trials)
-        self._half[row] = greater_distance(self._mean(row))
-        return trials_wanted(self._half[row], have, plan.precision_db, plan.trials)
+        mean, lossy = self._mean(row)
+        self._half[row] = greater_distance(mean)
+        return trials_wanted(self._half[row], have, plan.precision_db, plan.trials, lossy, mean.value - plan.failure_db)
 
-    def _mean(self, row: int) -> Estimate:
-        """The row's mean PSNR so far, with its 95 % interval as the summary has it."""
+    def _mean(self, row: int) -> tuple[Estimate, int]:
+        """The row's mean PSNR so far with its 95 % interval as the summary has it, and how many trials lost packets."""
         plan = self.context.plan
         keys, found = row_stream_keys(plan, plan.rows[row]), dict[str, list[np.ndarray]]()
         for key in self._parts[row]:
@@ -129,7 +152,8 @@ class AdaptiveSampling:
         mean, _ = quality_interval(
             whole["db"], whole["failed"], whole["weight"], batch, whole["lost"], plan.failure_db, *possible
         )
-        return mean
+        lossy = len(np.unique(whole["trial"][whole["lost"] > 0])) if possible[1] else ENOUGH_LOSSY
+        return mean, lossy
 
     def report(self) -> list[str]:
         """What became of the asked precision, in sentences.

@@ -173,6 +173,17 @@ def test_precision_runs_until_it_is_reached(scenario: Path) -> None:
     assert "stopped at the limit of 64 trials" in limited.manifest["precision"][0]
 
 
+def test_precision_waits_for_rare_losses(scenario: Path) -> None:
+    """No slot loses a packet: up to 3.7 of 32 × 8 slots may, but a burst may outlast a trial: up to 3.7 of 32 may."""
+    keys = ["precision=1.5 dB", "trials=5000", "slots=8", "engine=array"]
+    rare = netsim.run(scenario, overrides=[*keys, "channels=[{loss_rate: 0.0000001, mean_burst: 50}]"]).summary
+    assert (rare["loss_rate"] == 0).all()
+    drop_db = rare["psnr_db"] - rare["failure_db"]
+    assert (drop_db * (1 - 0.025 ** (1 / rare["trials"])) <= 1.5).all()
+    never = netsim.run(scenario, overrides=[*keys, "channels=[{loss_rate: 0}]"]).summary
+    assert (never["trials"] == 32).all()
+
+
 def test_controlled_rows_follow_the_reports(scenario: Path) -> None:
     overrides = [
         "codecs=[{jpeg: {quality: 30}}]",
