@@ -15,9 +15,9 @@ from netcodecs.progressive.methods import method_named
 from netcodecs.training.core.settings import SETTINGS, check_setting
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["LAPPED", "RESICOMP", "Piece", "pieces_in"]
+__all__ = ["LAPPED", "RESICOMP", "SYNTHESIS", "Piece", "pieces_in"]
 
-RESICOMP = "resicomp"
+RESICOMP, SYNTHESIS = "resicomp", "synthesis"
 LAPPED = "lapped"
 _TYPES: Mapping[str, tuple[type, str]] = {
     "name": (str, "a text"),
@@ -37,12 +37,13 @@ class Piece:
 
     Attributes:
         name: Of the piece; its run's folder.
-        trains: Which weights it makes: a method of the progressive family, or ``resicomp``.
+        trains: Which weights it makes: a method of the progressive family, ``resicomp``, or ``synthesis``: more
+            blocks for the g_s of all methods.
         start: Which weights it starts from: a name in the weights folder, or a path.
         steps: Of the run.
         settings: Where they are not the usual ones: rate, batch, crop, seed, device, balance; of a method: large
             (with ``lapped``), whole_share (with tail drop), lossless_share (with uniform losses); of resicomp: alpha,
-            transforms_rate, size and separate (of a new Transformer).
+            transforms_rate, size and separate (of a new Transformer); of synthesis, without balance: more_8, more_16.
     """
 
     name: str
@@ -121,6 +122,8 @@ def _settings_of(trains: str) -> list[str]:
     """
     if trains == RESICOMP:
         return [*_OF_ALL, *_OF_RESICOMP]
+    if trains == SYNTHESIS:
+        return [*(name for name in _OF_ALL if name != "balance"), "more_8", "more_16"]
     method = method_named(trains)
     of_method = {"large": True, "whole_share": method.tail_drop, "lossless_share": method.losses == "uniform"}
     return [*_OF_ALL, *(name for name, has in of_method.items() if has)]

@@ -36,12 +36,14 @@ def step_size(lam: float) -> float:
 
 @dataclass(frozen=True)
 class ResidualSize:
-    """Channels and residual blocks at strides 8 and 16; the same for analysis and synthesis."""
+    """Channels and residual blocks at strides 8 and 16 of analysis and synthesis, and blocks of the synthesis alone."""
 
     channels_8: int
     blocks_8: int
     channels_16: int
     blocks_16: int
+    more_8: int = 0
+    more_16: int = 0
 
 
 COMPACT = ResidualSize(192, 2, 256, 3)  # 26 kMAC per pixel with the hyperprior
@@ -82,7 +84,7 @@ class ResidualAnalysis(nn.Sequential):
 
 
 class ResidualSynthesis(nn.Sequential):
-    """g_s: latent → image; the mirror of :class:`ResidualAnalysis`.
+    """g_s: latent → image; the mirror of :class:`ResidualAnalysis`, with ``more_16`` and ``more_8`` blocks besides.
 
     Args:
         size: Widths and depths.
@@ -92,13 +94,17 @@ class ResidualSynthesis(nn.Sequential):
     def __init__(self, size: ResidualSize, channels: int) -> None:
         super().__init__(
             pointwise(channels, size.channels_16),
-            *(ResidualBlock(size.channels_16) for _ in range(size.blocks_16)),
+            *(ResidualBlock(size.channels_16) for _ in range(size.blocks_16 + size.more_16)),
             nn.ConvTranspose2d(size.channels_16, size.channels_8, 4, 2, 1),
-            *(ResidualBlock(size.channels_8) for _ in range(size.blocks_8)),
+            *(ResidualBlock(size.channels_8) for _ in range(size.blocks_8 + size.more_8)),
             pointwise(size.channels_8, _PIXELS),
         )
 
     def forward(self, latent: Tensor) -> Tensor:
         """(B, M, h, w) → (B, 3, 16h, 16w), nominally 0…1, not clamped, float32."""
-        pixels: Tensor = super().forward(latent)
-        return functional.pixel_shuffle(pixels.float() * step_size(REFERENCE_LAMBDA) + _MIDDLE, BLOCK)
+        return self.pixels(super().forward(latent))
+
+    @staticmethod
+    def pixels(channels: Tensor) -> Tensor:
+        """What the last layer made, as an image; the inverse of :meth:`ResidualAnalysis.pixels`."""
+        return functional.pixel_shuffle(channels.float() * step_size(REFERENCE_LAMBDA) + _MIDDLE, BLOCK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,7 @@ def initial_network(
         emphasis: Of the training that follows: its share of lossless images counts where MCA starts.
     """
     if start == LAPPED:
-        kind = TransformKind("residual", (LARGE.channels_8, LARGE.blocks_8, LARGE.channels_16, LARGE.blocks_16))
+        kind = TransformKind("residual", astuple(LARGE))
         network = Backbone(kind if large else None, scr=method.scr, mca=method.mca)
         if crops is not None:
             initialise_lapped(network, crops)
