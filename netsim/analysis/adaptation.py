@@ -2,11 +2,14 @@
 
 All schemes of a run meet the same channel realisations, so the fixed choices of the same run tell what each slot would
 have shown under another choice. The oracle makes one choice per interval, as the controller does, but knows the losses
-of the interval: no controller with this interval can be better.
+of the interval: no controller with this interval can be better. That holds only where each choice meets the same losses
+whatever was chosen before: a chain that steps with each packet is in another state after choices that send more
+packets, and a queue is longer after larger ones. Elsewhere there is no oracle.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.analysis.summary import slot_quality
+from netsim.analysis.slot_values import can_fail, can_lose, slot_quality
 from netsim.errors import InputError
 from netsim.scenario.plan import Plan, PlanRow
-from netsim.statistics.intervals import Estimate, mean_interval
+from netsim.statistics.intervals import Estimate, batch_labels, difference_interval, quality_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ControlledRow", "choice_names", "controlled_rows", "course", "gains"]
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,11 @@ class ControlledRow:
         fixed_db: float64 [choices, trials, slots], of each choice alone.
         loss_rate: float64 [trials, slots], share of the packets lost.
         failed: bool [trials, slots].
+        fixed_failed: bool [choices, trials, slots], likewise of each choice alone.
+        fixed_loss_rate: float64 [choices, trials, slots], likewise.
+        can_fail: Whether a slot of the row, and of each choice alone, can fail.
+        can_lose: Whether the channel may lose packets of all of them.
+        no_oracle: Why the choices alone tell nothing of an oracle; empty where they do.
     """
 
     row: PlanRow
@@ -47,7 +56,12 @@ class ControlledRow:
     quality_db: Floats
     fixed_db: Floats
     loss_rate: Floats
-    failed: NDArray[np.bool_]
+    failed: Bools
+    fixed_failed: Bools
+    fixed_loss_rate: Floats
+    can_fail: tuple[bool, ...]
+    can_lose: bool = False
+    no_oracle: str = ""
 
     @property
     def best_fixed(self) -> int:
@@ -55,15 +69,31 @@ class ControlledRow:
         return int(self.fixed_db.mean(axis=(1, 2)).argmax())
 
     @property
+    def oracle_choice(self) -> NDArray[np.int64]:
+        """int64 [trials, slots], the oracle's choices."""
+        interval = np.arange(self.quality_db.shape[1]) // self.interval_slots
+        found = np.empty(self.quality_db.shape, dtype=np.int64)
+        for one in np.unique(interval):
+            found[:, interval == one] = self.fixed_db[:, :, interval == one].mean(axis=2).argmax(axis=0)[:, None]
+        return found
+
+    @property
     def oracle_db(self) -> Floats:
         """float64 [trials, slots], the quality of the oracle's choices."""
-        interval = np.arange(self.choice.shape[1]) // self.interval_slots
-        found = np.empty_like(self.quality_db)
-        for one in np.unique(interval):
-            mine = self.fixed_db[:, :, interval == one]
-            best = mine.mean(axis=2).argmax(axis=0)
-            found[:, interval == one] = mine[best, np.arange(len(best))]
-        return found
+        return chosen(self.fixed_db, self.oracle_choice)
+
+
+def chosen(of_choices: NDArray[Any], choice: NDArray[np.int64]) -> NDArray[Any]:
+    """What each slot's choice has.
+
+    Args:
+        of_choices: [choices, trials, slots].
+        choice: int64 [trials, slots].
+
+    Returns:
+        [trials, slots].
+    """
+    return np.take_along_axis(of_choices, choice[None], axis=0)[0]
 
 
 def controlled_rows(plan: Plan, log: pd.DataFrame) -> list[ControlledRow]:
@@ -96,16 +126,22 @@ def controlled_rows(plan: Plan, log: pd.DataFrame) -> list[ControlledRow]:
         mine, *fixed_parts = [part[part["trial"] < trials] for part in parts]
         keys = [(row.settings_text(i), scheme.protection_name) for i, scheme in enumerate(row.schemes)]
         made = [keys.index(key) for key in zip(mine["settings"], mine["protection"], strict=True)]
-        sent = np.maximum(mine["packets_sent"].to_numpy(dtype=float), 1)
+        choice, quality = _table(mine, np.array(made)), _table(mine, slot_quality(mine, plan.failure_db))
+        fixed_db = np.stack([_table(part, slot_quality(part, plan.failure_db)) for part in fixed_parts])
         found.append(
             ControlledRow(
                 row,
                 _interval_slots(row),
-                _table(mine, np.array(made)),
-                _table(mine, slot_quality(mine, plan.failure_db)),
-                np.stack([_table(part, slot_quality(part, plan.failure_db)) for part in fixed_parts]),
-                _table(mine, mine["packets_lost"].to_numpy(dtype=float) / sent),
+                choice,
+                quality,
+                fixed_db,
+                _loss_rate(mine),
                 _table(mine, (mine["status"] == "failed").to_numpy()),
+                np.stack([_table(part, (part["status"] == "failed").to_numpy()) for part in fixed_parts]),
+                np.stack([_loss_rate(part) for part in fixed_parts]),
+                tuple(can_fail(part) for part in (mine, *fixed_parts)),
+                all(can_lose(part) for part in (mine, *fixed_parts)),
+                _why_no_oracle(row, fixed_parts) or _why_unlike(quality, chosen(fixed_db, choice)),
             )
         )
     if not found:
@@ -122,6 +158,30 @@ def _check_simulated(row: PlanRow, parts: Sequence[pd.DataFrame]) -> None:
                 f"{part['scheme'].iloc[0]}, a choice of {row.label}, has no slots: engine {engine} weights outcomes"
             )
             raise InputError(message, hint="engine: event simulates each choice slot by slot")
+
+
+def _why_no_oracle(row: PlanRow, fixed_parts: Sequence[pd.DataFrame]) -> str:
+    """Why choices may meet other losses than the same choices do after others; empty where they may not."""
+    if not row.channel.has_memory:
+        return ""
+    alike = {"packets_sent": "numbers of packets"} | ({} if row.channel.step_s is None else {"bytes": "sizes"})
+    for column, what in alike.items():
+        first, *others = [_table(part, part[column].to_numpy()) for part in fixed_parts]
+        if any((first != other).any() for other in others):
+            return f"its choices send unlike {what}, over a channel with memory"
+    return ""
+
+
+def _why_unlike(quality: Floats, alone: Floats) -> str:
+    """What differs from the slots of the same choices alone, as where a queue grew; empty if nothing does."""
+    return (
+        "" if np.allclose(quality, alone, rtol=0, atol=1e-3) else "its slots show other than the same choices do alone"
+    )
+
+
+def _loss_rate(part: pd.DataFrame) -> Floats:
+    sent = np.maximum(part["packets_sent"].to_numpy(dtype=float), 1)
+    return _table(part, part["packets_lost"].to_numpy(dtype=float) / sent)
 
 
 def _interval_slots(row: PlanRow) -> int:
@@ -158,8 +218,9 @@ def choice_names(row: PlanRow) -> list[str]:
 def gains(plan: Plan, rows: list[ControlledRow]) -> pd.DataFrame:
     """One row per controlled row: mean PSNR, that of the best fixed choice and of the oracle, with 95 % intervals.
 
-    The intervals are t intervals over trials; ``gain`` (over the best fixed choice) and ``regret`` (the oracle's lead)
-    are differences trial by trial. The best fixed choice is the best of this run, found with hindsight.
+    The intervals are those of a summary; those of ``gain`` (over the best fixed choice) and ``regret`` (the oracle's
+    lead) are those of ``netsim compare``, of differences slot by slot. The best fixed choice is the best of this run,
+    found with hindsight. Oracle and regret are NaN where there is none; the column ``no_oracle`` says why.
 
     Args:
         plan: The plan of the run.
@@ -173,7 +234,6 @@ def gains(plan: Plan, rows: list[ControlledRow]) -> pd.DataFrame:
 
     lines = []
     for one in rows:
-        best, oracle = one.fixed_db[one.best_fixed], one.oracle_db
         line: dict[str, Any] = {
             "channel": one.row.channel_name,
             "link": one.row.link_name,
@@ -184,19 +244,49 @@ def gains(plan: Plan, rows: list[ControlledRow]) -> pd.DataFrame:
             "interval_slots": one.interval_slots,
             "best_fixed": choice_names(one.row)[one.best_fixed],
         }
-        quantities = {"psnr": one.quality_db, "fixed": best, "oracle": oracle}
-        quantities |= {"gain": one.quality_db - best, "regret": oracle - one.quality_db}
-        for name, values in quantities.items():
-            mean = _over_trials(values)
+        for name, mean in _estimates(one, plan.failure_db, len(plan.image_names)).items():
             line |= {f"{name}_db": mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
         line["failure_ratio"] = float(one.failed.mean())
-        lines.append(line | {"failure_db": plan.failure_db})
+        lines.append(line | {"failure_db": plan.failure_db, "no_oracle": one.no_oracle})
     return pd.DataFrame(lines)
 
 
-def _over_trials(values: Floats) -> Estimate:
-    trials = np.repeat(np.arange(len(values)), values.shape[1])
-    return mean_interval(values.reshape(-1), np.ones(values.size), trials)
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """What slots show, [trials, slots] each, and whether one of them can fail."""
+
+    quality_db: Floats
+    failed: Bools
+    loss_rate: Floats
+    can_fail: bool
+
+
+def _estimates(one: ControlledRow, failure_db: float, images: int) -> dict[str, Estimate]:
+    trials, slots = one.quality_db.shape
+    batch = batch_labels(np.repeat(np.arange(trials), slots), np.tile(np.arange(slots), trials), images)
+    ones = np.ones(batch.size)
+
+    def mean(of: _Course) -> Estimate:
+        columns = of.quality_db.reshape(-1), of.failed.reshape(-1), ones, batch, of.loss_rate.reshape(-1)
+        return quality_interval(*columns, failure_db, of.can_fail, one.can_lose)[0]
+
+    def difference(first: _Course, second: _Course) -> Estimate:
+        both = (first, second)
+        values, failed = [of.quality_db.reshape(-1) for of in both], [of.failed.reshape(-1) for of in both]
+        possible = [of.can_fail or (one.can_lose and not of.loss_rate.any()) for of in both]
+        struck = (first.loss_rate + second.loss_rate).reshape(-1) > 0 if one.can_lose else None
+        proxy = first.loss_rate.reshape(-1)
+        return difference_interval(values, failed, ones, batch, proxy, failure_db, possible, struck)
+
+    best, choice = one.best_fixed, one.oracle_choice
+    mine = _Course(one.quality_db, one.failed, one.loss_rate, one.can_fail[0])
+    fixed = _Course(one.fixed_db[best], one.fixed_failed[best], one.fixed_loss_rate[best], one.can_fail[1 + best])
+    found = {"psnr": mean(mine), "fixed": mean(fixed), "gain": difference(mine, fixed)}
+    if one.no_oracle:
+        return found | dict.fromkeys(("oracle", "regret"), Estimate(math.nan, math.nan, math.nan))
+    quality, failed, lost = (chosen(of, choice) for of in (one.fixed_db, one.fixed_failed, one.fixed_loss_rate))
+    oracle = _Course(quality, failed, lost, any(one.can_fail[1:]))
+    return found | {"oracle": mean(oracle), "regret": difference(oracle, mine)}
 
 
 def course(rows: list[ControlledRow], trial: int = 0, slots: int = 60) -> pd.DataFrame:

@@ -59,6 +59,11 @@ class Channel(ABC):
         """Whether the channel may lose a packet. False only where it is known to lose none."""
         return True
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether losses may depend on the packets sent before. False only where it is known that they do not."""
+        return True
+
     @abstractmethod
     def initial_state(self, u: float) -> Any:
         """State before the first packet of a trial.

@@ -221,6 +221,11 @@ class MarkovChannel(Channel):
         """Whether a packet is lost in any state."""
         return bool((self.loss > 0).any())
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether the chain has several states."""
+        return len(self.loss) > 1
+
     @cached_property
     def loss_rate(self) -> float:
         """Long-run share of packets lost, ε."""

@@ -70,6 +70,11 @@ class SwitchingChannel(Channel):
         """Whether one of the channels may lose a packet."""
         return any(channel.can_lose for channel in self.channels)
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether one of the channels has; the switch itself counts slots, not packets."""
+        return any(channel.has_memory for channel in self.channels)
+
     def initial_state(self, u: float) -> State:
         """An active channel and a start state for each, all from one uniform.
 

@@ -45,7 +45,7 @@ class Adaptation(Study):
         return _Measured(course(rows, self.options.trial, self.options.slots), gains(context.plan, rows))
 
     def compare(self, table: Comparison, measured: _Measured) -> None:
-        """Mean PSNR of controller, best fixed choice and oracle; the controller's gain, and what it misses.
+        """Mean PSNR of controller, best fixed choice and oracle (where there is one); the controller's gain and regret.
 
         Args:
             table: Gets a row for each number.
@@ -54,7 +54,9 @@ class Adaptation(Study):
         several = measured.gains["link"].nunique() > 1
         for line in measured.gains.to_dict("records"):
             condition = f"{line['channel']}, {line['link']}" if several else str(line["channel"])
-            for stem in ("psnr", "fixed", "oracle", "gain", "regret"):
+            for stem in (
+                ("psnr", "fixed", "gain") if line["no_oracle"] else ("psnr", "fixed", "oracle", "gain", "regret")
+            ):
                 ours = Estimate(line[f"{stem}_db"], line[f"{stem}_low"], line[f"{stem}_high"])
                 quantity = "psnr_db" if stem == "psnr" else f"{stem}_db"
                 table.add(condition, line["scheme"], quantity, ours, operating_point=line["operating_point"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import netsim
 from netsim.analysis.adaptation import ControlledRow, choice_names, controlled_rows, course, gains
+from netsim.analysis.paired import compare_schemes
 from netsim.errors import InputError
 from netsim.figures import adaptation as figure
 from netsim.runs.progress import Reporter
@@ -51,8 +53,11 @@ def run(small: MakeRecipe, tmp_path: Path) -> tuple[netsim.Plan, netsim.Run]:
 def row_of(choice: Any, quality: Any, fixed: Any, interval_slots: int) -> ControlledRow:
     plan_row: Any = object.__new__(PlanRow)
     array = np.array(quality, dtype=float)
-    none = np.zeros(array.shape)
-    return ControlledRow(plan_row, interval_slots, np.array(choice), array, np.array(fixed, float), none, none > 0)
+    alone, none = np.array(fixed, float), np.zeros(array.shape)
+    no_loss = np.zeros(alone.shape)
+    can_fail = (True,) * (1 + len(alone))
+    made = np.array(choice)
+    return ControlledRow(plan_row, interval_slots, made, array, alone, none, none > 0, no_loss > 0, no_loss, can_fail)
 
 
 def test_the_oracle_makes_the_best_choice_of_each_interval() -> None:
@@ -85,7 +90,8 @@ def test_a_fixed_controller_shows_what_its_choice_shows_alone(run: tuple[netsim.
     np.testing.assert_array_equal(following.quality_db, picked)
 
 
-def test_gains_are_differences_trial_by_trial(run: tuple[netsim.Plan, netsim.Run]) -> None:
+def test_gains_are_differences_slot_by_slot(run: tuple[netsim.Plan, netsim.Run]) -> None:
+    """The intervals are those of the summary and of ``netsim compare``."""
     plan, done = run
     rows = controlled_rows(plan, done.log)
     table = gains(plan, rows).set_index("scheme")
@@ -96,12 +102,75 @@ def test_gains_are_differences_trial_by_trial(run: tuple[netsim.Plan, netsim.Run
         assert line["gain_db"] == pytest.approx(line["psnr_db"] - line["fixed_db"])
         assert line["regret_db"] >= 0
         assert line["oracle_db"] >= line["fixed_db"]
-        means = (one.quality_db - one.fixed_db[one.best_fixed]).mean(axis=1)
-        half = 2.5706 * means.std(ddof=1) / np.sqrt(6)  # t(.975) with 5 degrees of freedom
-        assert line["gain_high"] - line["gain_db"] == pytest.approx(half, rel=1e-4, abs=1e-12)
+        alone = ["jpeg", "jpeg + 50% FEC"][one.best_fixed]
+        assert line["psnr_low"] == pytest.approx(summary.loc[one.row.label, "psnr_low"])
+        assert line["fixed_high"] == pytest.approx(summary.loc[alone, "psnr_high"])
+        [pair] = compare_schemes(done.log, one.row.label, alone, plan.failure_db).to_dict("records")
+        assert [line[f"gain_{end}"] for end in ("db", "low", "high")] == pytest.approx(
+            [pair[f"difference_{end}"] for end in ("db", "low", "high")]
+        )
     following = table.loc["jpeg + previous-interval 2×"]
     assert following["gain_db"] > 0  # six slots of one channel are three intervals
     assert following["interval_slots"] == 2
+
+
+def test_a_gain_allows_for_failures_that_the_sample_did_not_meet(run: tuple[netsim.Plan, netsim.Run]) -> None:
+    """Without a failure either of the two may fail alone in up to 1 - .025^(1/n) of n slots: 20 dB each time."""
+    plan, _ = run
+    one = replace(row_of(np.zeros((6, 4)), np.full((6, 4), 33.0), np.full((2, 6, 4), 33.0), 2), row=controlled(plan))
+    [line] = gains(plan, [one]).to_dict("records")
+    most = 20 * (1 - 0.025 ** (1 / 24))
+    assert [line["gain_low"], line["gain_db"], line["gain_high"]] == pytest.approx([-most, 0, most])
+    assert [line["regret_low"], line["regret_high"]] == pytest.approx([-most, most])
+
+
+def controlled(plan: netsim.Plan) -> PlanRow:
+    return next(row for row in plan.rows if row.control is not None)
+
+
+@pytest.mark.parametrize(
+    ("channel", "packets", "why"),
+    [
+        ({"loss_rate": 0.2}, (4, 8), ""),
+        ({"switch": [{"loss_rate": 0.1}, {"loss_rate": 0.4}]}, (4, 8), ""),
+        ({"loss_rate": 0.2, "mean_burst": 8}, (8, 8), ""),
+        (
+            {"loss_rate": 0.2, "mean_burst": 8},
+            (4, 8),
+            "its choices send unlike numbers of packets, over a channel with memory",
+        ),
+    ],
+)
+def test_choices_that_meet_other_losses_after_others_have_no_oracle(
+    channel: dict[str, Any], packets: tuple[int, int], why: str, small: MakeRecipe, tmp_path: Path
+) -> None:
+    """After slots of four packets a chain is in another state than after slots of eight: the log's losses say so."""
+    ways = [{"packets": packets[0], "quality": 30}, {"packets": packets[1], "quality": 60}]
+    control = ["none", "fixed", {"previous-interval": {"interval_slots": 2, "thresholds": [0.15]}}]
+    codec = {"jpeg": {"choices": ways, "control": control}}
+    images = str(small().folder / "images")
+    plan = netsim.plan({**SCENARIO, "codecs": [codec], "channels": [channel], "images": images, "engine": "event"})
+    run = netsim.run(plan, out=tmp_path / "run")
+    rows = controlled_rows(plan, run.log)
+    assert [row.no_oracle for row in rows] == [why, why]  # also of a controller that never met them
+    following = rows[1]
+    assert set(following.choice.reshape(-1)) == {0, 1}
+    alone = np.take_along_axis(following.fixed_loss_rate, following.choice[None], axis=0)[0]
+    assert np.array_equal(following.loss_rate, alone) == (not why)
+    table = gains(plan, rows)
+    assert table["oracle_db"].isna().all() == table["regret_high"].isna().all() == bool(why)
+    assert table["gain_db"].notna().all()
+    [legend] = figure.draw_means(table).legends
+    assert (f": {why}." in legend.get_title().get_text().replace("\n", " ")) == bool(why)
+
+
+def test_a_queue_that_other_choices_fill_leaves_no_oracle(run: tuple[netsim.Plan, netsim.Run]) -> None:
+    """A slot that shows less than its choice does alone, here by hand."""
+    plan, done = run
+    log = done.log.copy()
+    one = log.index[(log["scheme"] == "jpeg + previous-interval 2×") & (log["status"] == "full")][0]
+    log.loc[one, "psnr_db"] -= 1
+    assert [bool(row.no_oracle) for row in controlled_rows(plan, log)] == [False, True]
 
 
 def test_course_and_figures_show_what_was_chosen(run: tuple[netsim.Plan, netsim.Run]) -> None:
