@@ -114,12 +114,16 @@ def _lead(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
         _many(frame["condition"].nunique(), "channel"),
         _many(int(frame["images"].max()), "image"),
     ]
-    sampled = frame["slots"].dropna()
-    how = "exact: no sampling"
+    sampled = frame[~frame["engine"].isin(["exact", "stratified"])]
+    how = []
     if len(sampled):
-        how = f"{_many(int(frame['trials'].max()), 'trial')}, {int(sampled.sum()):,} slots in all"
+        how.append(f"{_many(int(sampled['trials'].max()), 'trial')}, {int(sampled['slots'].sum()):,} slots in all")
+    if (frame["engine"] == "stratified").any():  # its trials are replicates, its slots decoded masks
+        how.append("stratified: a sample of the masks")
+    if not how:
+        how.append("exact: no sampling")
     engine = ", ".join(frame["engine"].unique())
-    return f"{' × '.join(counts)}; {how}; {engine} engine"
+    return f"{' × '.join(counts)}; {'; '.join(how)}; {engine} engine"
 
 
 def _many(count: int, noun: str) -> str:

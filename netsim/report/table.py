@@ -265,14 +265,7 @@ def _mark(
 def _notes(numbers: pd.DataFrame, metric: str, failure_db: float) -> Iterable[str]:
     counted = f" A slot without an image counts as {failure_db:g} dB." if metric == "psnr_db" else ""
     yield f"{_TITLES.get(metric, metric)}.{counted} bit/pixel: all that was sent."
-    sampled = numbers[numbers["engine"] != "exact"]
-    if len(sampled):
-        trials = sorted({int(count) for count in sampled["trials"].dropna()})
-        many = f"{trials[0]} to {trials[-1]} trials" if len(trials) > 1 else counted_noun(trials[0], "trial")
-        exact = " Numbers without an interval: expectations." if len(sampled) < len(numbers) else ""
-        yield f"Intervals: 95 %, over the losses of {many}, for these images.{exact}"
-    else:
-        yield "Expectations over all losses, without sampling error, for these images."
+    yield from _interval_notes(numbers)
     if numbers["bold"].any():
         test = "the 95 % interval of the difference has 0 inside" if metric == "psnr_db" else "95 % intervals overlap"
         yield f"Bold: the best of a column among rows of like rate, and those that can't be told from it ({test})."
@@ -280,6 +273,34 @@ def _notes(numbers: pd.DataFrame, metric: str, failure_db: float) -> Iterable[st
     unlike = float((rates.max() / rates.min()).max())
     if unlike > _UNLIKE:
         yield f"Rates compared with each other differ by up to {100 * (unlike - 1):.0f} %."
+
+
+def _interval_notes(numbers: pd.DataFrame) -> Iterable[str]:
+    """What the intervals are of: losses of trials, a sample of the masks, or masks that were not decoded."""
+    apart = (numbers["low"] != numbers["value"]) | (numbers["high"] != numbers["value"])
+    weighted = numbers["engine"].isin(["exact", "stratified"])
+    sampled = numbers[~weighted]
+    if len(sampled):
+        trials = sorted({int(count) for count in sampled["trials"].dropna()})
+        many = f"{trials[0]} to {trials[-1]} trials" if len(trials) > 1 else counted_noun(trials[0], "trial")
+        yield f"Intervals: 95 %, over the losses of {many}, for these images."
+    of = "Intervals" if sampled.empty else "Other intervals"
+    estimated = numbers[apart & (numbers["engine"] == "stratified")]
+    if len(estimated):
+        yield f"{of}{_of_rows(estimated, numbers)}: 95 %, over the sampling of masks (no trials), for these images."
+    bounded = numbers[apart & (numbers["engine"] == "exact")]
+    if len(bounded):
+        yield f"{of}{_of_rows(bounded, numbers)}: bounds, whatever the masks that were not decoded show."
+    if (weighted & ~apart).all():
+        yield "Expectations over all losses, without sampling error, for these images."
+    elif (weighted & ~apart).any():
+        yield "Numbers without an interval: expectations."
+
+
+def _of_rows(rows: pd.DataFrame, numbers: pd.DataFrame) -> str:
+    """Which schemes are meant; nothing where it is all."""
+    names = list(dict.fromkeys(rows["scheme"]))
+    return "" if len(names) == numbers["scheme"].nunique() else f" of {', '.join(names)}"
 
 
 _SPECIAL = {

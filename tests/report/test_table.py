@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from skimage import data
 from typer.testing import CliRunner
 
 import netsim
@@ -158,3 +160,25 @@ def test_the_command_writes_by_the_ending_what_python_gives(in_tmp_path: Path) -
         (["--name", "JPEG"], "`JPEG` renames nothing"),
     ):
         assert message in str(CliRunner().invoke(app, ["table", "run", *bad]).exception)
+
+
+def test_notes_name_trials_only_where_trials_were_sampled(tmp_path: Path) -> None:
+    """The rows of the stratified engine count its replicates as trials; those of the exact engine may have bounds."""
+    log = _log()
+    weighted = log.assign(engine="exact", weight=1 / 60)
+    weighted.loc[weighted["trial"] == 7, ["status", "psnr_db"]] = "unresolved", np.nan
+    assert "Intervals: bounds, whatever the masks that were not decoded show." in result_table(weighted).notes
+    one_exact = pd.concat([log[log["scheme"] != "alike"], weighted[weighted["scheme"] == "alike"]])
+    notes = result_table(one_exact).notes
+    assert "Intervals: 95 %, over the losses of 60 trials, for these images." in notes
+    assert "Other intervals of alike: bounds, whatever the masks that were not decoded show." in notes
+
+    Image.fromarray(data.astronaut()[100:196, 150:250]).save(tmp_path / "part.png")
+    resilient = netsim.codec("jpeg2000", bpp=2, receiver="resilient", packets=8)
+    run = netsim.run(images=tmp_path, codecs=[resilient], channels=["EP6"], engine="stratified", out=tmp_path / "run")
+    assert run.summary["psnr_low"].iloc[0] < run.summary["psnr_high"].iloc[0]
+    notes = run.table().notes
+    assert "Intervals: 95 %, over the sampling of masks (no trials), for these images." in notes
+    assert not any("1 trial" in note for note in notes)
+    page = run.report(tmp_path / "report.html").read_text()
+    assert "1 image; stratified: a sample of the masks; stratified engine" in page
