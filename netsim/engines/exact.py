@@ -376,7 +376,7 @@ def mask_table(channel: MarkovChannel, packets: int, start: Vector, coverage: fl
 
 
 def _table(powers: list[Vector], loss: Vector, start: Vector, coverage: float) -> MaskTable:
-    """Masks in order of probability: all above a threshold, which is lowered until they cover enough."""
+    """Masks in order of probability, until they cover enough, and the one without a loss."""
     if len(powers) <= ALL_MASKS_PACKETS:
         found = _above(powers, loss, start, 0.0)
         if found is not None:
@@ -394,8 +394,15 @@ def _table(powers: list[Vector], loss: Vector, start: Vector, coverage: float) -
     order = np.argsort(-best.probability, kind="stable")
     covered = np.cumsum(best.probability[order])
     keep = order[: int(np.searchsorted(covered, coverage)) + 1]
-    probability = best.probability[keep]
-    return MaskTable(best.masks[keep], probability, float(max(0.0, 1 - probability.sum())))
+    masks, probability = best.masks[keep], best.probability[keep]
+    if not masks.all(axis=1).any():  # its image bounds those of all other masks, however rare it is
+        state = start
+        for power in powers:
+            state = (state @ power) * (1 - loss)
+        if state.sum() > 0:
+            masks = np.concatenate([masks, np.ones((1, len(powers)), dtype=bool)])
+            probability = np.append(probability, state.sum())
+    return MaskTable(masks, probability, float(max(0.0, 1 - probability.sum())))
 
 
 def _above(powers: list[Vector], loss: Vector, start: Vector, threshold: float) -> MaskTable | None:

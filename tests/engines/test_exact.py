@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from netsim.channels.chains import bernoulli
 from netsim.channels.markov import MarkovChannel
 from netsim.channels.spec import channel_from_spec
 from netsim.engines import exact
 from netsim.errors import InputError
 from netsim.links.packets import DELIVERED, LATE, LOST, PacketBurst
 from netsim.links.profile import link_from_spec
+from netsim.statistics.bounded import bounded_mean
 
 PRESETS = ["uniform-5", "uniform-20", "ge-10", "ge-15", *(f"EP{i}" for i in range(1, 7)), "EP3-released"]
 
@@ -32,6 +34,17 @@ def test_long_streams_take_the_likeliest_masks_first(preset: str) -> None:
     assert table.residual_mass == 0
     assert few.residual_mass == 0
     np.testing.assert_allclose(np.sort(table.probability)[::-1], probability[probability > 0], rtol=1e-9)
+
+
+def test_bounds_hold_where_losses_are_likelier_than_receptions() -> None:
+    """Seventeen packets, 90 % loss: the likeliest masks hold two packets at most, the others hold more. A packet is
+    worth 1 dB, so that the mean is known."""
+    table = exact.mask_table(channel := bernoulli(0.9), 17, channel.start_distribution, 0.7)
+    quality = np.append(20.0 + table.masks.sum(axis=1), np.nan)
+    weights, rest = np.append(table.probability, table.residual_mass), np.arange(len(quality)) == len(table.masks)
+    bounds = bounded_mean(quality, weights, np.zeros(len(quality), int), rest, 13.0, 100.0, within_known=True)
+    assert bounds.low <= 20 + 17 * 0.1 <= bounds.high
+    assert 0.2 < table.residual_mass < 0.3
 
 
 @pytest.mark.parametrize("preset", ["EP1", "EP4", "ge-15"])
