@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.concealment import ResidualConcealment, load_concealment, save_concealment
 from netcodecs.progressive.family import MbtMean, ScrMcaPlus
-from netcodecs.progressive.weights import save_weights
+from netcodecs.progressive.weights import load_weights, save_weights
 from netcodecs.training.fit_concealment import compare, fit_concealment, table
+from netcodecs.weight_files import read_weights, write_weights
 from skimage import data
 from torch import Tensor
 
@@ -61,7 +63,8 @@ def files(started: Backbone, crops: Tensor, tmp_path_factory: pytest.TempPathFac
     """The baseline's weights, and a concealment fitted to them."""
     folder = tmp_path_factory.mktemp("plus")
     save_weights(folder / "mbt-mean.safetensors", started, "mbt-mean")
-    save_concealment(folder / "plus.safetensors", fit_concealment(started, crops), {})
+    stored = load_weights(folder / "mbt-mean.safetensors")[0]
+    save_concealment(folder / "plus.safetensors", fit_concealment(stored, crops), stored)
     return folder / "mbt-mean.safetensors", folder / "plus.safetensors"
 
 
@@ -79,7 +82,7 @@ def test_without_loss_the_image_is_the_baselines_and_with_loss_fitted_taps_are_b
     files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """Mean PSNR over losses of one packet: fitted taps, taps of zero (means alone), and zeros for missing samples."""
-    save_concealment(tmp_path / "none.safetensors", ResidualConcealment(192), {})
+    save_concealment(tmp_path / "none.safetensors", ResidualConcealment(192), load_weights(files[0])[0])
     codecs = {"fitted": plus(files), "means": plus((files[0], tmp_path / "none.safetensors"))}
     codecs["zeros"] = MbtMean(MbtMean.Settings(weights=files[0]))  # type: ignore[assignment]
     quality: dict[str, np.ndarray] = {}
@@ -95,7 +98,9 @@ def test_without_loss_the_image_is_the_baselines_and_with_loss_fitted_taps_are_b
 
 
 def test_the_comparison_has_both_methods_under_the_same_losses(files: tuple[Path, Path], crops: Tensor) -> None:
-    rows = compare(files[0], load_concealment(files[1], 192), crops[:4], [IMAGE, IMAGE[::-1]])
+    rows = compare(
+        files[0], load_concealment(files[1], 192, load_weights(files[0])[0]), crops[:4], [IMAGE, IMAGE[::-1]]
+    )
     assert [row.lam for row in rows] == [0.0018, 0.0067]
     for row in rows:
         assert (row.whole > row.plus).all()
@@ -108,13 +113,43 @@ def test_another_concealment_is_another_codec_and_a_faulty_file_is_refused(
 ) -> None:
     codec = plus(files)
     other = tmp_path / "other.safetensors"
-    save_concealment(other, ResidualConcealment(192), {})
+    save_concealment(other, ResidualConcealment(192), load_weights(files[0])[0])
     assert plus((files[0], other)).fingerprint != codec.fingerprint
     assert set(codec.input_files.values()) == set(files)
     with pytest.raises(InputError, match="no concealment at"):
         plus((files[0], tmp_path / "absent"))
     with pytest.raises(InputError, match="holds no concealment of 192 channels"):
         plus((files[0], files[0])).encode(IMAGE, POINT)
+
+
+@pytest.mark.parametrize(
+    "part", ["g_a.0.bias", "log_gain", "hyper.analysis.inputs.bias", "hyper.synthesis.outputs.bias"]
+)
+def test_beside_another_analysis_or_hyperprior_a_concealment_is_refused(
+    files: tuple[Path, Path], tmp_path: Path, part: str
+) -> None:
+    """What comes behind the latent may change."""
+    tensors, facts = read_weights(files[0])
+    other = tmp_path / "mbt-mean.safetensors"
+    write_weights(other, _added(tensors, "g_s.0.bias", "log_inverse_gain", "hyper.prior.means"), facts)
+    plus((other, files[1])).encode(IMAGE[:64, :64], POINT)
+    write_weights(other, _added(tensors, part), facts)
+    with pytest.raises(
+        InputError, match=r"plus\.safetensors was fitted to an analysis or a hyperprior of other"
+    ) as caught:
+        plus((other, files[1])).encode(IMAGE[:64, :64], POINT)
+    assert "fit_concealment" in caught.value.hint
+
+
+def _added(tensors: Mapping[str, Tensor], *names: str) -> dict[str, Tensor]:
+    """Stored tensors, some of them changed."""
+    return {**tensors, **{name: tensors[name] + 0.25 for name in names}}
+
+
+def test_a_concealment_that_names_no_network_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
+    write_weights(tmp_path / "plus.safetensors", read_weights(files[1])[0], {"concealment_of": files[0].name})
+    with pytest.raises(InputError, match="was fitted to"):
+        plus((files[0], tmp_path / "plus.safetensors")).encode(IMAGE[:64, :64], POINT)
 
 
 def test_the_concealment_that_ships_fits_the_weights_that_ship() -> None:

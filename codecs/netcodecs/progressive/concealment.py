@@ -18,13 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from netcodecs.weight_files import read_weights, write_weights
+from netcodecs.weight_files import digest, read_weights, write_weights
 from netsim.errors import InputError
 
 __all__ = ["ResidualConcealment", "load_concealment", "save_concealment"]
 
 _CENTRE, _TAPS = 4, 9
 _RIDGE = 0.02  # of the mean power of a channel's neighbours
+_FITTED_TO = "fitted_to"  # fact: digest of what the fit depends on
+_DEPENDS_ON = ("g_a.", "log_gain", "hyper.analysis.", "hyper.synthesis.")  # what makes the latent and its means
 
 
 class ResidualConcealment(nn.Module):
@@ -76,25 +78,37 @@ class ResidualConcealment(nn.Module):
         self.taps.copy_(torch.linalg.solve(gram + ridge, moments).view(channels, 1, 3, 3))
 
 
-def save_concealment(path: Path, concealment: ResidualConcealment, facts: Mapping[str, Any]) -> None:
-    """Writes fitted taps and facts about them."""
-    write_weights(path, {"taps": concealment.taps.contiguous()}, facts)
+def save_concealment(
+    path: Path, concealment: ResidualConcealment, network: nn.Module, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Writes fitted taps, a digest of the network that they were fitted to, and facts about them."""
+    own = {_FITTED_TO: _dependencies(network)}
+    write_weights(path, {"taps": concealment.taps.contiguous()}, dict(facts or {}) | own)
 
 
-def load_concealment(path: Path, channels: int) -> ResidualConcealment:
+def _dependencies(network: nn.Module) -> str:
+    """Digest of the tensors of a baseline that residuals follow from. g_s and the inverse gains are not among them."""
+    return digest({name: tensor for name, tensor in network.state_dict().items() if name.startswith(_DEPENDS_ON)})
+
+
+def load_concealment(path: Path, channels: int, network: nn.Module) -> ResidualConcealment:
     """The concealment that :func:`save_concealment` wrote.
 
     Args:
         path: Of the file.
         channels: C, of the latent.
+        network: The baseline whose latents it is to fill.
 
     Raises:
-        InputError: The file is missing, can't be read, or holds something else.
+        InputError: The file is missing, can't be read, holds something else, or was fitted to another network.
     """
-    taps = read_weights(path)[0].get("taps")
-    made = ResidualConcealment(channels)
+    tensors, facts = read_weights(path)
+    taps, made = tensors.get("taps"), ResidualConcealment(channels)
     if taps is None or taps.shape != made.taps.shape or not bool(torch.isfinite(taps).all()):
         hint = "python -m netcodecs.training.fit_concealment makes it"
         raise InputError(f"{path.name} holds no concealment of {channels} channels", hint=hint)
+    if facts.get(_FITTED_TO) != _dependencies(network):
+        hint = "fit it to these weights: python -m netcodecs.training.fit_concealment --weights FILE --out FILE …"
+        raise InputError(f"{path.name} was fitted to an analysis or a hyperprior of other weights", hint=hint)
     made.taps.copy_(taps)
     return made.eval()

@@ -115,7 +115,8 @@ class ScrMcaPlusSettings(ProgressiveSettings):
     """As ``ProgressiveSettings``; ``weights`` are the baseline's.
 
     Attributes:
-        concealment: A file of ``netcodecs.training.fit_concealment``; the one that ships if None.
+        concealment: A file of ``netcodecs.training.fit_concealment``, fitted to these weights; the one that ships if
+            None.
     """
 
     concealment: Path | None = None
@@ -153,4 +154,4 @@ class ScrMcaPlus(ChannelProgressive):
         from netcodecs.progressive.concealment import load_concealment
 
         backbone.scr = True
-        backbone.concealment = load_concealment(self._concealment, M)
+        backbone.concealment = load_concealment(self._concealment, M, backbone)

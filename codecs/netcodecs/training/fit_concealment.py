@@ -158,7 +158,8 @@ def card(source: str, images: int, measured: str) -> str:
 Our own method beside paper 1's: the weights of `{source}` (which it reads from their own file), spatial-channel
 rearrangement, and a concealment that is fitted without training. A missing sample is the hyperprior's mean plus a share
 of each received neighbour's residual; the shares (eight per channel, 192 channels) are fitted by least squares. The
-file holds these taps alone. This page is written by `python -m netcodecs.training.fit_concealment`.
+file holds these taps alone, and a digest of the analysis, gains and hyperprior that they were fitted to: beside others
+it is refused. This page is written by `python -m netcodecs.training.fit_concealment`.
 
 **Fit.** {_CROPS} crops of {_SIDE}² from {images} photos, all λ alike, 10 % of the channels lost (Gilbert–Elliott).
 
@@ -185,7 +186,7 @@ def main(
     measured = table(compare(source, concealment, crops[:32], load_folder(validation, at_least=64, limit=limit)))
     print(measured)
     path = out or shipped_weights("scr-mca-plus")
-    save_concealment(path, concealment, {"concealment_of": source.name})
+    save_concealment(path, concealment, network, {"concealment_of": source.name})
     path.with_suffix(".md").write_text(card(source.stem, len(photos), measured), encoding="utf-8")
 
 
