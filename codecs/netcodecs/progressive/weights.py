@@ -100,6 +100,9 @@ def _own_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def dependents_kept(base: Path) -> Iterator[None]:
     """While the weights at ``base`` are replaced: files beside it that hold differences from them are written anew.
 
+    Those whose differences are from tensors that did not change stay as they are: rounded anew, their streams could
+    differ.
+
     Args:
         base: A file that may not exist yet.
     """
@@ -110,7 +113,10 @@ def dependents_kept(base: Path) -> Iterator[None]:
             kept.append((path, load_weights(path)[0], facts))
     yield
     for path, network, facts in kept:
-        save_weights(path, network, facts["method"], base=base, facts=facts)
+        try:
+            load_weights(path)
+        except InputError:  # holds differences from another base
+            save_weights(path, network, facts["method"], base=base, facts=facts)
 
 
 def load_backbone(path: Path | None = None) -> Backbone:

@@ -17,7 +17,6 @@ from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.measure import Measured, measure, table
 from netcodecs.training.progressive.session import averaged_network, count_symbols
 from netcodecs.training.resicomp.export import export as export_resicomp
-from netcodecs.training.synthesis.export import export as export_synthesis
 from netcodecs.training.validation_table import validation_table
 
 __all__ = ["export", "main", "model_card"]
@@ -95,8 +94,7 @@ def export(
     """Writes ``weights`` (safetensors) and its model card beside it.
 
     Args:
-        training: Folder of a run; of ResiComp, only ``weights`` and ``notes`` are looked at besides; of more blocks
-            for g_s, ``weights`` are the baseline's, and all in their folder are written.
+        training: Folder of a run; of ResiComp, only ``weights`` and ``notes`` are looked at besides.
         weights: Is written; the card has its name.
         base: Weights in the folder of ``weights`` from which the run started: only differences are stored.
         count_images: Folder of training images on whose symbols the entropy coder's tables are counted.
@@ -111,9 +109,6 @@ def export(
     if facts["trains"] == "resicomp":
         export_resicomp(training, weights, notes)
         return []
-    if facts["trains"] == "synthesis":
-        export_synthesis(training, weights.parent)
-        return measure(weights, test_images) if test_images is not None else []
     method = method_named(facts["trains"])
     network = averaged_network(training / CHECKPOINT)
     if count_images is not None:

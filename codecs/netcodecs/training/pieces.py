@@ -15,9 +15,9 @@ from netcodecs.progressive.methods import method_named
 from netcodecs.training.core.settings import SETTINGS, check_setting
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["LAPPED", "RESICOMP", "SYNTHESIS", "Piece", "pieces_in"]
+__all__ = ["LAPPED", "RESICOMP", "Piece", "pieces_in"]
 
-RESICOMP, SYNTHESIS = "resicomp", "synthesis"
+RESICOMP = "resicomp"
 LAPPED = "lapped"
 _TYPES: Mapping[str, tuple[type, str]] = {
     "name": (str, "a text"),
@@ -28,6 +28,7 @@ _TYPES: Mapping[str, tuple[type, str]] = {
 }
 _OF_ALL = ("rate", "batch", "crop", "seed", "device", "balance")
 _OF_RESICOMP = ("alpha", "transforms_rate", "size", "separate")
+_OF_TRAINED_NETWORKS = ("more_8", "more_16")
 _OF_NEW_NETWORKS = ("large", "size", "separate")
 
 
@@ -37,13 +38,12 @@ class Piece:
 
     Attributes:
         name: Of the piece; its run's folder.
-        trains: Which weights it makes: a method of the progressive family, ``resicomp``, or ``synthesis``: more
-            blocks for the g_s of all methods.
+        trains: Which weights it makes: a method of the progressive family, or ``resicomp``.
         start: Which weights it starts from: a name in the weights folder, or a path.
         steps: Of the run.
         settings: Where they are not the usual ones: rate, batch, crop, seed, device, balance; of a method: large
-            (with ``lapped``), whole_share (with tail drop), lossless_share (with uniform losses); of resicomp: alpha,
-            transforms_rate, size and separate (of a new Transformer); of synthesis, without balance: more_8, more_16.
+            (with ``lapped``), more_8 and more_16 (with trained weights), whole_share (with tail drop), lossless_share
+            (with uniform losses); of resicomp: alpha, transforms_rate, size and separate (of a new Transformer).
     """
 
     name: str
@@ -108,6 +108,9 @@ def _check_settings(piece: Piece) -> None:
             hint = all_known if name in SETTINGS else did_you_mean(str(name), known)
             raise InputError(f"{piece.trains} has no setting `{name}`", hint=hint)
         check_setting(name, value, f"settings.{name}")
+        if name in _OF_TRAINED_NETWORKS and value and piece.start == LAPPED:
+            message = f"settings.{name} is {value!r}, but start is `{LAPPED}`: more blocks learn alone"
+            raise InputError(message, hint="start from trained weights, or leave it out")
         if name in _OF_NEW_NETWORKS and value and not _may_start_new(piece):
             right = LAPPED if name == "large" else "weights of a baseline, such as mbt-mean"
             message = f"settings.{name} is {value!r}, but the weights of start `{piece.start}` have a size of their own"
@@ -122,11 +125,9 @@ def _settings_of(trains: str) -> list[str]:
     """
     if trains == RESICOMP:
         return [*_OF_ALL, *_OF_RESICOMP]
-    if trains == SYNTHESIS:
-        return [*(name for name in _OF_ALL if name != "balance"), "more_8", "more_16"]
     method = method_named(trains)
     of_method = {"large": True, "whole_share": method.tail_drop, "lossless_share": method.losses == "uniform"}
-    return [*_OF_ALL, *(name for name, has in of_method.items() if has)]
+    return [*_OF_ALL, *(name for name, has in of_method.items() if has), *_OF_TRAINED_NETWORKS]
 
 
 def _may_start_new(piece: Piece) -> bool:

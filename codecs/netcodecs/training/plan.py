@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import typer
 
 from netcodecs.progressive.methods import method_named, shipped_weights
-from netcodecs.training.pieces import LAPPED, RESICOMP, SYNTHESIS, Piece, pieces_in
+from netcodecs.training.pieces import LAPPED, RESICOMP, Piece, pieces_in
 from netsim.errors import InputError
 
 __all__ = ["app"]
@@ -195,7 +195,11 @@ def _train(piece: Piece, rank: int, processes: int, meeting: Path) -> int:
     rate = settings.pop("rate", 1e-3)
     out, start, resume_at = RUNS / piece.name, _start(piece), 0
     if not (out / CHECKPOINT).is_file() and (found := _running_steps(piece)):
-        start, resume_at = str(RUNNING), found
+        resume_at = found
+        if settings.get("more_8") or settings.get("more_16"):
+            settings["blocks"] = RUNNING
+        else:
+            start = str(RUNNING)
     session = _session(piece, start, settings)
     return session.train(out, steps=piece.steps, rate=rate, ranks=Ranks(rank, processes, meeting), resume_at=resume_at)
 
@@ -205,13 +209,10 @@ def _session(piece: Piece, start: str, settings: Mapping[str, Any]) -> Any:
     from netcodecs.training.progressive.emphasis import Emphasis
     from netcodecs.training.progressive.session import Session
     from netcodecs.training.resicomp.session import Session as ResiCompSession
-    from netcodecs.training.synthesis.session import Session as SynthesisSession
 
     folders, validation = _folders()
     if piece.trains == RESICOMP:
         return ResiCompSession(Path(start), folders, validation, **settings)
-    if piece.trains == SYNTHESIS:
-        return SynthesisSession(Path(start), folders, validation, **settings)
     emphasis = Emphasis(**{name: settings[name] for name in _EMPHASIS if name in settings})
     others = {"batch": 5} | {name: value for name, value in settings.items() if name not in _EMPHASIS}
     return Session(method_named(piece.trains), start, folders, validation, emphasis=emphasis, **others)
@@ -235,7 +236,6 @@ def _snapshot() -> None:
     from netcodecs.training.core.run import CHECKPOINT
     from netcodecs.training.progressive.session import averaged_network
     from netcodecs.training.resicomp.session import averaged_model
-    from netcodecs.training.synthesis.session import averaged_blocks, save_blocks
 
     current = _next()
     if current is None:
@@ -247,8 +247,6 @@ def _snapshot() -> None:
     facts = {"steps": run["steps"], "piece": current.name}
     if current.trains == RESICOMP:
         save_resicomp(made, averaged_model(checkpoint), exactly=True, facts=facts)
-    elif current.trains == SYNTHESIS:
-        save_blocks(made, averaged_blocks(checkpoint), facts)
     else:
         save_weights(made, averaged_network(checkpoint), current.trains, exactly=True, facts=facts)
     os.replace(made, RUNNING)
@@ -290,24 +288,23 @@ def _exported(piece: Piece) -> bool:
     from netcodecs.training.measure import Measured, mean_loss, measure
 
     test, published = (Path(os.environ[name]) if name in os.environ else None for name in (TEST, PUBLISHED))
-    trains = _BASE if piece.trains == SYNTHESIS else piece.trains
-    weights, (folders, _) = shipped_weights(trains), _folders()
+    weights, (folders, _) = shipped_weights(piece.trains), _folders()
     made = RUNS / "exported"
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(weights.parent, made)
     before: list[Measured] = []
-    if test is not None and weights.is_file() and trains != RESICOMP:
+    if test is not None and weights.is_file() and piece.trains != RESICOMP:
         before = measure(weights, test)
     after = export(
         RUNS / piece.name,
         made / weights.name,
-        base=None if trains == _BASE else made / shipped_weights(_BASE).name,
+        base=None if piece.trains == _BASE else made / shipped_weights(_BASE).name,
         count_images=folders[0],
         test_images=test,
         published=published,
     )
     if before:
-        under_loss = method_named(trains).losses != "none"
+        under_loss = method_named(piece.trains).losses != "none"
         if mean_loss(after, under_loss=under_loss) > mean_loss(before, under_loss=under_loss):
             return False
     for path in sorted(made.iterdir()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
@@ -31,12 +31,12 @@ class TransformKind:
     Attributes:
         kind: ``residual`` (the default of all that ships), ``mbt`` (mbt2018-mean's own) or ``elic`` (ELIC's g_a and
             g_s, for ResiComp).
-        widths: Of ``residual``: the fields of ``ResidualSize``, the last two if there are any. Of the others: channels
-            after g_a's first three layers.
+        widths: Of ``residual``: the fields of ``ResidualSize``. Of the others: channels after g_a's first three
+            layers.
     """
 
     kind: Kind = "residual"
-    widths: tuple[int, ...] = astuple(COMPACT)
+    widths: tuple[int, ...] = (COMPACT.channels_8, COMPACT.blocks_8, COMPACT.channels_16, COMPACT.blocks_16)
 
     def transforms(self, channels: int) -> tuple[nn.Module, nn.Module]:
         """New g_a and g_s."""

@@ -8,6 +8,7 @@ transform.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -36,7 +37,16 @@ def step_size(lam: float) -> float:
 
 @dataclass(frozen=True)
 class ResidualSize:
-    """Channels and residual blocks at strides 8 and 16 of analysis and synthesis, and blocks of the synthesis alone."""
+    """Channels and residual blocks at strides 8 and 16.
+
+    Attributes:
+        channels_8: At stride 8.
+        blocks_8: Of the analysis, and as many of the synthesis.
+        channels_16: At stride 16.
+        blocks_16: As ``blocks_8``.
+        more_8: Further blocks of the synthesis.
+        more_16: The same.
+    """
 
     channels_8: int
     blocks_8: int
@@ -84,7 +94,9 @@ class ResidualAnalysis(nn.Sequential):
 
 
 class ResidualSynthesis(nn.Sequential):
-    """g_s: latent → image; the mirror of :class:`ResidualAnalysis`, with ``more_16`` and ``more_8`` blocks besides.
+    """g_s: latent → image; the mirror of :class:`ResidualAnalysis`, with further blocks at both strides.
+
+    The further blocks have names of their own (``more_16_0``, …), so that all others keep theirs.
 
     Args:
         size: Widths and depths.
@@ -92,19 +104,20 @@ class ResidualSynthesis(nn.Sequential):
     """
 
     def __init__(self, size: ResidualSize, channels: int) -> None:
-        super().__init__(
+        at_16 = [
             pointwise(channels, size.channels_16),
-            *(ResidualBlock(size.channels_16) for _ in range(size.blocks_16 + size.more_16)),
-            nn.ConvTranspose2d(size.channels_16, size.channels_8, 4, 2, 1),
-            *(ResidualBlock(size.channels_8) for _ in range(size.blocks_8 + size.more_8)),
-            pointwise(size.channels_8, _PIXELS),
-        )
+            *(ResidualBlock(size.channels_16) for _ in range(size.blocks_16)),
+        ]
+        up = nn.ConvTranspose2d(size.channels_16, size.channels_8, 4, 2, 1)
+        at_8 = [up, *(ResidualBlock(size.channels_8) for _ in range(size.blocks_8))]
+        more_16 = {f"more_16_{i}": ResidualBlock(size.channels_16) for i in range(size.more_16)}
+        more_8 = {f"more_8_{i}": ResidualBlock(size.channels_8) for i in range(size.more_8)}
+        numbered = {str(i): layer for i, layer in enumerate([*at_16, *at_8, pointwise(size.channels_8, _PIXELS)])}
+        names = [*numbered]
+        order = [*names[: len(at_16)], *more_16, *names[len(at_16) : -1], *more_8, names[-1]]
+        super().__init__(OrderedDict((name, (numbered | more_16 | more_8)[name]) for name in order))
 
     def forward(self, latent: Tensor) -> Tensor:
         """(B, M, h, w) → (B, 3, 16h, 16w), nominally 0…1, not clamped, float32."""
-        return self.pixels(super().forward(latent))
-
-    @staticmethod
-    def pixels(channels: Tensor) -> Tensor:
-        """What the last layer made, as an image; the inverse of :meth:`ResidualAnalysis.pixels`."""
-        return functional.pixel_shuffle(channels.float() * step_size(REFERENCE_LAMBDA) + _MIDDLE, BLOCK)
+        pixels: Tensor = super().forward(latent)
+        return functional.pixel_shuffle(pixels.float() * step_size(REFERENCE_LAMBDA) + _MIDDLE, BLOCK)
