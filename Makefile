@@ -47,6 +47,11 @@ bench: $(STAMP)
 
 # The next piece of codecs/training-plan.yaml, at lowest priority, on all cores: docs/how-to/training.md. Needs
 # NETSIM_TRAINING_DATA, a folder of folders of images. Ctrl-C, or `kill`, writes a checkpoint; the same command goes on.
+ifneq ($(filter train-next,$(MAKECMDGOALS)),)
+ifeq ($(strip $(NETSIM_TRAINING_DATA)),)
+$(error NETSIM_TRAINING_DATA is not set: a folder of folders of images, one of which ends with `validation`)
+endif
+endif
 train-next: $(STAMP)
 	nice -n 19 $(BIN)/python -m netcodecs.training.plan --once
 

@@ -73,7 +73,7 @@ def test_exported_weights_are_the_average_with_its_card(root: Path) -> None:
         f"{hours:.2f}\nhours",
         "Start: base.safetensors. Learning rate 0.001. A trial.",
         "**Test** (1 images",
-        "--method mca-ge --start",
+        f"--method mca-ge --start {weights} ",
     ):
         assert words in card
     assert "spatial-channel" not in card

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import math
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,11 +15,14 @@ import numpy as np
 import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone
+from netcodecs.progressive.concealment import ResidualConcealment, save_concealment
 from netcodecs.progressive.weights import load_weights, save_weights
+from netcodecs.training import export as export_module
 from netcodecs.training import measure, plan
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.pieces import Piece, pieces_in
-from netcodecs.weight_files import read_weights
+from netcodecs.training.progressive.session import averaged_network
+from netcodecs.weight_files import read_weights, write_weights
 from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
@@ -192,6 +197,68 @@ def test_the_weights_that_do_better_on_test_images_are_kept(
 
 
 @pytest.mark.parametrize("better", [True, False])
+def test_without_test_images_weights_are_measured_on_the_images_held_out(
+    here: Path, monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    """Really measured: one of the two is a network whose synthesis gives black images."""
+    good = here / "weights" / "base.safetensors"
+    tensors, facts = read_weights(good)
+    former = here / "weights" / "mbt-mean.safetensors"
+    write_weights(former, {**tensors, "g_s.0.bias": tensors["g_s.0.bias"] - (1e3 if better else 0)}, facts)
+    stored = former.read_bytes()
+    if not better:
+        monkeypatch.setattr(export_module, "averaged_network", _black)
+    assert plan._exported(_trained(here)) is better
+    assert (former.read_bytes() != stored) is better
+
+
+def _black(checkpoint: Path) -> Backbone:
+    network = averaged_network(checkpoint)
+    with torch.no_grad():
+        network.get_parameter("g_s.0.bias").sub_(1e3)
+    return network
+
+
+def test_a_line_says_on_what_weights_were_measured(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piece, held_out = _trained(here), here / "data" / "kept_validation"
+    capsys.readouterr()
+    assert plan._exported(piece)
+    expected = f"measured  1 images held out (NETSIM_KODAK is not set) in {held_out}: no former weights; replaced"
+    assert expected in capsys.readouterr().out
+    monkeypatch.setenv(plan.TEST, str(here / "data" / "more"))
+    losses = iter([0.5 + math.log(1.1), 0.5])
+    monkeypatch.setattr(measure, "mean_loss", lambda rows, under_loss: next(losses))
+    assert not plan._exported(piece)
+    found = capsys.readouterr().out
+    assert f"1 test images in {here / 'data' / 'more'}: loss +10.00 % against the former weights; not kept" in found
+    card = (here / "weights" / "mbt-mean.md").read_text()
+    assert f"--start {here / 'weights' / 'mbt-mean.safetensors'} " in card  # not where it was made
+
+
+def test_a_new_baseline_says_that_the_concealment_does_not_fit_it(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, plus = here / "weights" / "base.safetensors", here / "weights" / "scr-mca-plus.safetensors"
+    save_concealment(plus, ResidualConcealment(192), load_weights(base)[0])
+    assert plan._exported(_trained(here))
+    assert (
+        "scr-mca-plus.safetensors was fitted to an analysis or a hyperprior of other weights" in capsys.readouterr().out
+    )
+    save_concealment(plus, ResidualConcealment(192), load_weights(here / "weights" / "mbt-mean.safetensors")[0])
+    plan._check_concealment(here / "weights" / "mbt-mean.safetensors")
+    assert capsys.readouterr().out == ""
+
+
+def test_weights_that_give_no_numbers_replace_none(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "weights" / "mbt-mean.safetensors").write_bytes((here / "weights" / "base.safetensors").read_bytes())
+    losses = iter([math.nan, 1.0])
+    monkeypatch.setattr(measure, "mean_loss", lambda rows, under_loss: next(losses))
+    assert not plan._exported(_trained(here))
+
+
+@pytest.mark.parametrize("better", [True, False])
 def test_what_interrupts_the_measurement_replaces_no_weights(
     here: Path, monkeypatch: pytest.MonkeyPatch, better: bool
 ) -> None:
@@ -229,6 +296,31 @@ def test_a_folder_without_the_published_curves_is_one_sentence_before_training(
     with pytest.raises(InputError, match=r"no compressai-mbt2018-mean_mse_cuda\.json in .*data"):
         _run("--once")
     assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (plan.DATA, "", "NETSIM_TRAINING_DATA is not set"),
+        (plan.TEST, "nowhere", "NETSIM_KODAK is nowhere, which is no folder"),
+    ],
+)
+def test_folders_are_checked_before_processes_start(
+    here: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(plan, "_spawn", lambda piece, processes: pytest.fail("trains"))
+    with pytest.raises(InputError, match=words):
+        _run("--once")
+
+
+def test_make_says_that_there_are_no_images_before_it_makes_an_environment(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != plan.DATA}
+    command = ["make", "-C", str(plan.ROOT.parent), "train-next", f"VENV={tmp_path / 'venv'}", "PYTHON=false"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("NETSIM_TRAINING_DATA is not set") == 1
+    assert "Installing" not in done.stdout
 
 
 def test_another_machine_goes_on_from_a_snapshot(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,9 +375,19 @@ def test_data_is_every_folder_but_the_held_out_one(here: Path, monkeypatch: pyte
 _WAIT = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print('.', flush=True); time.sleep(60)"
 
 
-def test_where_one_process_fails_the_others_are_stopped(here: Path) -> None:
+_LOAD = "import time; time.sleep(60)"
+
+
+@pytest.mark.parametrize("other", [_WAIT, _LOAD])
+def test_where_one_process_fails_the_others_are_stopped(here: Path, other: str) -> None:
     failing = "import time; time.sleep(1); raise SystemExit(2)"
-    assert plan._together([[sys.executable, "-c", code] for code in (_WAIT, failing)]) == 2
+    assert plan._together([[sys.executable, "-c", code] for code in (other, failing)]) == 2
+
+
+def test_a_process_that_is_killed_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    killed = "import os, time; time.sleep(1); os.kill(os.getpid(), 9)"
+    assert plan._together([[sys.executable, "-c", code] for code in (_WAIT, killed)]) == 128 + 9
+    assert capsys.readouterr().out == "a training process was killed (SIGKILL); the same command goes on\n"
 
 
 def test_processes_have_the_lowest_priority_and_one_thread(here: Path) -> None:
@@ -293,10 +395,12 @@ def test_processes_have_the_lowest_priority_and_one_thread(here: Path) -> None:
     assert plan._together([[sys.executable, "-c", check]]) == 0
 
 
-def test_a_signal_is_handed_on(here: Path) -> None:
-    """A child stands in for the terminal, and asks this process to stop."""
-    asking = f"import os, time; time.sleep(1); os.kill({os.getpid()}, 15); time.sleep(60)"
-    assert plan._together([[sys.executable, "-c", code] for code in (_WAIT, asking)]) in (143, -15)
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_is_handed_on(here: Path, capsys: pytest.CaptureFixture[str], number: int) -> None:
+    """A child stands in for the terminal, and asks this process to stop; it does not handle SIGTERM itself."""
+    asking = f"import os, time; time.sleep(1); os.kill({os.getpid()}, {number}); time.sleep(60)"
+    assert plan._together([[sys.executable, "-c", code] for code in (_WAIT, asking)]) == 128 + number
+    assert capsys.readouterr().out == "stopped before a step was done; the same command goes on\n"
 
 
 def test_training_that_runs_already_is_not_started_again(here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.measure import Measured, measure, table
 from netcodecs.training.progressive.session import averaged_network, count_symbols
 from netcodecs.training.resicomp.export import export as export_resicomp
+from netcodecs.training.resicomp.measure import Measured as MeasuredResiComp
 from netcodecs.training.validation_table import validation_table
 
 __all__ = ["export", "main", "model_card"]
@@ -30,7 +32,14 @@ def _cell(row: Mapping[str, str]) -> str:
 
 
 def model_card(
-    facts: Mapping[str, Any], method: Method, validation: str, test: str, notes: str = "", base: Path | None = None
+    facts: Mapping[str, Any],
+    method: Method,
+    validation: str,
+    test: str,
+    weights: Path,
+    *,
+    notes: str = "",
+    base: Path | None = None,
 ) -> str:
     """The card's text; every number in it comes from the run's own files or from a measurement made just now.
 
@@ -39,6 +48,7 @@ def model_card(
         method: What was trained.
         validation: The table of the run's validations.
         test: The table of a measurement, or nothing.
+        weights: Where the file lies.
         notes: A sentence about the run.
         base: The weights that the file holds differences from.
     """
@@ -76,7 +86,7 @@ hours; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}. Lear
 
 **To go on training:**
 
-    netsim train progressive --method {method.name} --start codecs/netcodecs/weights/{method.name}.safetensors \\
+    netsim train progressive --method {method.name} --start {shlex.quote(str(weights))} \\
         --images PHOTOS --validation HELD_OUT --steps 20000 --out runs/{method.name}
 """
 
@@ -90,25 +100,26 @@ def export(
     test_images: Path | None = None,
     published: Path | None = None,
     notes: str = "",
-) -> list[Measured]:
+    named: Path | None = None,
+) -> list[Measured] | list[MeasuredResiComp]:
     """Writes ``weights`` (safetensors) and its model card beside it.
 
     Args:
-        training: Folder of a run; of ResiComp, only ``weights`` and ``notes`` are looked at besides.
+        training: Folder of a run; of ResiComp, ``base``, ``count_images`` and ``published`` are not looked at.
         weights: Is written; the card has its name.
         base: Weights in the folder of ``weights`` from which the run started: only differences are stored.
         count_images: Folder of training images on whose symbols the entropy coder's tables are counted.
         test_images: Folder of images for the card's second table.
         published: Folder of published curves to set beside them.
         notes: A sentence about the run that its files don't tell.
+        named: Where the weights will lie, for the card; None: at ``weights``.
 
     Returns:
         What was measured on ``test_images``, empty without.
     """
     facts = load_tensors(training / CHECKPOINT)[1]
     if facts["trains"] == "resicomp":
-        export_resicomp(training, weights, notes)
-        return []
+        return export_resicomp(training, weights, notes, test_images=test_images, named=named)
     method = method_named(facts["trains"])
     network = averaged_network(training / CHECKPOINT)
     if count_images is not None:
@@ -121,7 +132,8 @@ def export(
             f"**Test** ({rows[0].images} images, real bytes of all packets; each packet lost independently, two loss "
             f"patterns per image and rate):\n\n{table(rows, published)}"
         )
-    card = model_card(facts, method, validation_table(training / VALIDATION, _cell), test, notes, base)
+    validation = validation_table(training / VALIDATION, _cell)
+    card = model_card(facts, method, validation, test, named or weights, notes=notes, base=base)
     weights.with_suffix(".md").write_text(card)
     return rows
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import filecmp
+import math
 import os
 import shutil
 import signal
@@ -19,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +40,7 @@ _BASE = "mbt-mean"  # other weights of its family are stored as differences from
 _DATA_HINT = "a folder of folders of images: one whose name ends with `validation`, which is held out, and others"
 DATA, TEST, PUBLISHED = "NETSIM_TRAINING_DATA", "NETSIM_KODAK", "NETSIM_PUBLISHED_RD"
 
+_HELD_OUT = 24  # images of the measurement without test images, at most
 _EMPHASIS = ("balance", "whole_share", "lossless_share")  # of methods
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -77,8 +80,8 @@ def main(
     if snapshot:
         _snapshot()
         return
-    _check_curves()
     while (current := _next()) is not None:
+        _check_folders()
         print(f"piece     {current.name}: {current.trains} from {current.start}, {current.steps:,} steps", flush=True)
         code = _spawn(current, processes)
         if code:
@@ -89,12 +92,21 @@ def main(
     print("the plan is done")
 
 
-def _check_curves() -> None:
-    """Raises InputError, before hours of training, for a folder that lacks the published curves."""
-    if os.environ.get(PUBLISHED):
+def _check_folders() -> None:
+    """Raises InputError, before hours of training and once for all processes, for folders that won't do."""
+    _folders()
+    test, published = _given(TEST), _given(PUBLISHED)
+    if test is not None and not test.is_dir():
+        raise InputError(f"{TEST} is {test}, which is no folder", hint="a folder of test images")
+    if published is not None:
         from netcodecs.training.measure import curves_in
 
-        curves_in(Path(os.environ[PUBLISHED]))
+        curves_in(published)
+
+
+def _given(name: str) -> Path | None:
+    """The folder that an environment variable names."""
+    return Path(os.environ[name]) if os.environ.get(name) else None
 
 
 def _spawn(piece: Piece, processes: int) -> int:
@@ -123,16 +135,29 @@ def _together(commands: Sequence[Sequence[str]]) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"training runs already in {RUNS}", hint="wait, or end its processes") from None
-        children = [
-            subprocess.Popen(
-                command, env=environment, preexec_fn=lambda: os.nice(19), pass_fds=[lock.fileno()], process_group=0
-            )
-            for command in commands
-        ]
+        children: list[subprocess.Popen[bytes]] = []
+        asked: list[int] = []
+
+        def stop(number: int, frame: object) -> None:
+            asked.append(number)
+            _stop(children)
+
         numbers = (signal.SIGINT, signal.SIGTERM)
-        former = [signal.signal(number, lambda number, frame: _stop(children)) for number in numbers]
+        former = [signal.signal(number, stop) for number in numbers]
         stopped = False
         try:
+            for command in commands:
+                children.append(
+                    subprocess.Popen(
+                        command,
+                        env=environment,
+                        preexec_fn=lambda: os.nice(19),
+                        pass_fds=[lock.fileno()],
+                        process_group=0,
+                    )
+                )
+            if asked:  # before all were there
+                _stop(children)
             while None in [child.poll() for child in children]:
                 if not stopped and any(_failed(child.returncode) for child in children):
                     stopped = True
@@ -143,8 +168,27 @@ def _together(commands: Sequence[Sequence[str]]) -> int:
                 signal.signal(number, handler)
             for child in children:
                 child.kill()
-    codes = [child.returncode for child in children]
-    return next((code for code in codes if _failed(code)), next((code for code in codes if code), 0))
+    return _exit_code([child.returncode for child in children], asked)
+
+
+def _exit_code(codes: Sequence[int], asked: Sequence[int]) -> int:
+    """The exit code of programs that ended, after a line on those that ended without a word.
+
+    Args:
+        codes: Of the programs; negative: the signal that killed one.
+        asked: Signals that asked this program to stop.
+    """
+    failed = next((code for code in codes if 0 < code < 128), 0)
+    by_others = [-code for code in codes if code < 0 and (code != -signal.SIGTERM or not asked)]
+    if failed or not any(codes):
+        return failed
+    if by_others:
+        number = next((number for number in by_others if number != signal.SIGTERM), by_others[0])
+        print(f"a training process was killed ({signal.Signals(number).name}); the same command goes on", flush=True)
+        return 128 + number
+    if -signal.SIGTERM in codes:
+        print("stopped before a step was done; the same command goes on", flush=True)
+    return 128 + asked[0] if asked else next(code for code in codes if code)
 
 
 def _failed(code: int | None) -> bool:
@@ -277,43 +321,88 @@ def _finish(piece: Piece) -> None:
 
 
 def _exported(piece: Piece) -> bool:
-    """Exports a piece; where test images are at hand and the former weights do better on them, these stay.
+    """Exports a piece; where the former weights do better on images that it was not trained on, these stay.
 
-    Weights that ship are replaced last, so that whatever interrupts the export and the measurement changes none.
+    These are the test images, or those held out. Weights that ship are replaced last, so that whatever interrupts the
+    export and the measurement changes none.
 
     Returns:
         Whether the piece's weights were kept.
     """
     from netcodecs.training.export import export
-    from netcodecs.training.measure import Measured, mean_loss, measure
 
-    test, published = (Path(os.environ[name]) if name in os.environ else None for name in (TEST, PUBLISHED))
-    weights, (folders, _) = shipped_weights(piece.trains), _folders()
+    weights, (folders, validation), test = shipped_weights(piece.trains), _folders(), _given(TEST)
+    images, limit = (validation, _HELD_OUT) if test is None else (test, None)
+    measured, loss = _measurement(piece, limit)
     made = RUNS / "exported"
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(weights.parent, made)
-    before: list[Measured] = []
-    if test is not None and weights.is_file() and piece.trains != RESICOMP:
-        before = measure(weights, test)
-    after = export(
+    before = measured(weights, images) if weights.is_file() else []
+    rows = export(
         RUNS / piece.name,
         made / weights.name,
         base=None if piece.trains == _BASE else made / shipped_weights(_BASE).name,
         count_images=folders[0],
         test_images=test,
-        published=published,
+        published=_given(PUBLISHED),
+        named=weights.relative_to(ROOT.parent) if weights.is_relative_to(ROOT.parent) else weights,
     )
-    if before:
-        under_loss = method_named(piece.trains).losses != "none"
-        if mean_loss(after, under_loss=under_loss) > mean_loss(before, under_loss=under_loss):
-            return False
+    after = rows or measured(made / weights.name, images)
+    apart = loss(after) - loss(before) if before else -math.inf
+    better = apart <= 0  # false where training ended in numbers that are none
+    _report(after[0].images, images, test is not None, apart)
+    if not better:
+        return False
     for path in sorted(made.iterdir()):
         former = weights.parent / path.name
         if path.is_file() and not (former.is_file() and filecmp.cmp(path, former, shallow=False)):
             partial = former.with_name(former.name + ".partial")
             shutil.copyfile(path, partial)
             os.replace(partial, former)
+    if piece.trains == _BASE:
+        _check_concealment(weights)
     return True
+
+
+def _check_concealment(weights: Path) -> None:
+    """Says so if ``scr-mca-plus`` no longer fits the baseline."""
+    from netcodecs.progressive.backbone import M
+    from netcodecs.progressive.concealment import load_concealment
+    from netcodecs.progressive.weights import load_backbone
+
+    concealment = shipped_weights("scr-mca-plus")
+    if concealment.is_file():
+        try:
+            load_concealment(concealment, M, load_backbone(weights))
+        except InputError as error:
+            print(error, flush=True)
+
+
+def _measurement(
+    piece: Piece, limit: int | None
+) -> tuple[Callable[[Path, Path], list[Any]], Callable[[list[Any]], float]]:
+    """How weights are measured on a folder of images, and the loss of what was measured: less is better.
+
+    Args:
+        piece: What is measured are its weights and the former ones.
+        limit: How many images, of weights of the progressive family; ResiComp, which is slow, has a limit of its own.
+    """
+    from netcodecs.training import measure
+    from netcodecs.training.resicomp import measure as of_resicomp
+
+    if piece.trains == RESICOMP:
+        alpha = piece.settings.get("alpha", of_resicomp.ALPHA)
+        return of_resicomp.measure, lambda rows: of_resicomp.mean_loss(rows, alpha=alpha)
+    under_loss = method_named(piece.trains).losses != "none"
+    return partial(measure.measure, limit=limit), lambda rows: measure.mean_loss(rows, under_loss=under_loss)
+
+
+def _report(count: int, folder: Path, test: bool, apart: float) -> None:
+    """One line on a measurement. apart: logarithm of the new weights' loss, less that of the former ones'."""
+    kind = "test images" if test else f"images held out ({TEST} is not set)"
+    change = f"{100 * math.expm1(apart):+.2f} %" if math.isfinite(apart) else "not a number"
+    result = "no former weights" if apart == -math.inf else f"loss {change} against the former weights"
+    print(f"measured  {count} {kind} in {folder}: {result}; {'replaced' if apart <= 0 else 'not kept'}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,41 @@ from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.weights import save_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
+from netcodecs.training.resicomp.measure import Measured, measure, table
 from netcodecs.training.resicomp.session import averaged_model
 from netcodecs.training.validation_table import validation_table
 
 __all__ = ["export", "model_card"]
 
 
-def export(training: Path, weights: Path, notes: str = "") -> None:
+def export(
+    training: Path, weights: Path, notes: str = "", *, test_images: Path | None = None, named: Path | None = None
+) -> list[Measured]:
     """Writes the weight average of a run, and its model card beside it.
 
     Args:
         training: Folder of a run of ResiComp.
         weights: Safetensors file to write.
         notes: A sentence about the run that its files don't tell.
+        test_images: Folder of images for the card's second table.
+        named: Where the weights will lie, for the card; None: at ``weights``.
+
+    Returns:
+        What was measured on ``test_images``, empty without.
     """
     facts = load_tensors(training / CHECKPOINT)[1]
     model = averaged_model(training / CHECKPOINT)
     save_weights(weights, model, facts={"steps": facts["steps"]})
-    card = model_card(facts, model, validation_table(training / VALIDATION, _cell), notes)
+    test, rows = "", measure(weights, test_images) if test_images is not None else []
+    if rows:
+        test = (
+            f"**Test** ({rows[0].images} images, real bytes of all packets; five of ten packets of ISC lost, two loss "
+            f"patterns per image and rate):\n\n{table(rows)}\n\n"
+        )
+    validation = validation_table(training / VALIDATION, _cell)
+    card = model_card(facts, model, validation, named or weights, test=test, notes=notes)
     weights.with_suffix(".md").write_text(card)
+    return rows
 
 
 def _cell(row: Mapping[str, str]) -> str:
@@ -37,8 +54,19 @@ def _cell(row: Mapping[str, str]) -> str:
     return f"{lc:.3f} ({none:.3f}, {half:.3f}) bpp {psnr:.2f} / {concealed:.2f} dB"
 
 
-def model_card(facts: Mapping[str, Any], model: ResiCompModel, validation: str, notes: str = "") -> str:
-    """The card's text; every number in it comes from the run's own files."""
+def model_card(
+    facts: Mapping[str, Any], model: ResiCompModel, validation: str, weights: Path, *, test: str = "", notes: str = ""
+) -> str:
+    """The card's text; every number in it comes from the run's own files or from a measurement made just now.
+
+    Args:
+        facts: Of the run's checkpoint.
+        model: What was trained.
+        validation: The table of the run's validations.
+        weights: Where the file lies.
+        test: The table of a measurement with an empty line behind it, or nothing.
+        notes: A sentence about the run.
+    """
     config, size = facts["config"], model.transformer.size
     count = sum(parameter.numel() for parameter in model.parameters())
     second = " A second Transformer of this size conceals losses." if model.second is not None else ""
@@ -60,11 +88,11 @@ are known), PSNR without loss / with a random half of the tokens concealed:
 
 {validation}
 
-**Known limits.** Photographs only; λ outside {model.transforms.lambdas[0]:g}…{model.transforms.lambdas[-1]:g} is
+{test}**Known limits.** Photographs only; λ outside {model.transforms.lambdas[0]:g}…{model.transforms.lambdas[-1]:g} is
 refused.
 
 **To go on training:**
 
-    netsim train resicomp --start codecs/netcodecs/weights/resicomp.safetensors \\
+    netsim train resicomp --start {shlex.quote(str(weights))} \\
         --images PHOTOS --validation HELD_OUT --steps 20000 --out runs/resicomp
 """
