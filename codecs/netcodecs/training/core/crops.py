@@ -13,9 +13,16 @@ from torch import Tensor
 from netsim.errors import InputError
 from netsim.image_file import read_image_file
 
-__all__ = ["RandomCrops", "centre_crop", "load_folder"]
+__all__ = ["RandomCrops", "centre_crop", "image_paths", "load_folder"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """Files of images below a folder, sorted. Raises InputError if there is no folder."""
+    if not folder.is_dir():
+        raise InputError(f"no folder of images at {folder}")
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
 
 
 def load_folder(folder: Path, *, at_least: int, limit: int | None = None) -> list[NDArray[np.uint8]]:
@@ -29,9 +36,7 @@ def load_folder(folder: Path, *, at_least: int, limit: int | None = None) -> lis
     Raises:
         InputError: There is no folder, no image large enough in it, or a file that ``netsim`` can't read as an image.
     """
-    if not folder.is_dir():
-        raise InputError(f"no folder of images at {folder}")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
+    paths = image_paths(folder)
     if limit is not None and len(paths) > limit:
         paths = [paths[i * len(paths) // limit] for i in range(limit)]
     images = []
