@@ -99,8 +99,6 @@ def test_a_plan_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, words:
         ("mca-ge", "lossless_share: 0.5", "mca-ge has no setting `lossless_share`", "settings of mca-ge: rate, batch"),
         ("mbt-mean", "whole_share: 0.5", "mbt-mean has no setting `whole_share`", "settings of mbt-mean: rate, batch"),
         ("mbt-mean", "alpha: 0.1", "mbt-mean has no setting `alpha`", "settings of mbt-mean: rate, batch"),
-        ("mbt-mean", "more_8: -1", "settings.more_8 is -1", "a whole number of blocks"),
-        ("resicomp", "more_16: 1", "resicomp has no setting `more_16`", "settings of resicomp: rate, batch"),
         ("mbt-mean", "large: 1", "settings.large is 1", "true or false"),
         ("mbt-mean", "large: true", "settings.large is True, but the weights of start `x`", "start from lapped"),
     ],

@@ -13,14 +13,14 @@ import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone, ChannelMask, EncodedBatch, M, N
 from netcodecs.progressive.methods import METHODS
-from netcodecs.progressive.weights import dependents_kept, load_weights, save_weights
+from netcodecs.progressive.weights import load_weights, save_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, centre_crop, load_folder
 from netcodecs.training.core.run import CHECKPOINT
 from netcodecs.training.init.ordering import order_channels
 from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective, losses
-from netcodecs.training.progressive.session import Session, averaged_network, deepened, initial_network
+from netcodecs.training.progressive.session import Session, averaged_network, initial_network
 from netcodecs.transforms.gains import LAMBDAS
 from numpy.typing import NDArray
 from PIL import Image
@@ -127,52 +127,6 @@ def test_an_ablation_starts_from_the_whole_method(root: Path, name: str, image: 
     )
     for key, tensor in network.state_dict().items():
         assert torch.equal(tensor, whole.state_dict()[key])
-
-
-def test_more_blocks_are_the_identity_on_whitened_features(started: Backbone, image: Tensor, crops: Tensor) -> None:
-    deeper = deepened(started, crops, more_8=1, more_16=2)
-    assert deeper.kind.widths == (192, 1, 192, 1, 1, 2)
-    before, after = _coded(started, image), _coded(deeper, image)
-    assert torch.equal(after.bits, before.bits)
-    torch.testing.assert_close(after.image, before.image, rtol=0, atol=1e-6)
-    read: list[Tensor] = []
-    deeper.g_s.more_16_0.depthwise.register_forward_hook(lambda layer, given, made: read.append(made))  # type: ignore[union-attr, operator]
-    deeper(crops, LAMBDA.expand(len(crops)))
-    spread = read[0].var((0, 2, 3)).sqrt()
-    assert 0.5 < float(spread.median()) < 1.5
-    assert float(read[0].mean((0, 2, 3)).abs().max()) < 0.2
-
-
-def test_more_blocks_learn_alone_and_go_on_from_where_they_were(root: Path, image: Tensor, tmp_path: Path) -> None:
-    """float16 weights of a running piece would change the rest, and with it all streams: only the blocks are taken."""
-    base = tmp_path / "mbt-mean.safetensors"
-    save_weights(base, load_weights(root / "base.safetensors")[0], "mbt-mean", exactly=True)
-    other = initial_network(METHODS["random"], str(base), None)
-    save_weights(tmp_path / "random.safetensors", other, "random", base=base)
-    content = (tmp_path / "random.safetensors").read_bytes()
-
-    def session(blocks: Path | None = None) -> Session:
-        folders = [root / "photos"], root / "held_out"
-        return Session(METHODS["mbt-mean"], str(base), *folders, batch=2, crop=64, more_8=1, more_16=1, blocks=blocks)
-
-    assert session().train(tmp_path / "run", steps=2, rate=1e-2) == 0
-    made, former = averaged_network(tmp_path / "run" / CHECKPOINT), load_weights(base)[0].state_dict()
-    changed = {name for name, tensor in made.state_dict().items() if not torch.equal(tensor, former.get(name, tensor))}
-    assert not changed
-    assert made.g_s.more_16_0.project.weight.any()  # type: ignore[union-attr, operator]
-
-    save_weights(tmp_path / "running.safetensors", made, "mbt-mean", exactly=True)
-    further = session(tmp_path / "running.safetensors").objective.network.state_dict()
-    assert all(torch.equal(further[name], tensor) for name, tensor in former.items())
-    blocks = {name: tensor for name, tensor in made.state_dict().items() if ".more_" in name}
-    assert all(torch.allclose(further[name], tensor, rtol=1e-3, atol=1e-6) for name, tensor in blocks.items())
-
-    with dependents_kept(base):
-        save_weights(base, made, "mbt-mean", exactly=True)
-    assert (tmp_path / "random.safetensors").read_bytes() == content
-    deeper = load_weights(base)[0]
-    assert torch.equal(_coded(deeper, image).bits, _coded(made, image).bits)
-    assert load_weights(tmp_path / "random.safetensors")[0].kind.widths == (192, 1, 192, 1)
 
 
 def test_the_loss_is_lambda_255_squared_mse_plus_bpp() -> None:

@@ -18,7 +18,7 @@ from netsim.errors import InputError
 __all__ = ["dependents_kept", "load_backbone", "load_weights", "save_weights"]
 
 _IN_INT8 = (".expand.", ".project.", ".analysis.inputs.", ".down_", ".up_")
-_WIDTHS: Mapping[str, tuple[int, int]] = {"residual": (4, 2), "mbt": (3, 0), "elic": (3, 0)}  # how many; that may be 0
+_WIDTHS: Mapping[str, int] = {"residual": 4, "mbt": 3, "elic": 3}  # how many there are
 _COMPRESSAI_LAMBDA = 0.0067  # of a checkpoint for one rate: any will do, its gains are one
 
 
@@ -156,21 +156,15 @@ def _described(facts: Mapping[str, Any], path: Path) -> tuple[TransformKind, tup
     kind, widths, lambdas = (facts.get(name) for name in ("kind", "widths", "lambdas"))
     if (
         kind not in ("residual", "mbt", "elic")
-        or not _are_widths(widths, *_WIDTHS[kind])
+        or not (
+            isinstance(widths, list) and len(widths) == _WIDTHS[kind] and all(type(w) is int and w > 0 for w in widths)
+        )
         or not (isinstance(lambdas, list) and lambdas and all(type(lam) is float and lam > 0 for lam in lambdas))
         or lambdas != sorted(set(lambdas))
     ):
         described = f"kind {kind}, widths {widths}, lambdas {lambdas}"
         raise InputError(f"{path.name} describes a network that can't be: {described}", hint="export the weights anew")
-    assert isinstance(widths, list)
     return TransformKind(kind, tuple(widths)), tuple(lambdas)
-
-
-def _are_widths(given: Any, positive: int, more: int) -> bool:
-    """Whether these are so many positive whole numbers, and so many more, or none, that may be zero."""
-    if not isinstance(given, list) or len(given) not in (positive, positive + more):
-        return False
-    return all(type(w) is int and w >= (n < positive) for n, w in enumerate(given))
 
 
 def _from_compressai(path: Path, tensors: Mapping[str, Tensor]) -> Backbone:

@@ -28,7 +28,6 @@ _TYPES: Mapping[str, tuple[type, str]] = {
 }
 _OF_ALL = ("rate", "batch", "crop", "seed", "device", "balance")
 _OF_RESICOMP = ("alpha", "transforms_rate", "size", "separate")
-_OF_TRAINED_NETWORKS = ("more_8", "more_16")
 _OF_NEW_NETWORKS = ("large", "size", "separate")
 
 
@@ -42,8 +41,8 @@ class Piece:
         start: Which weights it starts from: a name in the weights folder, or a path.
         steps: Of the run.
         settings: Where they are not the usual ones: rate, batch, crop, seed, device, balance; of a method: large
-            (with ``lapped``), more_8 and more_16 (with trained weights), whole_share (with tail drop), lossless_share
-            (with uniform losses); of resicomp: alpha, transforms_rate, size and separate (of a new Transformer).
+            (with ``lapped``), whole_share (with tail drop), lossless_share (with uniform losses); of resicomp: alpha,
+            transforms_rate, size and separate (of a new Transformer).
     """
 
     name: str
@@ -108,9 +107,6 @@ def _check_settings(piece: Piece) -> None:
             hint = all_known if name in SETTINGS else did_you_mean(str(name), known)
             raise InputError(f"{piece.trains} has no setting `{name}`", hint=hint)
         check_setting(name, value, f"settings.{name}")
-        if name in _OF_TRAINED_NETWORKS and value and piece.start == LAPPED:
-            message = f"settings.{name} is {value!r}, but start is `{LAPPED}`: more blocks learn alone"
-            raise InputError(message, hint="start from trained weights, or leave it out")
         if name in _OF_NEW_NETWORKS and value and not _may_start_new(piece):
             right = LAPPED if name == "large" else "weights of a baseline, such as mbt-mean"
             message = f"settings.{name} is {value!r}, but the weights of start `{piece.start}` have a size of their own"
@@ -127,7 +123,7 @@ def _settings_of(trains: str) -> list[str]:
         return [*_OF_ALL, *_OF_RESICOMP]
     method = method_named(trains)
     of_method = {"large": True, "whole_share": method.tail_drop, "lossless_share": method.losses == "uniform"}
-    return [*_OF_ALL, *(name for name, has in of_method.items() if has), *_OF_TRAINED_NETWORKS]
+    return [*_OF_ALL, *(name for name, has in of_method.items() if has)]
 
 
 def _may_start_new(piece: Piece) -> bool:

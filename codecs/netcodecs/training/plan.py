@@ -239,11 +239,7 @@ def _train(piece: Piece, rank: int, processes: int, meeting: Path) -> int:
     rate = settings.pop("rate", 1e-3)
     out, start, resume_at = RUNS / piece.name, _start(piece), 0
     if not (out / CHECKPOINT).is_file() and (found := _running_steps(piece)):
-        resume_at = found
-        if settings.get("more_8") or settings.get("more_16"):
-            settings["blocks"] = RUNNING
-        else:
-            start = str(RUNNING)
+        start, resume_at = str(RUNNING), found
     session = _session(piece, start, settings)
     return session.train(out, steps=piece.steps, rate=rate, ranks=Ranks(rank, processes, meeting), resume_at=resume_at)
 

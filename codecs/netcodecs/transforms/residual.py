@@ -8,7 +8,6 @@ transform.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -37,23 +36,12 @@ def step_size(lam: float) -> float:
 
 @dataclass(frozen=True)
 class ResidualSize:
-    """Channels and residual blocks at strides 8 and 16.
-
-    Attributes:
-        channels_8: At stride 8.
-        blocks_8: Of the analysis, and as many of the synthesis.
-        channels_16: At stride 16.
-        blocks_16: As ``blocks_8``.
-        more_8: Further blocks of the synthesis.
-        more_16: The same.
-    """
+    """Channels and residual blocks at strides 8 and 16; the same for analysis and synthesis."""
 
     channels_8: int
     blocks_8: int
     channels_16: int
     blocks_16: int
-    more_8: int = 0
-    more_16: int = 0
 
 
 COMPACT = ResidualSize(192, 2, 256, 3)  # 26 kMAC per pixel with the hyperprior
@@ -94,9 +82,7 @@ class ResidualAnalysis(nn.Sequential):
 
 
 class ResidualSynthesis(nn.Sequential):
-    """g_s: latent → image; the mirror of :class:`ResidualAnalysis`, with further blocks at both strides.
-
-    The further blocks have names of their own (``more_16_0``, …), so that all others keep theirs.
+    """g_s: latent → image; the mirror of :class:`ResidualAnalysis`.
 
     Args:
         size: Widths and depths.
@@ -104,18 +90,13 @@ class ResidualSynthesis(nn.Sequential):
     """
 
     def __init__(self, size: ResidualSize, channels: int) -> None:
-        at_16 = [
+        super().__init__(
             pointwise(channels, size.channels_16),
             *(ResidualBlock(size.channels_16) for _ in range(size.blocks_16)),
-        ]
-        up = nn.ConvTranspose2d(size.channels_16, size.channels_8, 4, 2, 1)
-        at_8 = [up, *(ResidualBlock(size.channels_8) for _ in range(size.blocks_8))]
-        more_16 = {f"more_16_{i}": ResidualBlock(size.channels_16) for i in range(size.more_16)}
-        more_8 = {f"more_8_{i}": ResidualBlock(size.channels_8) for i in range(size.more_8)}
-        numbered = {str(i): layer for i, layer in enumerate([*at_16, *at_8, pointwise(size.channels_8, _PIXELS)])}
-        names = [*numbered]
-        order = [*names[: len(at_16)], *more_16, *names[len(at_16) : -1], *more_8, names[-1]]
-        super().__init__(OrderedDict((name, (numbered | more_16 | more_8)[name]) for name in order))
+            nn.ConvTranspose2d(size.channels_16, size.channels_8, 4, 2, 1),
+            *(ResidualBlock(size.channels_8) for _ in range(size.blocks_8)),
+            pointwise(size.channels_8, _PIXELS),
+        )
 
     def forward(self, latent: Tensor) -> Tensor:
         """(B, M, h, w) → (B, 3, 16h, 16w), nominally 0…1, not clamped, float32."""

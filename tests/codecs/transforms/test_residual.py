@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,12 +35,10 @@ def test_a_sixteenth_of_each_side_and_back(size) -> None:  # type: ignore[no-unt
     assert ResidualSynthesis(size, 192)(latent).shape == (2, 3, 32, 48)
 
 
-@pytest.mark.parametrize(
-    ("size", "blocks"), [(replace(COMPACT, more_8=3, more_16=4), (5, 12)), (LARGE, (9, 9))], ids=["compact", "large"]
-)
-def test_sizes_have_the_blocks_they_say(size, blocks: tuple[int, int]) -> None:  # type: ignore[no-untyped-def]
-    transforms = ResidualAnalysis(size, 192), ResidualSynthesis(size, 192)
-    assert blocks == tuple(sum(isinstance(layer, ResidualBlock) for layer in layers) for layers in transforms)
+@pytest.mark.parametrize(("size", "blocks"), [(COMPACT, 5), (LARGE, 9)], ids=["compact", "large"])
+def test_sizes_have_the_blocks_they_say(size, blocks: int) -> None:  # type: ignore[no-untyped-def]
+    for transform in (ResidualAnalysis(size, 192), ResidualSynthesis(size, 192)):
+        assert sum(isinstance(layer, ResidualBlock) for layer in transform) == blocks
 
 
 @torch.no_grad()

@@ -32,7 +32,6 @@ class _Values:
 _NUMBER = (float, int)
 _SHARE = _Values("a share of the images: 0 to 1", _NUMBER, lambda value: 0 <= value <= 1)
 _WEIGHT = _Values("a finite number, at least 0", _NUMBER, lambda value: 0 <= value < math.inf)
-_BLOCKS = _Values("a whole number of blocks, at least 0", (int,), lambda value: value >= 0)
 _SWITCH = _Values("true or false", (bool,))
 
 SETTINGS: Mapping[str, _Values] = {
@@ -49,8 +48,6 @@ SETTINGS: Mapping[str, _Values] = {
     "transforms_rate": _WEIGHT,
     "size": _Values(" or ".join(SIZES), (str,), lambda value: value in SIZES),
     "separate": _SWITCH,
-    "more_8": _BLOCKS,
-    "more_16": _BLOCKS,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,10 @@ from netcodecs.training.pieces import LAPPED
 from netcodecs.training.progressive.channel_masks import received_by
 from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective
-from netcodecs.transforms.blocks import ResidualBlock, whiten
-from netcodecs.transforms.residual import LARGE, ResidualSize
+from netcodecs.transforms.residual import LARGE
 from netcodecs.weight_files import tensors_below
 
-__all__ = ["Session", "averaged_network", "count_symbols", "deepened", "initial_network"]
+__all__ = ["Session", "averaged_network", "count_symbols", "initial_network"]
 
 _HELD_OUT, _CROPS = 8, 32
 
@@ -45,9 +44,6 @@ class Session:
         batch: Crops per step.
         crop: Side of a crop, in pixels.
         large: The large network, with ``lapped``.
-        more_8: Blocks of g_s at stride 8 beyond those of g_a; where there are any, these and ``more_16`` alone learn.
-        more_16: The same at stride 16.
-        blocks: Weights from which these go on; all else is of ``start``, exactly.
         device: Where the network learns.
         seed: Of the run.
         emphasis: What counts how much.
@@ -66,9 +62,6 @@ class Session:
         batch: int,
         crop: int,
         large: bool = False,
-        more_8: int = 0,
-        more_16: int = 0,
-        blocks: Path | None = None,
         device: str = "cpu",
         seed: int = 0,
         emphasis: Emphasis | None = None,
@@ -82,15 +75,6 @@ class Session:
         torch.manual_seed(seed)
         some = crops.draw(_CROPS, np.random.default_rng(seed)).cpu()
         self._network = initial_network(method, start, some, large=large, emphasis=self._emphasis)
-        if more_8 or more_16:
-            self._network = deepened(self._network, some, more_8, more_16)
-            if blocks is not None:
-                given = load_weights(blocks)[0].state_dict()
-                self._network.load_state_dict(
-                    self._network.state_dict() | {n: given[n] for n in given if ".more_" in n}
-                )
-            for name, parameter in self._network.named_parameters():
-                parameter.requires_grad_(".more_" in name)
         self.objective = ProgressiveObjective(
             self._network, method, crops, held_out, batch=batch, device=device, emphasis=self._emphasis
         )
@@ -134,7 +118,7 @@ def initial_network(
         emphasis: Of the training that follows: its share of lossless images counts where MCA starts.
     """
     if start == LAPPED:
-        kind = TransformKind("residual", astuple(LARGE))
+        kind = TransformKind("residual", (LARGE.channels_8, LARGE.blocks_8, LARGE.channels_16, LARGE.blocks_16))
         network = Backbone(kind if large else None, scr=method.scr, mca=method.mca)
         if crops is not None:
             initialise_lapped(network, crops)
@@ -150,34 +134,6 @@ def initial_network(
     if network.aggregation is not None and not has_mca and crops is not None:
         _fit_aggregation(network, method, crops, emphasis or Emphasis())
     return network
-
-
-@torch.no_grad()
-def deepened(network: Backbone, crops: torch.Tensor, more_8: int, more_16: int) -> Backbone:
-    """A network of the same function with more blocks in its g_s, which begin as the identity.
-
-    Args:
-        network: Of kind ``residual``.
-        crops: (B, 3, H, W), 0…1, to whose features the new blocks are scaled.
-        more_8: How many blocks it has at least at stride 8 beyond those of g_a.
-        more_16: The same at stride 16.
-    """
-    size = ResidualSize(*network.kind.widths)
-    size = replace(size, more_8=max(more_8, size.more_8), more_16=max(more_16, size.more_16))
-    kind = TransformKind("residual", astuple(size))
-    made = Backbone(kind, scr=network.scr, mca=network.aggregation is not None, lambdas=network.lambdas)
-    made.load_state_dict(made.state_dict() | network.state_dict())
-    latents: list[torch.Tensor] = []
-    hook = made.g_s.register_forward_pre_hook(lambda layer, given: latents.append(given[0]))
-    made.eval()(crops, torch.full((len(crops),), made.lambdas[len(made.lambdas) // 2]))
-    hook.remove()
-    features, former = latents[0], dict(network.g_s.named_children())
-    for name, layer in made.g_s.named_children():
-        if name not in former:
-            assert isinstance(layer, ResidualBlock)
-            whiten(layer, features)
-        features = layer(features)
-    return made
 
 
 def _fit_aggregation(network: Backbone, method: Method, crops: torch.Tensor, emphasis: Emphasis) -> None:
