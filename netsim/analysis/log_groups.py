@@ -16,6 +16,7 @@ from netsim.analysis.summary import GROUP, NEEDED, OPTIONAL, SlotGroup, check_co
 from netsim.errors import InputError
 from netsim.metrics.further import further_metrics, scale_of
 from netsim.runs.log_file import open_log
+from netsim.scenario.schema import WEIGHTED_ENGINES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,7 @@ def first_struck_trial(path: Path, points: pd.DataFrame, slots: int) -> int | No
             missing = pc.add(pc.add(part[_MISSING[0]], part[_MISSING[1]]), part[_MISSING[2]])
             struck = pc.and_(pc.greater(missing, 0), pc.less(part["slot"], slots))
             rows = part.filter(pc.and_(struck, pc.is_null(part["packet"]))).to_pandas()
-            rows = rows[~rows["engine"].isin(["exact", "stratified"])]
+            rows = rows[~rows["engine"].isin(WEIGHTED_ENGINES)]
             first = rows.groupby(_POINT, sort=False, observed=True)["trial"].min()
             found += [int(trial) for key, trial in first.dropna().items() if tuple(map(str, key)) in wanted]
     return min(found, default=None)

@@ -11,6 +11,7 @@ from netsim.errors import InputError
 from netsim.figures.legends import legend
 from netsim.figures.select import NEAR_BPP, nearest_point, with_condition
 from netsim.figures.style import MUTED, Look, figure_size, looks, own_panel, styled
+from netsim.scenario.schema import WEIGHTED_ENGINES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "numbers"]
 
-_WEIGHTED = ("exact", "stratified")  # engines whose rows are weighted outcomes, not slots one after the other
 _SLOTS, _PROGRESSIVE_SLOTS = 60, 3
 _MISSING = ["packets_lost", "packets_late", "packets_dropped"]
 _COLUMNS = ["condition", "channel", "link", "engine", "scheme", "operating_point", "trial", "slot", "packet", "image"]
@@ -50,7 +50,7 @@ def numbers(
     Raises:
         InputError: The log has no such trial, or no slots in time (exact and stratified engine).
     """
-    sampled = log[~log["engine"].isin(_WEIGHTED)]
+    sampled = log[~log["engine"].isin(WEIGHTED_ENGINES)]
     if sampled.empty:
         hint = "the exact and the stratified engine weight outcomes; run the scenario with --engine event"
         raise InputError("this run has no slots in time", hint=hint)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.errors import InputError
 from netsim.report.inline import inline_svg
+from netsim.scenario.schema import WEIGHTED_ENGINES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +115,7 @@ def _lead(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
         _many(frame["condition"].nunique(), "channel"),
         _many(int(frame["images"].max()), "image"),
     ]
-    sampled = frame[~frame["engine"].isin(["exact", "stratified"])]
+    sampled = frame[~frame["engine"].isin(WEIGHTED_ENGINES)]
     how = []
     if len(sampled):
         how.append(f"{_many(int(sampled['trials'].max()), 'trial')}, {int(sampled['slots'].sum()):,} slots in all")

@@ -13,6 +13,7 @@ from netsim.analysis.summary import summarise
 from netsim.errors import InputError, did_you_mean
 from netsim.figures.select import nearest_point, with_condition
 from netsim.metrics.further import scale_of
+from netsim.scenario.schema import WEIGHTED_ENGINES
 from netsim.text import counted_noun
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ def _notes(numbers: pd.DataFrame, metric: str, failure_db: float) -> Iterable[st
 def _interval_notes(numbers: pd.DataFrame) -> Iterable[str]:
     """What the intervals are of: losses of trials, a sample of the masks, or masks that were not decoded."""
     apart = (numbers["low"] != numbers["value"]) | (numbers["high"] != numbers["value"])
-    weighted = numbers["engine"].isin(["exact", "stratified"])
+    weighted = numbers["engine"].isin(WEIGHTED_ENGINES)
     sampled = numbers[~weighted]
     if len(sampled):
         trials = sorted({int(count) for count in sampled["trials"].dropna()})

@@ -18,6 +18,7 @@ from netsim.metrics.further import LOG_COLUMNS, further_metrics
 from netsim.runs.atomic import write_atomically
 from netsim.runs.log_file import GROUP_ROWS_LIMIT, read_rows
 from netsim.scenario.plan import Plan, PlanRow
+from netsim.scenario.schema import WEIGHTED_ENGINES
 
 __all__ = ["log_schema", "read_log", "write_log"]
 
@@ -123,7 +124,7 @@ def read_log(path: Path, *trials: int) -> pa.Table:
 
 
 def _of_trials(batch: pa.RecordBatch, trials: Sequence[int]) -> pa.Array:
-    weighted = pc.is_in(pc.cast(batch["engine"], pa.string()), pa.array(["exact", "stratified"]))
+    weighted = pc.is_in(pc.cast(batch["engine"], pa.string()), pa.array(WEIGHTED_ENGINES))
     return reduce(pc.or_, (pc.equal(batch["trial"], trial) for trial in trials), weighted)
 
 

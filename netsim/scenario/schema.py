@@ -6,10 +6,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ENGINES", "LOG_ROWS_LIMIT", "NAME_LIMIT_BYTES", "ScenarioModel"]
+__all__ = ["ENGINES", "LOG_ROWS_LIMIT", "NAME_LIMIT_BYTES", "WEIGHTED_ENGINES", "ScenarioModel"]
 
 Engine = Literal["auto", "event", "array", "exact", "stratified"]
 ENGINES: tuple[str, ...] = get_args(Engine)
+
+WEIGHTED_ENGINES = ("exact", "stratified")
+"""Engines whose rows of the log are weighted outcomes, not slots one after the other."""
 
 NAME_LIMIT_BYTES = 200
 """Longest name in UTF-8: it is a folder's, of at most 255 bytes, with a number behind it."""

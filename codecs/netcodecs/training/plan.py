@@ -345,16 +345,16 @@ def _exported(piece: Piece) -> bool:
     )
     after = rows or measured(made / weights.name, images)
     apart = loss(after) - loss(before) if before else -math.inf
-    better = apart <= 0  # false where training ended in numbers that are none
-    _report(after[0].images, images, test is not None, apart)
+    better = apart < 0  # false where training ended in numbers that are none
+    _report(after[0].images, images, test is not None, apart, better)
     if not better:
         return False
     for path in sorted(made.iterdir()):
         former = weights.parent / path.name
         if path.is_file() and not (former.is_file() and filecmp.cmp(path, former, shallow=False)):
-            partial = former.with_name(former.name + ".partial")
-            shutil.copyfile(path, partial)
-            os.replace(partial, former)
+            scratch = former.with_name(former.name + ".partial")
+            shutil.copyfile(path, scratch)
+            os.replace(scratch, former)
     if piece.trains == _BASE:
         _check_concealment(weights)
     return True
@@ -393,12 +393,12 @@ def _measurement(
     return partial(measure.measure, limit=limit), lambda rows: measure.mean_loss(rows, under_loss=under_loss)
 
 
-def _report(count: int, folder: Path, test: bool, apart: float) -> None:
+def _report(count: int, folder: Path, test: bool, apart: float, better: bool) -> None:
     """One line on a measurement. apart: logarithm of the new weights' loss, less that of the former ones'."""
     kind = "test images" if test else f"images held out ({TEST} is not set)"
     change = f"{100 * math.expm1(apart):+.2f} %" if math.isfinite(apart) else "not a number"
     result = "no former weights" if apart == -math.inf else f"loss {change} against the former weights"
-    print(f"measured  {count} {kind} in {folder}: {result}; {'replaced' if apart <= 0 else 'not kept'}", flush=True)
+    print(f"measured  {count} {kind} in {folder}: {result}; {'replaced' if better else 'not kept'}", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,11 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """Files of images below a folder, sorted. Raises InputError if there is no folder."""
+    """Files of images below a folder, sorted.
+
+    Raises:
+        InputError: There is no folder.
+    """
     if not folder.is_dir():
         raise InputError(f"no folder of images at {folder}")
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
