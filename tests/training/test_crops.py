@@ -42,6 +42,24 @@ def test_equal_generators_draw_equal_crops(images: list[np.ndarray]) -> None:
     assert not torch.equal(first, other)
 
 
+def test_a_share_of_the_crops_is_of_smaller_images() -> None:
+    """Squares of one pixel, black and white, keep no pixel of either colour where the image was made smaller."""
+    squares = (np.indices((96, 120)).sum(0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, 2)
+    crops = RandomCrops([squares, squares], 64, smaller_share=0.25)
+    drawn = (255 * crops.draw(2000, np.random.default_rng(0))).round()
+    given = ((drawn == 0) | (drawn == 255)).flatten(1).all(1)
+    assert given.float().mean() == pytest.approx(0.75, abs=0.03)
+    assert float((drawn[~given] - 127.5).abs().mean()) < 60
+    assert (crops.images, crops.megapixels) == (2, 0.0)
+    again = RandomCrops([squares, squares], 64, smaller_share=0.25).draw(2000, np.random.default_rng(0))
+    assert torch.equal((255 * again).round(), drawn)
+
+
+def test_images_are_made_no_smaller_than_a_crop() -> None:
+    crops = RandomCrops([np.zeros((64, 200, 3), np.uint8), np.zeros((70, 200, 3), np.uint8)], 64, smaller_share=1)
+    assert crops.draw(50, np.random.default_rng(0)).shape == (50, 3, 64, 64)
+
+
 def test_the_centre_is_cut_to_multiples() -> None:
     image = np.zeros((130, 200, 3), np.uint8)
     image[1, 4] = image[128, 195] = 255

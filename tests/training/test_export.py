@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from netcodecs.progressive.backbone import Backbone
-from netcodecs.progressive.methods import METHODS
+from netcodecs.progressive.methods import METHODS, shipped_weights
 from netcodecs.progressive.weights import load_backbone, load_weights, save_weights
 from netcodecs.training import measure
 from netcodecs.training.core.checkpoint import load_tensors
@@ -112,6 +112,38 @@ def test_measuring_counts_real_bytes_and_loses_packets(root: Path) -> None:
     image = np.array(Image.open(root / "test" / "a.png"))
     assert high.bpp == codec.encode(image, OperatingPoint("quality", 4)).bpp
     assert measure.measure(weights, root / "test", qualities=(4.0,)) == [high]  # the same losses at every call
+
+
+def test_a_measurement_goes_into_the_card_in_place_of_the_former(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = root / "carded" / "mca-ge.safetensors"
+    export(root / "run", weights)
+    card = weights.with_suffix(".md")
+    without = card.read_text()
+    assert "**Test**" not in without
+    for masks in (1, 3):
+        measure.main(root / "test", weights, masks=masks, card=True)
+        table = capsys.readouterr().out
+        (row,) = (line for line in table.splitlines() if line.startswith("| 2 "))
+        text = card.read_text()
+        assert text.count("**Test**") == 1
+        assert f"loss patterns per image and rate: {masks})" in text
+        assert row in text
+        head, tail = text.split("**Test**")
+        assert without == head + tail[tail.index("**Known limits.**") :]
+    card.unlink()
+    with pytest.raises(InputError, match="no model card at"):
+        measure.main(root / "test", weights, masks=1, card=True)
+    with pytest.raises(InputError, match="--card with --effort"):
+        measure.main(root / "test", weights, effort=1, card=True)
+
+
+def test_the_concealment_of_scr_mca_plus_is_measured_as_its_codec(root: Path) -> None:
+    from netcodecs.progressive.family import ScrMcaPlus
+
+    assert isinstance(measure.codec_of(shipped_weights("scr-mca-plus")), ScrMcaPlus)
+    assert not isinstance(measure.codec_of(root / "base.safetensors"), ScrMcaPlus)
 
 
 def test_foreign_files_are_refused(root: Path) -> None:

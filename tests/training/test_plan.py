@@ -99,8 +99,14 @@ def test_a_plan_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, words:
         ("mca-ge", "lossless_share: 0.5", "mca-ge has no setting `lossless_share`", "settings of mca-ge: rate, batch"),
         ("mbt-mean", "whole_share: 0.5", "mbt-mean has no setting `whole_share`", "settings of mbt-mean: rate, batch"),
         ("mbt-mean", "alpha: 0.1", "mbt-mean has no setting `alpha`", "settings of mbt-mean: rate, batch"),
-        ("mbt-mean", "large: 1", "settings.large is 1", "true or false"),
-        ("mbt-mean", "large: true", "settings.large is True, but the weights of start `x`", "start from lapped"),
+        ("mbt-mean", "transforms: big", "settings.transforms is 'big'", "compact, large, mbt, elic"),
+        (
+            "mbt-mean",
+            "transforms: elic",
+            "settings.transforms is 'elic', but the weights of start `x`",
+            "start from new",
+        ),
+        ("mbt-mean", "smaller_share: 2", "settings.smaller_share is 2", "0 to 1"),
     ],
 )
 def test_a_wrong_setting_is_refused_when_the_plan_is_read(
@@ -116,10 +122,12 @@ def test_a_wrong_setting_is_refused_when_the_plan_is_read(
 def test_settings_at_the_ends_of_their_ranges_are_read(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     given = "batch: 1, crop: 64, seed: 0, device: 'cuda:1', balance: -1, whole_share: 0, lossless_share: 1"
-    path.write_text(_entry(f"{{name: b, trains: scr-mca-u, start: x, steps: 1, settings: {{{given}}}}}"))
-    assert len(pieces_in(path)[1].settings) == 7
-    path.write_text(_entry("{name: b, trains: mbt-mean, start: lapped, steps: 1, settings: {large: true}}"))
-    assert pieces_in(path)[1].settings["large"] is True
+    path.write_text(
+        _entry(f"{{name: b, trains: scr-mca-u, start: x, steps: 1, settings: {{{given}, smaller_share: 1}}}}")
+    )
+    assert len(pieces_in(path)[1].settings) == 8
+    path.write_text(_entry("{name: b, trains: mbt-mean, start: new, steps: 1, settings: {transforms: large}}"))
+    assert pieces_in(path)[1].settings["transforms"] == "large"
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ from netcodecs.progressive.weights import load_weights, save_weights
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import RandomCrops, centre_crop, load_folder
 from netcodecs.training.core.run import CHECKPOINT
+from netcodecs.training.export import export
 from netcodecs.training.init.ordering import order_channels
+from netcodecs.training.measure import codec_of
 from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective, losses
 from netcodecs.training.progressive.session import Session, averaged_network, initial_network
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from netsim.codec import OperatingPoint
 from netsim.errors import InputError
 
 LAMBDA = torch.tensor(LAMBDAS[2:3])
@@ -94,6 +97,33 @@ def test_every_method_starts_as_the_baseline(root: Path, name: str, started: Bac
     assert float(after.bits) == pytest.approx(float(before.bits), rel=0.01)  # the file is float16
     error = [float((coded.image - image).square().mean()) for coded in (before, after)]
     assert error[1] == pytest.approx(error[0], rel=0.01)
+
+
+@pytest.mark.parametrize("transforms", ["large", "mbt", "elic"])
+@pytest.mark.parametrize("name", ["mbt-mean", "scr-mca-u"])
+def test_a_new_network_of_any_transforms_learns_and_codes(
+    root: Path, name: str, transforms: str, tmp_path: Path
+) -> None:
+    folder = root / "photos"
+    session = Session(METHODS[name], "new", [folder], folder, batch=1, crop=64, transforms=transforms)
+    assert session.train(tmp_path / "run", steps=1, rate=1e-4) == 0
+    weights = tmp_path / f"{name}.safetensors"
+    export(tmp_path / "run", weights)
+    said = {
+        "large": "Residual transforms and",
+        "mbt": "The transforms of mbt2018-mean and",
+        "elic": "The transforms of ELIC and",
+    }
+    assert said[transforms] in weights.with_suffix(".md").read_text()
+    network = load_weights(weights)[0]
+    assert network.kind.kind == ("residual" if transforms == "large" else transforms)
+    codec, image = codec_of(weights), np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    stream = codec.encode(image, OperatingPoint("quality", 2))
+    received = np.ones((2, len(stream)), bool)
+    received[1, -1] = False
+    whole, lossy = codec.decode(stream, received)
+    assert whole.shape == image.shape
+    assert not np.array_equal(whole, lossy)
 
 
 def test_mca_starts_under_the_losses_that_the_run_trains_with(root: Path) -> None:

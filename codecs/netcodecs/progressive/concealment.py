@@ -21,7 +21,7 @@ from torch.nn import functional
 from netcodecs.weight_files import digest, read_weights, write_weights
 from netsim.errors import InputError
 
-__all__ = ["ResidualConcealment", "load_concealment", "save_concealment"]
+__all__ = ["ResidualConcealment", "holds_concealment", "load_concealment", "save_concealment"]
 
 _CENTRE, _TAPS = 4, 9
 _RIDGE = 0.02  # of the mean power of a channel's neighbours
@@ -89,6 +89,11 @@ def save_concealment(
 def _dependencies(network: nn.Module) -> str:
     """Digest of the tensors of a baseline that residuals follow from. g_s and the inverse gains are not among them."""
     return digest({name: tensor for name, tensor in network.state_dict().items() if name.startswith(_DEPENDS_ON)})
+
+
+def holds_concealment(path: Path) -> bool:
+    """Whether a file is one of :func:`save_concealment`. Raises InputError if it can't be read as one of weights."""
+    return path.suffix == ".safetensors" and _FITTED_TO in read_weights(path)[1]
 
 
 def load_concealment(path: Path, channels: int, network: nn.Module) -> ResidualConcealment:

@@ -12,10 +12,11 @@ import typer
 from netcodecs.common.command import run_command
 from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import dependents_kept, save_weights
+from netcodecs.training.card_section import put_test_section
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import load_folder
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
-from netcodecs.training.measure import Measured, measure, table
+from netcodecs.training.measure import Measured, measure, section_of
 from netcodecs.training.progressive.session import averaged_network, count_symbols
 from netcodecs.training.resicomp.export import export as export_resicomp
 from netcodecs.training.resicomp.measure import Measured as MeasuredResiComp
@@ -24,6 +25,11 @@ from netcodecs.training.validation_table import validation_table
 __all__ = ["export", "main", "model_card"]
 
 _COUNTED = 24  # images on which symbols are counted
+_TRANSFORMS = {
+    "residual": "Residual transforms",
+    "mbt": "The transforms of mbt2018-mean",
+    "elic": "The transforms of ELIC",
+}
 
 
 def _cell(row: Mapping[str, str]) -> str:
@@ -35,7 +41,6 @@ def model_card(
     facts: Mapping[str, Any],
     method: Method,
     validation: str,
-    test: str,
     weights: Path,
     *,
     notes: str = "",
@@ -47,7 +52,6 @@ def model_card(
         facts: Of the run's checkpoint.
         method: What was trained.
         validation: The table of the run's validations.
-        test: The table of a measurement, or nothing.
         weights: Where the file lies.
         notes: A sentence about the run.
         base: The weights that the file holds differences from.
@@ -67,8 +71,8 @@ def model_card(
     )
     return f"""# {method.name}
 
-Residual transforms and a mean-scale hyperprior (192 latent channels of stride 16, 128 of stride 64), gains per λ. Adds:
-{added}. The weight average over training; stored {stored}.
+{_TRANSFORMS[facts["kind"]]} and a mean-scale hyperprior (192 latent channels of stride 16, 128 of stride 64), gains
+per λ. Adds: {added}. The weight average over training; stored {stored}.
 This page is written by `python -m netcodecs.training.export`.
 
 **Training.** {facts["images"]} photos ({facts["megapixels"]:g} megapixels), {facts["steps"]:,} steps of
@@ -79,8 +83,6 @@ hours; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}. Lear
 (Gilbert–Elliott):
 
 {validation}
-
-{test}
 
 **Known limits.** Photographs only; λ outside the trained range is refused.
 
@@ -126,15 +128,12 @@ def export(
         count_symbols(network, load_folder(count_images, at_least=64, limit=_COUNTED))
     with dependents_kept(weights):
         save_weights(weights, network, method.name, base=base)
-    test, rows = "", measure(weights, test_images) if test_images is not None else []
-    if rows:
-        test = (
-            f"**Test** ({rows[0].images} images, real bytes of all packets; each packet lost independently, two loss "
-            f"patterns per image and rate):\n\n{table(rows, published)}"
-        )
     validation = validation_table(training / VALIDATION, _cell)
-    card = model_card(facts, method, validation, test, named or weights, notes=notes, base=base)
-    weights.with_suffix(".md").write_text(card)
+    card = model_card(facts, method, validation, named or weights, notes=notes, base=base)
+    weights.with_suffix(".md").write_text(card, encoding="utf-8")
+    rows = measure(weights, test_images) if test_images is not None else []
+    if rows:
+        put_test_section(weights, section_of(rows, published))
     return rows
 
 

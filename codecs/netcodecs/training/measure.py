@@ -14,9 +14,14 @@ import typer
 
 from netcodecs.common.command import run_command
 from netcodecs.progressive.codec import ChannelProgressive, ProgressiveSettings
+from netcodecs.progressive.concealment import holds_concealment
+from netcodecs.progressive.family import ScrMcaPlus, ScrMcaPlusSettings
 from netcodecs.progressive.methods import shipped_weights
 from netcodecs.progressive.weights import load_weights
+from netcodecs.resicomp.weights import holds_resicomp
+from netcodecs.training.card_section import put_test_section
 from netcodecs.training.core.crops import load_folder
+from netcodecs.training.resicomp import measure as of_resicomp
 from netcodecs.transforms.gains import lambda_of
 from netsim.codec import OperatingPoint
 from netsim.errors import InputError
@@ -31,12 +36,14 @@ __all__ = [
     "mean_loss",
     "measure",
     "published_psnr_db",
+    "section_of",
     "table",
 ]
 
 _PUBLISHED = {"mbt2018-mean": "compressai-mbt2018-mean_mse_cuda.json", "JPEG 2000": "jpeg2000.json"}
 QUALITIES = (0.0, 1.0, 2.0, 3.0, 4.0)
 LOSS_RATES = (0.05, 0.1, 0.2)
+MASKS = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,12 @@ class Measured:
 
 
 def codec_of(weights: Path, effort: int = 0) -> ChannelProgressive:
-    """The codec that runs some weights, whichever method they are of; ``effort`` as in ProgressiveSettings."""
+    """The codec that runs some weights, whichever method they are of; ``effort`` as in ProgressiveSettings.
+
+    A file of ``fit_concealment`` is run by scr-mca-plus, beside the baseline's weights that ship.
+    """
+    if holds_concealment(weights):
+        return ScrMcaPlus(ScrMcaPlusSettings.model_validate({"concealment": weights, "effort": effort}))
     method = load_weights(weights)[1].name
 
     class Measured(ChannelProgressive):
@@ -73,7 +85,7 @@ def measure(
     folder: Path,
     *,
     limit: int | None = None,
-    masks: int = 2,
+    masks: int = MASKS,
     qualities: Sequence[float] = QUALITIES,
     effort: int = 0,
 ) -> list[Measured]:
@@ -156,6 +168,15 @@ def table(rows: Sequence[Measured], published: Path | None) -> str:
     return "\n".join(lines)
 
 
+def section_of(rows: Sequence[Measured], published: Path | None, masks: int = MASKS) -> str:
+    """Of a model card. Arguments as for :func:`table`; ``masks`` as measured."""
+    measured = (
+        f"**Test** ({rows[0].images} images, real bytes of all packets; each packet lost independently, loss patterns "
+        f"per image and rate: {masks}):"
+    )
+    return f"{measured}\n\n{table(rows, published)}\n"
+
+
 def main(
     images: Annotated[Path, typer.Argument(help="Folder of test images.")],
     weights: Annotated[
@@ -163,12 +184,28 @@ def main(
     ] = None,
     published: Annotated[Path | None, typer.Option(help="Folder of published rate-distortion curves (JSON).")] = None,
     limit: Annotated[int | None, typer.Option(help="How many images, spread evenly over the folder.")] = None,
-    masks: Annotated[int, typer.Option(help="Loss patterns per image and loss rate.")] = 2,
+    masks: Annotated[int | None, typer.Option(min=1, help=f"Loss patterns per image and loss rate; {MASKS}.")] = None,
     effort: Annotated[int, typer.Option(min=0, max=2, help="Of the encoder; 1 and 2 search for a better latent.")] = 0,
+    card: Annotated[bool, typer.Option("--card", help="Also into the model card beside the weights.")] = False,
 ) -> None:
     """Prints rate and quality of trained weights, from the real bytes of real packets."""
-    rows = measure(weights or shipped_weights("mbt-mean"), images, limit=limit, masks=masks, effort=effort)
-    print(table(rows, published))
+    chosen = weights or shipped_weights("mbt-mean")
+    if card and effort:
+        raise InputError("--card with --effort", hint="a card tells what the codec does by itself")
+    if published is not None:
+        curves_in(published)
+    if chosen.suffix == ".safetensors" and holds_resicomp(chosen):
+        if published is not None or masks is not None or effort:
+            raise InputError("--published, --masks and --effort are not for weights of resicomp", hint="leave them out")
+        measured = of_resicomp.measure(chosen, images, limit=limit)
+        shown, section = of_resicomp.table(measured), of_resicomp.section_of(measured)
+    else:
+        count = MASKS if masks is None else masks
+        rows = measure(chosen, images, limit=limit, masks=count, effort=effort)
+        shown, section = table(rows, published), section_of(rows, published, count)
+    print(shown)
+    if card:
+        put_test_section(chosen, section)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from netcodecs.common.command import run_command
-from netcodecs.training.core.crops import image_paths
+from netcodecs.training.core.crops import image_paths, resized
 from netsim.errors import InputError
 from netsim.image_file import read_image_file
 
@@ -105,11 +105,8 @@ def _size(paths: Iterable[Path], scale: float, quality: int, enough: float = mat
 
 def _shrunk(pixels: NDArray[np.uint8], scale: float) -> Image.Image:
     """A photo with its sides multiplied by ``scale``, as far as the shorter keeps 256 pixels."""
-    photo = Image.fromarray(pixels)
-    shorter = min(photo.size)
-    factor = min(1.0, max(scale, _LEAST_SIDE / shorter))
-    sides = [round(side * factor) for side in photo.size]
-    return photo if factor == 1 else photo.resize((sides[0], sides[1]), Image.Resampling.LANCZOS)
+    factor = min(1.0, max(scale, _LEAST_SIDE / min(pixels.shape[:2])))
+    return Image.fromarray(resized(pixels, factor))
 
 
 def _content(path: Path, photo: Image.Image, scale: float, quality: int) -> bytes:

@@ -15,10 +15,10 @@ from netcodecs.progressive.methods import method_named
 from netcodecs.training.core.settings import SETTINGS, check_setting
 from netsim.errors import InputError, did_you_mean
 
-__all__ = ["LAPPED", "RESICOMP", "Piece", "pieces_in"]
+__all__ = ["NEW", "RESICOMP", "Piece", "pieces_in"]
 
 RESICOMP = "resicomp"
-LAPPED = "lapped"
+NEW = "new"
 _TYPES: Mapping[str, tuple[type, str]] = {
     "name": (str, "a text"),
     "trains": (str, "a text"),
@@ -26,9 +26,9 @@ _TYPES: Mapping[str, tuple[type, str]] = {
     "steps": (int, "a whole number"),
     "settings": (dict, "a mapping"),
 }
-_OF_ALL = ("rate", "batch", "crop", "seed", "device", "balance")
+_OF_ALL = ("rate", "batch", "crop", "seed", "device", "balance", "smaller_share")
 _OF_RESICOMP = ("alpha", "transforms_rate", "size", "separate")
-_OF_NEW_NETWORKS = ("large", "size", "separate")
+_OF_NEW_NETWORKS = ("transforms", "size", "separate")
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Piece:
         trains: Which weights it makes: a method of the progressive family, or ``resicomp``.
         start: Which weights it starts from: a name in the weights folder, or a path.
         steps: Of the run.
-        settings: Where they are not the usual ones: rate, batch, crop, seed, device, balance; of a method: large
-            (with ``lapped``), whole_share (with tail drop), lossless_share (with uniform losses); of resicomp: alpha,
-            transforms_rate, size and separate (of a new Transformer).
+        settings: Where they are not the usual ones: rate, batch, crop, seed, device, balance, smaller_share; of a
+            method: transforms (of a new network), whole_share (with tail drop), lossless_share (with uniform losses);
+            of resicomp: alpha, transforms_rate, size and separate (of a new Transformer).
     """
 
     name: str
@@ -108,7 +108,7 @@ def _check_settings(piece: Piece) -> None:
             raise InputError(f"{piece.trains} has no setting `{name}`", hint=hint)
         check_setting(name, value, f"settings.{name}")
         if name in _OF_NEW_NETWORKS and value and not _may_start_new(piece):
-            right = LAPPED if name == "large" else "weights of a baseline, such as mbt-mean"
+            right = NEW if name == "transforms" else "weights of a baseline, such as mbt-mean"
             message = f"settings.{name} is {value!r}, but the weights of start `{piece.start}` have a size of their own"
             raise InputError(message, hint=f"start from {right}, or leave it out")
 
@@ -122,10 +122,10 @@ def _settings_of(trains: str) -> list[str]:
     if trains == RESICOMP:
         return [*_OF_ALL, *_OF_RESICOMP]
     method = method_named(trains)
-    of_method = {"large": True, "whole_share": method.tail_drop, "lossless_share": method.losses == "uniform"}
+    of_method = {"transforms": True, "whole_share": method.tail_drop, "lossless_share": method.losses == "uniform"}
     return [*_OF_ALL, *(name for name, has in of_method.items() if has)]
 
 
 def _may_start_new(piece: Piece) -> bool:
     """Whether a piece may start with a new network; of ResiComp, what a path holds shows only when it begins."""
-    return piece.start != RESICOMP if piece.trains == RESICOMP else piece.start == LAPPED
+    return piece.start != RESICOMP if piece.trains == RESICOMP else piece.start == NEW

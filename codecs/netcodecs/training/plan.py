@@ -28,7 +28,7 @@ from typing import Annotated, Any
 import typer
 
 from netcodecs.progressive.methods import method_named, shipped_weights
-from netcodecs.training.pieces import LAPPED, RESICOMP, Piece, pieces_in
+from netcodecs.training.pieces import NEW, RESICOMP, Piece, pieces_in
 from netsim.errors import InputError
 
 __all__ = ["app"]
@@ -212,7 +212,7 @@ _ALLOCATOR = {
 
 def _start(piece: Piece) -> str:
     """What a piece starts from, as ``initial_network`` takes it."""
-    known = piece.start.endswith(".safetensors") or piece.start == LAPPED
+    known = piece.start.endswith(".safetensors") or piece.start == NEW
     return piece.start if known else str(shipped_weights(piece.start))
 
 

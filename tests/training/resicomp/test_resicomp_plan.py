@@ -29,7 +29,7 @@ def test_settings_of_resicomp_are_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words", "right"),
     [
-        ("large: true", "resicomp has no setting `large`", "settings of resicomp: rate, batch, crop"),
+        ("transforms: large", "resicomp has no setting `transforms`", "settings of resicomp: rate, batch, crop"),
         ("whole_share: 0.5", "resicomp has no setting `whole_share`", "settings of resicomp"),
         ("lossless_share: 0.5", "resicomp has no setting `lossless_share`", "settings of resicomp"),
         ("alpha: much", "settings.alpha is 'much'", "a finite number, at least 0"),

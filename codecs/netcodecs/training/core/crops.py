@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from netsim.errors import InputError
 from netsim.image_file import read_image_file
 
-__all__ = ["RandomCrops", "centre_crop", "image_paths", "load_folder"]
+__all__ = ["RandomCrops", "centre_crop", "image_paths", "load_folder", "resized"]
 
+_SMALLER = 0.6, 0.85  # of an image's sides
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -66,21 +68,31 @@ class RandomCrops:
     Args:
         images: uint8 (H, W, 3), each of at least ``side`` × ``side``.
         side: Of a crop, in pixels.
+        smaller_share: Share of crops that are cut from the same images made smaller, to .6 to .85 of their sides, but
+            with no side shorter than a crop. Photos of many megapixels are smooth at the scale of a crop.
         device: Where images are kept and crops are cut.
 
     Attributes:
         images: How many there are.
         megapixels: Of all of them.
+        smaller_share: As given.
     """
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]], side: int, *, device: str = "cpu") -> None:
-        self._side, self._device = side, device
+    def __init__(
+        self, images: Sequence[NDArray[np.uint8]], side: int, *, smaller_share: float = 0.0, device: str = "cpu"
+    ) -> None:
+        self._side, self._device, self.smaller_share = side, device, smaller_share
+        self.images = len(images)
+        self.megapixels = round(sum(image.shape[0] * image.shape[1] for image in images) / 1e6, 1)
+        smaller = _made_smaller(images, side) if smaller_share else []
+        shares = np.repeat((1 - smaller_share, smaller_share), (len(images), len(smaller)))
+        images = [*images, *smaller]
         self._pixels = torch.from_numpy(np.concatenate([image.reshape(-1, 3) for image in images])).to(device)
         self._sizes = np.array([image.shape[:2] for image in images])
         areas = self._sizes.prod(1)
         self._starts = np.cumsum(areas) - areas
-        self._shares = areas / areas.sum()
-        self.images, self.megapixels = len(images), round(areas.sum() / 1e6, 1)
+        given, made = areas[: self.images].sum(), areas[self.images :].sum()
+        self._shares = shares * areas / np.repeat((given, made), (self.images, len(smaller)))
 
     def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """``count`` crops, (count, 3, side, side) float32, 0…1, channels last in memory."""
@@ -95,6 +107,23 @@ class RandomCrops:
         steps = torch.arange(self._side, device=self._device)
         first_at, down_at, across_at = starts[:, :, None, None].unbind(1)
         return _tensor(self._pixels[first_at + down_at * steps[:, None] + across_at * steps])
+
+
+def _made_smaller(images: Sequence[NDArray[np.uint8]], least_side: int) -> list[NDArray[np.uint8]]:
+    """Each image with its sides times a factor of its own, the same at every call."""
+    factors = np.random.default_rng(0).uniform(*_SMALLER, size=len(images))
+    return [
+        resized(image, max(factor, least_side / min(image.shape[:2])))
+        for image, factor in zip(images, factors, strict=True)
+    ]
+
+
+def resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """An image (H, W, 3) with its sides times ``factor``, rounded; the image itself for 1."""
+    if factor == 1:
+        return image
+    height, width = (round(side * factor) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _tensor(images: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ from typing import Any
 from netcodecs.resicomp.sizes import SIZES
 from netsim.errors import InputError
 
-__all__ = ["SETTINGS", "check_setting"]
+__all__ = ["SETTINGS", "TRANSFORMS", "check_setting"]
+
+TRANSFORMS = ("compact", "large", "mbt", "elic")  # of a new network of the channel-progressive family
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ SETTINGS: Mapping[str, _Values] = {
     "balance": _Values("a finite exponent, such as 0.4", _NUMBER, math.isfinite),
     "whole_share": _SHARE,
     "lossless_share": _SHARE,
-    "large": _SWITCH,
+    "smaller_share": _SHARE,
+    "transforms": _Values(", ".join(TRANSFORMS), (str,), lambda value: value in TRANSFORMS),
     "alpha": _WEIGHT,
     "transforms_rate": _WEIGHT,
     "size": _Values(" or ".join(SIZES), (str,), lambda value: value in SIZES),

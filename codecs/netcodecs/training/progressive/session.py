@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from netcodecs.common.devices import check_device
-from netcodecs.progressive.backbone import Backbone, TransformKind
+from netcodecs.progressive.backbone import MBT_WIDTHS, Backbone, TransformKind
 from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import load_weights
 from netcodecs.training.core.checkpoint import load_tensors
@@ -21,7 +21,7 @@ from netcodecs.training.core.ranks import Ranks
 from netcodecs.training.core.run import TrainingConfig, TrainingRun
 from netcodecs.training.init.lapped import initialise_lapped
 from netcodecs.training.init.ordering import order_channels
-from netcodecs.training.pieces import LAPPED
+from netcodecs.training.pieces import NEW
 from netcodecs.training.progressive.channel_masks import received_by
 from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.objective import ProgressiveObjective
@@ -31,6 +31,12 @@ from netcodecs.weight_files import tensors_below
 __all__ = ["Session", "averaged_network", "count_symbols", "initial_network"]
 
 _HELD_OUT, _CROPS = 8, 32
+_KINDS = {
+    "compact": TransformKind(),
+    "large": TransformKind("residual", (LARGE.channels_8, LARGE.blocks_8, LARGE.channels_16, LARGE.blocks_16)),
+    "mbt": TransformKind("mbt", MBT_WIDTHS),
+    "elic": TransformKind("elic", (256, 256, 256)),
+}
 
 
 class Session:
@@ -38,12 +44,13 @@ class Session:
 
     Args:
         method: What is trained.
-        start: A file of weights, or ``lapped``.
+        start: A file of weights, or ``new``.
         folders: Of training images.
         validation: Folder of images held out.
         batch: Crops per step.
         crop: Side of a crop, in pixels.
-        large: The large network, with ``lapped``.
+        transforms: Of a ``new`` network: compact, large, mbt or elic.
+        smaller_share: Share of crops that are cut from images made smaller.
         device: Where the network learns.
         seed: Of the run.
         emphasis: What counts how much.
@@ -61,7 +68,8 @@ class Session:
         *,
         batch: int,
         crop: int,
-        large: bool = False,
+        transforms: str = "compact",
+        smaller_share: float = 0.0,
         device: str = "cpu",
         seed: int = 0,
         emphasis: Emphasis | None = None,
@@ -70,11 +78,11 @@ class Session:
         self._method, self._start, self._batch, self._crop = method, start, batch, crop
         self._device, self._seed, self._emphasis = device, seed, emphasis or Emphasis()
         images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
-        self._crops = crops = RandomCrops(images, crop, device=device)
+        self._crops = crops = RandomCrops(images, crop, smaller_share=smaller_share, device=device)
         held_out = load_folder(validation, at_least=64, limit=_HELD_OUT)
         torch.manual_seed(seed)
         some = crops.draw(_CROPS, np.random.default_rng(seed)).cpu()
-        self._network = initial_network(method, start, some, large=large, emphasis=self._emphasis)
+        self._network = initial_network(method, start, some, transforms=transforms, emphasis=self._emphasis)
         self.objective = ProgressiveObjective(
             self._network, method, crops, held_out, batch=batch, device=device, emphasis=self._emphasis
         )
@@ -88,6 +96,7 @@ class Session:
             "emphasis": asdict(self._emphasis),
             "images": self._crops.images,
             "megapixels": self._crops.megapixels,
+            "smaller_share": self._crops.smaller_share,
             "kind": self._network.kind.kind,
             "widths": self._network.kind.widths,
             "lambdas": self._network.lambdas,
@@ -102,25 +111,30 @@ class Session:
 
 @torch.no_grad()
 def initial_network(
-    method: Method, start: str, crops: torch.Tensor | None, *, large: bool = False, emphasis: Emphasis | None = None
+    method: Method,
+    start: str,
+    crops: torch.Tensor | None,
+    *,
+    transforms: str = "compact",
+    emphasis: Emphasis | None = None,
 ) -> Backbone:
     """A method's network before its first step.
 
     What it shares with ``start`` is taken over; new modules start as the identity. Modules of ``start`` that the method
     lacks are left out, as an ablation needs it. A method with tail drop that starts from one without gets its channels
-    in order of their bits.
+    in order of their bits, if its transforms are residual.
 
     Args:
         method: What is to be trained.
-        start: A file of weights, of any method; or ``lapped``.
+        start: A file of weights, of any method; or ``new``.
         crops: (B, 3, H, W), 0…1; None where only the shapes matter.
-        large: The large network, with ``lapped``.
+        transforms: Of a ``new`` network: compact or large (residual, begun as a lapped-transform codec), mbt or elic
+            (begun at random).
         emphasis: Of the training that follows: its share of lossless images counts where MCA starts.
     """
-    if start == LAPPED:
-        kind = TransformKind("residual", (LARGE.channels_8, LARGE.blocks_8, LARGE.channels_16, LARGE.blocks_16))
-        network = Backbone(kind if large else None, scr=method.scr, mca=method.mca)
-        if crops is not None:
+    if start == NEW:
+        network = Backbone(_KINDS[transforms], scr=method.scr, mca=method.mca)
+        if crops is not None and network.kind.kind == "residual":
             initialise_lapped(network, crops)
         ordered = has_mca = False
     else:
@@ -129,7 +143,7 @@ def initial_network(
         own = network.state_dict()
         network.load_state_dict(own | {name: value for name, value in given.state_dict().items() if name in own})
         ordered, has_mca = of.tail_drop, of.mca
-    if method.tail_drop and not ordered and crops is not None:
+    if method.tail_drop and not ordered and crops is not None and network.kind.kind == "residual":
         order_channels(network, crops)
     if network.aggregation is not None and not has_mca and crops is not None:
         _fit_aggregation(network, method, crops, emphasis or Emphasis())

@@ -9,9 +9,10 @@ from typing import Any
 
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.weights import save_weights
+from netcodecs.training.card_section import put_test_section
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
-from netcodecs.training.resicomp.measure import Measured, measure, table
+from netcodecs.training.resicomp.measure import Measured, measure, section_of
 from netcodecs.training.resicomp.session import averaged_model
 from netcodecs.training.validation_table import validation_table
 
@@ -36,15 +37,12 @@ def export(
     facts = load_tensors(training / CHECKPOINT)[1]
     model = averaged_model(training / CHECKPOINT)
     save_weights(weights, model, facts={"steps": facts["steps"]})
-    test, rows = "", measure(weights, test_images) if test_images is not None else []
-    if rows:
-        test = (
-            f"**Test** ({rows[0].images} images, real bytes of all packets; five of ten packets of ISC lost, two loss "
-            f"patterns per image and rate):\n\n{table(rows)}\n\n"
-        )
     validation = validation_table(training / VALIDATION, _cell)
-    card = model_card(facts, model, validation, named or weights, test=test, notes=notes)
-    weights.with_suffix(".md").write_text(card)
+    card = model_card(facts, model, validation, named or weights, notes=notes)
+    weights.with_suffix(".md").write_text(card, encoding="utf-8")
+    rows = measure(weights, test_images) if test_images is not None else []
+    if rows:
+        put_test_section(weights, section_of(rows))
     return rows
 
 
@@ -55,7 +53,7 @@ def _cell(row: Mapping[str, str]) -> str:
 
 
 def model_card(
-    facts: Mapping[str, Any], model: ResiCompModel, validation: str, weights: Path, *, test: str = "", notes: str = ""
+    facts: Mapping[str, Any], model: ResiCompModel, validation: str, weights: Path, *, notes: str = ""
 ) -> str:
     """The card's text; every number in it comes from the run's own files or from a measurement made just now.
 
@@ -64,7 +62,6 @@ def model_card(
         model: What was trained.
         validation: The table of the run's validations.
         weights: Where the file lies.
-        test: The table of a measurement with an empty line behind it, or nothing.
         notes: A sentence about the run.
     """
     config, size = facts["config"], model.transformer.size
@@ -88,7 +85,7 @@ are known), PSNR without loss / with a random half of the tokens concealed:
 
 {validation}
 
-{test}**Known limits.** Photographs only; λ outside {model.transforms.lambdas[0]:g}…{model.transforms.lambdas[-1]:g} is
+**Known limits.** Photographs only; λ outside {model.transforms.lambdas[0]:g}…{model.transforms.lambdas[-1]:g} is
 refused.
 
 **To go on training:**

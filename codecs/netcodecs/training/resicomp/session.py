@@ -42,6 +42,7 @@ class Session:
         alpha: Weight of the concealed image's error.
         balance: Exponent of (.0067 / λ), by which an image's loss is weighted.
         transforms_rate: Learning rate of the transforms, as a multiple of the Transformer's.
+        smaller_share: Share of crops that are cut from images made smaller.
         device: Where the model learns.
         seed: Of the run.
 
@@ -62,6 +63,7 @@ class Session:
         alpha: float = 0.1,
         balance: float = 0.4,
         transforms_rate: float = 0.5,
+        smaller_share: float = 0.0,
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
@@ -76,7 +78,7 @@ class Session:
             raise InputError(f"crop {crop}", hint=f"a multiple of {side} pixels, the Transformer's window")
         self._start, self._batch, self._crop, self._seed, self._device = start, batch, crop, seed, device
         images = [image for folder in folders for image in load_folder(folder, at_least=crop)]
-        self._crops = crops = RandomCrops(images, crop, device=device)
+        self._crops = crops = RandomCrops(images, crop, smaller_share=smaller_share, device=device)
         held_out = load_folder(validation, at_least=side, limit=_HELD_OUT)
         if not holds_resicomp(start):
             measure_spread(self._model, crops.draw(_CROPS, np.random.default_rng(seed)).cpu())
@@ -100,6 +102,7 @@ class Session:
             "start": self._start.name,
             "images": self._crops.images,
             "megapixels": self._crops.megapixels,
+            "smaller_share": self._crops.smaller_share,
             "kind": transforms.kind.kind,
             "widths": transforms.kind.widths,
             "lambdas": transforms.lambdas,

@@ -1,0 +1,34 @@
+"""The test section of a model card: what was measured on test images, from real bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netsim.errors import InputError
+
+__all__ = ["put_test_section", "with_test_section"]
+
+_TEST, _NEXT = "**Test**", "**Known limits.**"
+
+
+def with_test_section(card: str, section: str) -> str:
+    """A card with a test section, in place of the one that it may have: before its known limits, else at its end.
+
+    >>> with_test_section("# a\\n\\n**Test** (old)\\n\\n**Known limits.** none\\n", "**Test** (new)\\n")
+    '# a\\n\\n**Test** (new)\\n\\n**Known limits.** none\\n'
+    """
+    before, limits, after = card.partition(_NEXT)
+    head = before.partition(_TEST)[0].strip()
+    return f"{head}\n\n{section.strip()}\n" + (f"\n{limits}{after}" if limits else "")
+
+
+def put_test_section(weights: Path, section: str) -> None:
+    """Puts a test section into the model card beside some weights.
+
+    Raises:
+        InputError: There is no card.
+    """
+    path = weights.with_suffix(".md")
+    if not path.is_file():
+        raise InputError(f"no model card at {path}", hint="python -m netcodecs.training.export writes it")
+    path.write_text(with_test_section(path.read_text(encoding="utf-8"), section), encoding="utf-8")
