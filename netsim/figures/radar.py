@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.analysis.rate_curve import RangeMean, mean_over_range
+from netsim.analysis.slot_values import one_or_mixed
 from netsim.errors import InputError
 from netsim.figures.highlight import grey_entry, grey_note, highlighted, looks_of
 from netsim.figures.legends import legend, name_ticks, trim_height
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MARK_TEXTS", "common_range", "draw", "left_out", "marks", "numbers"]
+__all__ = ["MARK_TEXTS", "common_range", "draw", "left_out", "mark_notes", "marks", "numbers"]
 
 _MARKS = {"part": "†", "point": "‡"}
 MARK_TEXTS = {"†": "† covers a part of that range.", "‡": "‡ one operating point in it, taken as it is."}
@@ -84,7 +85,7 @@ def numbers(
     Returns:
         One row per condition and scheme: the mean over the range in dB with its interval, the same relative to the
         condition's best, ``highlighted``; ``kind``, from_bpp and to_bpp say what of the range the curve covers. A curve
-        outside it (kind ``none``) has a row without values.
+        outside it (kind ``none``) has a row without values. ``engine``: that of all its points, or ``mixed``.
 
     Raises:
         InputError: The rates are not a range, or no curve meets it.
@@ -99,11 +100,12 @@ def numbers(
             f"rates from {low_bpp:g} to {high_bpp:g} bpp are not a range", hint="--low-bpp 0.3 --high-bpp 0.4"
         )
     frame = with_condition(summary)
-    keys = ["condition", "channel", "link", "engine", "scheme"]
+    keys = ["condition", "channel", "link", "scheme"]
     rows: list[dict[str, Any]] = []
-    for key, curve in frame.groupby(keys, sort=False, observed=True):
+    for key, curve in frame.groupby(keys, sort=False, observed=True):  # a curve's points may have several engines
         mean = mean_over_range(curve[["bpp", "psnr_db", "psnr_low", "psnr_high"]].to_numpy(float), low_bpp, high_bpp)
-        rows.append(dict(zip(keys, key, strict=True)) | _row(mean, len(curve), low_bpp, high_bpp))
+        engine = {"engine": one_or_mixed(curve["engine"].unique())}
+        rows.append(dict(zip(keys, key, strict=True)) | engine | _row(mean, len(curve), low_bpp, high_bpp))
     found = pd.DataFrame(rows).assign(failure_db=frame["failure_db"].iloc[0])
     if (found["kind"] == "none").all():
         seen = f"{found['from_bpp'].min():.2f}–{found['to_bpp'].max():.2f} bpp"
@@ -268,14 +270,27 @@ def marks(numbers: pd.DataFrame) -> dict[str, str]:
     return {scheme: "" if alike else _MARKS.get(kind, "") for scheme, kind in kinds.items()}
 
 
+def mark_notes(numbers: pd.DataFrame) -> list[str]:
+    """What the marks behind schemes' names mean.
+
+    Args:
+        numbers: As for ``marks``.
+
+    Returns:
+        Sentences; none where each curve covers the range.
+    """
+    seen = set(marks(numbers).values())
+    notes = [text for mark, text in MARK_TEXTS.items() if mark in seen]
+    if (numbers["kind"] == "point").any() and "‡" not in seen:
+        notes.append("Each scheme has one operating point there, taken as it is.")
+    return notes
+
+
 def _note(numbers: pd.DataFrame, relative: bool) -> str:
     low, high, failure_db = (numbers[name].iloc[0] for name in ("low_bpp", "high_bpp", "failure_db"))
     notes = [f"Mean PSNR over {low:.3g}–{high:.3g} bit/pixel{', as a share of the best scheme’s' if relative else ''}."]
     notes += [interval_note(numbers), f"A slot without an image counts as {failure_db:g} dB."]
-    seen = set(marks(numbers).values())
-    notes += [text for mark, text in MARK_TEXTS.items() if mark in seen]
-    if (numbers["kind"] == "point").any() and "‡" not in seen:
-        notes.append("Each scheme has one operating point there, taken as it is.")
+    notes += mark_notes(numbers)
     shown = list(marks(numbers))
     bold = set(numbers.loc[numbers["highlighted"], "scheme"])
     notes += [grey] if (grey := grey_note(shown, [name for name in shown if name in bold])) else []

@@ -30,16 +30,25 @@ def with_condition(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(condition=condition)
 
 
-def interval_note(numbers: pd.DataFrame) -> str:
+def interval_note(numbers: pd.DataFrame, low: str = "psnr_low", high: str = "psnr_high") -> str:
     """What the bars are.
 
     Args:
         numbers: Has the column engine.
+        low: The column of the lower ends.
+        high: That of the upper ends.
 
     Returns:
-        A sentence.
+        A sentence, or two.
     """
-    return "Exact: no sampling, no interval." if set(numbers["engine"]) == {"exact"} else "Bars: 95 % interval."
+    exact = numbers["engine"] == "exact"
+    bounded = exact & (numbers[high] - numbers[low] > _WIDTH)  # a part of the masks was not decoded
+    if not exact.all():
+        return "Bars: 95 % interval." + (" Of exact numbers: bounds." if bounded.any() else "")
+    return "Exact; bars: bounds, whatever was not decoded." if bounded.any() else "Exact: no sampling, no interval."
+
+
+_WIDTH = 1e-9  # sums of an exact number and its ends may differ in their last bits
 
 
 def nearest_point(frame: pd.DataFrame, near_bpp: float) -> np.ndarray:

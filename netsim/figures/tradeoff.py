@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netsim.figures.legends import legend
+from netsim.figures.radar import mark_notes, marks
+from netsim.figures.select import interval_note
 from netsim.figures.style import BAND, MUTED, figure_size, looks, styled
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
     """Bitrate saving against mean PSNR under loss; published codecs in a strip below, as their PSNR is not known.
 
     Args:
-        numbers: Columns scheme, anchor, bd_rate_percent, psnr_db, psnr_low, psnr_high, channels, low_bpp, high_bpp,
-            failure_db, engine (see ``netsim.studies.tradeoff``); a scheme that lacks a coordinate is named in the note.
+        numbers: Columns scheme, anchor, bd_rate_percent, psnr_db, psnr_low, psnr_high, covered, channels, low_bpp,
+            high_bpp, failure_db, engine (see ``netsim.studies.tradeoff``); a scheme that lacks a coordinate is named in
+            the note, one that covers less than the range is marked as in the radar.
 
     Returns:
         The figure; nothing is written.
@@ -38,17 +41,20 @@ def draw(numbers: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     shown = numbers.dropna(subset=["bd_rate_percent", "psnr_db"])
     theirs = numbers["scheme"].str.endswith(_PUBLISHED)
+    covered = shown[["scheme", "covered"]].rename(columns={"covered": "kind"})
+    marked = marks(covered)
     for scheme, look in looks(numbers.loc[~theirs, "scheme"]).items():
         for row in shown[shown["scheme"] == scheme].to_dict("records"):
             saving = -row["bd_rate_percent"]
             axes.vlines(saving, row["psnr_low"], row["psnr_high"], color=look.colour, linewidth=1.0)
-            axes.plot(saving, row["psnr_db"], label=scheme, **{**look.line, "linestyle": "none"})
+            name = scheme + marked[scheme]
+            axes.plot(saving, row["psnr_db"], label=name, **{**look.line, "linestyle": "none"})
     published = numbers[theirs & numbers["bd_rate_percent"].notna() & numbers["psnr_db"].isna()]
     _draw_strip(figure, axes, published)
     axes.set_xlabel("bitrate saving, nothing lost (%)")
     axes.set_ylabel("mean PSNR under loss (dB)")
     left = [name for name in numbers["scheme"] if name not in {*shown["scheme"], *published["scheme"]}]
-    legend(figure, axes, _note(numbers, left))
+    legend(figure, axes, _note(numbers, left, mark_notes(covered)))
     return figure
 
 
@@ -77,7 +83,7 @@ def _draw_strip(figure: Figure, axes: Axes, published: pd.DataFrame) -> None:
     axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high])
 
 
-def _note(numbers: pd.DataFrame, left: list[str]) -> str:
+def _note(numbers: pd.DataFrame, left: list[str], marked: list[str]) -> str:
     first = numbers.iloc[0]
     theirs = numbers["scheme"].str.endswith(_PUBLISHED)
     anchors = list(dict.fromkeys(numbers.loc[~theirs, "anchor"]))
@@ -88,7 +94,8 @@ def _note(numbers: pd.DataFrame, left: list[str]) -> str:
     notes += [
         f"PSNR: mean over {_channels(first['channels'])}, {first['low_bpp']:g}–{first['high_bpp']:g} bit/pixel;",
         f"a slot without an image counts as {first['failure_db']:g} dB.",
-        "Exact." if set(numbers["engine"]) == {"exact"} else "Bars: 95 % interval.",
+        interval_note(numbers),
+        *marked,
     ]
     return " ".join(
         notes + ([f"Left out, as no curve in that range or no BD-rate: {', '.join(left)}."] if left else [])

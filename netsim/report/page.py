@@ -236,11 +236,15 @@ def _reading(frame: pd.DataFrame) -> list[str]:
         "Bit/pixel is all that was sent, parity and protected packets included.",
         "Means over images are means of dB. PSNR is on 8-bit RGB.",
     ]
-    if frame["slots"].notna().any():
+    if not frame["engine"].isin(WEIGHTED_ENGINES).all():
         sentences.append(
             "[low, high] is a 95 % interval over the channel's randomness, for these images: t over the trials' means "
             "for PSNR, Clopper–Pearson on the effective sample for the failure ratio, so that slots of one trial do "
             "not count as independent. [?]: too little was sampled to say."
+        )
+    if (frame["engine"] == "stratified").any():
+        sentences.append(
+            "Stratified engine: [low, high] is a 95 % interval over the sampling of masks, not over trials."
         )
     if (frame["engine"] == "exact").any():
         sentences.append(

@@ -120,3 +120,29 @@ def test_markers_lie_on_their_spokes() -> None:
     assert len(curves) == 7
     for line in curves:
         assert set(np.round(np.asarray(line.get_xdata(), dtype=float), 9)) <= spokes
+
+
+@pytest.mark.parametrize("channels", [("EP1",), ("EP1", "EP4", "EP6")])
+def test_a_curve_whose_points_have_several_engines_is_one_curve(channels: tuple[str, ...]) -> None:
+    """``engine: auto`` decides by operating point: few packets are exact, many are sampled."""
+    summary = _summary({name: CURVES[name] for name in "ab"}, channels)
+    mixed = summary.assign(engine=["exact" if bpp == 0.35 else "array" for bpp in summary["bpp"]])
+    found = radar.numbers(mixed, 0.3, 0.4)
+    assert found["scheme"].tolist() == ["a", "b"] * len(channels)
+    assert found["psnr_db"].tolist() == pytest.approx([A_DB, B_DB] * len(channels), abs=1e-6)
+    assert set(found["engine"]) == {"mixed"}
+    assert "Bars: 95 % interval." in radar.draw(found).legends[0].get_title().get_text().replace("\n", " ")
+
+
+def test_bars_of_exact_numbers_are_called_bounds() -> None:
+    bounded = radar.numbers(_summary({"a": CURVES["a"]}).assign(engine="exact"), 0.3, 0.4)
+    note = radar.draw(bounded).legends[0].get_title().get_text().replace("\n", " ")
+    assert "Exact; bars: bounds, whatever was not decoded." in note
+    assert "no interval" not in note
+    known = radar.numbers(_without_bars(), 0.3, 0.4)
+    assert "no interval" in radar.draw(known).legends[0].get_title().get_text().replace("\n", " ")
+
+
+def _without_bars() -> pd.DataFrame:
+    summary = _summary({"a": CURVES["a"]}).assign(engine="exact")
+    return summary.assign(psnr_low=summary["psnr_db"], psnr_high=summary["psnr_db"])

@@ -65,7 +65,15 @@ def test_bars_are_as_long_as_the_packets(tokens: float) -> None:
 
 
 def test_a_scheme_without_a_coordinate_is_named_in_the_note() -> None:
-    shared = {"anchor": "hevc", "channels": 6, "low_bpp": 0.3, "high_bpp": 0.4, "failure_db": 13.0, "engine": "exact"}
+    shared = {
+        "anchor": "hevc",
+        "channels": 6,
+        "low_bpp": 0.3,
+        "high_bpp": 0.4,
+        "failure_db": 13.0,
+        "engine": "exact",
+        "covered": "range",
+    }
     rows = [("a", -10.0, 30.0), ("b", 5.0, float("nan"))]
     frame = pd.DataFrame([shared | {"scheme": s, "bd_rate_percent": r, "psnr_db": p} for s, r, p in rows])
     figure = tradeoff.draw(frame.assign(psnr_low=frame["psnr_db"], psnr_high=frame["psnr_db"]))
@@ -74,3 +82,15 @@ def test_a_scheme_without_a_coordinate_is_named_in_the_note() -> None:
     note = figure.legends[0].get_title().get_text().replace("\n", " ")
     assert "Left out" in note
     assert note.endswith(": b.")
+    assert "†" not in note
+
+
+def test_a_scheme_that_covers_less_than_the_range_is_marked() -> None:
+    shared = {"anchor": "hevc", "channels": 6, "low_bpp": 0.3, "high_bpp": 0.4, "failure_db": 13.0, "engine": "exact"}
+    rows = [("a", "range"), ("b", "part"), ("c", "point")]
+    frame = pd.DataFrame([shared | {"scheme": s, "covered": covered, "bd_rate_percent": 1.0} for s, covered in rows])
+    figure = tradeoff.draw(frame.assign(psnr_db=30.0, psnr_low=29.0, psnr_high=31.0))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b†", "c‡"]
+    note = figure.legends[0].get_title().get_text().replace("\n", " ")
+    assert "† covers a part of that range. ‡ one operating point in it, taken as it is." in note
+    assert "Exact; bars: bounds" in note

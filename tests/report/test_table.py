@@ -182,3 +182,5 @@ def test_notes_name_trials_only_where_trials_were_sampled(tmp_path: Path) -> Non
     assert not any("1 trial" in note for note in notes)
     page = run.report(tmp_path / "report.html").read_text()
     assert "1 image; stratified: a sample of the masks; stratified engine" in page
+    assert "interval over the sampling of masks, not over trials" in page
+    assert "t over the trials" not in page
