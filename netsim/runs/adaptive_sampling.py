@@ -17,6 +17,7 @@ __all__ = ["ENOUGH_LOSSY", "FIRST_TRIALS", "AdaptiveSampling", "greater_distance
 
 FIRST_TRIALS = 32
 ENOUGH_LOSSY = 12  # trials that lost packets: fewer tell too little of what losses cost and how many slots a burst hits
+_NO_LIMIT = 2**62
 _GROWTH = 4  # at most: one round's interval is itself uncertain
 
 
@@ -91,6 +92,9 @@ class AdaptiveSampling:
         self._parts: dict[int, list[PartKey]] = {}
         self._trials = dict.fromkeys((row.index for row in context.plan.rows), 0)
         self._half: dict[int, float] = {}
+        self._few: dict[
+            int, int
+        ] = {}  # rows with a narrow interval that need more trials with losses: how many have some
 
     def next(self) -> list[PartKey]:
         """Parts of the next round.
@@ -128,7 +132,12 @@ class AdaptiveSampling:
             return min(FIRST_TRIALS, plan.trials)
         mean, lossy = self._mean(row)
         self._half[row] = greater_distance(mean)
-        return trials_wanted(self._half[row], have, plan.precision_db, plan.trials, lossy, mean.value - plan.failure_db)
+        asked = (self._half[row], have, plan.precision_db)
+        want = trials_wanted(*asked, _NO_LIMIT, lossy, mean.value - plan.failure_db)
+        self._few.pop(row, None)
+        if want > have and self._half[row] <= plan.precision_db:
+            self._few[row] = lossy
+        return min(want, plan.trials)
 
     def _mean(self, row: int) -> tuple[Estimate, int]:
         """The row's mean PSNR so far with its 95 % interval as the summary has it, and how many trials lost packets."""
@@ -167,10 +176,16 @@ class AdaptiveSampling:
             return []
         wide = [row for row in sampled if self._half.get(row, math.inf) > plan.precision_db]
         most = max(self._trials[row] for row in sampled)
-        sentence = f"±{plan.precision_db:g} dB reached in {len(sampled) - len(wide)} of {len(sampled)} sampled rows"
-        if not wide:
+        missed = len(wide) + len(self._few)
+        sentence = f"±{plan.precision_db:g} dB reached in {len(sampled) - missed} of {len(sampled)} sampled rows"
+        if not missed:
             return [f"{sentence}, with {most:,} trials at most"]
-        worst = max(self._half[row] for row in wide)
-        return [
-            f"{sentence}; {len(wide)} stopped at the limit of {plan.trials:,} trials, the widest at ±{worst:.3g} dB"
-        ]
+        sentence += f"; {missed} stopped at the limit of {plan.trials:,} trials"
+        if wide:
+            sentence += f", the widest at ±{max(self._half[row] for row in wide):.3g} dB"
+        if self._few:
+            least = min(self._few.values())
+            sentence += (
+                f", {len(self._few)} with too few trials that lost packets (as few as {least} of {ENOUGH_LOSSY})"
+            )
+        return [sentence]

@@ -182,6 +182,12 @@ def test_precision_waits_for_rare_losses(scenario: Path) -> None:
     assert (drop_db * (1 - 0.025 ** (1 / rare["trials"])) <= 1.5).all()
     never = netsim.run(scenario, overrides=[*keys, "channels=[{loss_rate: 0}]"]).summary
     assert (never["trials"] == 32).all()
+    keys[1] = "trials=33"
+    cut = netsim.run(scenario, overrides=[*keys, "channels=[{loss_rate: 0.0000001, mean_burst: 50}]"])
+    assert (cut.summary["psnr_high"] - cut.summary["psnr_low"] < 1.5).any()
+    [sentence] = cut.manifest["precision"]
+    assert "reached in 0 of 5 sampled rows; 5 stopped at the limit of 33 trials" in sentence
+    assert "with too few trials that lost packets (as few as 0 of 12)" in sentence
 
 
 def test_controlled_rows_follow_the_reports(scenario: Path) -> None:
