@@ -23,8 +23,8 @@ def deadline_notes(plan: Plan, cache: CodecCache) -> list[str]:
         cache: Has the plan's streams.
 
     Returns:
-        One sentence for each scheme, operating point and link, in the plan's order; none for a link that makes every
-        packet late (``plan_notes`` says so).
+        One sentence for each scheme, operating point and link, in the plan's order, of the image of which the greatest
+        share is late; none for a link that makes every packet late (``plan_notes`` says so).
     """
     notes: dict[str, None] = {}
     for first in range(len(plan.rows) // len(plan.rows.channels)):
@@ -33,20 +33,29 @@ def deadline_notes(plan: Plan, cache: CodecCache) -> list[str]:
         if link.deadline_s is None or link.propagation_s > link.deadline_s:
             continue
         for scheme in row.schemes:
-            late, longest_s = [], 0.0
+            late: list[tuple[float, float]] = []  # of each image: share of its packets, time that the last one takes
             for image in range(len(plan.image_names)):
                 stream = cache.encode(stream_key_of(plan, row, image, scheme))
                 sent = protected_stream(scheme.protection, stream).sent
                 burst = PacketBurst(tuple(sent.sizes_bytes.tolist()), tuple(sent.protected.tolist()))
                 [slot] = transmission_schedule(1, lambda _, burst=burst: burst, link)  # type: ignore[misc]
-                late.append(float(slot.late.mean()))
-                longest_s = max(longest_s, float(np.nanmax(slot.arrival_s)))
-            if any(late):
+                late.append((float(slot.late.mean()), float(np.nanmax(slot.arrival_s))))
+            share, longest_s = max(late)
+            if share:
                 name = f"{scheme.label} at {scheme.operating_point} over {link.name}"
                 sentence = (
-                    f"{name}: {100 * max(late):.0f} % of an image's packets come after deadline_s "
+                    f"{name}: {_percent(share)} of an image's packets come after deadline_s "
                     f"{number_text(link.deadline_s)} also on an idle link without loss: the last one takes "
                     f"{longest_s:.3g} s"
                 )
                 notes[sentence] = None
     return list(notes)
+
+
+def _percent(share: float) -> str:
+    """A share of packets, so that few are not none and many are not all.
+
+    >>> _percent(0.004), _percent(0.996), _percent(2 / 3), _percent(1.0)
+    ('0.4 %', '99.6 %', '67 %', '100 %')
+    """
+    return f"{100 * share:.{2 if share < 0.995 else 4}g} %"

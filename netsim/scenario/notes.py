@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,8 @@ def plan_notes(plan: Plan) -> list[str]:
     """
     notes: dict[str, None] = {}
     for row in plan.rows:
-        notes |= dict.fromkeys([*_link_notes(row, plan.written.links.get(row.link_name)), *_packet_notes(row)])
+        notes |= dict.fromkeys([*_link_notes(row, plan.written.links.get(row.link_name)), *_clock_note(row)])
+        notes |= dict.fromkeys(_packet_notes(row))
     return [*notes, *_sampling_notes(plan)]
 
 
@@ -58,6 +60,17 @@ def _rate_note(link: LinkProfile, protections: list[Protection]) -> Iterator[str
         yield (
             f"link {link.name}: a packet starts every {number_text(link.interval_s)} s (interval_s) and takes "
             f"{longest_s:.3g} s at most (rate_bps {number_text(link.rate_bps)}): a higher rate_bps starts none sooner"
+        )
+
+
+def _clock_note(row: PlanRow) -> Iterator[str]:
+    """Whether no time passes for a channel that steps in time."""
+    link, arq = row.link, any(scheme.protection.arq is not None for scheme in row.schemes)  # whose timers take time
+    timeless = math.isinf(link.rate_bps) and not link.interval_s and link.period_s is None
+    if row.channel.step_s is not None and timeless and not arq:
+        yield (
+            f"channel {row.channel_name} over link {link.name}: step_s {number_text(row.channel.step_s)}, but all "
+            "packets of all slots start at 0 s: the channel never steps, and a trial stays in its first state or record"
         )
 
 

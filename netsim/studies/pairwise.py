@@ -205,11 +205,15 @@ def _bd_rate(curves: list[pd.DataFrame]) -> tuple[float, str]:
 
 
 def _weighted_means(curve: pd.DataFrame) -> pd.DataFrame:
-    """Mean bpp and quality of each operating point, by rate; a log's rows have weights (exact, stratified engine)."""
+    """Mean bpp and quality of each operating point, by rate; a log's rows have weights (exact, stratified engine).
+
+    A codec that stops short of a rate answers several operating points with one stream: they are one point.
+    """
     known = curve.dropna(subset=["quality"])
     parts = known[["bpp", "quality"]].mul(known["weight"], axis=0).assign(weight=known["weight"])
     sums = parts.groupby(known["operating_point"], sort=False).sum()
-    return sums[["bpp", "quality"]].div(sums["weight"], axis=0).sort_values("bpp")
+    means = sums[["bpp", "quality"]].div(sums["weight"], axis=0).sort_values("bpp")
+    return means[~means.round(9).duplicated()]
 
 
 def _slots(log: pd.DataFrame, channel: str, scheme: str, link: str) -> pd.DataFrame:

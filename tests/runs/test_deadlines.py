@@ -31,3 +31,13 @@ def test_packets_that_are_late_without_loss_are_noted_and_are_what_the_log_has(i
     assert note.endswith(f"the last one takes {last_s:.3g} s")
     slow = netsim.run(**keys, link={"geo": {**link["geo"], "deadline_s": 9}}, trials=1)
     assert not any("deadline" in text for text in slow.manifest["notes"])
+
+
+def test_one_late_packet_of_many_is_not_0_per_cent(in_tmp_path: Path) -> None:
+    codec = {"jpeg": {"quality": 60, "packets": 255}}
+    keys = {"images": {"samples": ["coffee"]}, "codecs": [codec], "channels": [{"loss_rate": 0.0}], "engine": "array"}
+    link = {"rate_bps": 200_000, "interval_s": 0}
+    last_s = netsim.run(**keys, link={"geo": link}, trials=1).slots["time_s"].iloc[0]
+    run = netsim.run(**keys, link={"geo": {**link, "deadline_s": round(last_s - 1e-4, 6)}}, trials=1)
+    assert run.slots["packets_late"].tolist() == [1]
+    assert "0.39 % of an image's packets come after" in run.manifest["notes"][0]  # 1 of 255

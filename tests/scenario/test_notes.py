@@ -26,6 +26,10 @@ def scenario(**keys: object) -> dict[str, object]:
         ({"protection": {"reed-solomon": [7, 4]}, "codecs": [{"jpeg": {"quality": 5, "packets": 20}}]}, "sends 7"),
         ({"protection": {"reed-solomon": "4%"}}, "reed-solomon 4% adds no parity to 10 packets"),  # 1 of 11 is 9 %
         ({"engine": "exact"}, "trials has no effect"),
+        (
+            {"channels": [{"preset": "EP4", "step_s": 0.01}]},
+            "over link ideal: step_s 0.01, but all packets of all slots",
+        ),
         ({"link": {"geo": {"deadline_s": 0.25}}}, "every packet is late: propagation_s 0.252861 is longer than"),
     ],
 )
@@ -44,6 +48,8 @@ def test_a_number_without_its_effect_is_noted(keys: dict[str, object], note: str
         {"link": {"geo": {"rate_bps": 2400, "interval_s": 0}}},
         {"link": {"geo": {"feedback_delay_s": 3}}, "protection": {"arq": {"retries": 1}}},
         {"link": {"geo": {"deadline_s": 0.3}}},
+        {"channels": [{"preset": "EP4", "step_s": 0.01}], "link": "wlan"},
+        {"channels": [{"preset": "EP4", "step_s": 0.01}], "link": {"ideal": {"period_s": 0.1}}},
         {"protection": {"reed-solomon": "30%"}},
         {"protection": {"reed-solomon": "0%"}},  # it says so itself
     ],

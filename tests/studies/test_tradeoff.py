@@ -57,6 +57,17 @@ def test_efficiency_is_the_bd_rate_in_the_channel_asked_for() -> None:
     assert found.loc["hevc", "bd_rate_percent"] == pytest.approx(20.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("rates", [(0.2, 0.28, 0.35, 0.5, 0.7), (0.2, 0.28, 0.35, 0.5)])
+def test_operating_points_of_one_stream_are_one_point(rates: tuple[float, ...]) -> None:
+    """``bpp: [0.7, 0.9]`` of a codec that stops at .7: the curve and its BD-rate are the same; three points do."""
+    log = sampled_log(["vvc", "hevc"], ["EP1"], rates, trials=1, slots=4).assign(status="full")
+    log["psnr_db"] = 25 + 6 * np.log2(log["bpp"] / np.where(log["scheme"] == "hevc", 1.2, 1.0))
+    clipped = log.assign(bpp=log["bpp"].clip(upper=rates[-2]))
+    clipped["psnr_db"] = 25 + 6 * np.log2(clipped["bpp"] / np.where(clipped["scheme"] == "hevc", 1.2, 1.0))
+    found = bd_rates(clipped, "EP1", [["vvc", "hevc"]], 13.0)
+    assert found["bd_rate_percent"].tolist() == pytest.approx([20.0], abs=1e-6)
+
+
 def test_several_links_are_refused(log: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="a tradeoff over 2 links: ideal, slow"):
         _numbers(pd.concat([log, log.assign(link="slow")]))
