@@ -320,7 +320,8 @@ def _fit_facts(file: Path, trace: Trace, fits: Any, card: Any, written: Path | N
         "card": [
             {
                 "statistic": line.name,
-                **{key: getattr(line, key) for key in ("recorded", "fitted", "low", "high", "inside")},
+                **{key: finite(getattr(line, key)) for key in ("recorded", "fitted", "low", "high")},
+                "inside": line.inside,
             }
             for line in card.lines()
         ],
@@ -365,7 +366,7 @@ def _print_card(card: Any, best: Any) -> None:
             f"  {line.name:<24}{line.recorded:>12.5g}{line.fitted:>12.5g}   {line.low:.5g} to {line.high:.5g}{mark}"
         )
     outside = sum(not line.inside for line in lines)
-    typer.echo(f"{outside} of {len(lines)} outside (!); some 5 % are where the channel is right")
+    typer.echo(f"{outside} of {len(lines)} outside (!); 1 to 2 % are where the family is right")
 
 
 def _describe_rate(file: Path, as_json: bool) -> None:

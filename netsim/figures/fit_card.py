@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netsim.channels.fitting.card import COVERAGE, Card
-from netsim.channels.fitting.observed import WINDOW
+from netsim.channels.fitting.observed import WINDOW, Observed
 from netsim.figures.legends import legend
 from netsim.figures.style import looks, styled
 
@@ -35,9 +35,9 @@ def draw_card(card: Card, title: str = "") -> Figure:
     panels = figure.subplots(2, 2).ravel()
     for axes, of, noun in ((panels[0], "bursts", "burst"), (panels[1], "gaps", "gap")):
         _lengths(axes, card, of)
-        axes.set(
-            xlabel=f"{noun} length (packets)", ylabel=f"share of {of} at least so long", xscale="log", yscale="log"
-        )
+        axes.set(xlabel=f"{noun} length (packets)", ylabel=f"share of {of} at least so long", xscale="log")
+        if any(_has(one, of) for one in (card.recorded, *card.simulated)):  # else there is nothing for a log scale
+            axes.set_yscale("log")
     _series(panels[2], card, "autocorrelation", 1)
     panels[2].set(xlabel="lag (packets)", ylabel="correlation of losses")
     _series(panels[3], card, "loss_counts", 0)
@@ -52,6 +52,10 @@ def draw_card(card: Card, title: str = "") -> Figure:
     legend(figure, panels[0])
     figure.suptitle(title or card.channel.name, fontsize=9.5, fontweight="bold", x=0.01, ha="left")
     return figure
+
+
+def _has(seen: Observed, of: str) -> bool:
+    return bool(seen.longer(of).any())
 
 
 def _lengths(axes: Any, card: Card, of: str) -> None:

@@ -15,7 +15,9 @@ from netsim.channels.fitting.card import goodness_card
 from netsim.channels.fitting.families import families, family_names
 from netsim.channels.fitting.fit import compare_families, fit_family
 from netsim.channels.fitting.runs import LossRuns
+from netsim.commands.trace import _print_card
 from netsim.errors import InputError
+from netsim.figures.fit_card import draw_card
 from tests.channels import brute_force
 
 BY_NAME = {family.name: family for family in families()}
@@ -195,6 +197,39 @@ def test_bands_hold_recordings_of_the_channel_and_not_of_another() -> None:
     assert np.mean(outside) < 0.12
     wrong = goodness_card(bernoulli(0.1), [received]).lines()
     assert np.mean([line.inside for line in wrong]) < 0.5
+
+
+def test_bands_hold_more_of_a_recording_that_the_channel_was_fitted_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """`netsim trace fit` says 1 to 2 % outside; of new recordings it would be 5 %, so 25 of 500 lines."""
+    outside = []
+    for seed in range(20):
+        received, _ = burst(0.05, 4).sample(2000, np.random.default_rng([4, seed]))
+        [fit] = compare_families([received], ["gilbert"], held_out=False, starts=1)
+        outside += [not line.inside for line in goodness_card(fit.channel, [received], seed).lines()]
+    assert 0 < np.mean(outside) < 0.03
+    _print_card(goodness_card(fit.channel, [received], seed), fit)
+    assert "1 to 2 % are where the family is right" in capsys.readouterr().out
+
+
+def test_a_simulation_without_losses_has_no_bursts() -> None:
+    """300 packets of which one in 500 is lost: half the simulations lose none; a mean burst is 1.5, never below 1."""
+    channel = burst(0.002, 1.5)
+    received = np.ones(300, dtype=bool)
+    received[100:102] = False
+    lines = {line.name: line for line in goodness_card(channel, [received]).lines()}
+    assert lines["mean burst"].fitted == pytest.approx(1.5, abs=0.25)
+    assert lines["mean burst"].low == 1
+    assert lines["bursts of 2 or more"].fitted == pytest.approx(1 / 3, abs=0.15)
+    assert not any("burst" in name for name in (line.name for line in goodness_card(channel, [received[:100]]).lines()))
+
+
+@pytest.mark.parametrize("loss_rate", [0.0, 1.0])
+def test_a_card_without_bursts_or_without_gaps_is_drawn(loss_rate: float) -> None:
+    received = np.full(40, loss_rate == 0)
+    figure = draw_card(goodness_card(bernoulli(loss_rate), [received]))
+    figure.canvas.draw()
+    bursts, gaps = figure.axes[:2]
+    assert [axes.get_yscale() for axes in (bursts, gaps)] == (["log", "linear"] if loss_rate else ["linear", "log"])
 
 
 def test_bands_of_rare_events_hold_long_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
