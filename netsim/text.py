@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 
-__all__ = ["counted_noun", "natural_order", "number_text", "visible"]
+__all__ = ["counted_noun", "counted_range", "natural_order", "number_text", "visible"]
 
 
 def number_text(value: float) -> str:
@@ -36,6 +38,23 @@ def counted_noun(count: int, noun: str) -> str:
     ('1 row', '4,200 slots')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def counted_range(counts: Iterable[float], noun: str) -> str:
+    """Counts that may differ, as those of trials under ``precision``, with their noun.
+
+    Args:
+        counts: How many; NaN counts as none given.
+        noun: In the singular; its plural ends in s.
+
+    Returns:
+        The count, or the least and the greatest.
+
+    >>> counted_range([64.0, 32.0, math.nan], "trial"), counted_range([1], "trial")
+    ('32 to 64 trials', '1 trial')
+    """
+    known = sorted({int(count) for count in counts if not math.isnan(count)})
+    return counted_noun(known[0], noun) if len(known) == 1 else f"{known[0]:,} to {counted_noun(known[-1], noun)}"
 
 
 def natural_order(text: str) -> list[tuple[int, str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from netsim.figures.legends import legend
 from netsim.figures.select import with_condition
 from netsim.figures.style import INK, MUTED, Look, looks, styled
+from netsim.text import counted_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,7 @@ def draw_means(numbers: pd.DataFrame) -> Figure:
         panel.set_ylim(len(here) - 0.5, -0.5)
         panel.grid(visible=False, axis="y")
     panels[-1].set_xlabel("mean PSNR (dB)")
-    note = f"Bars: 95 % interval over {int(numbers['trials'].iloc[0])} trials. Best: with hindsight."
+    note = f"Bars: 95 % interval over {counted_range(numbers['trials'], 'trial')}. Best: with hindsight."
     for why, without in numbers[numbers["no_oracle"] != ""].groupby("no_oracle", sort=False):
         note += f" No oracle for {', '.join(dict.fromkeys(without['scheme']))}: {why}."
     legend(figure, panels[0], note)

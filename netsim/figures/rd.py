@@ -14,6 +14,7 @@ from netsim.figures.legends import CurveEnd, legend
 from netsim.figures.radar import common_range
 from netsim.figures.select import interval_note, with_condition
 from netsim.figures.style import Look, figure_size, looks, own_panel, page_width, styled
+from netsim.text import counted_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,8 +236,8 @@ def _draw_published(panel: Axes, theirs: pd.DataFrame, ours: pd.DataFrame, style
 
 
 def _range_note(numbers: pd.DataFrame) -> str:
-    traces = int(numbers["traces"].max())
-    return f"Bars: range of the means of {traces} loss traces; curves are offset horizontally for legibility."
+    traces = counted_range(numbers["traces"], "loss trace")
+    return f"Bars: range of the means of {traces}; curves are offset horizontally for legibility."
 
 
 def _shifts(numbers: pd.DataFrame, schemes: int) -> list[float]:

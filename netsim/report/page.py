@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netsim.errors import InputError
 from netsim.report.inline import inline_svg
 from netsim.scenario.schema import WEIGHTED_ENGINES
+from netsim.text import counted_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +119,7 @@ def _lead(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     sampled = frame[~frame["engine"].isin(WEIGHTED_ENGINES)]
     how = []
     if len(sampled):
-        how.append(f"{_many(int(sampled['trials'].max()), 'trial')}, {int(sampled['slots'].sum()):,} slots in all")
+        how.append(f"{counted_range(sampled['trials'], 'trial')}, {int(sampled['slots'].sum()):,} slots in all")
     if (frame["engine"] == "stratified").any():  # its trials are replicates, its slots decoded masks
         how.append("stratified: a sample of the masks")
     if not how:

@@ -14,7 +14,7 @@ from netsim.errors import InputError, did_you_mean
 from netsim.figures.select import nearest_point, with_condition
 from netsim.metrics.further import scale_of
 from netsim.scenario.schema import WEIGHTED_ENGINES
-from netsim.text import counted_noun
+from netsim.text import counted_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -282,9 +282,7 @@ def _interval_notes(numbers: pd.DataFrame) -> Iterable[str]:
     weighted = numbers["engine"].isin(WEIGHTED_ENGINES)
     sampled = numbers[~weighted]
     if len(sampled):
-        trials = sorted({int(count) for count in sampled["trials"].dropna()})
-        many = f"{trials[0]} to {trials[-1]} trials" if len(trials) > 1 else counted_noun(trials[0], "trial")
-        yield f"Intervals: 95 %, over the losses of {many}, for these images."
+        yield f"Intervals: 95 %, over the losses of {counted_range(sampled['trials'], 'trial')}, for these images."
     of = "Intervals" if sampled.empty else "Other intervals"
     estimated = numbers[apart & (numbers["engine"] == "stratified")]
     if len(estimated):

@@ -162,6 +162,17 @@ def test_the_command_writes_by_the_ending_what_python_gives(in_tmp_path: Path) -
         assert message in str(CliRunner().invoke(app, ["table", "run", *bad]).exception)
 
 
+def test_unlike_numbers_of_trials_are_both_named(tmp_path: Path) -> None:
+    """Under `precision` each row has as many as it needs; a report named the most, as if all had so many."""
+    Image.fromarray(data.astronaut()[100:196, 150:250]).save(tmp_path / "part.png")
+    keys = {"images": tmp_path, "codecs": [{"jpeg": {"quality": [10, 60]}}], "channels": ["EP2", "EP6"]}
+    run = netsim.run(**keys, engine="array", precision=1, trials=2000, out=tmp_path / "run")
+    least, most = int(run.summary["trials"].min()), int(run.summary["trials"].max())
+    assert least < most
+    page = run.report(tmp_path / "report.html").read_text()
+    assert f"{least} to {most:,} trials, {int(run.summary['slots'].sum()):,} slots in all" in page
+
+
 def test_notes_name_trials_only_where_trials_were_sampled(tmp_path: Path) -> None:
     """The rows of the stratified engine count its replicates as trials; those of the exact engine may have bounds."""
     log = _log()
