@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from netcodecs.training import measure
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.export import export
-from netcodecs.training.measure import LOSS_RATES, published_psnr_db
+from netcodecs.training.measure import LOSS_RATES, Measured, published_psnr_db, table
 from netcodecs.training.progressive.session import Session, averaged_network
 from netcodecs.training.validation_table import validation_table
 from netcodecs.transforms.gains import LAMBDAS
@@ -159,4 +160,10 @@ def test_a_published_curve_is_read_between_its_points_only(tmp_path: Path) -> No
     curve = tmp_path / "compressai-mbt2018-mean_mse_cuda.json"
     curve.write_text(json.dumps({"results": {"bpp": [0.4, 0.1], "psnr-rgb": [32.0, 28.0]}}))
     assert published_psnr_db(curve, 0.2) == pytest.approx(30.0)
-    assert published_psnr_db(curve, 0.5) != published_psnr_db(curve, 0.5)  # nan
+    assert math.isnan(published_psnr_db(curve, 0.5))
+    (tmp_path / "jpeg2000.json").write_text(json.dumps({"results": {"bpp": [0.5, 0.1], "psnr-rgb": [30.0, 20.0]}}))
+    rows = [Measured(2.0, 1, bpp, 25.0, (24.0, 23.0, 22.0)) for bpp in (0.2, 0.5)]
+    assert [line.split("|")[-3:-1] for line in table(rows, tmp_path).splitlines()[2:]] == [
+        [" 30.00 ", " 24.31 "],
+        [" – ", " 30.00 "],
+    ]

@@ -155,7 +155,7 @@ def published_psnr_db(curve: Path, bpp: float) -> float:
 
 
 def table(rows: Sequence[Measured], published: Path | None) -> str:
-    """Markdown: ours, and the published curves' PSNR at the same rate (means over the 24 Kodak images)."""
+    """Markdown: ours, and what the published curves (means over the 24 Kodak images) have at the same rate, if any."""
     curves = curves_in(published) if published is not None else {}
     lossy = [f"{100 * rate:g} % lost" for rate in LOSS_RATES]
     head = ["quality", "λ", "bpp", "PSNR dB", *lossy, *(f"published {name} at this rate, dB" for name in curves)]
@@ -163,7 +163,8 @@ def table(rows: Sequence[Measured], published: Path | None) -> str:
     for row in rows:
         cells = [f"{row.quality:g}", f"{lambda_of(row.quality):.4g}", f"{row.bpp:.3f}", f"{row.psnr_db:.2f}"]
         cells += [f"{psnr:.2f}" for psnr in row.lossy_db]
-        cells += [f"{published_psnr_db(curve, row.bpp):.2f}" for curve in curves.values()]
+        levels = (published_psnr_db(curve, row.bpp) for curve in curves.values())
+        cells += ["–" if math.isnan(level) else f"{level:.2f}" for level in levels]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
