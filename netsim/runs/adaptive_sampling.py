@@ -92,9 +92,8 @@ class AdaptiveSampling:
         self._parts: dict[int, list[PartKey]] = {}
         self._trials = dict.fromkeys((row.index for row in context.plan.rows), 0)
         self._half: dict[int, float] = {}
-        self._few: dict[
-            int, int
-        ] = {}  # rows with a narrow interval that need more trials with losses: how many have some
+        # rows with a narrow interval that need more trials with losses: how many have some
+        self._few: dict[int, int] = {}
 
     def next(self) -> list[PartKey]:
         """Parts of the next round.
