@@ -27,7 +27,7 @@ __all__ = ["METRICS", "rd_json", "rd_json_files", "read_rd_json"]
 METRICS = {"psnr_db": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
 """Column of a summary -> key of the format."""
 
-_CURVE = ["scheme", "channel", "link", "engine"]
+_CURVE = ["scheme", "channel", "link"]
 _LIMIT_BYTES = 2**24
 _FORMAT = 'CompressAI\'s format: {"name": …, "results": {"bpp": [0.1, 0.2], "psnr-rgb": [28.0, 30.1]}}'
 
@@ -44,16 +44,21 @@ def rd_json(summary: pd.DataFrame) -> list[dict[str, Any]]:
     """
     made = []
     for key, part in summary.groupby(_CURVE, sort=False):
-        scheme, channel, link, engine = map(str, key)
+        scheme, channel, link = map(str, key)
         points = part.sort_values("bpp", kind="stable")
+        engines = list(dict.fromkeys(points["engine"]))  # ``auto`` chooses by operating point
         results = {"bpp": points["bpp"].astype(float).tolist()}
         for column, name in METRICS.items():
             if column in points and points[column].map(math.isfinite).all():
                 results[name] = points[column].astype(float).tolist()
         failed = f"a failed image counts {points['failure_db'].iloc[0]:g} dB"
-        description = f"netsim: channel {channel}, link {link}, engine {engine}; {failed}"
+        description = f"netsim: channel {channel}, link {link}, {_named(engines)}; {failed}"
         made.append({"name": scheme, "description": description, "results": results})
     return made
+
+
+def _named(engines: list[str]) -> str:
+    return f"engine{'' if len(engines) == 1 else 's'} {', '.join(engines)}"
 
 
 def rd_json_files(summary: pd.DataFrame) -> dict[str, str]:
@@ -67,10 +72,10 @@ def rd_json_files(summary: pd.DataFrame) -> dict[str, str]:
     """
     documents = rd_json(summary)
     keys = [tuple(map(str, key)) for key, _ in summary.groupby(_CURVE, sort=False)]
-    several = {place for place in (2, 3) if len({key[place] for key in keys}) > 1}
+    several_links = len({link for _, _, link in keys}) > 1
     files: dict[str, str] = {}
     for key, document in zip(keys, documents, strict=True):
-        parts = [part for place, part in enumerate(key) if place < 2 or place in several]
+        parts = key if several_links else key[:2]
         name = "-".join(re.sub(r"[^\w.=]+", "_", part).strip("_") for part in parts)
         while f"{name}.json" in files:  # two names that differ in their punctuation alone
             name += "_"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["counted_noun", "counted_range", "natural_order", "number_text", "visible"]
+__all__ = ["counted_noun", "counted_range", "few", "natural_order", "number_text", "visible"]
 
 
 def number_text(value: float) -> str:
@@ -55,6 +55,28 @@ def counted_range(counts: Iterable[float], noun: str) -> str:
     """
     known = sorted({int(count) for count in counts if not math.isnan(count)})
     return counted_noun(known[0], noun) if len(known) == 1 else f"{known[0]:,} to {counted_noun(known[-1], noun)}"
+
+
+def few(sentences: Sequence[str], many: str, first: str = "The first") -> list[str]:
+    """Sentences of one kind; where there are more than three, one that counts them and quotes three.
+
+    Args:
+        sentences: The ones to quote first.
+        many: What is counted, behind the number.
+        first: What the three are.
+
+    Returns:
+        At most three sentences.
+
+    >>> few(["a is late"], "schemes are late"), few(["a", "b", "c", "d"], "schemes are late", "The worst")
+    (['a is late'], ['4 schemes are late. The worst: a; b; c'])
+    """
+    if len(sentences) <= _FEW:
+        return list(sentences)
+    return [f"{len(sentences):,} {many}. {first}: {'; '.join(sentences[:_FEW])}"]
+
+
+_FEW = 3
 
 
 def natural_order(text: str) -> list[tuple[int, str]]:

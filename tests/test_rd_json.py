@@ -95,3 +95,13 @@ def test_a_run_exports_its_points_and_its_summary_goes_to_csv_and_back(tmp_path:
     assert results["ms-ssim-rgb"] == summary["ms_ssim"].tolist()
     text = io.StringIO(run.summary.to_csv(index=False))
     pd.testing.assert_frame_equal(pd.read_csv(text), run.summary)
+
+
+def test_a_scheme_whose_points_have_several_engines_is_one_document(log: pd.DataFrame) -> None:
+    """``engine: auto`` chooses by operating point."""
+    summary = summarise(log)
+    mixed = summary.assign(engine=["exact" if bpp < 0.3 else "array" for bpp in summary["bpp"]])
+    documents = rd_json(mixed)
+    assert [one["results"] for one in documents] == [one["results"] for one in rd_json(summary)]
+    assert "engines exact, array;" in documents[0]["description"]
+    assert set(rd_json_files(mixed)) == set(rd_json_files(summary))

@@ -96,11 +96,12 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
 
 
 def _note(numbers: pd.DataFrame) -> str:
-    sampled = numbers[numbers["engine"] != "exact"]
-    notes = ["Share of slots without an image.", interval_note(numbers, "failure_low", "failure_high")]
+    shown = numbers[numbers["drawn"]]
+    sampled = shown[shown["engine"] != "exact"]
+    notes = ["Share of slots without an image.", interval_note(shown, "failure_low", "failure_high")]
     if numbers["scheme"].nunique() > MOST:
         notes.append("Schemes stand in the legend's order, column by column.")
-    if 0 < len(sampled) < len(numbers):
+    if 0 < len(sampled) < len(shown):
         notes.append("Schemes without a bar in any channel: exact.")
     if sampled["exact"].notna().any():
         notes.append("Dashes: closed form.")

@@ -237,7 +237,8 @@ def _draw_published(panel: Axes, theirs: pd.DataFrame, ours: pd.DataFrame, style
 
 def _range_note(numbers: pd.DataFrame) -> str:
     traces = counted_range(numbers["traces"], "loss trace")
-    return f"Bars: range of the means of {traces}; curves are offset horizontally for legibility."
+    without = "" if numbers["traces"].notna().all() else " Points without a bar: no traces (exact or stratified)."
+    return f"Bars: range of the means of {traces}; curves are offset horizontally for legibility.{without}"
 
 
 def _shifts(numbers: pd.DataFrame, schemes: int) -> list[float]:

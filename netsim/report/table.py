@@ -297,9 +297,13 @@ def _interval_notes(numbers: pd.DataFrame) -> Iterable[str]:
 
 
 def _of_rows(rows: pd.DataFrame, numbers: pd.DataFrame) -> str:
-    """Which schemes are meant; nothing where it is all."""
-    names = list(dict.fromkeys(rows["scheme"]))
-    return "" if len(names) == numbers["scheme"].nunique() else f" of {', '.join(names)}"
+    """Which schemes are meant, with their operating points where it is not all of them; nothing where it is all."""
+    points = numbers.groupby("scheme", sort=False)["operating_point"].unique()
+    names = []
+    for scheme, mine in rows.groupby("scheme", sort=False):
+        own = list(dict.fromkeys(mine["operating_point"]))
+        names.append(str(scheme) if len(own) == len(points[scheme]) else f"{scheme} at {', '.join(own)}")
+    return "" if names == list(points.index) else f" of {'; '.join(names)}"
 
 
 _SPECIAL = {

@@ -10,7 +10,7 @@ from netsim.engines.schedule import transmission_schedule
 from netsim.links.packets import PacketBurst
 from netsim.protection.calls import protected_stream
 from netsim.scenario.plan import Plan
-from netsim.text import number_text
+from netsim.text import few, number_text
 
 __all__ = ["deadline_notes"]
 
@@ -23,10 +23,11 @@ def deadline_notes(plan: Plan, cache: CodecCache) -> list[str]:
         cache: Has the plan's streams.
 
     Returns:
-        One sentence for each scheme, operating point and link, in the plan's order, of the image of which the greatest
-        share is late; none for a link that makes every packet late (``plan_notes`` says so).
+        One sentence for each scheme, operating point and link, of the image of which the greatest share is late, the
+        worst first; one for all where they are many; none for a link that makes every packet late (``plan_notes`` says
+        so).
     """
-    notes: dict[str, None] = {}
+    notes: dict[str, tuple[float, float]] = {}
     for first in range(len(plan.rows) // len(plan.rows.channels)):
         row = plan.rows[first]
         link = row.link
@@ -48,8 +49,10 @@ def deadline_notes(plan: Plan, cache: CodecCache) -> list[str]:
                     f"{number_text(link.deadline_s)} also on an idle link without loss: the last one takes "
                     f"{longest_s:.3g} s"
                 )
-                notes[sentence] = None
-    return list(notes)
+                notes[sentence] = share, longest_s
+    worst = sorted(notes, key=notes.__getitem__, reverse=True)
+    many = "operating points of schemes send packets that come after the deadline also on an idle link without loss"
+    return few(worst, many, "The worst")
 
 
 def _percent(share: float) -> str:

@@ -93,7 +93,7 @@ def _choose(context: RunContext, rows: list[PlanRow]) -> tuple[str, str, int]:
         return engine, f"more than {ALL_MASKS_PACKETS} packets", 0
     if exact <= sampled:
         return "exact", "no more masks to decode than sampling meets", exact
-    return "array", f"{exact:,} masks are possible, fewer will be met", sampled
+    return "array", "more masks are possible than will be met", sampled
 
 
 def _decodes(context: RunContext, rows: list[PlanRow]) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from netsim.decoding.streams import StreamKey, stream_key_of
 from netsim.protection.calls import protected_stream
 from netsim.protection.rate_budget import SENT_BPP
 from netsim.scenario.plan import Plan, Scheme
+from netsim.text import few
 
 __all__ = ["RATE_MISSED", "counted_bpp", "rate_notes"]
 
@@ -39,11 +40,11 @@ def rate_notes(plan: Plan, rates: Mapping[StreamKey, float]) -> list[str]:
         rates: ``counted_bpp`` of each stream that has one.
 
     Returns:
-        One sentence for each scheme and operating point, in the plan's order.
+        One sentence for each scheme and operating point, the worst first; one for all where they are many.
     """
     if not rates:
         return []
-    notes: dict[tuple[str, str], str] = {}
+    notes: dict[tuple[str, str], tuple[float, str]] = {}
     for first in range(len(plan.rows) // len(plan.rows.channels)):
         row = plan.rows[first]
         for scheme in row.schemes:
@@ -52,11 +53,13 @@ def rate_notes(plan: Plan, rates: Mapping[StreamKey, float]) -> list[str]:
             if not found:
                 continue
             mean, asked = sum(found) / len(found), scheme.point.value
-            if abs(mean / asked - 1) > RATE_MISSED:
+            if (off := abs(mean / asked - 1)) > RATE_MISSED:
                 name, what = _named(scheme)
                 sentence = f"{name}: {mean:.3g} bit/pixel were {what} where {scheme.operating_point} was asked for"
-                notes.setdefault((name, scheme.operating_point), sentence)
-    return list(notes.values())
+                notes.setdefault((name, scheme.operating_point), (off, sentence))
+    worst = [sentence for _, sentence in sorted(notes.values(), key=lambda note: -note[0])]
+    many = f"operating points miss the rate asked for by more than {100 * RATE_MISSED:g} %"
+    return few(worst, many, "The worst")
 
 
 def _named(scheme: Scheme) -> tuple[str, str]:

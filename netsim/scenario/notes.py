@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netsim.links.profile import LinkProfile
 from netsim.protection.base import Protection
 from netsim.protection.reed_solomon import ReedSolomon
-from netsim.text import number_text
+from netsim.text import few, number_text
 
 if TYPE_CHECKING:
     from netsim.scenario.plan import Plan, PlanRow
@@ -24,13 +24,21 @@ def plan_notes(plan: Plan) -> list[str]:
         plan: The plan.
 
     Returns:
-        Sentences, each once, in the plan's order.
+        Sentences, each once, in the plan's order; one for many of a kind.
     """
-    notes: dict[str, None] = {}
+    links: dict[str, None] = {}
+    clocks: dict[str, None] = {}
+    packets: dict[str, None] = {}
     for row in plan.rows:
-        notes |= dict.fromkeys([*_link_notes(row, plan.written.links.get(row.link_name)), *_clock_note(row)])
-        notes |= dict.fromkeys(_packet_notes(row))
-    return [*notes, *_sampling_notes(plan)]
+        links |= dict.fromkeys(_link_notes(row, plan.written.links.get(row.link_name)))
+        clocks |= dict.fromkeys(_clock_note(row))
+        packets |= dict.fromkeys(_packet_notes(row))
+    return [
+        *links,
+        *few(list(clocks), "channels over links step in time where no time passes"),
+        *few(list(packets), "schemes have no parity or other packets than asked for"),
+        *_sampling_notes(plan),
+    ]
 
 
 def _link_notes(row: PlanRow, written: Any) -> Iterator[str]:

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import netsim
 from netsim.analysis.summary import summarise
+from netsim.analysis.traces import trace_spread
 from netsim.commands.plot import fitting_figure
 from netsim.errors import InputError
 from netsim.figures import failure, rd, timeline
@@ -252,3 +253,24 @@ def test_tick_labels_of_neighbouring_rd_panels_keep_apart(columns: int | None) -
         boxes.append((min(one.x0 for one in extents), max(one.x1 for one in extents)))
     ((_, right), (left, _)) = boxes
     assert left - right > 0.18 * figure.dpi  # in inches
+
+
+def test_notes_are_about_the_points_that_are_drawn() -> None:
+    """``engine: auto`` may sample one operating point of a scheme and sum another exactly."""
+    summary = summarise(sampled_log(["vvc", "jpeg"], ["EP4"], trials=3, slots=2))
+    exact = summary["operating_point"] == "bpp=0.35"
+    mixed = summary.assign(engine=summary["engine"].mask(exact, "exact"))
+    for end in ("failure_low", "failure_high"):
+        mixed[end] = mixed[end].mask(exact, mixed["failure_ratio"])
+    note = " ".join(failure.draw(failure.numbers(mixed)).legends[0].get_title().get_text().split())
+    assert "Exact: no sampling, no interval." in note
+    assert "95 %" not in note
+
+
+def test_points_without_traces_are_said_to_have_no_range() -> None:
+    log = sampled_log(["vvc", "jpeg"], ["EP1", "EP4"], trials=5, slots=2)
+    mixed = log.assign(engine=log["engine"].mask(log["operating_point"] == "bpp=0.35", "exact"))
+    for one, said in ((log, False), (mixed, True)):
+        figure = rd.draw(rd.numbers(summarise(one), trace_spread(one)))
+        note = " ".join(figure.legends[0].get_title().get_text().split())
+        assert ("Points without a bar: no traces (exact or stratified)." in note) is said

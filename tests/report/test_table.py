@@ -195,3 +195,12 @@ def test_notes_name_trials_only_where_trials_were_sampled(tmp_path: Path) -> Non
     assert "1 image; stratified: a sample of the masks; stratified engine" in page
     assert "interval over the sampling of masks, not over trials" in page
     assert "t over the trials" not in page
+
+
+def test_where_a_schemes_points_have_several_engines_a_note_names_the_points() -> None:
+    log = pd.concat([_log(), _log().assign(operating_point="more", bpp=0.7)])
+    weighted = log.assign(engine="exact", weight=1 / 60)
+    weighted.loc[weighted["trial"] == 7, ["status", "psnr_db"]] = "unresolved", np.nan
+    where = (log["scheme"] == "alike") & (log["operating_point"] == "more")
+    notes = result_table(pd.concat([log[~where], weighted[where]])).notes
+    assert "Other intervals of alike at more: bounds, whatever the masks that were not decoded show." in notes

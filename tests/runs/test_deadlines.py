@@ -41,3 +41,19 @@ def test_one_late_packet_of_many_is_not_0_per_cent(in_tmp_path: Path) -> None:
     run = netsim.run(**keys, link={"geo": {**link, "deadline_s": round(last_s - 1e-4, 6)}}, trials=1)
     assert run.slots["packets_late"].tolist() == [1]
     assert "0.39 % of an image's packets come after" in run.manifest["notes"][0]  # 1 of 255
+
+
+def test_many_late_schemes_are_one_sentence_with_the_worst(in_tmp_path: Path) -> None:
+    qualities = list(range(30, 90, 10))
+    keys = {
+        "images": {"samples": ["coffee"]},
+        "codecs": [{"jpeg": {"quality": qualities, "packets": 10}}],
+        "channels": [{"loss_rate": 0.0}],
+    }
+    run = netsim.run(**keys, link={"geo": {"rate_bps": 200_000, "interval_s": 0, "deadline_s": 0.5}}, engine="array")
+    late = run.summary["late_rate"]
+    assert (late > 0).all()
+    [note] = run.manifest["notes"]
+    assert note.startswith(f"{len(late)} operating points of schemes send packets that come after the deadline")
+    assert note.split(". The worst: ")[1].startswith("jpeg at quality=80 over geo: ")
+    assert note.count(" over geo: ") == 3

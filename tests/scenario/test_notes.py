@@ -72,3 +72,11 @@ def test_one_of_a_kind_is_told_in_the_singular() -> None:
     text = plan_text(plan(scenario()))
     assert text.startswith("scenario: 1 row\n")
     assert "1 trial of 1 slot, seed 0" in text
+
+
+def test_many_notes_of_one_kind_are_one_sentence() -> None:
+    steps_s = (0.01, 0.02, 0.03, 0.04)
+    channels = [{"preset": "EP4", "step_s": step_s, "name": f"EP4 of {step_s} s"} for step_s in steps_s]
+    [note] = plan_notes(plan(scenario(channels=channels)))
+    assert note.startswith("4 channels over links step in time where no time passes. The first: channel EP4")
+    assert plan_notes(plan(scenario(channels=channels[:3])))[2].startswith("channel EP4")
