@@ -196,12 +196,13 @@ def _stratified_quality(
     part: pd.DataFrame, weights: NDArray[np.float64], failure_db: float, scales: Mapping[str, Scale]
 ) -> dict[str, float]:
     failed = (part["status"] == "failed").to_numpy()
-    samples = _stratified_samples(part, weights)
+    samples, possible = _stratified_samples(part, weights), can_fail(part)
 
     def estimates(
         values: NDArray[np.float64], failed_value: float, shown_is_greater: bool | None = True
     ) -> tuple[Estimate, Estimate]:
-        return stratified_quality([(sample, values[rows]) for rows, sample in samples], failed_value, shown_is_greater)
+        slots = [(sample, values[rows]) for rows, sample in samples]
+        return stratified_quality(slots, failed_value, shown_is_greater, possible)
 
     quality = slot_quality(part, failure_db)
     mean, ratio = estimates(quality, failure_db)

@@ -87,18 +87,23 @@ class StratifiedSample:
 
 
 def stratified_quality(
-    slots: list[tuple[StratifiedSample, Floats]], failed_value: float, shown_is_greater: bool | None = True
+    slots: list[tuple[StratifiedSample, Floats]],
+    failed_value: float,
+    shown_is_greater: bool | None = True,
+    can_fail: bool = True,
 ) -> tuple[Estimate, Estimate]:
     """Mean quality and failure ratio over slots, each with its 95 % interval.
 
     The variances of the slots add, with a t quantile of Satterthwaite's degrees of freedom; failures widen the interval
     as in ``netsim.statistics.intervals.with_failures``. The failure ratio is exact where the probabilities are.
-    Elsewhere it has the Clopper–Pearson interval of an effective sample, ``drawn`` masks in each slot.
+    Elsewhere it has the Clopper–Pearson interval of an effective sample, ``drawn`` masks in each slot; 0 where no slot
+    can fail.
 
     Args:
         slots: Of each slot its outcomes and their quality, float64 [n], failed ones counted as ``failed_value``.
         failed_value: What a failed outcome counts as.
         shown_is_greater: As in ``netsim.statistics.intervals.with_failures``.
+        can_fail: Whether a slot can fail at all, as by a protected packet that suffices it cannot.
 
     Returns:
         The mean and the failure ratio.
@@ -114,7 +119,8 @@ def stratified_quality(
         of_failures += mine
         parts.append((max(one.masks_variance(values) - drop**2 * mine, 0.0), one.drawn - 1))
     variance = sum(part for part, _ in parts) / len(slots) ** 2
-    ratio = _ratio(share, of_failures / len(slots) ** 2, sum(one.drawn for one, _ in slots))
+    drawn = sum(one.drawn for one, _ in slots) if can_fail else 0
+    ratio = _ratio(share, of_failures / len(slots) ** 2, drawn)
     if variance == 0:
         return with_failures(mean, 0.0, ratio, failed_value, shown_is_greater), ratio
     degrees = (variance * len(slots) ** 2) ** 2 / sum(part**2 / free for part, free in parts if free > 0)

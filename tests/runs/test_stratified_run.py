@@ -64,3 +64,13 @@ def test_a_long_stream_that_stops_at_its_first_loss_is_exact(images: Path, tmp_p
         assert abs(line["psnr_db"] - other["psnr_db"]) < 2.5 * (other["psnr_high"] - other["psnr_db"])
         at_risk = line["loss_rate"] / netsim.channels[line["channel"]].loss_rate  # share of packets that can be lost
         assert at_risk == pytest.approx(1 - 1 / auto.log["packets_sent"].iloc[0], rel=1e-9)
+
+
+def test_a_scheme_that_can_not_fail_has_no_interval_of_failures(images: Path, tmp_path: Path) -> None:
+    """Its protected header shows an image whatever is lost, here with probabilities from a sample of masks."""
+    codec = {"jpeg2000": {"bpp": 2.5, "packets": 20, "receiver": "resilient", "engine": "stratified"}}
+    keys = {"images": str(images), "codecs": [codec], "channels": CHANNELS}
+    found = netsim.run(**keys, out=tmp_path / "run")
+    assert (found.log["drawn"] > 0).all()
+    assert not found.log["can_fail"].any()
+    assert (found.summary[["failure_ratio", "failure_low", "failure_high"]] == 0).all(axis=None)
