@@ -27,6 +27,7 @@ from netsim.decoding.mask_table import (
 from netsim.decoding.masks import mask_text
 from netsim.errors import InputError
 from netsim.scenario.plan import Plan
+from netsim.text import counted_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,8 @@ def winner_numbers(
             say(f"{label} is left out: {error.message}")
     if len(contenders) < 2:
         hint = "a scenario with several codecs or protections of up to 16 packets has a map"
-        raise InputError(f"the run has {len(contenders)} scheme with a mask table: nothing to win against", hint=hint)
+        few = f"the run has {counted_noun(len(contenders), 'scheme')} with a mask table"
+        raise InputError(f"{few}: nothing to win against", hint=hint)
     found = winners(contenders, burst_grid(), {name: preset(name) for name in EPS}, plan.failure_db)
     columns = {"near_bpp": near_bpp, "images": len(chosen), "failure_db": plan.failure_db}
     return found.assign(**columns, link=link or plan.rows[0].link_name)
