@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["counted_noun", "counted_range", "few", "natural_order", "number_text", "visible"]
 
+_FEW = 3  # sentences of one kind that are still said one by one
+
 
 def number_text(value: float) -> str:
     """The shortest text that reads back as the same number, so that different numbers have different names.
@@ -74,9 +76,6 @@ def few(sentences: Sequence[str], many: str, first: str = "The first") -> list[s
     if len(sentences) <= _FEW:
         return list(sentences)
     return [f"{len(sentences):,} {many}. {first}: {'; '.join(sentences[:_FEW])}"]
-
-
-_FEW = 3
 
 
 def natural_order(text: str) -> list[tuple[int, str]]:

@@ -98,10 +98,12 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
 def _note(numbers: pd.DataFrame) -> str:
     shown = numbers[numbers["drawn"]]
     sampled = shown[shown["engine"] != "exact"]
-    notes = ["Share of slots without an image.", interval_note(shown, "failure_low", "failure_high")]
+    known = shown["failure_high"] == shown["failure_low"]  # also where masks are sampled, or no slot can fail
+    of_bars = shown.assign(engine=shown["engine"].mask(known, "exact"))
+    notes = ["Share of slots without an image.", interval_note(of_bars, "failure_low", "failure_high")]
     if numbers["scheme"].nunique() > MOST:
         notes.append("Schemes stand in the legend's order, column by column.")
-    if 0 < len(sampled) < len(shown):
+    if (exact := of_bars["engine"] == "exact").any() and not exact.all():
         notes.append("Schemes without a bar in any channel: exact.")
     if sampled["exact"].notna().any():
         notes.append("Dashes: closed form.")

@@ -267,6 +267,19 @@ def test_notes_are_about_the_points_that_are_drawn() -> None:
     assert "95 %" not in note
 
 
+def test_a_failure_ratio_without_an_interval_is_exact_whatever_the_engine() -> None:
+    """The stratified engine samples masks, and knows how likely a failure is."""
+    summary = summarise(sampled_log(["vvc", "jpeg"], ["EP1", "EP4"], trials=3, slots=2))
+    known = dict.fromkeys(("failure_low", "failure_high"), summary["failure_ratio"])
+    stratified = summary.assign(engine="stratified", **known)
+    mixed = pd.concat([stratified[stratified["scheme"] == "vvc"], summary[summary["scheme"] != "vvc"]])
+    for one, bars in ((stratified, False), (mixed, True)):
+        note = " ".join(failure.draw(failure.numbers(one)).legends[0].get_title().get_text().split())
+        assert ("Bars: 95 % interval." in note) is bars
+        assert ("Schemes without a bar in any channel: exact." in note) is bars
+        assert ("Exact: no sampling, no interval." in note) is not bars
+
+
 def test_points_without_traces_are_said_to_have_no_range() -> None:
     log = sampled_log(["vvc", "jpeg"], ["EP1", "EP4"], trials=5, slots=2)
     mixed = log.assign(engine=log["engine"].mask(log["operating_point"] == "bpp=0.35", "exact"))

@@ -153,6 +153,14 @@ def test_a_run_of_resicomp_goes_on_with_its_own_balance_of_rates(tmp_path: Path)
         TrainingRun(Toy(), CONFIG, out, facts={"trains": "resicomp", "balance": same})
 
 
+def test_a_run_goes_on_with_its_own_share_of_smaller_images(tmp_path: Path) -> None:
+    """A run that was begun before it was a setting had none."""
+    TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random"}).save()
+    with pytest.raises(InputError, match=r"smaller_share 0\.0, not 0\.5"):
+        TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random", "smaller_share": 0.5})
+    TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random", "smaller_share": 0.0})
+
+
 @pytest.mark.parametrize("name", ["alpha", "transforms_rate"])
 def test_a_run_of_resicomp_goes_on_with_its_own_settings_as_far_as_they_are_recorded(name: str, tmp_path: Path) -> None:
     TrainingRun(Toy(), CONFIG, tmp_path / "new", facts={"trains": "resicomp", name: 0.5}).save()

@@ -22,6 +22,14 @@ COVERAGE = 0.95
 It holds that of the recording that the channel was fitted to more often: 98 % of all lines, if the family is right.
 """
 
+# what a recording must have for a statistic to exist
+_NEEDS = {
+    "mean_burst": "bursts",
+    "bursts": "bursts",
+    "mean_gap": "gaps",
+    "gaps": "gaps",
+    "autocorrelation": "correlation",
+}
 _SIMULATIONS = 200
 _FEWEST = 40  # a band of 95 % takes 39
 _PACKETS = 20_000_000  # simulated in all, where that leaves enough simulations
@@ -115,15 +123,6 @@ def _values(seen: Observed, of: str) -> Vector:
     rate = seen.loss_rate
     known = {"bursts": rate > 0, "gaps": rate < 1, "correlation": 0 < rate < 1}
     return values if known.get(_NEEDS.get(of, ""), True) else np.full(len(values), np.nan)
-
-
-_NEEDS = {
-    "mean_burst": "bursts",
-    "bursts": "bursts",
-    "mean_gap": "gaps",
-    "gaps": "gaps",
-    "autocorrelation": "correlation",
-}
 
 
 def goodness_card(channel: MarkovChannel, recordings: Sequence[BoolArray], seed: int = 0) -> Card:

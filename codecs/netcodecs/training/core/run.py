@@ -26,15 +26,15 @@ __all__ = ["CHECKPOINT", "VALIDATION", "Objective", "TrainingConfig", "TrainingR
 
 CHECKPOINT, VALIDATION = "checkpoint.safetensors", "validation.csv"
 _CHECKPOINT_S, _LINE_S = 300.0, 60.0
-_SAME_RUN = ("trains", "kind", "widths", "lambdas", "emphasis", "balance")  # facts in which a run does not change
-_SAME_IF_RECORDED = (
-    "alpha",
-    "transforms_rate",
-    "smaller_share",
-)  # the same; of runs that did not record them nothing is known
+_SAME_RUN = (  # facts in which a run does not change
+    *("trains", "kind", "widths", "lambdas"),
+    *("emphasis", "balance", "smaller_share"),
+)
+_SAME_IF_RECORDED = ("alpha", "transforms_rate")  # the same; of runs that did not record them nothing is known
 _EARLIER: dict[str, Any] = {  # facts of runs that did not record them
     "emphasis": {"balance": 0.4, "whole_share": 0.5, "lossless_share": 0.5},
     "balance": 0.4,
+    "smaller_share": 0.0,
 }
 _RESTART_STEPS = 200  # over which rates rise again where a run continues without its optimisers' state
 
