@@ -19,10 +19,9 @@ from netcodecs.progressive.family import MbtMean, MbtMeanSettings
 from netcodecs.progressive.packets import MAX_PACKET_BYTES, read_span, usable_packets
 from netcodecs.progressive.rate_control import CodecNetworks, EncodedLatent
 from netcodecs.progressive.weights import load_backbone, save_weights
-from netcodecs.transforms.entropy_tables import bottleneck_tables, latent_tables, prior_tables
+from netcodecs.transforms.entropy_tables import bottleneck_tables, latent_tables
 from netcodecs.transforms.fixed_point import scale_steps
 from netcodecs.transforms.gains import LAMBDAS, interpolated, lambda_of, quality_of
-from netcodecs.transforms.hyperprior import LogisticPrior
 from netcodecs.transforms.mean_scale import MeanScaleHyperprior
 from skimage import data
 
@@ -372,26 +371,6 @@ def test_a_rate_with_effort_takes_two_searches_and_one_where_no_quality_is_highe
         assert stream.bpp == pytest.approx(min(target, high), rel=0.05)
 
 
-def test_tables_of_the_prior_have_its_probabilities() -> None:
-    """Code lengths against ``LogisticPrior.bits``, which is what training pays; all symbols codable."""
-    prior = LogisticPrior(6)
-    with torch.no_grad():
-        for parameter in prior.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)))
-        whole = torch.arange(-4, 5)
-        expected = prior.bits(whole.float().expand(1, 6, 1, -1))[0, :, 0].numpy()
-    tables = prior_tables(prior)
-    symbols = np.broadcast_to(whole.numpy(), expected.shape)
-    indexes = np.broadcast_to(np.arange(6)[:, None], expected.shape)
-    bits = tables.bits(symbols, indexes)
-    likely = expected < 10
-    assert likely.sum() > 30
-    np.testing.assert_allclose(bits[likely], expected[likely], rtol=0.03, atol=0.01)
-    assert all(counts[0] == 0 and counts[-1] == 1 << 16 for counts in tables.counts)
-    far = np.array([[-300, 300, 0, 7, -7, 1]]).T
-    assert np.array_equal(tables.decode(tables.encode(far, indexes[:, :1]), indexes[:, :1]), far)
-
-
 def test_code_lengths_are_foreseen() -> None:
     """Also of symbols far outside their table."""
     tables = latent_tables()
@@ -401,7 +380,7 @@ def test_code_lengths_are_foreseen() -> None:
     for some in (symbols, symbols * rng.choice([1, 50], symbols.shape)):
         coded = tables.encode(some, indexes)
         assert np.array_equal(tables.decode(coded, indexes), some)
-        assert 0 <= len(coded) - tables.bits(some, indexes).sum() / 8 < 9
+        assert -2 < len(coded) - tables.bits(some, indexes).sum() / 8 < 2
 
 
 def test_weights_that_are_not_there(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from netcodecs.transforms.fixed_point import SCALE_COUNT
 from netcodecs.transforms.gained import LATENT_CHANNELS, GainedTransforms, Kind, TransformKind
 from netcodecs.transforms.gains import LAMBDAS
 from netcodecs.transforms.hyperprior import Hyperprior
+from netcodecs.transforms.latent_context import LatentContext
 
 __all__ = ["MBT_WIDTHS", "Backbone", "ChannelMask", "EncodedBatch", "Kind", "M", "N", "TransformKind"]
 
@@ -101,6 +102,8 @@ class Backbone(GainedTransforms):
         self.aggregation = MaskConditionalAggregation(M) if mca else None
         #: fills what is missing from the hyperprior's means; fitted, not trained
         self.concealment: ResidualConcealment | None = None
+        #: of the latent's coder; zeros: not fitted
+        self.context = LatentContext(M)
         #: magnitudes of the latent's symbols at each scale, as counted at export; zeros: not counted
         self.register_buffer("symbol_counts", torch.zeros(SCALE_COUNT, _MAGNITUDES, dtype=torch.int64))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.common.latent_spans import LatentSpan, channel_tables, greedy_spans, split_to_fit
+from netcodecs.common.latent_spans import LatentSpan, greedy_spans, split_to_fit
 from netcodecs.common.rate import TOO_FAR, refuse_bpp
 from netcodecs.common.stream_header import StreamHeader, read_header, write_header
 from netcodecs.needs import need_packages
@@ -92,7 +92,7 @@ class ChannelProgressive(Codec):
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
         made = {
-            "format": 3,
+            "format": 4,
             "reconstruction": 3,  # counts changes that move a sample by a level
             "weights": file_sha256(self._weights),
             "torch": version("torch"),
@@ -138,7 +138,8 @@ class ChannelProgressive(Codec):
             from netcodecs.common.devices import check_device
             from netcodecs.progressive.transforms import Transforms
             from netcodecs.progressive.weights import load_weights
-            from netcodecs.transforms.entropy_tables import latent_tables
+            from netcodecs.transforms.latent_coder import LatentCoder
+            from netcodecs.transforms.latent_context import LatentContext
         except ModuleNotFoundError as error:
             raise InputError(f"{self.name} needs {error.name}", hint=install_command("learned")) from None
         backbone, method = load_weights(self._weights)
@@ -147,8 +148,10 @@ class ChannelProgressive(Codec):
         self._complete(backbone)
         check_device(self.settings.device)
         qualities = (0.0, len(backbone.lambdas) - 1.0) if len(backbone.lambdas) > 1 else ONE_QUALITY
-        tables = latent_tables(backbone.symbol_counts.numpy())
-        return CodecNetworks(Transforms(backbone, self.settings.device), tables, qualities)
+        # SCR mixes channels: beside a symbol lie those of others
+        context = LatentContext(len(backbone.context.bias)) if backbone.scr else backbone.context
+        coder = LatentCoder(context, backbone.symbol_counts.numpy())
+        return CodecNetworks(Transforms(backbone, self.settings.device), coder, qualities)
 
     def _complete(self, backbone: Backbone) -> None:
         """Adds to the network what its weights file does not hold; nothing, unless a subclass does."""
@@ -208,11 +211,11 @@ class ChannelProgressive(Codec):
 
     def _packets(self, coded: EncodedLatent, size: tuple[int, int], limit: int) -> tuple[Packet, ...]:
         networks, rows = self._networks, coded.symbols.shape[1]
-        hyper = networks.transforms.hyper_tables.encode(coded.hyper_symbols, channel_tables(coded.hyper_symbols.shape))
+        hyper = networks.transforms.hyper_coder.encode(coded.hyper_symbols, coded.quality)
         header = write_header(StreamHeader(*size, coded.quality, hyper), limit)
 
         def encode(span: LatentSpan) -> bytes:
-            return networks.latent_tables.encode(coded.symbols[span.region], coded.indexes[span.region])
+            return networks.latent_coder.encode(coded.symbols[span.region], coded.indexes[span.region], span.first)
 
         spans = split_to_fit(
             greedy_spans(coded.channel_bits, rows, room_bits(limit), networks.group),
@@ -268,11 +271,11 @@ class ChannelProgressive(Codec):
         from netcodecs.progressive.transforms import STRIDE
 
         networks = self._networks
-        shape = (len(networks.transforms.hyper_tables.offsets), -(-header.height // STRIDE), -(-header.width // STRIDE))
-        hyper_symbols = networks.transforms.hyper_tables.decode(header.hyperprior, channel_tables(shape))
+        rows, columns = -(-header.height // STRIDE), -(-header.width // STRIDE)
+        hyper_symbols = networks.transforms.hyper_coder.decode(header.hyperprior, rows, columns, header.quality)
         indexes, means = networks.transforms.entropy_parameters(hyper_symbols)
         spans = {}
         for place in np.flatnonzero(wanted[headers:]) + headers:
             span, coded = read_span(payloads[place], indexes.shape[1])
-            spans[int(place)] = (span, networks.latent_tables.decode(coded, indexes[span.region]))
+            spans[int(place)] = (span, networks.latent_coder.decode(coded, indexes[span.region], span.first))
         return means, spans

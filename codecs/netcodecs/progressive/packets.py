@@ -26,7 +26,7 @@ _ROWS_EACH, _PIXELS_EACH = (
 )  # the latent has 4 rows per 64 rows of pixels, rounded up
 MAX_PACKET_BYTES = 900  # commercial short burst data (paper 1, §4.1)
 _ROWS = struct.Struct(">HH")
-_CODER_BYTES = 6  # what rANS adds to the symbols' information: its state and the rounding to words, on average
+_CODER_BYTES = 1  # what range coding adds to the symbols' information, rarely more
 
 
 def room_bits(limit_bytes: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from netcodecs.common.latent_spans import channel_tables, greedy_spans
+from netcodecs.common.latent_spans import greedy_spans
 from netcodecs.common.stream_header import QUALITY_STEP
 from netcodecs.progressive.packets import room_bits
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch is loaded with the first image
     from torch import Tensor
 
     from netcodecs.progressive.transforms import Transforms
-    from netcodecs.transforms.entropy_tables import Tables
+    from netcodecs.transforms.latent_coder import LatentCoder
 
 __all__ = ["CodecNetworks", "EncodedLatent", "encode_near", "nearest_quality"]
 
@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 GROUP = 4  # channels that SCR mixes, as in rearrangement.py, which would load torch
 RATE_TOLERANCE = 0.002
 RATE_STEPS = 6
-_SPAN_BYTES, _HEADER_BYTES = 12, 17  # what a packet and the header add to the information, on average
+_SPAN_BYTES, _HEADER_BYTES = 7, 12  # what a packet and the header add to the information, on average
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class CodecNetworks:
 
     Attributes:
         transforms: The networks.
-        latent_tables: Of the latent's symbols.
+        latent_coder: Of the latent's symbols.
         qualities: Lowest and highest quality.
     """
 
     transforms: Transforms
-    latent_tables: Tables
+    latent_coder: LatentCoder
     qualities: tuple[float, float]
 
     @property
@@ -92,9 +92,8 @@ class CodecNetworks:
     def _encoded(self, quality: float, gained: Floats, hyper_symbols: Ints) -> EncodedLatent:
         indexes, means = self.transforms.entropy_parameters(hyper_symbols)
         symbols = np.rint(gained - means).astype(np.int64)
-        bits = self.latent_tables.bits(symbols, indexes).sum(axis=(1, 2))
-        tables = self.transforms.hyper_tables
-        hyper_bits = float(tables.bits(hyper_symbols, channel_tables(hyper_symbols.shape)).sum())
+        bits = self.latent_coder.bits(symbols, indexes)
+        hyper_bits = self.transforms.hyper_coder.bits(hyper_symbols, quality)
         return EncodedLatent(quality, hyper_symbols, symbols, indexes, bits, hyper_bits)
 
 

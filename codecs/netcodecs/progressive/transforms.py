@@ -13,9 +13,10 @@ from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.search import refined
 from netcodecs.threads import one_thread
 from netcodecs.transforms.annealing import SEARCH_STEPS
-from netcodecs.transforms.entropy_tables import Tables, bottleneck_tables, prior_tables
+from netcodecs.transforms.entropy_tables import bottleneck_tables
 from netcodecs.transforms.fixed_point import ExactMeanScale, ExactResidual
 from netcodecs.transforms.gains import lambda_of
+from netcodecs.transforms.hyper_coder import ChannelCoder, ContextCoder, HyperCoder
 from netcodecs.transforms.hyperprior import Hyperprior
 from netsim.errors import InputError
 
@@ -39,14 +40,14 @@ class Transforms:
         hyper = backbone.hyper
         if isinstance(hyper, Hyperprior):
             self._exact: ExactResidual | ExactMeanScale = ExactResidual(hyper.synthesis)
-            self.hyper_tables: Tables = prior_tables(hyper.prior)
+            self.hyper_coder: HyperCoder = ContextCoder(hyper.context)
             self._hyper_analysis, self._medians = hyper.analysis, torch.zeros(())
         else:
             from netcodecs.transforms.mean_scale import MeanScaleHyperprior
 
             assert isinstance(hyper, MeanScaleHyperprior)
             self._exact = ExactMeanScale(hyper.h_s, hyper.medians)
-            self.hyper_tables = bottleneck_tables(hyper.entropy_bottleneck)
+            self.hyper_coder = ChannelCoder(bottleneck_tables(hyper.entropy_bottleneck))
             self._hyper_analysis, self._medians = hyper.h_a, hyper.medians[0].double()
         self.scr, self.mca = backbone.scr, backbone.aggregation is not None
         gains = backbone.log_gain.numel() + backbone.log_inverse_gain.numel()
@@ -114,16 +115,6 @@ class Transforms:
             return indexes, means
         arranged = [self._backbone.arranged(torch.from_numpy(part)[None])[0].numpy() for part in (indexes, means)]
         return arranged[0], arranged[1]
-
-    def count_symbols(self, image: Image, quality: float) -> NDArray[np.int64]:
-        """How often each magnitude of the latent's symbols occurs at each scale, in the shape of ``symbol_counts``."""
-        coded, hyper_symbols = self.at_quality(self.analyse(image), quality)
-        indexes, means = self.entropy_parameters(hyper_symbols)
-        counts = np.zeros(tuple(self._backbone.symbol_counts.shape), np.int64)
-        magnitudes = np.abs(np.rint(coded - means)).astype(np.int64)
-        np.add.at(counts, (indexes.ravel(), np.minimum(magnitudes.ravel(), counts.shape[1] - 1)), 1)
-        counts[:, -1] = 0  # counts all larger symbols
-        return counts
 
     @torch.no_grad()
     @one_thread()

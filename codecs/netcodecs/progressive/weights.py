@@ -12,12 +12,13 @@ from torch import Tensor
 from netcodecs.common.checkpoint_files import TORCH_SUFFIXES, read_checkpoint
 from netcodecs.progressive.backbone import MBT_WIDTHS, Backbone, M, N, TransformKind
 from netcodecs.progressive.methods import Method, method_named, shipped_weights
+from netcodecs.transforms.hyperprior import Hyperprior
 from netcodecs.weight_files import digest, fill, in_float16, read_weights, restored, shrunk, write_weights
 from netsim.errors import InputError
 
 __all__ = ["dependents_kept", "load_backbone", "load_weights", "save_weights"]
 
-_IN_INT8 = (".expand.", ".project.", ".analysis.inputs.", ".down_", ".up_")
+_IN_INT8 = (".expand.", ".project.", ".analysis.inputs.", ".down_", ".up_", ".context.earlier")
 _WIDTHS: Mapping[str, int] = {"residual": 4, "mbt": 3, "elic": 3}  # how many there are
 _COMPRESSAI_LAMBDA = 0.0067  # of a checkpoint for one rate: any will do, its gains are one
 
@@ -145,7 +146,10 @@ def load_weights(path: Path) -> tuple[Backbone, Method]:
     method = method_named(facts["method"])
     kind, lambdas = _described(facts, path)
     backbone = Backbone(kind, scr=method.scr, mca=method.mca, lambdas=lambdas)
-    fill(backbone, {"symbol_counts": backbone.symbol_counts} | tensors, path)
+    fitted = {name for name, _ in backbone.named_buffers()}  # a file may be without
+    fill(backbone, {name: tensor for name, tensor in backbone.state_dict().items() if name in fitted} | tensors, path)
+    if isinstance(backbone.hyper, Hyperprior) and not backbone.hyper.context.bias.any():
+        backbone.hyper.context.start_from(backbone.hyper.prior)
     return backbone.eval(), method
 
 
@@ -174,6 +178,6 @@ def _from_compressai(path: Path, tensors: Mapping[str, Tensor]) -> Backbone:
         hint = f"weights of netcodecs.training, or CompressAI's mbt2018-mean with N = {N}, M = {M}"
         raise InputError(f"{path.name} holds neither netcodecs' weights nor a mbt2018-mean of that size", hint=hint)
     renamed = {(n if n.startswith(("g_a.", "g_s.")) else f"hyper.{n}"): t.float() for n, t in tensors.items()}
-    gains = {name: value for name, value in backbone.state_dict().items() if "." not in name}
+    gains = {n: value for n, value in backbone.state_dict().items() if "." not in n or n.startswith("context.")}
     fill(backbone, gains | renamed, path)
     return backbone.eval()

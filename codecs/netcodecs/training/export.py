@@ -17,14 +17,14 @@ from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import load_folder
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.measure import Measured, measure, section_of
-from netcodecs.training.progressive.session import averaged_network, count_symbols
+from netcodecs.training.progressive.entropy_coding import fit_entropy_coding
+from netcodecs.training.progressive.session import averaged_network
 from netcodecs.training.resicomp.export import export as export_resicomp
 from netcodecs.training.resicomp.measure import Measured as MeasuredResiComp
 from netcodecs.training.validation_table import validation_table
 
 __all__ = ["export", "main", "model_card"]
 
-_COUNTED = 24  # images on which symbols are counted
 _TRANSFORMS = {
     "residual": "Residual transforms",
     "mbt": "The transforms of mbt2018-mean",
@@ -110,7 +110,7 @@ def export(
         training: Folder of a run; of ResiComp, ``base``, ``count_images`` and ``published`` are not looked at.
         weights: Is written; the card has its name.
         base: Weights in the folder of ``weights`` from which the run started: only differences are stored.
-        count_images: Folder of training images on whose symbols the entropy coder's tables are counted.
+        count_images: Folder of training images to whose symbols entropy coding is fitted.
         test_images: Folder of images for the card's second table.
         published: Folder of published curves to set beside them.
         notes: A sentence about the run that its files don't tell.
@@ -125,7 +125,7 @@ def export(
     method = method_named(facts["trains"])
     network = averaged_network(training / CHECKPOINT)
     if count_images is not None:
-        count_symbols(network, load_folder(count_images, at_least=64, limit=_COUNTED))
+        fit_entropy_coding(network, load_folder(count_images, at_least=64))
     with dependents_kept(weights):
         save_weights(weights, network, method.name, base=base)
     validation = validation_table(training / VALIDATION, _cell)
@@ -141,7 +141,7 @@ def main(
     training: Annotated[Path, typer.Argument(help="Folder of a training run.")],
     weights: Annotated[Path, typer.Argument(help="Safetensors file to write; the card goes beside it.")],
     base: Annotated[Path | None, typer.Option(help="Weights beside it, to store differences from.")] = None,
-    count_images: Annotated[Path | None, typer.Option(help="Training images for the entropy coder's tables.")] = None,
+    count_images: Annotated[Path | None, typer.Option(help="Training images to fit entropy coding to.")] = None,
     test_images: Annotated[Path | None, typer.Option(help="Folder of test images for the card.")] = None,
     published: Annotated[Path | None, typer.Option(help="Folder of published rate-distortion curves (JSON).")] = None,
     notes: Annotated[str, typer.Option(help="A sentence about the run that its files don't tell.")] = "",

@@ -1,4 +1,4 @@
-"""Tables and range coding of the latent: rANS with tables that are the same at both ends."""
+"""Tables and range coding of the latent: with tables that are the same at both ends."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import erfc, expit, ndtri, softmax
+from scipy.special import erfc, ndtr, ndtri
 
 from netcodecs.compressai_import import compressai
 from netcodecs.transforms.fixed_point import scale_steps
-from netcodecs.transforms.hyperprior import LogisticPrior
-from netcodecs.transforms.rans import PRECISION, RansDecoder
+from netcodecs.transforms.range_coder import PRECISION, RangeDecoder, encode
 from netsim.errors import InputError
 
-__all__ = ["StreamDecoder", "Tables", "bottleneck_tables", "latent_tables", "prior_tables"]
+__all__ = ["LARGEST_SYMBOL", "StreamDecoder", "Tables", "bottleneck_tables", "latent_tables", "table_of"]
 
 Ints = NDArray[np.int64]
 
 _GAUSSIAN_COUNT = 200
 _TAIL = 1e-9  # probability of both tails, as CompressAI's GaussianConditional
-_LARGEST = 1 << 20
+LARGEST_SYMBOL = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Tables:
 
     @cached_property
     def arrays(self) -> tuple[Ints, Ints, Ints]:
-        """Counts (tables, longest), number of counts of each table, offsets: what ``RansDecoder.decode`` takes."""
+        """Counts (tables, longest), number of counts of each table, offsets: what ``range_coder.encode`` takes."""
         sizes = np.array(list(map(len, self.counts)))
         counts = np.full((len(sizes), sizes.max()), 1 << PRECISION)
         for row, given in zip(counts, self.counts, strict=True):
@@ -54,7 +53,7 @@ class Tables:
         return bits
 
     def bits(self, symbols: Ints, indexes: Ints) -> NDArray[np.float64]:
-        """Code length of each symbol in bits, of any equal shape; the coder adds some 6 bytes per string.
+        """Code length of each symbol in bits, of any equal shape; a string has .6 bytes more on average.
 
         An escaped symbol takes 4 bits for each hexadecimal digit and 4 for their number.
         """
@@ -68,12 +67,13 @@ class Tables:
         return bits
 
     def encode(self, symbols: Ints, indexes: Ints) -> bytes:
-        """One string of at least one symbol. symbols, indexes (which table): of any equal shape."""
-        tables = int(indexes.max()) + 1
-        sizes = [len(counts) for counts in self.counts[:tables]]
-        coder = compressai.ans.RansEncoder()
-        given = (symbols.ravel().tolist(), indexes.ravel().tolist(), self.counts[:tables], sizes)
-        return bytes(coder.encode_with_indexes(*given, self.offsets[:tables]))
+        """One string. symbols, indexes (which table): of any equal shape."""
+        return encode(np.ravel(symbols), np.ravel(indexes), *self.arrays).ljust(self._least_bytes(indexes), b"\0")
+
+    def _least_bytes(self, indexes: Ints) -> int:
+        """Whole bytes of the likeliest symbols. The zeros that a string may end with are not left out below that, so
+        that a decoder can refuse a string which is too short."""
+        return int(self._least_bits[indexes].sum() // 8)
 
     @cached_property
     def _least_bits(self) -> NDArray[np.float64]:
@@ -86,9 +86,17 @@ class Tables:
         Raises:
             InputError: The string has too few bits for that many symbols, or symbols that no image has.
         """
-        if self._least_bits[indexes].sum() > 8 * len(coded):
-            raise InputError(f"damaged payload: {len(coded)} bytes for {indexes.size} symbols")
+        self._refuse(coded, self._least_bytes(indexes), indexes.size)
         return StreamDecoder(self, coded).decode(indexes)
+
+    def refuse_short(self, coded: bytes, count: int) -> None:
+        """Raises InputError if a string has too few bits for so many symbols, whatever their tables."""
+        self._refuse(coded, int(self._least_bits.min() * count // 8), count)
+
+    @staticmethod
+    def _refuse(coded: bytes, least_bytes: int, count: int) -> None:
+        if least_bytes > len(coded):
+            raise InputError(f"damaged payload: {len(coded)} bytes for {count} symbols")
 
 
 class StreamDecoder:
@@ -101,7 +109,7 @@ class StreamDecoder:
 
     def __init__(self, tables: Tables, coded: bytes) -> None:
         self._tables = tables
-        self._coder = RansDecoder(coded)
+        self._coder = RangeDecoder(coded)
 
     def decode(self, indexes: Ints) -> Ints:
         """The next symbols, in the shape of ``indexes``, their tables.
@@ -110,37 +118,49 @@ class StreamDecoder:
             InputError: There is a symbol that no image has: the string is damaged.
         """
         found = self._coder.decode(np.ravel(indexes), *self._tables.arrays)
-        if found is None or np.abs(found).max() > _LARGEST:
-            raise InputError(f"damaged payload: a symbol beyond ±{_LARGEST}")
+        if found is None or np.abs(found).max(initial=0) > LARGEST_SYMBOL:
+            raise InputError(f"damaged payload: a symbol beyond ±{LARGEST_SYMBOL}")
         return found.reshape(indexes.shape)
 
 
-def latent_tables(counts: NDArray[np.int64] | None = None) -> Tables:
+def latent_tables(counts: NDArray[np.int64] | None = None, fractions: int = 1) -> Tables:
     """Tables of the latent's symbols for each of ``scale_steps``, rounded to integers.
 
     Normal distributions; CompressAI's, but in float64 on one thread: in float32 the number of threads decides how a
-    tail rounds. Where counts of real symbols are at hand, the tables follow them, and the normal distribution stands
-    for ``_GAUSSIAN_COUNT`` symbols more.
+    tail rounds. Where counts of real symbols are at hand, the tables of mean 0 follow them, and the normal distribution
+    stands for ``_GAUSSIAN_COUNT`` symbols more.
 
     Args:
         counts: How often each magnitude 0, 1, … was seen at each scale, (64, magnitudes).
+        fractions: Tables of each scale, with means 0, 1 / ``fractions``, …; scale by scale.
     """
     tables, offsets = [], []
     reach = -float(ndtri(_TAIL / 2))  # in standard deviations
     for number, scale in enumerate(scale_steps()):
         centre = math.ceil(scale * reach)
-        magnitude = np.arange(centre + 1)
-        upper, lower = (0.5 * erfc(-(side - magnitude) / (scale * math.sqrt(2))) for side in (0.5, -0.5))
-        mass = upper - lower
-        if counts is not None:
-            seen = counts[number][: centre + 1]
-            both = np.where(magnitude[: len(seen)] > 0, 2.0, 1.0)  # a magnitude is two symbols
-            total = seen.sum() + _GAUSSIAN_COUNT
-            mass = mass * _GAUSSIAN_COUNT / total
-            mass[: len(seen)] += seen / both / total
-        tables.append(_cumulative([*mass[:0:-1], *mass, 2 * float(lower[-1])]))
-        offsets.append(-centre)
+        for part in range(fractions):
+            if part:
+                edges = np.arange(-centre, centre + 3) - 0.5 - part / fractions
+                below = ndtr(edges / scale)
+                tables.append(table_of([*np.diff(below), below[0] + 1 - below[-1]]))
+            else:
+                tables.append(table_of(_centred(scale, centre, None if counts is None else counts[number])))
+            offsets.append(-centre)
     return Tables(tables, offsets)
+
+
+def _centred(scale: float, centre: int, counts: NDArray[np.int64] | None) -> list[float]:
+    """Probabilities of −centre … centre, and of all others, with mean 0; arguments as for :func:`latent_tables`."""
+    magnitude = np.arange(centre + 1)
+    upper, lower = (0.5 * erfc(-(side - magnitude) / (scale * math.sqrt(2))) for side in (0.5, -0.5))
+    mass = upper - lower
+    if counts is not None:
+        seen = counts[: centre + 1]
+        both = np.where(magnitude[: len(seen)] > 0, 2.0, 1.0)  # a magnitude is two symbols
+        total = seen.sum() + _GAUSSIAN_COUNT
+        mass = mass * _GAUSSIAN_COUNT / total
+        mass[: len(seen)] += seen / both / total
+    return [*mass[:0:-1], *mass, 2 * float(lower[-1])]
 
 
 def bottleneck_tables(bottleneck: Any) -> Tables:
@@ -152,24 +172,8 @@ def bottleneck_tables(bottleneck: Any) -> Tables:
     return Tables(counts, exact.offset.tolist())
 
 
-def prior_tables(prior: LogisticPrior) -> Tables:
-    """Tables of a mixture of logistic distributions per channel, made in float64."""
-    logits, means, log_scales = (
-        p.detach().cpu().double().numpy() for p in (prior.logits, prior.means, prior.log_scales)
-    )
-    weights, scales = softmax(logits, axis=1), np.exp(log_scales)
-    reach = math.log(2 / _TAIL)  # of a logistic distribution, in scales: at most half the tail on either side
-    first = np.floor((means - reach * scales).min(1)).astype(int)
-    last = np.ceil((means + reach * scales).max(1)).astype(int)
-    counts = []
-    for channel, (low, high) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
-        edges = np.arange(low, high + 2)[:, None] - 0.5
-        below = (weights[channel] * expit((edges - means[channel]) / scales[channel])).sum(1)
-        counts.append(_cumulative([*np.diff(below), max(below[0] + 1 - below[-1], 0.0)]))
-    return Tables(counts, first.tolist())
-
-
-def _cumulative(probabilities: list[float]) -> list[int]:
+def table_of(probabilities: list[float]) -> list[int]:
+    """Cumulative counts of symbols and, last, of the escape: CompressAI's rounding to whole counts, none of them 0."""
     made = compressai.entropy_models.entropy_models.pmf_to_quantized_cdf(torch.tensor(probabilities), PRECISION)
     counts: list[int] = made.tolist()
     return counts

@@ -21,7 +21,15 @@ from torch.nn import functional
 from netcodecs.transforms.blocks import LEAKY_SLOPE, ResidualBlock
 from netcodecs.transforms.hyperprior import LARGEST_SCALE, LEAST_SCALE, HyperSynthesis
 
-__all__ = ["SCALE_COUNT", "ExactLayers", "ExactMeanScale", "ExactResidual", "scale_indexes", "scale_steps"]
+__all__ = [
+    "SCALE_COUNT",
+    "ExactLayers",
+    "ExactMeanScale",
+    "ExactResidual",
+    "log_scale_step",
+    "scale_indexes",
+    "scale_steps",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,6 +53,11 @@ def _bound(weight: Tensor) -> float:
 def scale_steps() -> Floats:
     """Standard deviations that have a table, (64,), log-spaced: CompressAI's."""
     return np.exp(np.linspace(math.log(LEAST_SCALE), math.log(LARGEST_SCALE), SCALE_COUNT))
+
+
+def log_scale_step() -> float:
+    """From one of ``scale_steps`` to the next, in natural logarithms."""
+    return math.log(LARGEST_SCALE / LEAST_SCALE) / (SCALE_COUNT - 1)
 
 
 def scale_indexes(scales: Floats) -> Ints:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netcodecs.transforms.blocks import ResidualBlock, pointwise
+from netcodecs.transforms.hyper_context import HyperContext
 
 __all__ = ["LARGEST_SCALE", "LEAST_SCALE", "GaussianBits", "Hyperprior", "LogisticPrior", "gaussian_bits", "round_ste"]
 
@@ -199,6 +200,7 @@ class Hyperprior(nn.Module):
         self.analysis = HyperAnalysis(channels, hyper_channels)
         self.synthesis = HyperSynthesis(channels, hyper_channels)
         self.prior = LogisticPrior(hyper_channels)
+        self.context = HyperContext(hyper_channels)
 
     def parameters_of(self, hyper: Tensor) -> tuple[Tensor, Tensor]:
         """Log-scales and means of the latent, (B, M, 4h, 4w) each, from a rounded hyperprior (B, N, h, w)."""

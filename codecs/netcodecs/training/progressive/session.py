@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from netcodecs.common.devices import check_device
 from netcodecs.progressive.backbone import MBT_WIDTHS, Backbone, TransformKind
@@ -28,7 +26,7 @@ from netcodecs.training.progressive.objective import ProgressiveObjective
 from netcodecs.transforms.residual import LARGE
 from netcodecs.weight_files import tensors_below
 
-__all__ = ["Session", "averaged_network", "count_symbols", "initial_network"]
+__all__ = ["Session", "averaged_network", "initial_network"]
 
 _HELD_OUT, _CROPS = 8, 32
 _KINDS = {
@@ -170,12 +168,3 @@ def averaged_network(checkpoint: Path) -> Backbone:
     average = tensors_below("average/", tensors)
     network.load_state_dict(network.state_dict() | average)
     return network.eval()
-
-
-def count_symbols(network: Backbone, images: Sequence[NDArray[np.uint8]]) -> None:
-    """Counts the latent's symbols on images at all qualities into ``network.symbol_counts``."""
-    from netcodecs.progressive.transforms import Transforms
-
-    transforms = Transforms(copy.deepcopy(network).eval())
-    counts = sum(transforms.count_symbols(image, q) for image in images for q in range(len(network.lambdas)))
-    network.symbol_counts.copy_(torch.as_tensor(counts))
