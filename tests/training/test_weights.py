@@ -15,6 +15,7 @@ from netcodecs.progressive.backbone import Backbone, M, N
 from netcodecs.progressive.methods import METHODS
 from netcodecs.progressive.weights import dependents_kept, load_backbone, load_weights, save_weights
 from netcodecs.transforms.gains import LAMBDAS
+from netcodecs.transforms.hyperprior import Hyperprior
 from netcodecs.weight_files import read_weights, restored, shrunk
 from numpy.typing import NDArray
 from safetensors import safe_open
@@ -130,6 +131,8 @@ def test_a_trained_network_is_stored_as_small_differences_from_its_base(
     with torch.no_grad():
         for parameter in moved.parameters():
             parameter += 0.01 * parameter.std(correction=0) * torch.randn_like(parameter)
+    assert isinstance(moved.hyper, Hyperprior)
+    moved.hyper.context.start_from(moved.hyper.prior)  # zeros would be replaced so when they are read
     save_weights(path, moved, "scr-mca-u", base=base)
     loaded, given = load_weights(path)[0].state_dict(), load_backbone(base).state_dict()
     for name, tensor in moved.state_dict().items():
