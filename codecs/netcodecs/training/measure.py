@@ -11,6 +11,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from scipy.interpolate import PchipInterpolator
 
 from netcodecs.common.command import run_command
 from netcodecs.progressive.codec import ChannelProgressive, ProgressiveSettings
@@ -147,11 +148,14 @@ def curves_in(folder: Path) -> dict[str, Path]:
 
 
 def published_psnr_db(curve: Path, bpp: float) -> float:
-    """PSNR of a published curve (CompressAI's JSON) at a rate, linear in log rate between its points; nan outside."""
+    """PSNR of a published curve (CompressAI's JSON) at a rate; nan outside.
+
+    Between its points by pchip over the log rate: published curves bend upwards, straight lines lie up to .04 dB above.
+    """
     results = json.loads(curve.read_text())["results"]
     points = sorted(zip(results["bpp"], results["psnr-rgb"], strict=True))
     rates = np.log([rate for rate, _ in points])
-    return float(np.interp(math.log(bpp), rates, [psnr for _, psnr in points], left=math.nan, right=math.nan))
+    return float(PchipInterpolator(rates, [psnr for _, psnr in points], extrapolate=False)(math.log(bpp)))
 
 
 def table(rows: Sequence[Measured], published: Path | None) -> str:
