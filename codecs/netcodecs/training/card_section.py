@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from netsim.errors import InputError
 
-__all__ = ["put_test_section", "with_test_section"]
+__all__ = ["put_test_section", "with_test_section", "write_card"]
 
 _TEST, _NEXT = "**Test**", "**Known limits.**"
 
@@ -22,6 +23,14 @@ def with_test_section(card: str, section: str) -> str:
     return f"{head}\n\n{section.strip()}\n" + (f"\n{limits}{after}" if limits else "")
 
 
+def write_card(weights: Path, text: str) -> None:
+    """Writes the model card beside some weights; a reader never sees half of it."""
+    card = weights.with_suffix(".md")
+    partial = card.with_name(card.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, card)
+
+
 def put_test_section(weights: Path, section: str) -> None:
     """Puts a test section into the model card beside some weights.
 
@@ -31,4 +40,4 @@ def put_test_section(weights: Path, section: str) -> None:
     path = weights.with_suffix(".md")
     if not path.is_file():
         raise InputError(f"no model card at {path}", hint="python -m netcodecs.training.export writes it")
-    path.write_text(with_test_section(path.read_text(encoding="utf-8"), section), encoding="utf-8")
+    write_card(weights, with_test_section(path.read_text(encoding="utf-8"), section))

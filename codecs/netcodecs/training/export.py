@@ -12,7 +12,7 @@ import typer
 from netcodecs.common.command import run_command
 from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import dependents_kept, save_weights
-from netcodecs.training.card_section import put_test_section
+from netcodecs.training.card_section import put_test_section, write_card
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import load_folder
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
@@ -130,7 +130,7 @@ def export(
         save_weights(weights, network, method.name, base=base)
     validation = validation_table(training / VALIDATION, _cell)
     card = model_card(facts, method, validation, named or weights, notes=notes, base=base)
-    weights.with_suffix(".md").write_text(card, encoding="utf-8")
+    write_card(weights, card)
     rows = measure(weights, test_images) if test_images is not None else []
     if rows:
         put_test_section(weights, section_of(rows, published))

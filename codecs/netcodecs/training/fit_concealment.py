@@ -23,6 +23,7 @@ from netcodecs.progressive.concealment import ResidualConcealment, save_concealm
 from netcodecs.progressive.methods import METHODS, shipped_weights
 from netcodecs.progressive.weights import load_weights
 from netcodecs.threads import one_thread
+from netcodecs.training.card_section import write_card
 from netcodecs.training.core.crops import RandomCrops, centre_crop, load_folder
 from netcodecs.training.progressive.channel_masks import received_by
 from netcodecs.training.progressive.session import initial_network
@@ -187,7 +188,7 @@ def main(
     print(measured)
     path = out or shipped_weights("scr-mca-plus")
     save_concealment(path, concealment, network, {"concealment_of": source.name})
-    path.with_suffix(".md").write_text(card(source.stem, len(photos), measured), encoding="utf-8")
+    write_card(path, card(source.stem, len(photos), measured))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.weights import save_weights
-from netcodecs.training.card_section import put_test_section
+from netcodecs.training.card_section import put_test_section, write_card
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.resicomp.measure import Measured, measure, section_of
@@ -39,7 +39,7 @@ def export(
     save_weights(weights, model, facts={"steps": facts["steps"]})
     validation = validation_table(training / VALIDATION, _cell)
     card = model_card(facts, model, validation, named or weights, notes=notes)
-    weights.with_suffix(".md").write_text(card, encoding="utf-8")
+    write_card(weights, card)
     rows = measure(weights, test_images) if test_images is not None else []
     if rows:
         put_test_section(weights, section_of(rows))
