@@ -45,7 +45,8 @@ def numbers(
 
     Returns:
         The log's rows that are drawn; column ``loss_rate``: share of the slot's packets that the channel lost. Its
-        ``attrs`` name under ``left_out`` the schemes that have no slots in time.
+        ``attrs`` name under ``left_out`` the schemes that have no slots in time, and under ``chosen`` the operating
+        points that are drawn of schemes that have more.
 
     Raises:
         InputError: The log has no such trial, or no slots in time (exact and stratified engine).
@@ -83,6 +84,9 @@ def numbers(
     )
     shown = set(sampled["scheme"].unique())
     rows.attrs["left_out"] = [name for name in log["scheme"].unique() if name not in shown]
+    several = {name for name, points in sampled.groupby("scheme")["operating_point"] if points.nunique() > 1}
+    chosen = rows.drop_duplicates(["scheme", "operating_point"]).groupby("scheme", observed=True)["operating_point"]
+    rows.attrs["chosen"] = {str(name): list(points) for name, points in chosen if name in several}
     return rows
 
 
@@ -137,11 +141,13 @@ def draw(numbers: pd.DataFrame, ax: Axes | None = None) -> Figure:
     shared: Any = {"sharex": True, "sharey": True, "squeeze": False}
     panels: Any = [given[1]] if given else figure.subplots(len(conditions), 1, **shared)[:, 0]
     style = looks(numbers["scheme"])
+    chosen = numbers.attrs.get("chosen", {})
+    labels = {name: ", ".join([name, *chosen.get(name, [])]) for name in style}
     for panel, condition in zip(panels, conditions, strict=True):
         here = numbers[numbers["condition"] == condition]
         panel.set_title(condition)
         _losses(panel, here, progressive)
-        (_courses if progressive else _slots)(panel, here, style)
+        (_courses if progressive else _slots)(panel, here, style, labels)
         panel.grid(visible=False, axis="x")
     if not progressive:
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -188,20 +194,20 @@ def _losses(panel: Axes, here: pd.DataFrame, progressive: bool) -> None:
     panel.set_xlim(left[0], left[-1] + width[-1])
 
 
-def _slots(panel: Axes, here: pd.DataFrame, style: dict[str, Look]) -> None:
+def _slots(panel: Axes, here: pd.DataFrame, style: dict[str, Look], labels: dict[str, str]) -> None:
     for scheme, look in style.items():
         mine = here[here["scheme"] == scheme]
         named = look.line | {"markersize": 3.6, "linewidth": 1.1}
-        panel.plot(mine["slot"], mine["psnr_db"], label=scheme, **named)
+        panel.plot(mine["slot"], mine["psnr_db"], label=labels[scheme], **named)
         failed = mine[mine["status"] == "failed"]
         panel.plot(failed["slot"], failed["psnr_db"], "x", color=look.colour, markersize=5, markeredgewidth=1.2)
 
 
-def _courses(panel: Axes, here: pd.DataFrame, style: dict[str, Look]) -> None:
+def _courses(panel: Axes, here: pd.DataFrame, style: dict[str, Look], labels: dict[str, str]) -> None:
     """PSNR holds from one arrival to the next; a new slot begins without an image."""
     for scheme, look in style.items():
         mine = here[here["scheme"] == scheme]
-        label: str | None = scheme
+        label: str | None = labels[scheme]
         starts = mine.groupby("slot")["start_s"].min()
         for slot, part in mine.groupby("slot"):
             later = starts[starts.index > slot]

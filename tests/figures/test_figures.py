@@ -185,6 +185,18 @@ def test_timeline_of_packet_rows_runs_over_time() -> None:
     assert (np.diff(rising[np.isfinite(rising)]) >= 0).all()
 
 
+def test_timeline_names_the_operating_point_that_it_draws_where_there_are_more(log: pd.DataFrame) -> None:
+    def labels(frame: pd.DataFrame) -> set[str]:
+        return {text.get_text() for text in timeline.draw(timeline.numbers(frame)).legends[0].get_texts()}
+
+    schemes = log.drop_duplicates("scheme").set_index("scheme")
+    first, point = schemes.index[0], schemes["operating_point"].iloc[0]
+    one = log[(log["operating_point"].astype(str) == str(point)) | (log["scheme"] != first)]
+    assert first in labels(one)
+    far = one[one["scheme"] == first].assign(operating_point="far", bpp=9.0)
+    assert f"{first}, {point}" in labels(pd.concat([one, far], ignore_index=True))
+
+
 def test_timeline_leaves_out_weighted_outcomes(log: pd.DataFrame) -> None:
     """Rows of the stratified engine are outcomes with weights: their trials and slots are not a time line."""
     weighted = log.assign(engine="stratified", scheme="drawn " + log["scheme"].astype(str))
