@@ -84,7 +84,9 @@ def numbers(
     )
     shown = set(sampled["scheme"].unique())
     rows.attrs["left_out"] = [name for name in log["scheme"].unique() if name not in shown]
-    several = {name for name, points in sampled.groupby("scheme")["operating_point"] if points.nunique() > 1}
+    several = {
+        name for name, points in sampled.groupby("scheme", observed=True)["operating_point"] if points.nunique() > 1
+    }
     chosen = rows.drop_duplicates(["scheme", "operating_point"]).groupby("scheme", observed=True)["operating_point"]
     rows.attrs["chosen"] = {str(name): list(points) for name, points in chosen if name in several}
     return rows
