@@ -118,7 +118,7 @@ class LadderCodec(Codec):
     def fingerprint(self) -> Mapping[str, Any]:
         """See ``Codec.fingerprint``."""
         return {
-            "format": 1,
+            "format": 2,
             "weights": {str(quality): file_sha256(path) for quality, path in self.checkpoints.items()},
             "torch": version("torch"),
             "compressai": version("compressai"),
