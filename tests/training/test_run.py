@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,10 @@ def _state(folder: Path) -> dict[str, Tensor]:
 
 def _equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+def _part(folder: Path) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in _state(folder).items() if name.startswith("model/")}
 
 
 def _validated(folder: Path) -> list[tuple[int, float]]:
@@ -169,6 +174,20 @@ def test_a_run_of_resicomp_goes_on_with_its_own_settings_as_far_as_they_are_reco
     TrainingRun(Toy(), CONFIG, tmp_path / "new", facts={"trains": "resicomp", name: 0.5})
     TrainingRun(Toy(), CONFIG, tmp_path / "old", facts={"trains": "resicomp"}).save()
     TrainingRun(Toy(), CONFIG, tmp_path / "old", facts={"trains": "resicomp", name: 0.25})
+
+
+def test_a_run_that_was_begun_without_a_fitted_tensor_goes_on(undisturbed: Path, tmp_path: Path) -> None:
+    """Buffers are not trained, but fitted at export; their number grows from one version to the next."""
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    toy = Toy()
+    toy.network.register_buffer("fitted", torch.full((2,), 3.0))
+    run = TrainingRun(toy, CONFIG, tmp_path)
+    assert run.steps == 8
+    assert run.average["fitted"].tolist() == [3, 3]
+    assert _equal({f"model/{n}": t for n, t in run.network.state_dict().items() if n != "fitted"}, _part(undisturbed))
+    run.save()
+    with pytest.raises(InputError, match="of another network"):
+        TrainingRun(Toy(), CONFIG, tmp_path)
 
 
 def test_a_run_without_optimisers_state_rises_again(tmp_path: Path) -> None:

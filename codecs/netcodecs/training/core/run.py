@@ -235,13 +235,16 @@ class TrainingRun:
         before, now = _EARLIER | facts | facts["config"], json.loads(json.dumps(same))
         if differing := [f"{n} {before.get(n)}, not {now[n]}" for n in now if before.get(n) != now[n]]:
             raise InputError(f"{path} was trained with {', '.join(differing)}", hint="give another folder")
+        fitted = {name for name, _ in self.network.named_buffers()}  # not trained: an earlier version had fewer
         for prefix, state in (("model/", self.network.state_dict()), ("average/", self.average)):
             wanted = {prefix + name: tensor.shape for name, tensor in state.items() if tensor.numel()}
-            if wanted != {name: tensor.shape for name, tensor in tensors.items() if name.startswith(prefix)}:
+            found = {name: tensor.shape for name, tensor in tensors.items() if name.startswith(prefix)}
+            added = {prefix + name for name in fitted if prefix + name not in found}
+            if found != {name: shape for name, shape in wanted.items() if name not in added}:
                 raise InputError(f"{path} is of another network", hint="give another folder")
             with torch.no_grad():
                 for name, tensor in state.items():
-                    if tensor.numel():
+                    if prefix + name in found:
                         tensor.copy_(tensors[prefix + name])
         self.optimisers.restore(tensors)
         self.steps, self.active_s, self._restarted_at = facts["steps"], facts["active_s"], facts["restarted_at"]
