@@ -69,11 +69,16 @@ def test_channels_in_order_are_the_same_function(started: Backbone, image: Tenso
         for parameter in (ordered.log_gain, ordered.log_inverse_gain, ordered.hyper.prior.means):  # type: ignore[union-attr]
             assert isinstance(parameter, Tensor)
             parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+        ordered.context.bias.copy_(torch.linspace(-1, 1, M))
+        ordered.hyper.context.bias.fill_(1.0)  # type: ignore[union-attr]
     before = _coded(ordered, image)
     first = ordered.g_a[-1].weight.detach().clone()  # type: ignore[index]
     order_channels(ordered, crops[:2])
     after = _coded(ordered, image)
     assert not torch.equal(first, ordered.g_a[-1].weight)  # type: ignore[index,arg-type]
+    places = [int((first == row).flatten(1).all(1).nonzero()) for row in ordered.g_a[-1].weight]  # type: ignore[index,union-attr]
+    assert torch.equal(ordered.context.bias, torch.linspace(-1, 1, M)[places])
+    assert not ordered.hyper.context.bias.any()  # type: ignore[union-attr]
     torch.testing.assert_close(after.image, before.image, atol=1e-4, rtol=0)
     assert float(after.bits) == pytest.approx(float(before.bits), rel=1e-4)
 

@@ -40,6 +40,8 @@ class Transforms:
         hyper = backbone.hyper
         if isinstance(hyper, Hyperprior):
             self._exact: ExactResidual | ExactMeanScale = ExactResidual(hyper.synthesis)
+            if not hyper.context.bias.any():  # not fitted
+                hyper.context.start_from(hyper.prior)
             self.hyper_coder: HyperCoder = ContextCoder(hyper.context)
             self._hyper_analysis, self._medians = hyper.analysis, torch.zeros(())
         else:

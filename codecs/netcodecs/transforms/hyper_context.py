@@ -24,7 +24,7 @@ class HyperContext(nn.Module):
 
     Known are: the quality, the symbols of the same channel to the left, above, above left and above right, and those
     of earlier channels at the same place; the log-scale has their magnitudes. Training needs none of it: it is fitted
-    at export.
+    at export. Zeros: not fitted; ``Transforms`` then starts from the prior.
 
     Args:
         channels: N.
@@ -48,10 +48,11 @@ class HyperContext(nn.Module):
         """Takes each channel's mean and spread from the prior of training; what was decoded before counts nothing."""
         for weights in self.buffers():
             weights.zero_()
-        shares = prior.logits.softmax(-1)
-        mean = (shares * prior.means).sum(-1)
-        spread = prior.log_scales.exp() * _SPREAD
-        variance = (shares * (spread.square() + (prior.means - mean[:, None]).square())).sum(-1)
+        logits, means, log_scales = (part.double() for part in (prior.logits, prior.means, prior.log_scales))
+        shares = logits.softmax(-1)
+        mean = (shares * means).sum(-1)
+        spread = log_scales.exp() * _SPREAD
+        variance = (shares * (spread.square() + (means - mean[:, None]).square())).sum(-1)
         self.bias[_MEAN].copy_(mean)
         self.bias[_LOG_SCALE].copy_((variance.sqrt() / _SPREAD).log())
 

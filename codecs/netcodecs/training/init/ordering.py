@@ -18,6 +18,8 @@ __all__ = ["order_channels"]
 def order_channels(network: Backbone, images: Tensor) -> None:
     """Renumbers the channels of the latent and of the hyperprior by their bits at the middle λ, most first, in place.
 
+    The hyperprior's context is not fitted any more: it depends on the channels' order.
+
     Args:
         network: Of kind ``residual``, without SCR (which mixes neighbouring channels) having been trained.
         images: (B, 3, H, W), 0…1, H and W multiples of 64.
@@ -45,6 +47,10 @@ def order_channels(network: Backbone, images: Tensor) -> None:
         _reorder(layer, hyper_order, axis=1)
     for parameter in hyper.prior.parameters():
         parameter.copy_(parameter[hyper_order])
+    for weights in network.context.buffers():
+        weights.copy_(weights[..., order])
+    for weights in hyper.context.buffers():  # fitted to earlier channels, which are others now
+        weights.zero_()
 
 
 def _reorder(layer: nn.Module, order: Tensor, axis: int) -> None:

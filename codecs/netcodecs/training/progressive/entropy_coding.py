@@ -56,6 +56,8 @@ def fit_entropy_coding(network: Backbone, images: Sequence[NDArray[np.uint8]]) -
             if number < _LATENT_IMAGES:
                 indexes, means = transforms.entropy_parameters(hyper)
                 latents.append((np.rint(coded - means).astype(np.int64), indexes))
+    for weights in network.context.buffers():
+        weights.zero_()
     if not network.scr:  # with SCR, what lies beside a symbol is of other channels
         _fit_latent(network.context, latents)
     coder = LatentCoder(network.context)
@@ -81,8 +83,6 @@ def _fit_latent(context: LatentContext, samples: Sequence[tuple[Ints, Ints]]) ->
         distance = (symbols[:, chosen] - mean).abs()
         return _bits(torch.special.ndtr((0.5 - distance) * inverse) - torch.special.ndtr((-0.5 - distance) * inverse))
 
-    for weights in context.buffers():
-        weights.zero_()
     _minimise(list(context.buffers()), bits, symbols.shape[1], _LATENT_STEPS, _LATENT_BATCH, _LATENT_RATE)
 
 
