@@ -80,13 +80,14 @@ def test_a_head_of_more_packets_than_there_are_is_damaged() -> None:
     assert usable_packets(pieces[:-1])[0] == 0
 
 
-def test_a_hyperprior_of_too_few_bytes_for_its_size_is_refused() -> None:
+@pytest.mark.parametrize("hyperprior", [b"hyper", bytes(200)])
+def test_a_hyperprior_of_too_few_bytes_for_its_size_is_refused(hyperprior: bytes) -> None:
     """The networks' tables say how few bits so many symbols can have."""
     codec = create_codec("mbt-mean", {})
-    start = sealed(stream_header._FIELDS.pack(5792, 5792, 1024, 1) + b"hyper", 0)
+    start = sealed(stream_header._FIELDS.pack(5792, 5792, 1024, 1) + hyperprior, 0)
     stream = codec.encode(IMAGE, OperatingPoint("quality", 1.0))
     claims = replace(stream, packets=(Packet(start, protected=True),))
-    with pytest.raises(InputError, match="damaged payload: 5 bytes for 1059968 symbols"):
+    with pytest.raises(InputError, match=f"damaged payload: {len(hyperprior)} bytes for 1059968 symbols"):
         codec.decode(claims, np.ones((1, 1), bool))
 
 

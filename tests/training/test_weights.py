@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import torch
 from netcodecs.compressai_import import compressai
 from netcodecs.progressive.backbone import Backbone, M, N
 from netcodecs.progressive.methods import METHODS
+from netcodecs.progressive.transforms import Transforms
 from netcodecs.progressive.weights import dependents_kept, load_backbone, load_weights, save_weights
 from netcodecs.transforms.gains import LAMBDAS
+from netcodecs.transforms.hyper_context import HyperContext
 from netcodecs.transforms.hyperprior import Hyperprior
-from netcodecs.weight_files import read_weights, restored, shrunk
+from netcodecs.weight_files import read_weights, restored, shrunk, write_weights
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -131,8 +134,6 @@ def test_a_trained_network_is_stored_as_small_differences_from_its_base(
     with torch.no_grad():
         for parameter in moved.parameters():
             parameter += 0.01 * parameter.std(correction=0) * torch.randn_like(parameter)
-    assert isinstance(moved.hyper, Hyperprior)
-    moved.hyper.context.start_from(moved.hyper.prior)  # zeros would be replaced so when they are read
     save_weights(path, moved, "scr-mca-u", base=base)
     loaded, given = load_weights(path)[0].state_dict(), load_backbone(base).state_dict()
     for name, tensor in moved.state_dict().items():
@@ -334,3 +335,42 @@ def test_a_checkpoint_that_would_run_code_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read as a checkpoint"):
         load_backbone(path)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1e30, 2000.0])
+@pytest.mark.parametrize("name", ["context.around", "context.bias", "hyper.context.bias", "hyper.context.quality"])
+def test_contexts_that_fixed_point_can_not_hold_are_refused(
+    network: Backbone, tmp_path: Path, name: str, value: float
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_weights(path, network, "scr-mca-ge")
+    stored, facts = read_weights(path)
+    stored[name].view(-1)[5] = value
+    write_weights(path, stored, facts)
+    with pytest.raises(InputError, match=f"holds numbers in {name} that can't be"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 60])
+def test_counts_that_can_not_be_are_refused(network: Backbone, tmp_path: Path, value: int) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_weights(path, network, "scr-mca-ge")
+    stored, facts = read_weights(path)
+    stored["symbol_counts"][3, 4] = value
+    write_weights(path, stored, facts)
+    with pytest.raises(InputError, match="holds numbers in symbol_counts that can't be"):
+        load_weights(path)
+
+
+def test_weights_from_before_entropy_coding_was_fitted_start_from_the_prior(started: Backbone, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_weights(path, started, "mbt-mean")
+    stored, facts = read_weights(path)
+    write_weights(path, {n: t for n, t in stored.items() if "context." not in n and n != "symbol_counts"}, facts)
+    loaded = load_weights(path)[0]
+    assert not any(tensor.any() for name, tensor in loaded.named_buffers() if "context." in name)
+    Transforms(loaded)
+    assert isinstance(loaded.hyper, Hyperprior)
+    expected = HyperContext(N)
+    expected.start_from(loaded.hyper.prior)
+    assert torch.equal(loaded.hyper.context.bias, expected.bias)

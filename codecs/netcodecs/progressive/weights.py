@@ -12,7 +12,6 @@ from torch import Tensor
 from netcodecs.common.checkpoint_files import TORCH_SUFFIXES, read_checkpoint
 from netcodecs.progressive.backbone import MBT_WIDTHS, Backbone, M, N, TransformKind
 from netcodecs.progressive.methods import Method, method_named, shipped_weights
-from netcodecs.transforms.hyperprior import Hyperprior
 from netcodecs.weight_files import digest, fill, in_float16, read_weights, restored, shrunk, write_weights
 from netsim.errors import InputError
 
@@ -20,6 +19,7 @@ __all__ = ["dependents_kept", "load_backbone", "load_weights", "save_weights"]
 
 _IN_INT8 = (".expand.", ".project.", ".analysis.inputs.", ".down_", ".up_", ".context.earlier")
 _WIDTHS: Mapping[str, int] = {"residual": 4, "mbt": 3, "elic": 3}  # how many there are
+_LARGEST_CONTEXT, _MOST_COUNT = 1 << 10, 1 << 40  # of weights of contexts, and of a symbol
 _COMPRESSAI_LAMBDA = 0.0067  # of a checkpoint for one rate: any will do, its gains are one
 
 
@@ -148,9 +148,17 @@ def load_weights(path: Path) -> tuple[Backbone, Method]:
     backbone = Backbone(kind, scr=method.scr, mca=method.mca, lambdas=lambdas)
     fitted = {name for name, _ in backbone.named_buffers()}  # a file may be without
     fill(backbone, {name: tensor for name, tensor in backbone.state_dict().items() if name in fitted} | tensors, path)
-    if isinstance(backbone.hyper, Hyperprior) and not backbone.hyper.context.bias.any():
-        backbone.hyper.context.start_from(backbone.hyper.prior)
+    _refuse_unreal(backbone, path)
     return backbone.eval(), method
+
+
+def _refuse_unreal(backbone: Backbone, path: Path) -> None:
+    """Raises InputError if entropy coding can't have been fitted so: fixed point has no such numbers."""
+    for name, fitted in backbone.named_buffers():
+        least, most = (0, _MOST_COUNT) if name == "symbol_counts" else (-_LARGEST_CONTEXT, _LARGEST_CONTEXT)
+        if ("context." in name or name == "symbol_counts") and not bool(((least <= fitted) & (fitted <= most)).all()):
+            hint = f"all are within {least} and {most}; export the weights anew"
+            raise InputError(f"{path.name} holds numbers in {name} that can't be", hint=hint)
 
 
 def _described(facts: Mapping[str, Any], path: Path) -> tuple[TransformKind, tuple[float, ...]]:

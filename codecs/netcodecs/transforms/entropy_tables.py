@@ -53,7 +53,7 @@ class Tables:
         return bits
 
     def bits(self, symbols: Ints, indexes: Ints) -> NDArray[np.float64]:
-        """Code length of each symbol in bits, of any equal shape; a string has .6 bytes more on average.
+        """Code length of each symbol in bits, of any equal shape; a string has a third of a byte more on average.
 
         An escaped symbol takes 4 bits for each hexadecimal digit and 4 for their number.
         """
@@ -86,10 +86,14 @@ class Tables:
         Raises:
             InputError: The string has too few bits for that many symbols, or symbols that no image has.
         """
-        self._refuse(coded, self._least_bytes(indexes), indexes.size)
+        self.refuse_short(coded, indexes)
         return StreamDecoder(self, coded).decode(indexes)
 
-    def refuse_short(self, coded: bytes, count: int) -> None:
+    def refuse_short(self, coded: bytes, indexes: Ints) -> None:
+        """Raises InputError if a string has too few bits for symbols of these tables."""
+        self._refuse(coded, self._least_bytes(indexes), indexes.size)
+
+    def refuse_short_of_any(self, coded: bytes, count: int) -> None:
         """Raises InputError if a string has too few bits for so many symbols, whatever their tables."""
         self._refuse(coded, int(self._least_bits.min() * count // 8), count)
 

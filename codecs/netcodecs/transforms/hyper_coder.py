@@ -93,12 +93,14 @@ class ContextCoder:
     def decode(self, coded: bytes, height: int, width: int, quality: float) -> Ints:
         """See ``HyperCoder``."""
         tables = _logistic_tables()
-        tables.refuse_short(coded, self.channels * height * width)
+        tables.refuse_short_of_any(coded, self.channels * height * width)
+        used = np.empty(self.channels * height * width, np.int64)
         padded = np.zeros((height + 1, width + 2, self.channels), np.int64)
-        whole = _decode(*RangeDecoder(coded).parts, padded, self._start(quality), *self._weights, *tables.arrays)
+        whole = _decode(*RangeDecoder(coded).parts, padded, self._start(quality), *self._weights, *tables.arrays, used)
         symbols = np.ascontiguousarray(padded[1:, 1:-1].transpose(2, 0, 1))
         if not whole:
             raise InputError(f"damaged payload: a symbol beyond ±{LARGEST_SYMBOL}")
+        tables.refuse_short(coded, used)
         return symbols
 
     def _start(self, quality: float) -> Ints:
@@ -169,13 +171,17 @@ def _decode(
     counts: Any,
     sizes: Any,
     offsets: Any,
+    tables: Any,
 ) -> bool:
-    """Writes symbols to ``padded``. Returns whether they can be real."""
+    """Writes symbols to ``padded``, and which tables they are of. Returns whether they can be real."""
+    number = 0
     rows, columns, channels = padded.shape
     for row in range(rows - 1):
         for column in range(columns - 2):
             for channel in range(channels):
                 whole, table = _expected(padded, row, column, channel, start, around, earlier)
+                tables[number] = table
+                number += 1
                 symbol = whole + decode_symbol(coded, state, counts[table], sizes[table], offsets[table])
                 if abs(symbol) > LARGEST_SYMBOL:
                     return False

@@ -59,13 +59,14 @@ class LatentCoder:
         Raises:
             InputError: The string has too few bits for that many symbols, or symbols that no image has.
         """
-        self._tables.refuse_short(coded, indexes.size)
+        self._tables.refuse_short_of_any(coded, indexes.size)
         channels, rows, columns = indexes.shape
+        used = np.empty(indexes.size, np.int64)
         padded = np.zeros((channels, rows + 1, columns + 2), np.int64)
-        if not _decode(
-            *RangeDecoder(coded).parts, padded, indexes, *self._weights(first, channels), *self._tables.arrays
-        ):
+        weights = self._weights(first, channels)
+        if not _decode(*RangeDecoder(coded).parts, padded, indexes, *weights, *self._tables.arrays, used):
             raise InputError(f"damaged payload: a symbol beyond ±{LARGEST_SYMBOL}")
+        self._tables.refuse_short(coded, used)
         return padded[:, 1:, 1:-1]
 
     def count(self, symbols: Ints, indexes: Ints, counts: Ints) -> None:
@@ -124,14 +125,18 @@ def _decode(
     counts: Any,
     sizes: Any,
     offsets: Any,
+    tables: Any,
 ) -> bool:
-    """Writes symbols to ``padded``. Returns whether they can be real."""
+    """Writes symbols to ``padded``, and which tables they are of. Returns whether they can be real."""
+    number = 0
     channels, rows, columns = indexes.shape
     for channel in range(channels):
         for row in range(rows):
             for column in range(columns):
                 index = indexes[channel, row, column]
                 whole, table = _expected(padded, channel, row, column, index, bias, around)
+                tables[number] = table
+                number += 1
                 symbol = whole + decode_symbol(coded, state, counts[table], sizes[table], offsets[table])
                 if abs(symbol) > LARGEST_SYMBOL:
                     return False

@@ -2,8 +2,9 @@
 
 A table has cumulative counts that end at 2^16; its last symbol is an escape, after which the number of hexadecimal
 digits and the digits follow, 4 bits each. Of all numbers in the last interval, the string is the one with the fewest
-bytes, and zeros are read behind its end: on average it is .6 bytes longer than its symbols' information. CompressAI's
-coder (rANS) adds six, since its state starts at 2^31 and ends in whole words: .8 % of a packet of 700 bytes.
+bytes, and zeros are read behind its end: on average it is a third of a byte longer than its symbols' information.
+CompressAI's coder (rANS) adds six, since its state starts at 2^31 and ends in whole words: .8 % of a packet of 700
+bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.compiling import compiled
+from netsim.errors import InputError
 
 __all__ = ["DAMAGED", "PRECISION", "RangeDecoder", "decode_symbol", "encode"]
 
@@ -23,6 +25,7 @@ PRECISION = 16
 #: from :func:`decode_symbol`: an escaped symbol has more digits than any real one
 DAMAGED = -(1 << 62)
 _DIGIT_BITS, _MOST_DIGITS = 4, 8
+_FARTHEST = 1 << (_DIGIT_BITS * _MOST_DIGITS - 1)  # of a symbol from its table's first
 _BITS = 48  # of the interval's lower end
 _LEAST = 1 << (_BITS - 8)  # width of the interval; below it, a byte goes out
 
@@ -31,7 +34,7 @@ def encode(symbols: Ints, indexes: Ints, counts: Ints, sizes: Ints, offsets: Int
     """One string of symbols, of at least one byte.
 
     Args:
-        symbols: (n,), less than 2^31 from their tables' values.
+        symbols: (n,).
         indexes: Number of each symbol's table, (n,).
         counts: Cumulative counts of each table, (tables, longest).
         sizes: How many of them a table has, (tables,), at least 2.
@@ -39,6 +42,7 @@ def encode(symbols: Ints, indexes: Ints, counts: Ints, sizes: Ints, offsets: Int
 
     Raises:
         IndexError: There is no table of such a number.
+        InputError: A symbol lies 2^31 or more from its table's first value.
 
     >>> coin = np.array([[0, 1 << 15, (1 << 16) - 1, 1 << 16]]), np.array([4]), np.array([0])
     >>> coded = encode(np.array([1, 0] * 16), np.zeros(32, int), *coin)
@@ -46,6 +50,7 @@ def encode(symbols: Ints, indexes: Ints, counts: Ints, sizes: Ints, offsets: Int
     (4, [1, 0, 1, 0])
     """
     _refuse_unknown(indexes, counts)
+    _refuse_far(symbols - offsets[indexes])
     written = np.empty(7 * len(symbols) + _BITS // 8 + 1, np.uint8)  # a symbol has 16 bits at most, an escape 36 more
     return written[: _encode(symbols, indexes, counts, sizes, offsets, written)].tobytes()
 
@@ -82,6 +87,13 @@ class RangeDecoder:
 def _refuse_unknown(indexes: Ints, counts: Ints) -> None:
     if indexes.size and not 0 <= indexes.min() <= indexes.max() < len(counts):
         raise IndexError(f"tables {indexes.min()} to {indexes.max()} of {len(counts)}")
+
+
+def _refuse_far(values: Ints) -> None:
+    """More digits than ``_MOST_DIGITS`` would be written beyond the string."""
+    least, most = values.min(initial=0), values.max(initial=0)
+    if not -_FARTHEST < least <= most < _FARTHEST:
+        raise InputError("a symbol is too large to be coded", hint="the network's weights are damaged")
 
 
 @compiled

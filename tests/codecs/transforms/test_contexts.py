@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from contextlib import suppress
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.transforms import Transforms
+from netcodecs.training.progressive import entropy_coding
 from netcodecs.training.progressive.entropy_coding import fit_entropy_coding
 from netcodecs.transforms.contexts import neighbours
 from netcodecs.transforms.entropy_tables import latent_tables
@@ -195,3 +197,44 @@ def test_a_fit_saves_bits_on_another_image(started: Backbone) -> None:
     after = network.state_dict()
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert all("context." in name or name == "symbol_counts" for name in changed)
+
+
+def test_what_the_tables_that_were_used_can_not_hold_is_refused() -> None:
+    """Some tables have next to no bits for a likely symbol; those of these symbols have several."""
+    with pytest.raises(InputError, match="damaged payload: 20 bytes for 6400 symbols"):
+        LatentCoder(LatentContext(4)).decode(bytes(20), np.full((4, 40, 40), 40), 0)
+    wide = HyperContext(4)
+    wide.bias[1] = 2.0
+    with pytest.raises(InputError, match="damaged payload: 20 bytes for 6400 symbols"):
+        ContextCoder(wide).decode(bytes(20), 40, 40, 1.0)
+
+
+def test_a_start_from_the_prior_is_that_of_float64() -> None:
+    """In float32, machines differ in the last bits, and so could their tables."""
+    prior, generator = LogisticPrior(128), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.copy_(3 * torch.randn(parameter.shape, generator=generator))
+    exact = copy.deepcopy(prior).double()
+    shares, spreads = exact.logits.softmax(-1), exact.log_scales.exp() * math.pi / math.sqrt(3)
+    mean = (shares * exact.means).sum(-1)
+    variance = (shares * (spreads.square() + (exact.means - mean[:, None]).square())).sum(-1)
+    context = HyperContext(128)
+    context.start_from(prior)
+    assert torch.equal(context.bias[0], mean.float())
+    assert torch.equal(context.bias[1], (variance.sqrt() / math.pi * math.sqrt(3)).log().float())
+
+
+def test_with_scr_no_context_is_fitted_to_the_latent(started: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the one counted with that it had from the weights it started from: its codec has none."""
+    monkeypatch.setattr(entropy_coding, "_HYPER_STEPS", 1)
+    made = []
+    for bias in (0.0, 2.0):
+        network = Backbone(started.kind, scr=True, lambdas=started.lambdas)
+        network.load_state_dict(started.state_dict())
+        network.context.bias.fill_(bias)
+        fit_entropy_coding(network.eval(), [data.astronaut()[:64, :64]])
+        assert not network.context.bias.any()
+        made.append(network.symbol_counts)
+    assert made[0].any()
+    assert torch.equal(*made)

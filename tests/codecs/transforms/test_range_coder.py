@@ -158,3 +158,23 @@ def test_a_table_that_is_not_there_is_no_memory_read(index: int) -> None:
         RangeDecoder(b"").decode(np.array([index]), *tables.arrays)
     with pytest.raises(IndexError):
         tables.encode(np.array([3]), np.array([index]))
+
+
+@pytest.mark.parametrize("far", [1 << 31, -(1 << 31) - 1, 1 << 40, -(1 << 63)])
+def test_symbols_of_more_digits_than_a_decoder_reads_are_refused(far: int) -> None:
+    """Their digits would be written beyond the memory that the string has."""
+    tables = Tables([[0, 40000, 65535, 1 << 16]], [0])
+    with pytest.raises(InputError, match="too large to be coded"):
+        tables.encode(np.full(500, far), np.zeros(500, int))
+    farthest = np.array([(1 << 31) - 1, 1 - (1 << 31)] * 200)
+    found = RangeDecoder(tables.encode(farthest, np.zeros(400, int))).decode(np.zeros(400, int), *tables.arrays)
+    assert found is not None
+    assert found.tolist() == farthest.tolist()
+
+
+def test_the_bytes_of_a_string() -> None:
+    """Whoever changes them raises `format` in the fingerprints of all codecs that have such strings (progressive, zoo):
+    stores hold streams and images under it."""
+    tables = Tables([[0, 30000, 60000, 1 << 16], [0, 1, 65535, 1 << 16]], [0, -1])
+    coded = tables.encode(np.array([0, 1, 900, -70, 1, 0, 0, -1]), np.array([0, 0, 0, 1, 0, 1, 0, 1]))
+    assert coded.hex() == "67ad8af325a4214f17"
