@@ -171,8 +171,10 @@ def test_a_context_starts_as_the_priors_means_and_spreads() -> None:
 
 
 @pytest.mark.slow
-def test_a_fit_saves_bits_on_another_image(started: Backbone) -> None:
+def test_a_fit_saves_bits_on_another_image(started: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real bytes of an image that it was not fitted to; all other weights stay."""
+    monkeypatch.setattr(entropy_coding, "_LEAST_LATENT_PLACES", 0)
+    monkeypatch.setattr(entropy_coding, "_LEAST_HYPER_PLACES", 0)
     network = Backbone(started.kind, lambdas=started.lambdas)
     network.load_state_dict(started.state_dict())
     assert isinstance(network.hyper, Hyperprior)
@@ -197,6 +199,17 @@ def test_a_fit_saves_bits_on_another_image(started: Backbone) -> None:
     after = network.state_dict()
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert all("context." in name or name == "symbol_counts" for name in changed)
+
+
+def test_a_few_images_are_too_few_for_a_fit(started: Backbone) -> None:
+    network = Backbone(started.kind, lambdas=started.lambdas)
+    network.load_state_dict(started.state_dict())
+    network.context.bias.fill_(0.5)
+    fit_entropy_coding(network.eval(), [data.astronaut()[:128, :128]])
+    assert not any(weights.any() for weights in network.context.buffers())
+    assert isinstance(network.hyper, Hyperprior)
+    assert not network.hyper.context.earlier.any()
+    assert network.symbol_counts.any()
 
 
 def test_what_the_tables_that_were_used_can_not_hold_is_refused() -> None:

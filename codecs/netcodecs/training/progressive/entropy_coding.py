@@ -20,7 +20,7 @@ from netcodecs.progressive.transforms import Transforms
 from netcodecs.transforms.contexts import neighbours
 from netcodecs.transforms.fixed_point import scale_steps
 from netcodecs.transforms.hyper_context import HyperContext
-from netcodecs.transforms.hyperprior import Hyperprior, LogisticPrior
+from netcodecs.transforms.hyperprior import Hyperprior
 from netcodecs.transforms.latent_coder import LatentCoder
 from netcodecs.transforms.latent_context import LatentContext
 
@@ -29,6 +29,7 @@ __all__ = ["fit_entropy_coding"]
 Ints = NDArray[np.int64]
 
 _LATENT_IMAGES = 24
+_LEAST_LATENT_PLACES, _LEAST_HYPER_PLACES = 20_000, 1_000  # of different images; fits to fewer cost bits on others
 _QUALITIES, _GOLDEN = 4, 0.618  # of an image; from one image to the next, so that they cover the range
 _LATENT_STEPS, _LATENT_BATCH, _LATENT_RATE = 400, 1024, 5e-3
 _HYPER_STEPS, _HYPER_BATCH, _HYPER_RATE = 1500, 512, 1e-2
@@ -42,6 +43,8 @@ def fit_entropy_coding(network: Backbone, images: Sequence[NDArray[np.uint8]]) -
     Args:
         network: In eval mode; its buffers are changed.
         images: uint8 (H, W, 3) each, none of the test set; the latent is fitted to the first 24, the hyperprior to all.
+            Where these have fewer than 20,000 places of the latent (20 images of 512 × 512), or all together fewer than
+            1,000 of the hyperprior, that part stays unfitted.
     """
     transforms = Transforms(copy.deepcopy(network).eval())
     most = len(network.lambdas) - 1.0
@@ -58,7 +61,8 @@ def fit_entropy_coding(network: Backbone, images: Sequence[NDArray[np.uint8]]) -
                 latents.append((np.rint(coded - means).astype(np.int64), indexes))
     for weights in network.context.buffers():
         weights.zero_()
-    if not network.scr:  # with SCR, what lies beside a symbol is of other channels
+    enough = sum(symbols[0].size for symbols, _ in latents) >= _QUALITIES * _LEAST_LATENT_PLACES
+    if enough and not network.scr:  # with SCR, what lies beside a symbol is of other channels
         _fit_latent(network.context, latents)
     coder = LatentCoder(network.context)
     counts = np.zeros(tuple(network.symbol_counts.shape), np.int64)
@@ -66,7 +70,9 @@ def fit_entropy_coding(network: Backbone, images: Sequence[NDArray[np.uint8]]) -
         coder.count(symbols, indexes, counts)
     network.symbol_counts.copy_(torch.from_numpy(counts))
     if isinstance(network.hyper, Hyperprior):
-        _fit_hyper(network.hyper.context, network.hyper.prior, hypers)
+        network.hyper.context.start_from(network.hyper.prior)
+        if sum(symbols[0].numel() for _, symbols in hypers) >= _QUALITIES * _LEAST_HYPER_PLACES:
+            _fit_hyper(network.hyper.context, hypers)
 
 
 def _fit_latent(context: LatentContext, samples: Sequence[tuple[Ints, Ints]]) -> None:
@@ -86,7 +92,7 @@ def _fit_latent(context: LatentContext, samples: Sequence[tuple[Ints, Ints]]) ->
     _minimise(list(context.buffers()), bits, symbols.shape[1], _LATENT_STEPS, _LATENT_BATCH, _LATENT_RATE)
 
 
-def _fit_hyper(context: HyperContext, prior: LogisticPrior, samples: Sequence[tuple[float, Tensor]]) -> None:
+def _fit_hyper(context: HyperContext, samples: Sequence[tuple[float, Tensor]]) -> None:
     symbols = torch.cat([part.flatten(1) for _, part in samples], 1).float()
     around = torch.cat([neighbours(part).flatten(2) for _, part in samples], 2).float()
     qualities = torch.cat([torch.full((part[0].numel(),), quality) for quality, part in samples])
@@ -97,7 +103,6 @@ def _fit_hyper(context: HyperContext, prior: LogisticPrior, samples: Sequence[tu
         inverse, distance = torch.exp(-log_scale.clamp(-_MOST_HYPER_LOG_SCALE, _MOST_HYPER_LOG_SCALE)), given - mean
         return _bits(torch.sigmoid((distance + 0.5) * inverse) - torch.sigmoid((distance - 0.5) * inverse))
 
-    context.start_from(prior)
     _minimise(list(context.buffers()), bits, symbols.shape[1], _HYPER_STEPS, _HYPER_BATCH, _HYPER_RATE)
     context.earlier.copy_(context.earlier_channels().flatten(0, 1))
 
