@@ -149,7 +149,7 @@ def test_a_run_that_was_begun_before_emphasis_was_a_setting_had_todays_usual_one
 
 
 def test_a_run_of_resicomp_goes_on_with_its_own_balance_of_rates(tmp_path: Path) -> None:
-    """A run that was begun before it was a setting had .4."""
+    """Runs from before the setting had .4."""
     for before, other in (({}, 0.25), ({"balance": 0.25}, 0.4)):
         out, same = tmp_path / str(other), before.get("balance", 0.4)
         TrainingRun(Toy(), CONFIG, out, facts={"trains": "resicomp"} | before).save()
@@ -159,7 +159,7 @@ def test_a_run_of_resicomp_goes_on_with_its_own_balance_of_rates(tmp_path: Path)
 
 
 def test_a_run_goes_on_with_its_own_share_of_smaller_images(tmp_path: Path) -> None:
-    """A run that was begun before it was a setting had none."""
+    """Runs from before the setting had none."""
     TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random"}).save()
     with pytest.raises(InputError, match=r"smaller_share 0\.0, not 0\.5"):
         TrainingRun(Toy(), CONFIG, tmp_path, facts={"trains": "random", "smaller_share": 0.5})

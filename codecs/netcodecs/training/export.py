@@ -25,6 +25,7 @@ from netcodecs.training.validation_table import validation_table
 
 __all__ = ["export", "main", "model_card"]
 
+_FITTED = 256  # images to which entropy coding is fitted
 _TRANSFORMS = {
     "residual": "Residual transforms",
     "mbt": "The transforms of mbt2018-mean",
@@ -125,7 +126,7 @@ def export(
     method = method_named(facts["trains"])
     network = averaged_network(training / CHECKPOINT)
     if count_images is not None:
-        fit_entropy_coding(network, load_folder(count_images, at_least=64))
+        fit_entropy_coding(network, load_folder(count_images, at_least=64, limit=_FITTED))
     with dependents_kept(weights):
         save_weights(weights, network, method.name, base=base)
     validation = validation_table(training / VALIDATION, _cell)

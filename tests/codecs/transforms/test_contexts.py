@@ -201,6 +201,19 @@ def test_a_fit_saves_bits_on_another_image(started: Backbone, monkeypatch: pytes
     assert all("context." in name or name == "symbol_counts" for name in changed)
 
 
+def test_of_a_large_photo_the_centre_counts(started: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All symbols are kept at once: those of a few photos of many megapixels would not fit into memory."""
+    monkeypatch.setattr(entropy_coding, "_SIDE", 64)
+    made = []
+    for image in (data.astronaut()[:101, :130], data.astronaut()[18:82, 33:97]):
+        network = Backbone(started.kind, lambdas=started.lambdas)
+        network.load_state_dict(started.state_dict())
+        fit_entropy_coding(network.eval(), [image])
+        made.append(network.symbol_counts)
+    assert made[0].any()
+    assert torch.equal(*made)
+
+
 def test_a_few_images_are_too_few_for_a_fit(started: Backbone) -> None:
     network = Backbone(started.kind, lambdas=started.lambdas)
     network.load_state_dict(started.state_dict())

@@ -28,7 +28,7 @@ __all__ = ["fit_entropy_coding"]
 
 Ints = NDArray[np.int64]
 
-_LATENT_IMAGES = 24
+_LATENT_IMAGES, _SIDE = 24, 512  # all symbols of these are kept at once: photos of many megapixels are cut
 _LEAST_LATENT_PLACES, _LEAST_HYPER_PLACES = 20_000, 1_000  # of different images; fits to fewer cost bits on others
 _QUALITIES, _GOLDEN = 4, 0.618  # of an image; from one image to the next, so that they cover the range
 _LATENT_STEPS, _LATENT_BATCH, _LATENT_RATE = 400, 1024, 5e-3
@@ -42,16 +42,16 @@ def fit_entropy_coding(network: Backbone, images: Sequence[NDArray[np.uint8]]) -
 
     Args:
         network: In eval mode; its buffers are changed.
-        images: uint8 (H, W, 3) each, none of the test set; the latent is fitted to the first 24, the hyperprior to all.
-            Where these have fewer than 20,000 places of the latent (20 images of 512 × 512), or all together fewer than
-            1,000 of the hyperprior, that part stays unfitted.
+        images: uint8 (H, W, 3) each, none of the test set; the centre of each counts, at most 512 × 512. The latent is
+            fitted to the first 24, the hyperprior to all. Where the former have fewer than 20,000 places of the latent
+            (20 images of 512 × 512), or all together fewer than 1,000 of the hyperprior, that part stays unfitted.
     """
     transforms = Transforms(copy.deepcopy(network).eval())
     most = len(network.lambdas) - 1.0
     latents: list[tuple[Ints, Ints]] = []
     hypers: list[tuple[float, Tensor]] = []
     for number, image in enumerate(images):
-        latent = transforms.analyse(image)
+        latent = transforms.analyse(_centre(image))
         for part in range(_QUALITIES):
             quality = most * ((number * _GOLDEN + part / _QUALITIES) % 1)
             coded, hyper = transforms.at_quality(latent, quality)
@@ -73,6 +73,11 @@ def fit_entropy_coding(network: Backbone, images: Sequence[NDArray[np.uint8]]) -
         network.hyper.context.start_from(network.hyper.prior)
         if sum(symbols[0].numel() for _, symbols in hypers) >= _QUALITIES * _LEAST_HYPER_PLACES:
             _fit_hyper(network.hyper.context, hypers)
+
+
+def _centre(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    top, left = (max(0, side - _SIDE) // 2 for side in image.shape[:2])
+    return image[top : top + _SIDE, left : left + _SIDE]
 
 
 def _fit_latent(context: LatentContext, samples: Sequence[tuple[Ints, Ints]]) -> None:
