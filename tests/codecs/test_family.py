@@ -20,6 +20,7 @@ from netcodecs.progressive.weights import save_weights
 from netcodecs.training.measure import codec_of
 from netcodecs.training.progressive.session import initial_network
 from netcodecs.transforms.gains import lambda_of
+from netcodecs.weight_files import read_weights
 from skimage import data
 from torch import Tensor
 
@@ -317,15 +318,20 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
             codec.encode(IMAGE, OperatingPoint("quality", 1))
 
 
-SHIPPED = [name for name in METHODS if shipped_weights(name).is_file()]
+def test_weights_of_all_methods_and_codecs_ship_within_60_mb() -> None:
+    names = [*METHODS, "scr-mca-plus", "resicomp"]
+    assert all(shipped_weights(name).is_file() and shipped_weights(name).with_suffix(".md").is_file() for name in names)
+    assert sum(path.stat().st_size for path in shipped_weights("mbt-mean").parent.iterdir()) < 60e6
 
 
-def test_weights_of_all_codecs_ship() -> None:
-    """A method of an ablation may wait for its weights; a codec of the family may not."""
-    assert {"mbt-mean", "random", "progdtd", "scr-mca-u", "scr-mca-ge"} <= set(SHIPPED)
+def test_weights_but_the_baselines_are_stored_as_differences_from_it() -> None:
+    """All of the progressive family are, with the hash of the tensors that both have."""
+    bases = {name: read_weights(shipped_weights(name))[1].get("base", {}).get("file") for name in METHODS}
+    assert bases.pop("mbt-mean") is None
+    assert set(bases.values()) == {"mbt-mean.safetensors"}
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", METHODS)
 def test_weights_ship_and_work(name: str) -> None:
     """Each method's own, at the middle quality: rate and quality of a photograph."""
     codec = codec_of(shipped_weights(name))

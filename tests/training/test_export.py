@@ -18,6 +18,7 @@ from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.export import export
 from netcodecs.training.measure import LOSS_RATES, Measured, published_psnr_db, table
+from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.session import Session, averaged_network
 from netcodecs.training.validation_table import validation_table
 from netcodecs.transforms.gains import LAMBDAS
@@ -36,7 +37,16 @@ def root(tmp_path_factory: pytest.TempPathFactory, images: list[NDArray[np.uint8
         Image.fromarray(image[:96, :128]).save(root / name / "a.png")
     save_weights(root / "base.safetensors", started, "mbt-mean")
     start = str(root / "base.safetensors")
-    session = Session(METHODS["mca-ge"], start, [root / "photos"], root / "held_out", batch=1, crop=64)
+    session = Session(
+        METHODS["mca-ge"],
+        start,
+        [root / "photos"],
+        root / "held_out",
+        batch=1,
+        crop=64,
+        smaller_share=0.5,
+        emphasis=Emphasis(balance=0.3, whole_share=0.75),
+    )
     assert session.train(root / "run", steps=2, rate=1e-3) == 0
     return root
 
@@ -72,7 +82,9 @@ def test_exported_weights_are_the_average_with_its_card(root: Path) -> None:
         "1 photos",
         "2 steps of\n1 crops of 64² per process, 1 processes",
         f"{hours:.2f}\nhours",
-        "Start: base.safetensors. Learning rate 0.001. A trial.",
+        "Start: base.safetensors. Learning rate 0.001;\nlosses weighted by (.0067/λ)^0.3; "
+        "75 % of the images keep their tail; "
+        "50 % of the crops from photos made smaller. A trial.",
         "**Test** (1 images",
         f"--method mca-ge --start {weights} ",
     ):

@@ -390,9 +390,14 @@ def test_where_one_process_fails_the_others_are_stopped(here: Path, other: str) 
     assert plan._together([[sys.executable, "-c", code] for code in (other, failing)]) == 2
 
 
-def test_a_process_that_is_killed_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+_FAIL_WHEN_ASKED = _WAIT.replace("143", "1")  # as one does that has lost another in the middle of a step
+
+
+@pytest.mark.parametrize("other", [_WAIT, _FAIL_WHEN_ASKED])
+def test_a_process_that_is_killed_is_named(here: Path, capsys: pytest.CaptureFixture[str], other: str) -> None:
+    """Also where another one, which waits for it, fails with a traceback of its own."""
     killed = "import os, time; time.sleep(1); os.kill(os.getpid(), 9)"
-    assert plan._together([[sys.executable, "-c", code] for code in (_WAIT, killed)]) == 128 + 9
+    assert plan._together([[sys.executable, "-c", code] for code in (other, killed)]) == 128 + 9
     assert capsys.readouterr().out == "a training process was killed (SIGKILL); the same command goes on\n"
 
 

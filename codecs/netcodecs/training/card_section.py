@@ -1,13 +1,15 @@
-"""The test section of a model card: what was measured on test images, from real bytes."""
+"""Parts of a model card: what was measured on test images, from real bytes; which crops a run took."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from netsim.errors import InputError
 
-__all__ = ["put_test_section", "with_test_section", "write_card"]
+__all__ = ["put_test_section", "smaller_crops", "with_test_section", "write_card"]
 
 _TEST, _NEXT = "**Test**", "**Known limits.**"
 
@@ -21,6 +23,16 @@ def with_test_section(card: str, section: str) -> str:
     before, limits, after = card.partition(_NEXT)
     head = before.partition(_TEST)[0].strip()
     return f"{head}\n\n{section.strip()}\n" + (f"\n{limits}{after}" if limits else "")
+
+
+def smaller_crops(facts: Mapping[str, Any]) -> list[str]:
+    """What a card says of a run's crops from photos made smaller; nothing where there were none.
+
+    >>> smaller_crops({"smaller_share": 0.5}), smaller_crops({})
+    (['50 % of the crops from photos made smaller'], [])
+    """
+    share = facts.get("smaller_share", 0.0)
+    return [f"{100 * share:g} % of the crops from photos made smaller"] if share else []
 
 
 def write_card(weights: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,12 @@ import typer
 from netcodecs.common.command import run_command
 from netcodecs.progressive.methods import Method, method_named
 from netcodecs.progressive.weights import dependents_kept, save_weights
-from netcodecs.training.card_section import put_test_section, write_card
+from netcodecs.training.card_section import put_test_section, smaller_crops, write_card
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import load_folder
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.measure import Measured, measure, section_of
+from netcodecs.training.progressive.emphasis import Emphasis
 from netcodecs.training.progressive.entropy_coding import fit_entropy_coding
 from netcodecs.training.progressive.session import averaged_network
 from netcodecs.training.resicomp.export import export as export_resicomp
@@ -78,7 +80,8 @@ This page is written by `python -m netcodecs.training.export`.
 
 **Training.** {facts["images"]} photos ({facts["megapixels"]:g} megapixels), {facts["steps"]:,} steps of
 {config["batch"]} crops of {config["crop"]}² per process, {facts["processes"]} processes, {facts["active_s"] / 3600:.2f}
-hours; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}. Learning rate {config["rate"]:g}. {notes}
+hours; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}. Learning rate {config["rate"]:g};
+{_emphasis(facts, method)}. {notes}
 
 **Validation** on images held out, means over images: estimated rate, PSNR without loss / with 10 % of the channels lost
 (Gilbert–Elliott):
@@ -92,6 +95,17 @@ hours; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}. Lear
     netsim train progressive --method {method.name} --start {shlex.quote(str(weights))} \\
         --images PHOTOS --validation HELD_OUT --steps 20000 --out runs/{method.name}
 """
+
+
+def _emphasis(facts: Mapping[str, Any], method: Method) -> str:
+    """What counted how much in a run, in words."""
+    given = facts.get("emphasis", asdict(Emphasis()))
+    parts = [f"losses weighted by (.0067/λ)^{given['balance']:g}"]
+    if method.tail_drop:
+        parts.append(f"{100 * given['whole_share']:g} % of the images keep their tail")
+    if method.losses == "uniform":
+        parts.append(f"{100 * given['lossless_share']:g} % lose no channel")
+    return "; ".join([*parts, *smaller_crops(facts)])
 
 
 def export(

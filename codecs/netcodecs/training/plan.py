@@ -180,7 +180,8 @@ def _exit_code(codes: Sequence[int], asked: Sequence[int]) -> int:
     """
     failed = next((code for code in codes if 0 < code < 128), 0)
     by_others = [-code for code in codes if code < 0 and (code != -signal.SIGTERM or not asked)]
-    if failed or not any(codes):
+    killed = any(number != signal.SIGTERM for number in by_others)  # the others then fail for want of it
+    if not any(codes) or (failed and not killed):
         return failed
     if by_others:
         number = next((number for number in by_others if number != signal.SIGTERM), by_others[0])

@@ -59,7 +59,7 @@ def test_a_run_is_exported_and_codes(folders: Path, photos: list[NDArray[np.uint
     assert torch.equal(average.transforms.log_gain, stored.transforms.log_gain)
     card = made.with_suffix(".md").read_text()
     assert "2 steps of\n2 crops of 64²" in card
-    assert "A trial." in card
+    assert "α = 0.1; losses weighted by (.0067/λ)^0.4. A trial." in card
     codec = create_codec("resicomp", {"weights": made, "slices": 3})
     image = np.ascontiguousarray(photos[0][:64, :64])
     stream = codec.encode(image, OperatingPoint("quality", 4))

@@ -9,7 +9,7 @@ from typing import Any
 
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.weights import save_weights
-from netcodecs.training.card_section import put_test_section, write_card
+from netcodecs.training.card_section import put_test_section, smaller_crops, write_card
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.resicomp.measure import Measured, measure, section_of
@@ -68,6 +68,7 @@ def model_card(
     count = sum(parameter.numel() for parameter in model.parameters())
     second = " A second Transformer of this size conceals losses." if model.second is not None else ""
     learns = f"at {facts['transforms_rate']:g} times the rate" if facts["transforms_rate"] else "not at all"
+    weighted = "; ".join([f"losses weighted by (.0067/λ)^{facts.get('balance', 0.4):g}", *smaller_crops(facts)])
     return f"""# resicomp
 
 Transforms of kind `{model.transforms.kind.kind}` and a masked Swin Transformer ({size.layers} layers of {size.width},
@@ -78,7 +79,7 @@ with a scale per output channel. This page is written by `python -m netcodecs.tr
 **Training.** {facts["images"]} photos ({facts["megapixels"]:g} megapixels), {facts["steps"]:,} steps of
 {config["batch"]} crops of {config["crop"]}² per process, {facts["processes"]} processes, {facts["active_s"] / 3600:.2f}
 hours; {facts["skipped"]} steps skipped as spikes. Start: {facts["start"]}. Learning rate {config["rate"]:g}; transforms
-learn {learns}; α = {facts["alpha"]:g}. {notes}
+learn {learns}; α = {facts["alpha"]:g}; {weighted}. {notes}
 
 **Validation** on images held out, means over images: estimated rate of LC (of tokens of which none, half of the others
 are known), PSNR without loss / with a random half of the tokens concealed:
