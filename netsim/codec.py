@@ -423,6 +423,21 @@ def create_codec(name: str, parameters: Mapping[str, Any]) -> Codec:
     return kind(settings)
 
 
+def entry_keys(kind: type[Codec]) -> list[str]:
+    """All keys that a scenario's entry for a codec may have.
+
+    Args:
+        kind: The codec's class.
+
+    Returns:
+        Settings, operating points, and what every codec takes.
+    """
+    fields = kind.Settings.model_fields
+    points = [*kind.operating_point_keys, *(["sent_bpp"] if "bpp" in kind.operating_point_keys else [])]
+    aliases = [info.alias for info in fields.values() if info.alias]
+    return [*fields, *aliases, *points, "protection", "engine", "choices", "control"]
+
+
 def codec_entry(name: str, **settings: Any) -> dict[str, dict[str, Any]]:
     """A scenario's entry for a codec, its keys checked: ``netsim.codec("jpeg2000", bpp=0.35)``.
 
@@ -439,9 +454,7 @@ def codec_entry(name: str, **settings: Any) -> dict[str, dict[str, Any]]:
     >>> codec_entry("jpeg2000", bpp=[0.2, 0.35], receiver="prefix")
     {'jpeg2000': {'bpp': [0.2, 0.35], 'receiver': 'prefix'}}
     """
-    kind = codec_class(name)
-    points = [*kind.operating_point_keys, *(["sent_bpp"] if "bpp" in kind.operating_point_keys else [])]
-    known = [*kind.Settings.model_fields, *points, "protection", "engine", "choices", "control"]
+    known = entry_keys(codec_class(name))
     for key in settings:
         if key not in known:
             raise InputError(f"codec {name} has no setting `{key}`", hint=did_you_mean(key, known), key=(key,))

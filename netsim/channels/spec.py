@@ -311,8 +311,7 @@ def _from_name(name: str) -> Channel:
 def _from_plugin(spec: Mapping[str, Any]) -> Channel:
     names = [key for key in spec if key not in ("name", "step_s")]
     if len(names) == 1 and names[0] not in plugin_names("channel") and isinstance(spec[names[0]], Mapping):
-        hint = unknown_hint("channel", names[0], plugin_names("channel"))
-        raise InputError(f"unknown channel `{names[0]}`", hint=hint, key=(names[0],))
+        raise InputError(f"unknown channel `{names[0]}`", hint=_inline_hint(names[0], spec[names[0]]), key=(names[0],))
     if len(names) != 1 or names[0] not in plugin_names("channel"):
         known = sorted({key for form in FORMS for key in form.keys} | {*plugin_names("channel")})
         odd = str(names[0]) if names else ""
@@ -326,6 +325,17 @@ def _from_plugin(spec: Mapping[str, Any]) -> Channel:
     channel.name = _text(spec, "name", channel.name)
     channel.step_s = _step_s(spec) if "step_s" in spec else channel.step_s
     return channel
+
+
+def _inline_hint(name: Any, inside: Mapping[str, Any]) -> str:
+    """What to write in place of ``{NAME: {KEYS}}`` where no plug-in has the name."""
+    form = _form_of(inside)
+    if form is not None:
+        keys = {**inside, **dict.fromkeys(form.lacks(inside), "…")}
+        return f"the keys alone are the channel: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}"
+    if split_variant(str(name))[0] in preset_names():
+        return f"a preset with keys: {{preset: {name}, {', '.join(map(str, inside)) or 'start'}: …}}"
+    return unknown_hint("channel", name, known_names())
 
 
 def _chain(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def link_from_spec(spec: str | Mapping[str, Any] | None, base_dir: Path = Path()
     if isinstance(spec, str):
         return _profile(spec)
     if not isinstance(spec, Mapping) or len(spec) != 1:
-        raise InputError(f"link {spec!r} is not one profile", hint="write `geo` or `geo: {rate_bps: 9600}`")
+        raise _not_one(spec)
     name, numbers = next(iter(spec.items()))
     profile = _profile(name, key=(str(name),))
     if numbers is None:
@@ -239,6 +239,26 @@ def link_from_spec(spec: str | Mapping[str, Any] | None, base_dir: Path = Path()
     except InputError as error:
         message = error.message if error.where else f"link {name}: {error.message}"
         raise InputError(message, where=error.where, hint=error.hint, key=(name, *error.key)) from None
+
+
+def _not_one(spec: Any) -> InputError:
+    """What is wrong with a link that is no mapping of one key: two profiles, or a number beside its profile."""
+    if not isinstance(spec, Mapping) or not spec:
+        return InputError(f"link {spec!r} is not one profile", hint=_LINK)
+    names = [key for key in spec if key in link_names()]
+    beside = " and ".join(f"`{key}`" for key in spec)
+    odd = next((key for key in spec if key not in names), None)
+    if odd is None:
+        return InputError(
+            f"link {beside} is not one profile", hint=f"several links are a list: link: [{', '.join(names)}]"
+        )
+    if not names:
+        return InputError(f"no link's name among {beside}", hint=_LINK, key=(odd,))
+    hint = f"inside: `{names[0]}: {{{odd}: {spec[odd]}}}`\nwith --set: `{names[0]}.{odd}` in place of `{odd}`"
+    return InputError(f"{beside} stand beside each other in a link", hint=hint, key=(odd,))
+
+
+_LINK = "write `geo` or `geo: {rate_bps: 9600}`"
 
 
 def resolved_link(spec: Any, base_dir: Path) -> Any:

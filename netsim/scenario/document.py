@@ -142,7 +142,8 @@ class Document:
             The place.
         """
         for prefix, origin in reversed(self.overridden):
-            if path[: len(prefix)] == prefix:
+            made = prefix[: len(path)] == path and not self._is_written(path)  # the key is there for what is below it
+            if path[: len(prefix)] == prefix or made:
                 return f"{origin}  {key_path_text(path)}".strip()
         if self.tree is None:
             return f"{self.name}  {key_path_text(path)}".strip()
@@ -160,6 +161,16 @@ class Document:
             except (KeyError, IndexError, AttributeError, TypeError):
                 break
         return f"{self.name}:{line + 1}:{column + 1}  {key_path_text(path)}".rstrip()
+
+    def _is_written(self, path: KeyPath) -> bool:
+        """Whether the text has a value at a path."""
+        node = self.tree
+        for part in path:
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
 
     @contextmanager
     def standing_at(self, path: KeyPath) -> Iterator[None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netsim.codec import Codec, OperatingPoint, codec_class, create_codec
+from netsim.codec import Codec, OperatingPoint, codec_class, codec_names, create_codec, entry_keys
 from netsim.errors import InputError, did_you_mean
 from netsim.paths import check_text
 from netsim.protection.base import Protection
@@ -112,7 +112,7 @@ def _groups(
 ) -> Iterable[SchemeGroup]:
     path: KeyPath = ("codecs", number)
     with document.standing_at(path):
-        name, parameters = _named(written)
+        name, parameters = _named(written, number)
         kind = codec_class(name)
     inner: KeyPath = (*path, name) if isinstance(written, Mapping) else path
     at: KeyPath = ("protection",)
@@ -173,14 +173,38 @@ def _settings_to_choose(parameters: dict[str, Any]) -> list[Mapping[str, Any]]:
     return choices
 
 
-def _named(entry: Any) -> tuple[str, dict[str, Any]]:
+def _named(entry: Any, number: int) -> tuple[str, dict[str, Any]]:
     if isinstance(entry, str):
         return entry, {}
-    if isinstance(entry, Mapping) and len(entry) == 1:
-        name, parameters = next(iter(entry.items()))
-        if parameters is None or isinstance(parameters, Mapping):
-            return name, dict(parameters or {})
-    raise InputError(f"`{entry!r}` is not a codec", hint="a name with its settings: `- vvc: {qp: 37}`")
+    if not isinstance(entry, Mapping) or not entry:
+        raise InputError(f"`{entry!r}` is not a codec", hint=_ENTRY)
+    if len(entry) > 1:
+        raise _several_keys(entry, number)
+    name, parameters = next(iter(entry.items()))
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise InputError(f"codec {name} gets {parameters!r}, not a mapping of settings", hint=_ENTRY, key=(name,))
+    return name, dict(parameters or {})
+
+
+_ENTRY = "a name with its settings: `- vvc: {qp: 37}`"
+
+
+def _several_keys(entry: Mapping[Any, Any], number: int) -> InputError:
+    """What is wrong with an entry of several keys: two codecs, or a setting beside its codec."""
+    known = codec_names()
+    codecs = [key for key in entry if key in known]
+    beside = " and ".join(f"`{key}`" for key in entry)
+    if len(codecs) != 1:
+        hint = "an entry for each: `- ` before each name" if codecs else _ENTRY
+        return InputError(f"{beside} stand in one entry of a codec", hint=hint)
+    (name,) = codecs
+    odd = next(key for key in entry if key != name)
+    if odd in entry_keys(codec_class(name)):
+        hint = f"`{odd}` belongs inside, indented deeper: `{name}: {{…, {odd}: …}}`"
+    else:
+        hint = "an entry is one codec with its settings"
+    hint += f"\nwith --set: codecs.{number}.{name}.KEY=VALUE"
+    return InputError(f"{beside} stand beside each other in an entry of a codec", hint=hint, key=(odd,))
 
 
 _Points = list[OperatingPoint]
@@ -196,6 +220,9 @@ def _points_of_choices(
     keys = _point_keys(codec)
     own = [[key for key in keys if key in choice] for choice in choices]
     if not any(own):
+        if not any(key in parameters for key in keys):
+            for number, choice in enumerate(choices):
+                _check_entry_keys(codec, choice, ("choices", number))
         return [_operating_points(codec, parameters)] * len(choices)
     for key in keys:
         if key in parameters:
@@ -214,6 +241,17 @@ def _points_of_choices(
     return found
 
 
+def _check_entry_keys(codec: type[Codec], given: Mapping[str, Any], at: KeyPath = ()) -> None:
+    """Raises InputError for a key that is neither a setting nor an operating point."""
+    if codec.Settings.model_config.get("extra") != "forbid":
+        return
+    known = entry_keys(codec)
+    for key in given:
+        if key not in known:
+            message = f"codec {codec.name} has no setting `{key}`"
+            raise InputError(message, hint=did_you_mean(str(key), known), key=(*at, key))
+
+
 def _point_keys(codec: type[Codec]) -> dict[str, type]:
     """Keys that may set the rate: the codec's own, and with ``bpp`` also that of all that is sent."""
     further = {SENT_BPP: float} if "bpp" in codec.operating_point_keys else {}
@@ -224,6 +262,8 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points
     """Takes the operating point's key out of a codec's parameters and writes out its values."""
     point_keys = _point_keys(codec)
     keys = [key for key in point_keys if key in parameters]
+    if not keys:
+        _check_entry_keys(codec, parameters)  # the operating point's key may be misspelt
     if len(keys) != 1:
         known = " or ".join(f"`{key}`" for key in point_keys)
         what = f"both {' and '.join(keys)}" if keys else "no operating point"

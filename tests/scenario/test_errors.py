@@ -52,6 +52,61 @@ BROKEN = [
     ("printed, no chain", "EP4", "EP3-printed", "6:5", "1.6", ""),
     ("unknown setting", "quality: 50", "quality: 50, qualty: 3", "4:", "qualty", "did you mean `quality`"),
     ("no operating point", "{quality: 50}", "{}", "4:", "no operating point", "quality"),
+    ("rate misspelt", "quality: 50", "qualty: 50", "4:20", "jpeg has no setting `qualty`", "did you mean `quality`"),
+    ("bpp misspelt", "jpeg: {quality: 50}", "jpeg2000: {bbp: 0.3}", "4:21", "no setting `bbp`", "did you mean `bpp`"),
+    (
+        "rate misspelt in choices",
+        "quality: 50",
+        "choices: [{qualty: 50}, {protection: none}]",
+        "4:31",
+        "jpeg has no setting `qualty`",
+        "did you mean `quality`",
+    ),
+    (
+        "protection beside the codec",
+        "- jpeg: {quality: 50}",
+        "- jpeg: {quality: 50}\n    protection: {reed-solomon: 30%}",
+        "5:17",
+        "`jpeg` and `protection` stand beside each other",
+        "`protection` belongs inside, indented deeper: `jpeg: {…, protection: …}`",
+    ),
+    (
+        "two codecs in an entry",
+        "{quality: 50}",
+        "{quality: 50}\n    webp: {quality: 9}",
+        "4:",
+        "`jpeg` and `webp`",
+        "each",
+    ),
+    ("no codec in an entry", "jpeg: {quality: 50}", "{bpp: 3, quality: 9}", "4:", "`bpp` and `quality`", "a name with"),
+    ("number for settings", "{quality: 50}", "50", "4:11", "codec jpeg gets 50, not a mapping", "a name with"),
+    (
+        "link's number beside it",
+        "trials: 2",
+        "link: {geo: {}, rate_bps: 3}",
+        "7:27",
+        "`geo` and `rate_bps` stand beside each other",
+        "inside: `geo: {rate_bps: 3}`",
+    ),
+    (
+        "no link among keys",
+        "trials: 2",
+        "link: {gso: {}, rate_bps: 3}",
+        "7:",
+        "no link's name among `gso`",
+        "write `geo`",
+    ),
+    ("two links", "trials: 2", "link: {geo: {}, wlan: {}}", "7:", "link `geo` and `wlan`", "link: [geo, wlan]"),
+    (
+        "named Gilbert–Elliott",
+        "EP4",
+        "{ge: {p: 0.05, r: 0.4}}",
+        "6:10",
+        "unknown channel `ge`",
+        "the keys alone are the channel: {p: 0.05, r: 0.4, h: …, k: …}",
+    ),
+    ("preset as a key", "EP4", "{EP4: {start: B}}", "6:11", "unknown channel `EP4`", "{preset: EP4, start: …}"),
+    ("unknown with keys", "EP4", "{EP9: {a: 1}}", "6:11", "unknown channel `EP9`", "did you mean `EP"),
     ("two operating points", "{quality: 50}", "{quality: 50, bpp: 1}", "4:", "quality and bpp", ""),
     ("negative operating point", "{quality: 50}", "{bpp: [0.3, -0.3]}", "4:", "-0.3", "above zero"),
     ("engine of an entry", "{quality: 50}", "{quality: 50, engine: exct}", "4:", "exct", "did you mean `exact`"),
@@ -196,3 +251,29 @@ def test_override_errors_name_the_option(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not an assignment"):
         load_plan(path, ["trials"])
     assert load_plan(path, ["codecs.0.jpeg.quality=[10, 20]", "trials=3"]).trials == 3
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message", "hint"),
+    [
+        (
+            "codecs.0.jpg.quality=3",
+            "`jpeg` and `jpg` stand beside each other in an entry of a codec",
+            "with --set: codecs.0.jpeg.KEY=VALUE",
+        ),
+        (
+            "link.rate_bps=3",
+            "`geo` and `rate_bps` stand beside each other in a link",
+            "with --set: `geo.rate_bps` in place of `rate_bps`",
+        ),
+    ],
+)
+def test_an_override_beside_its_place_names_the_keys(tmp_path: Path, assignment: str, message: str, hint: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD + "link: {geo: {}}\n")
+    with pytest.raises(InputError) as caught:
+        load_plan(path, [assignment])
+    assert caught.value.where.startswith(f"--set {assignment}")
+    assert caught.value.message == message
+    assert hint in caught.value.hint
+    assert "{'" not in str(caught.value)
