@@ -28,12 +28,15 @@ class Channel(ABC):
         name: As written in scenarios and logs.
         step_s: None: the chain steps once per packet. Else it steps once per that many seconds, and the caller says how
             many steps lie between two packets.
+        recorded_step_s: Seconds between two packets of the recording that the channel plays back; None: there is
+            none, or it has no times.
         written: The value of a scenario that means this channel; None: a scenario can't name it.
         source: Where the numbers come from, if they were fitted: file, family, likelihood, …
     """
 
     name: str
     step_s: float | None = None
+    recorded_step_s: float | None = None
     written: Any = None
     source: Mapping[str, Any] = MappingProxyType({})
 

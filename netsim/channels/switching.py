@@ -63,6 +63,7 @@ class SwitchingChannel(Channel):
         self.probabilities = tuple(share)
         self.name = name or "switch " + "/".join(channel.name for channel in channels)
         self.step_s = channels[0].step_s
+        self.recorded_step_s = _furthest(self.step_s, [channel.recorded_step_s for channel in channels])
         self._cdf = cdf(np.array(share))
 
     @property
@@ -152,3 +153,11 @@ def _spread(u: float, count: int) -> list[float]:
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
         values.append(((z ^ (z >> 31)) >> 11) / 2**53)
     return values
+
+
+def _furthest(step_s: float | None, recorded_s: Sequence[float | None]) -> float | None:
+    """Of the switched recordings' times per packet the one that differs most from the step of them all."""
+    known = [one for one in recorded_s if one is not None and one > 0]
+    if step_s is None or not known:
+        return None
+    return max(known, key=lambda one: max(one / step_s, step_s / one))

@@ -213,4 +213,6 @@ def trace_channel(
     """
     trace = read_trace(path, options).select(link)
     label = name or " ".join(["trace", Path(path).stem, *([link] if link else [])])
-    return TraceChannel(label, [one.received for one in trace.recordings], step_s)
+    channel = TraceChannel(label, [one.received for one in trace.recordings], step_s)
+    channel.recorded_step_s = trace.interval_s
+    return channel

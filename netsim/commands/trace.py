@@ -70,7 +70,7 @@ def describe(
         "links": len({recording.label for recording in trace.recordings}),
         "recordings": seen.recordings,
         "packets": seen.packets,
-        "interval_s": trace.recordings[0].interval_s,
+        "interval_s": trace.interval_s,
         "loss_rate": seen.loss_rate,
         "mean_burst": seen.mean_burst,
         "mean_gap": seen.mean_gap,

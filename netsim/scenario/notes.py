@@ -12,6 +12,7 @@ from netsim.protection.reed_solomon import ReedSolomon
 from netsim.text import few, number_text
 
 if TYPE_CHECKING:
+    from netsim.channels.base import Channel
     from netsim.scenario.plan import Plan, PlanRow
 
 __all__ = ["plan_notes"]
@@ -28,14 +29,17 @@ def plan_notes(plan: Plan) -> list[str]:
     """
     links: dict[str, None] = {}
     clocks: dict[str, None] = {}
+    speeds: dict[str, None] = {}
     packets: dict[str, None] = {}
     for row in plan.rows:
         links |= dict.fromkeys(_link_notes(row, plan.written.links.get(row.link_name)))
         clocks |= dict.fromkeys(_clock_note(row))
+        speeds |= dict.fromkeys(_speed_note(row.channel))
         packets |= dict.fromkeys(_packet_notes(row))
     return [
         *links,
         *few(list(clocks), "channels over links step in time where no time passes"),
+        *few(list(speeds), "channels play a recording at another speed than it was recorded at"),
         *few(list(packets), "schemes have no parity or other packets than asked for"),
         *_sampling_notes(plan),
     ]
@@ -80,6 +84,24 @@ def _clock_note(row: PlanRow) -> Iterator[str]:
             f"channel {row.channel_name} over link {link.name}: step_s {number_text(row.channel.step_s)}, but all "
             "packets of all slots start at 0 s: the channel never steps, and a trial stays in its first state or record"
         )
+
+
+def _speed_note(channel: Channel) -> Iterator[str]:
+    """Whether a recording runs faster or slower than it was recorded."""
+    step_s, recorded_s = channel.step_s, channel.recorded_step_s
+    if step_s is None or recorded_s is None or not recorded_s > 0:
+        return
+    slower = step_s / recorded_s
+    if max(slower, 1 / slower) > _UNLIKE:
+        factor = max(slower, 1 / slower)
+        speed = f"{factor:{',.0f' if factor >= 10 else '.2g'}} times as {'slowly' if slower > 1 else 'fast'}"
+        yield (
+            f"channel {channel.name}: step_s {number_text(step_s)}, but the recording has a packet every "
+            f"{recorded_s:.4g} s: it is played {speed}"
+        )
+
+
+_UNLIKE = 1.05  # a ratio of times below this is taken for rounding
 
 
 def _packet_notes(row: PlanRow) -> Iterator[str]:

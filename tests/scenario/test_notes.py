@@ -80,3 +80,33 @@ def test_many_notes_of_one_kind_are_one_sentence() -> None:
     [note] = plan_notes(plan(scenario(channels=channels)))
     assert note.startswith("4 channels over links step in time where no time passes. The first: channel EP4")
     assert plan_notes(plan(scenario(channels=channels[:3])))[2].startswith("channel EP4")
+
+
+@pytest.fixture
+def probe(tmp_path):
+    """A table of a packet every 20 ms, of which one is lost."""
+    file = tmp_path / "probe.csv"
+    file.write_text("seq,rx_ms\n" + "".join(f"{i},{20 * i}\n" for i in range(50) if i != 7))
+    return {"trace": str(file), "columns": "seq=seq time_ms=rx_ms"}
+
+
+@pytest.mark.parametrize(("step_s", "speed"), [(20, "1,000 times as slowly"), (0.001, "20 times as fast")])
+def test_a_recording_played_at_another_speed_is_noted(probe, step_s: float, speed: str) -> None:
+    note = f"step_s {step_s}, but the recording has a packet every 0.02 s: it is played {speed}"
+    keys = {"link": "geo", "engine": "array"}
+    for channel in (probe | {"step_s": step_s}, {"switch": [probe, "EP4"], "step_s": step_s}):
+        made = plan(scenario(channels=[channel], **keys))
+        assert [one for one in plan_notes(made) if note in one]
+        assert note in plan_text(made)
+
+
+@pytest.mark.parametrize("step_s", [None, 0.02, 0.0201])
+def test_a_recording_played_as_it_was_recorded_is_not_noted(probe, step_s: float | None) -> None:
+    channel = probe if step_s is None else probe | {"step_s": step_s}
+    assert plan_notes(plan(scenario(channels=[channel], link="geo", engine="array"))) == []
+
+
+def test_a_recording_without_times_has_no_speed(tmp_path) -> None:
+    (tmp_path / "lost.txt").write_text("# 1=lost\n0010\n")
+    channel = {"trace": str(tmp_path / "lost.txt"), "step_s": 20}
+    assert plan_notes(plan(scenario(channels=[channel], link="geo", engine="array"))) == []

@@ -190,6 +190,12 @@ class Trace:
     recordings: tuple[Recording, ...]
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def interval_s(self) -> float | None:
+        """Median over the recordings of their time per packet; None where no recording has times."""
+        known = [interval for one in self.recordings if (interval := one.interval_s) is not None]
+        return float(np.median(known)) if known else None
+
     def select(self, link: str | None) -> Trace:
         """The recordings of one link.
 
