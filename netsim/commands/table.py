@@ -40,7 +40,7 @@ def table(
     """A table for a paper: schemes by channels, with 95 % intervals, the best in bold; Markdown, LaTeX or CSV."""
     from netsim.errors import InputError
     from netsim.figures.files import csv_bytes
-    from netsim.report.table import table_of_run
+    from netsim.report.table import off_rate_notes, table_of_run
     from netsim.runs.atomic import make_folder, write_atomically
     from netsim.runs.results import load_run
 
@@ -68,4 +68,6 @@ def table(
     content = contents[out.suffix]().encode() if out.suffix in contents else csv_bytes(made.numbers)
     make_folder(out.parent)
     write_atomically(out, lambda file: file.write(content))
+    for note in off_rate_notes(made.numbers):
+        typer.echo(f"note   {note}", err=True)
     typer.echo(f"wrote  {out}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from netsim.runs.results import FinishedRun
 
-__all__ = ["ResultTable", "result_table", "table_of_run"]
+__all__ = ["ResultTable", "off_rate_notes", "result_table", "table_of_run"]
 
 _UNLIKE = 1.05  # rates in one part of a table whose ratio is greater are noted
 _ENDS = {"psnr_db": ("psnr_low", "psnr_high"), "failure_ratio": ("failure_low", "failure_high")}
@@ -35,8 +35,9 @@ class ResultTable:
     """A table of a run, printed as LaTeX or Markdown.
 
     Attributes:
-        numbers: One row per part (operating points of like rate), scheme and condition: value, low, high, ``best``
-            (the best of its part and condition) and ``bold`` (that, and what can't be told from it).
+        numbers: One row per part (operating points of like rate), scheme and condition: value, low, high, ``near_bpp``
+            (the rate asked for, if any), ``best`` (the best of its part and condition) and ``bold`` (that, and what
+            can't be told from it).
         metric: What the values are.
         digits: Decimals that are printed.
         names: What is printed in place of the name of a scheme or a condition.
@@ -193,7 +194,8 @@ def result_table(
         raise InputError(f"{digits} digits", hint="0 to 9")
     parts = [part.assign(part=number) for number, part in enumerate(_parts(frame, rates))]
     numbers = pd.concat(parts).rename(columns={metric: "value", low: "low", high: "high"})
-    columns = ["part", "condition", "channel", "link", "scheme", "operating_point", "engine", "bpp"]
+    numbers["near_bpp"] = numbers["part"].map(dict(enumerate(rates))).astype(float)
+    columns = ["part", "near_bpp", "condition", "channel", "link", "scheme", "operating_point", "engine", "bpp"]
     numbers = numbers[[*columns, "value", "low", "high", "slots", "trials"]].reset_index(drop=True)
     higher = {"psnr_db": True, "failure_ratio": False}.get(metric)
     higher = scale_of(metric).higher_is_better if higher is None else higher
@@ -266,6 +268,7 @@ def _mark(
 def _notes(numbers: pd.DataFrame, metric: str, failure_db: float) -> Iterable[str]:
     counted = f" A slot without an image counts as {failure_db:g} dB." if metric == "psnr_db" else ""
     yield f"{_TITLES.get(metric, metric)}.{counted} bit/pixel: all that was sent."
+    yield from off_rate_notes(numbers)
     yield from _interval_notes(numbers)
     if numbers["bold"].any():
         test = "the 95 % interval of the difference has 0 inside" if metric == "psnr_db" else "95 % intervals overlap"
@@ -274,6 +277,24 @@ def _notes(numbers: pd.DataFrame, metric: str, failure_db: float) -> Iterable[st
     unlike = float((rates.max() / rates.min()).max())
     if unlike > _UNLIKE:
         yield f"Rates compared with each other differ by up to {100 * (unlike - 1):.0f} %."
+
+
+def off_rate_notes(numbers: pd.DataFrame) -> Iterable[str]:
+    """Which rows are not near the rate that was asked for.
+
+    Args:
+        numbers: Of a ``ResultTable``.
+
+    Yields:
+        A sentence for each rate of ``near_bpp`` from which an operating point is more than 5 % off.
+    """
+    for rate, part in numbers.groupby("near_bpp", sort=False):
+        asked = float(str(rate))
+        means = part.groupby("scheme", sort=False)["bpp"].mean()
+        off = means[(means > asked * _UNLIKE) | (means < asked / _UNLIKE)]
+        if len(off):
+            nearest = "; ".join(f"{scheme} {bpp:.3g}" for scheme, bpp in off.items())
+            yield f"No operating point at {asked:g} bit/pixel; the nearest: {nearest}."
 
 
 def _interval_notes(numbers: pd.DataFrame) -> Iterable[str]:

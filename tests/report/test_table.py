@@ -93,6 +93,23 @@ def test_points_of_like_rate_form_a_part_and_unlike_rates_are_named() -> None:
     assert result_table(three, near_bpp=[0.6]).numbers["operating_point"].tolist() == ["qp=20", "q=2"]
 
 
+def test_rows_far_from_the_rate_that_was_asked_for_are_named(in_tmp_path: Path) -> None:
+    one, other = correlated()
+    log = pd.concat([curve("a", one, bpp=0.35), curve("b", other, bpp=2.95), curve("b", other, point="low", bpp=0.34)])
+    note = "No operating point at 3 bit/pixel; the nearest: a 0.35."
+    table = result_table(log, near_bpp=[3, 0.35])
+    assert [text for text in table.notes if "operating point" in text] == [note]
+    assert table.numbers["near_bpp"].tolist() == [3, 3, 0.35, 0.35]
+    assert note in table.markdown()
+    assert note in table.latex()
+
+    coffee = {"images": {"samples": ["coffee"]}, "engine": "array", "trials": 2}
+    netsim.run(codecs=[{"jpeg": {"quality": 10}}], channels=["EP4"], out="run", **coffee)
+    done = CliRunner().invoke(app, ["table", "run", "--near-bpp", "9", "--out", "t.csv"])
+    assert "note   No operating point at 9 bit/pixel; the nearest: jpeg" in done.stderr
+    assert done.stdout == "wrote  t.csv\n"
+
+
 def test_rows_and_columns_stand_in_the_order_asked_for() -> None:
     log = pd.concat([_log(), _log().assign(channel="EP6")], ignore_index=True)
     table = result_table(log, schemes=["alike", "bad_one"], channels=["EP6", "EP4"])
