@@ -6,6 +6,7 @@ channel and no clock. Masks are boolean with True = received, one entry per pack
 
 from __future__ import annotations
 
+import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -34,11 +35,13 @@ __all__ = [
     "Packet",
     "Stream",
     "check_codec_class",
+    "check_point_value",
     "codec_class",
     "codec_entry",
     "codec_identity",
     "codec_names",
     "create_codec",
+    "entry_keys",
     "path_settings",
 ]
 
@@ -377,6 +380,34 @@ def check_codec_class(name: str, kind: type[Codec]) -> None:
 
 def _is_range(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(one, int | float) for one in value)
+
+
+def check_point_value(kind: type[Codec], key: str, value: Any) -> None:
+    """Check the value of an operating point, before anything is coded.
+
+    Args:
+        kind: The codec's class.
+        key: One of its ``operating_point_keys``, or ``sent_bpp``.
+        value: What was written.
+
+    Raises:
+        InputError: Not a number of the key's type, or outside ``point_limits``.
+    """
+    whole, is_bpp = kind.operating_point_keys.get(key) is int, key in ("bpp", "sent_bpp")
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    if not number or (whole and value != int(value)):
+        word = "a whole number" if whole else "a number"
+        raise InputError(f"{key} = {value!r} is not {word}", hint=f"{key}: {'37' if whole else '0.35'}")
+    low, high = kind.point_limits.get(key, (0, _MOST_BPP if is_bpp else _POINT_LIMIT))
+    if value > high or (value < low and (value >= 0 or key in kind.point_limits)):
+        message = f"codec {kind.name} has no {key} {value if isinstance(value, int) else number_text(value)}"
+        raise InputError(message, hint=f"{key} is from {low:g} to {high:g}")
+    if value < 0 or (is_bpp and value == 0):
+        raise InputError(f"negative rate: {key} = {value!r}" if value < 0 else f"{key} = 0", hint="above zero")
+
+
+_MOST_BPP = 24.0  # an RGB image as it is
+_POINT_LIMIT = 1e9  # far above every operating point; NaN is not below it
 
 
 def path_settings(kind: type[Codec]) -> set[str]:

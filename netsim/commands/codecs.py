@@ -119,8 +119,8 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def _point(codec: Codec, text: str) -> OperatingPoint:
-    from netsim.codec import OperatingPoint
-    from netsim.errors import InputError, did_you_mean
+    from netsim.codec import OperatingPoint, check_point_value
+    from netsim.errors import InputError, did_you_mean, placed
 
     key, value = _pair(text)
     if key not in codec.operating_point_keys:
@@ -128,6 +128,8 @@ def _point(codec: Codec, text: str) -> OperatingPoint:
         raise InputError(f"codec {codec.name} has no operating point `{key}`", hint=hint)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
         raise InputError(f"operating point {key} = {value!r} is not a number", hint=f"write it as --at {key}=1")
+    with placed(f"--at {text}"):
+        check_point_value(type(codec), key, value)
     return OperatingPoint(key, value)
 
 

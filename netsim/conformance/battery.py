@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from netsim.codec import Codec, OperatingPoint, check_codec_class
+from netsim.codec import Codec, OperatingPoint, check_codec_class, check_point_value
 from netsim.conformance.case import Broken, Case, Image, fault
 from netsim.conformance.checks import CHECKS
 from netsim.errors import InputError
@@ -51,14 +51,16 @@ def check_codec(
         ``encode`` returns no stream nothing else can be tried: the only result is that of the first check.
 
     Raises:
-        InputError: ``codec`` is not an instance, its class is at fault, or no operating point is given and the codec
-            takes no bpp.
+        InputError: ``codec`` is not an instance, its class is at fault, an operating point is outside its limits, or
+            none is given and the codec takes no bpp.
     """
     if not isinstance(codec, Codec):
         message = f"check_codec takes a codec with its settings, not {codec!r}"
         raise InputError(message, hint='an instance: MyCodec(), or create_codec("my-codec", {})')
     check_codec_class(codec.name, type(codec))
     points = list(operating_points) if operating_points is not None else list(_default_points(codec))
+    for point in points:
+        check_point_value(type(codec), point.key, float(point.value))
     cases = [Case(codec, image, point, seed) for seed, (image, point) in enumerate(product(images, points))]
     names = [name for name in CHECKS if damage or name != "damaged payload"]
     if broken := next(filter(None, map(_no_stream, cases)), None):

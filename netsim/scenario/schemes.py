@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netsim.codec import Codec, OperatingPoint, codec_class, codec_names, create_codec, entry_keys
+from netsim.codec import Codec, OperatingPoint, check_point_value, codec_class, codec_names, create_codec, entry_keys
 from netsim.errors import InputError, did_you_mean
 from netsim.paths import check_text
 from netsim.protection.base import Protection
@@ -18,11 +17,8 @@ from netsim.scenario.codec_files import as_written, with_files
 from netsim.scenario.document import Document, KeyPath
 from netsim.scenario.plan import CodecSpec, Scheme
 from netsim.scenario.schema import ENGINES, ScenarioModel
-from netsim.text import number_text
 
 __all__ = ["PlacedScheme", "ReadProtection", "SchemeGroup", "read_protections", "read_schemes"]
-
-_POINT_LIMIT = 1e9  # far above every operating point; NaN is not below it
 
 
 @dataclass(frozen=True)
@@ -271,30 +267,15 @@ def _operating_points(codec: type[Codec], parameters: dict[str, Any]) -> _Points
     key = keys[0]
     value = parameters.pop(key)
     values = value if isinstance(value, list) else [value]
-    kind = point_keys[key]
     for i, one in enumerate(values):
         at: KeyPath = (key, i) if isinstance(value, list) else (key,)
-        number = isinstance(one, int | float) and not isinstance(one, bool)
-        finite = number and abs(one) < math.inf
-        if not finite or (kind is int and one != int(one)):
-            word = "a whole number" if kind is int else "a number"
-            raise InputError(f"{key} = {one!r} is not {word}", hint=f"{key}: {'37' if kind is int else '0.35'}", key=at)
-        _check_limits(codec, key, one, at)
-        if one < 0 or (key in ("bpp", SENT_BPP) and one == 0):
-            raise InputError(f"negative rate: {key} = {one!r}" if one < 0 else f"{key} = 0", hint="above zero", key=at)
+        try:
+            check_point_value(codec, key, one)
+        except InputError as error:
+            raise InputError(error.message, hint=error.hint, key=at) from None
     if not values:
         raise InputError(f"{key} is an empty list", hint="one value or a list of them", key=(key,))
     return [OperatingPoint(key, float(one)) for one in values]
-
-
-def _check_limits(codec: type[Codec], key: str, value: float, at: KeyPath) -> None:
-    low, high = codec.point_limits.get(key, (0, _MOST_BPP if key in ("bpp", SENT_BPP) else _POINT_LIMIT))
-    if value > high or (value < low and (value >= 0 or key in codec.point_limits)):
-        message = f"codec {codec.name} has no {key} {value if isinstance(value, int) else number_text(value)}"
-        raise InputError(message, hint=f"{key} is from {low:g} to {high:g}", key=at)
-
-
-_MOST_BPP = 24.0  # an RGB image as it is
 
 
 def _engine(asked: Any) -> str:

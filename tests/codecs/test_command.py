@@ -146,6 +146,10 @@ def test_check_codec_tells_a_failure_by_exit_code(monkeypatch: pytest.MonkeyPatc
         (["jpeg", "--set", "packet=3"], "codec jpeg has no setting `packet`", "did you mean `packets`?"),
         (["jpeg", "--set", "packets"], "`packets` is not KEY=VALUE", "packets=20"),
         (["jpeg", "--at", "qp=3"], "codec jpeg has no operating point `qp`", "known: bpp, quality"),
+        (["jpeg", "--at", "quality=200"], "codec jpeg has no quality 200", "quality is from 1 to 95"),
+        (["jpeg", "--at", "quality=50", "--at", "quality=50.5"], "quality = 50.5 is not a whole number", "37"),
+        (["jpeg2000", "--at", "bpp=0"], "bpp = 0", "above zero"),
+        (["scr-mca-u", "--at", "quality=9"], "codec scr-mca-u has no quality 9", "quality is from 0 to 4"),
         (["jpeg", "--at", "quality=high"], "operating point quality = 'high' is not a number", "--at quality=1"),
     ],
 )
