@@ -219,7 +219,7 @@ def _run(
     from netsim.analysis.summary_files import write_summary
     from netsim.runs.executors import default_workers
     from netsim.runs.pipeline import run_plan
-    from netsim.runs.progress import ConsoleReporter
+    from netsim.runs.progress import ConsoleReporter, resume_hint
     from netsim.runs.watch import JsonReporter
     from netsim.scenario.load import load_plan
 
@@ -231,7 +231,7 @@ def _run(
         plan = load_plan(scenario, overrides)
         folder = run_plan(plan, out, workers or default_workers(), reporter, write_summary, **ways)
     except Stopped:
-        reporter.say("stopped", "rerun the same command to resume")
+        reporter.say("stopped", resume_hint(ways["exist"]))
         raise
     if figures:
         from netsim.report.illustrated import illustrate

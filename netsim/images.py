@@ -294,7 +294,8 @@ def _folder(text: Any, base_dir: Path) -> ImageSet:
         raise InputError(f"folder = {text!r}", hint="the path of a folder of images")
     folder = user_path(text, base_dir)
     if not folder.is_dir():
-        raise InputError(f"no image folder `{text}` (looked at {folder})", hint=_WAYS)
+        looked = "" if str(folder) == text else f" (looked at {folder})"
+        raise InputError(f"no image folder `{text}`{looked}", hint=_WAYS)
     named = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
     broken = next((p for p in named if p.is_symlink() and not p.exists()), None)
     if broken is not None:

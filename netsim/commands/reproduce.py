@@ -29,20 +29,30 @@ def reproduce_command(
 ) -> None:
     """Run a paper's table or figure and write comparison.csv: ours beside the published numbers."""
     from netsim.errors import InputError
+    from netsim.interrupt import Stopped
     from netsim.runs.executors import default_workers
-    from netsim.runs.progress import ConsoleReporter
+    from netsim.runs.progress import ConsoleReporter, resume_hint
     from netsim.studies.recipe import find_recipe, recipe_names
     from netsim.studies.reproduce import reproduce
     from netsim.studies.reproduction import Failed, reproduce_all, write_page
 
+    if images is not None and not images.is_dir():
+        hint = "a folder with PNG, JPEG, WebP, TIFF or PPM files"
+        raise InputError(f"no image folder `{images}`", where="--images", hint=hint)
     overrides = [] if images is None else [f"images={json.dumps({'folder': str(images.resolve())})}"]
-    processes = workers or default_workers()
+    processes, reporter = workers or default_workers(), ConsoleReporter()
     if everything:
         if name is not None:
             raise InputError(f"--all and `{name}`", where="--all", hint="one of them")
         if overwrite:
             raise InputError("--all takes a new folder", where="--overwrite", hint="leave it out")
-        written, outcomes = reproduce_all(recipe_names(), full, out, processes, ConsoleReporter(), overrides)
+        try:
+            written, outcomes = reproduce_all(recipe_names(), full, out, processes, reporter, overrides)
+        except Stopped:
+            reporter.say(
+                "stopped", "the same command begins anew in another folder, with the streams and masks remembered"
+            )
+            raise
         typer.echo(str(written))
         if page is not None:
             write_page(page, outcomes, full)
@@ -55,5 +65,14 @@ def reproduce_command(
             typer.echo(f"{known:32} {find_recipe(known).title}")
         return
     ways: Any = {"overrides": overrides, "exist": "overwrite" if overwrite else "number"}
-    for path in reproduce(find_recipe(name), full, out, processes, ConsoleReporter(), **ways).files:
+    try:
+        reproduced = reproduce(find_recipe(name), full, out, processes, reporter, **ways)
+    except Stopped:
+        reporter.say("stopped", resume_hint(ways["exist"]))
+        raise
+    except InputError as error:
+        if overrides and error.where.startswith("--set images="):
+            raise error.at(f"--images {images}") from error.__cause__
+        raise
+    for path in reproduced.files:
         typer.echo(str(path))

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from netsim.text import visible
 
-__all__ = ["Board", "ConsoleReporter", "Reporter", "counted", "is_last", "left_s"]
+__all__ = ["Board", "ConsoleReporter", "Reporter", "counted", "is_last", "left_s", "resume_hint"]
 
 
 class Board:
@@ -101,6 +101,18 @@ class ConsoleReporter(Reporter):
             yield lines
         for phase, seconds in lines.ended.items():
             self.say(phase, f"done, {_clock(seconds)}")
+
+
+def resume_hint(exist: str) -> str:
+    """How a run that was stopped goes on.
+
+    Args:
+        exist: What it does where its folder holds a run already (``netsim.run``).
+
+    Returns:
+        A clause.
+    """
+    return "rerun the same command to resume" if exist != "overwrite" else "rerun it without --overwrite to resume"
 
 
 def is_last(phase: str, counts: Mapping[str, tuple[float, float]]) -> bool:

@@ -106,7 +106,9 @@ def find_recipe(name: str) -> Recipe:
     """
     folders = _folders()
     if name not in folders:
-        raise InputError(f"no recipe `{name}`", hint=did_you_mean(name, folders))
+        same = [known for known in recipe_names() if known.casefold().rpartition("/")[2] == name.strip("/").casefold()]
+        meant = " or ".join(f"`{known}`" for known in same)
+        raise InputError(f"no recipe `{name}`", hint=f"did you mean {meant}?" if same else did_you_mean(name, folders))
     folder = folders[name]
     document = Document.read(folder / "recipe.yaml")
     keys = dict(document.data)

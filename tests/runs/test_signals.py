@@ -103,6 +103,33 @@ def test_two_interrupts_end_all(word: str, long_run: subprocess.Popen[str]) -> N
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
+def test_an_interrupted_reproduction_says_how_it_goes_on_and_does(scenario: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "experiments" / "mine" / "long"
+    recipe.mkdir(parents=True)
+    (recipe / "scenario.yaml").write_text(scenario.read_text().replace("images: images", f"images: {tmp_path}/images"))
+    text = "title: Long\nsource: none\nstudy: rate_distortion\nscenario: scenario.yaml\n"
+    (recipe / "recipe.yaml").write_text(f"{text}quick: [engine=event, trials=20000]\n")
+    command = [sys.executable, "-m", "netsim", "reproduce", "mine/long", "--workers", "2", "--out", "r"]
+    for word, more, way in (
+        ("engine", [], "rerun the same command to resume"),
+        ("resume", [], "rerun the same command to resume"),
+        ("plan", ["--overwrite"], "rerun it without --overwrite to resume"),
+    ):
+        process = subprocess.Popen([*command, *more], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            _wait_for(process, word)
+            deadline = time.monotonic() + DEADLINE_S
+            while word == "engine" and not list(Path("r/parts").glob("*.npz")) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            _, output = process.communicate(timeout=DEADLINE_S)
+        finally:
+            process.kill()
+        assert process.returncode == 130
+        assert f"stopped   {way}" in output.splitlines()
+
+
 def test_workers_end_with_a_killed_parent(long_run: subprocess.Popen[str]) -> None:
     _wait_for(long_run, "engine")
     workers = _workers_of(long_run)
