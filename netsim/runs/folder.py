@@ -113,7 +113,7 @@ def run_folder(
         plan: What will run there.
         exist: Where ``out`` holds a finished or another run, one of ``EXIST``: ``number`` takes ``OUT-2``, …; ``fail``
             raises. ``overwrite`` deletes any run that ``out`` holds, with everything in its folder.
-        say: Gets a sentence about a folder that was passed over.
+        say: Gets a sentence about a folder that was passed over, and about where the run goes in place of ``out``.
 
     Yields:
         The folder; its lock is released when the block ends.
@@ -132,6 +132,8 @@ def run_folder(
         lock = _claim(path, plan, exist if named else "number", refuse=named, say=say)
         if lock is not None:
             try:
+                if out is not None and not named:
+                    say(f"{_what_holds(base, plan)}: this one goes to `{path}`")
                 yield RunFolder(path)
             finally:
                 lock.close()
@@ -276,6 +278,20 @@ def _state(path: Path, plan: Plan) -> str:
         return "changed" if _code_change(manifest) else "mine"
     same = manifest.get("scenario") == json.loads(json.dumps(plan.resolved, default=str))
     return "changed" if same else "taken"
+
+
+def _what_holds(path: Path, plan: Plan) -> str:
+    """Why a run can't go to a folder."""
+    try:
+        manifest = read_manifest(path)
+    except InputError:
+        manifest = {}
+    finished = "" if manifest.get("status") == "running" else "finished "
+    if manifest.get("run_id") == plan.run_id and finished:
+        return f"`{path}` holds a finished run of the same scenario"
+    if "run_id" in manifest and manifest["run_id"] != plan.run_id:
+        return f"`{path}` holds another {finished or 'unfinished '}run"
+    return f"`{path}` holds something else" if not manifest and _names(path) else f"another process works in `{path}`"
 
 
 def _changes(manifest: Mapping[str, Any], plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import shutil
@@ -174,6 +175,30 @@ def test_what_to_do_with_a_run_that_exists(run: netsim.Run, scenario: Path) -> N
     assert netsim.load("r").manifest["seed"] == 8
     new = CliRunner().invoke(app, [*(word if word != "r" else "new" for word in command), "--exist", "fail"])
     assert (new.exit_code, new.stdout.splitlines()[-1]) == (0, "new")
+
+
+def test_the_first_line_says_where_a_run_goes_whose_folder_is_taken(run: netsim.Run, scenario: Path) -> None:
+    Path("mine").mkdir()
+    Path("mine/thesis.tex").write_text("all of it")
+    Path("half").mkdir()
+    RunFolder(Path("half")).write_manifest({**run.manifest, "run_id": "other", "status": "running"})
+    quick = ["--workers", "1", *(word for one in QUICK for word in ("--set", one))]
+    for out, more, line in (
+        ("r", ["--seed", "8"], "passed    `r` holds another finished run: this one goes to `r-2`"),
+        ("r", [], "passed    `r` holds a finished run of the same scenario: this one goes to `r-3`"),
+        ("mine", [], "passed    `mine` holds something else: this one goes to `mine-2`"),
+        ("half", ["--seed", "9"], "passed    `half` holds another unfinished run: this one goes to `half-2`"),
+        ("new", [], "plan "),
+    ):
+        done = CliRunner().invoke(app, ["run", str(scenario), "--out", out, *quick, *more])
+        assert done.stderr.splitlines()[0].startswith(line)
+        assert f"`{done.stdout.strip()}`" in line or out == "new"
+    Path("used/parts").mkdir(parents=True)
+    with Path("used/parts/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = CliRunner().invoke(app, ["run", str(scenario), "--out", "used", *quick])
+    line = "passed    another process works in `used`: this one goes to `used-2`"
+    assert done.stderr.splitlines()[0] == line
 
 
 def test_nothing_but_a_run_is_overwritten(scenario: Path) -> None:
