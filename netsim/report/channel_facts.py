@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netsim.channels.describe import describe, discrepancies
 from netsim.channels.spec import channel_from_spec
 from netsim.errors import InputError
-from netsim.report.page import Table
+from netsim.report.page import OF_ALL_SENT, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["channel_table"]
 
 _NONE = "–"
-_IN_THIS_RUN = "In this run: of all packets sent, also those that are never lost; mean over schemes."
+_IN_THIS_RUN = f"In this run: {OF_ALL_SENT}."
 
 
 def channel_table(summary: pd.DataFrame, scenario: Mapping[str, Any]) -> Table | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from netsim.report.slots import SlotSection
 
-__all__ = ["FigureText", "Table", "report_html"]
+__all__ = ["OF_ALL_SENT", "FigureText", "Table", "report_html"]
 
 
 class FigureText(NamedTuple):
@@ -87,7 +87,7 @@ def report_html(
         channels=channels,
         name=str(manifest.get("name", "run")),
         lead=_lead(frame, manifest),
-        best=_best(summary, *range_bpp),
+        best=_best(summary, *range_bpp, channels is not None),
         notes=[str(note) for note in manifest.get("notes", [])],
         figures=drawn,
         tables=[_table(str(name), part) for name, part in frame.groupby("condition", sort=False)],
@@ -132,7 +132,7 @@ def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _best(summary: pd.DataFrame, low_bpp: float, high_bpp: float) -> Table | None:
+def _best(summary: pd.DataFrame, low_bpp: float, high_bpp: float, with_channels: bool) -> Table | None:
     """The best scheme of each channel over a range of rates, and the next one."""
     from netsim.figures.radar import MARK_TEXTS, left_out, marks, numbers
     from netsim.figures.select import with_condition
@@ -161,13 +161,18 @@ def _best(summary: pd.DataFrame, low_bpp: float, high_bpp: float) -> Table | Non
         rows.append((tuple(cells), False))
     head = ("channel", "packets lost", "best", "mean PSNR, dB", "next", "mean PSNR, dB", "intervals")
     seen = set(marked.values())
-    notes = [text for mark, text in MARK_TEXTS.items() if mark in seen]
+    notes = [f"Packets lost: {OF_ALL_SENT}.{_OWN_RATE if with_channels else ''}"]
+    notes += [text for mark, text in MARK_TEXTS.items() if mark in seen]
     if (means["kind"] == "point").any() and "‡" not in seen:
         notes.append("Each scheme has one operating point there, taken as it is: their rates differ.")
     omitted = left_out(means)
     notes += ["Left out, as outside the range: " + ", ".join(omitted) + "."] if omitted else []
     title = f"Best scheme per channel, {low_bpp:.3g}–{high_bpp:.3g} bit/pixel"
     return Table(title, head, rows, (0, 2, 4), tuple(notes))
+
+
+OF_ALL_SENT = "of all packets sent, also those that are never lost; mean over schemes"
+_OWN_RATE = " A channel's own loss rate stands below, under Channels."
 
 
 def _ranked(row: pd.Series[Any], marked: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import netsim
 from netsim.commands.data import fetch_kodak
 from netsim.commands.plot import plot
 from netsim.commands.report import report
@@ -250,6 +251,20 @@ def _rates_log(rates: dict[str, list[float]]) -> pd.DataFrame:
         for bpp in several
     ]
     return pd.concat(parts)
+
+
+def test_the_first_table_says_of_what_packets_were_lost(tmp_path: Path) -> None:
+    """A scheme with a protected header loses less than the channel does."""
+    codec = {"jpeg2000": {"bpp": 1, "receiver": "prefix", "packets": 4}}
+    keys = {"images": {"samples": ["coffee"]}, "codecs": [codec], "channels": ["uniform-20"], "engine": "exact"}
+    run = netsim.run(**keys, out=tmp_path / "run")
+    assert run.summary["loss_rate"].iloc[0] < 0.2
+    assert "20.00 %" not in _best_section(run.path)
+    said = "Packets lost: of all packets sent, also those that are never lost; mean over schemes."
+    assert f"{said} A channel&#39;s own loss rate stands below, under Channels." in _best_section(run.path)
+    assert "20.00 %" in run.report().read_text()
+    alone = _best_section(write_run(tmp_path / "synthetic", _rates_log(RATES)))
+    assert f"{said}</p>" in alone  # its scenario lists no channels
 
 
 def _best_section(run: Path, **rates: float) -> str:
