@@ -196,10 +196,11 @@ def _several_keys(entry: Mapping[Any, Any], number: int) -> InputError:
     (name,) = codecs
     odd = next(key for key in entry if key != name)
     if odd in entry_keys(codec_class(name)):
-        hint = f"`{odd}` belongs inside, indented deeper: `{name}: {{…, {odd}: …}}`"
+        key, hint = odd, f"`{odd}` belongs inside, indented deeper: `{name}: {{…, {odd}: …}}`"
     else:
-        hint = "an entry is one codec with its settings"
-    hint += f"\nwith --set: codecs.{number}.{name}.KEY=VALUE"
+        inside = entry[odd] if isinstance(entry[odd], Mapping) else {}
+        key, hint = next(iter(inside), "KEY"), "an entry is one codec with its settings"
+    hint += f"\nwith --set: codecs.{number}.{name}.{key}=…"
     return InputError(f"{beside} stand beside each other in an entry of a codec", hint=hint, key=(odd,))
 
 
@@ -244,8 +245,10 @@ def _check_entry_keys(codec: type[Codec], given: Mapping[str, Any], at: KeyPath 
     known = entry_keys(codec)
     for key in given:
         if key not in known:
-            message = f"codec {codec.name} has no setting `{key}`"
-            raise InputError(message, hint=did_you_mean(str(key), known), key=(*at, key))
+            hint = did_you_mean(str(key), known)
+            if not hint.startswith("did you mean"):
+                hint += f"\nthe rate: {' or '.join(f'`{one}`' for one in _point_keys(codec))}"
+            raise InputError(f"codec {codec.name} has no setting `{key}`", hint=hint, key=(*at, key))
 
 
 def _point_keys(codec: type[Codec]) -> dict[str, type]:

@@ -53,6 +53,7 @@ BROKEN = [
     ("unknown setting", "quality: 50", "quality: 50, qualty: 3", "4:", "qualty", "did you mean `quality`"),
     ("no operating point", "{quality: 50}", "{}", "4:", "no operating point", "quality"),
     ("rate misspelt", "quality: 50", "qualty: 50", "4:20", "jpeg has no setting `qualty`", "did you mean `quality`"),
+    ("rate of another codec", "jpeg: {quality: 50}", "jpeg2000: {qp: 3}", "4:20", "setting `qp`", "the rate: `bpp` or"),
     ("bpp misspelt", "jpeg: {quality: 50}", "jpeg2000: {bbp: 0.3}", "4:21", "no setting `bbp`", "did you mean `bpp`"),
     (
         "rate misspelt in choices",
@@ -259,7 +260,7 @@ def test_override_errors_name_the_option(tmp_path: Path) -> None:
         (
             "codecs.0.jpg.quality=3",
             "`jpeg` and `jpg` stand beside each other in an entry of a codec",
-            "with --set: codecs.0.jpeg.KEY=VALUE",
+            "with --set: codecs.0.jpeg.quality=…",
         ),
         (
             "link.rate_bps=3",
