@@ -46,8 +46,6 @@ def token_bits(codec: ResiComp, images: Iterable[Image], quality: float) -> Floa
         images: uint8 (H, W, 3) each.
         quality: Operating point.
     """
-    from netcodecs.resicomp.range_coding import coded_bits
-
     networks = codec.networks
     sums, tokens = np.zeros(len(SHARES)), np.zeros(len(SHARES))
     for image in images:
@@ -58,8 +56,7 @@ def token_bits(codec: ResiComp, images: Iterable[Image], quality: float) -> Floa
             known, cells = np.zeros(len(order), bool), order[round(share * len(order)) :]
             known[order[: round(share * len(order))]] = True
             mixtures = networks.densities(symbols, known.reshape(grid), quality, cells)
-            chosen = symbols.reshape(len(order), -1)[cells].reshape(-1)
-            sums[number] += coded_bits(chosen, mixtures).sum()
+            sums[number] += networks.coder.bits(symbols.reshape(len(order), -1)[cells], mixtures).sum()
             tokens[number] += len(cells)
     return np.asarray(sums / tokens)
 

@@ -137,7 +137,7 @@ class ResiComp(Codec):
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         super().__init__(settings)
-        need_packages(self.name, (*LEARNED, "constriction"))
+        need_packages(self.name, LEARNED)
         self._slice_cache = SliceCache()
         try:
             context_matrix(self._mode, self._slices)  # refuses an unknown mode
@@ -191,13 +191,12 @@ class ResiComp(Codec):
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
         made = {
-            "format": 3,
+            "format": 4,
             "reconstruction": 3,  # counts changes that move a sample by a level
             "beta": self._beta,
             "weights": file_sha256(self._weights),
             "torch": version("torch"),
             "compressai": version("compressai"),
-            "constriction": version("constriction"),
         }
         if self.settings.effort:
             from netcodecs.common.devices import search_arithmetic
@@ -404,8 +403,6 @@ class ResiComp(Codec):
         self, header: ResiCompHeader, layout: SliceLayout, payloads: Sequence[bytes], wanted: BoolArray
     ) -> Ints:
         """Symbols of the wanted slices in their places, int64 (h, w, C); slices in the cache are not decoded again."""
-        from netcodecs.resicomp.range_coding import decode
-
         symbols = self.networks.no_symbols(layout.slices.shape)
         flat = symbols.reshape(-1, symbols.shape[2])
         keys = SliceCache.keys(payloads, layout.contexts, wanted)
@@ -416,10 +413,9 @@ class ResiComp(Codec):
                 flat[layout.cells[number]], missing[number] = known, False
         for number, mixtures in predicted_slices(self.networks, layout, symbols, header.quality, missing):
             try:
-                numbers = decode(read_slice(payloads[number + 1]), mixtures)
+                tokens = self.networks.coder.decode(read_slice(payloads[number + 1]), mixtures)
             except ValueError:
                 raise InputError(f"resicomp: slice {number + 1} can't be decoded") from None
-            tokens = numbers.reshape(len(layout.cells[number]), -1)
             flat[layout.cells[number]] = tokens
             self._slice_cache.put(keys[number], tokens, _CACHED_STREAMS * len(wanted))
         return symbols

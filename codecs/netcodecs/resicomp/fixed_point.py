@@ -110,10 +110,8 @@ class ExactTransformer:
         self._functions = functions_of(self._device)
 
     @torch.no_grad()
-    def densities(
-        self, tokens: Floats, known: NDArray[np.bool_], log_rate: float, cells: NDArray[np.int64]
-    ) -> tuple[Floats, Floats, Floats]:
-        """Weights, means and scales of the mixtures at some cells.
+    def densities(self, tokens: Floats, known: NDArray[np.bool_], log_rate: float, cells: NDArray[np.int64]) -> Floats:
+        """The mixtures at some cells.
 
         Args:
             tokens: float64 (H, W, C), in units of the channels' spread; anything where not known.
@@ -122,7 +120,7 @@ class ExactTransformer:
             cells: Numbers, row by row, of the tokens to predict, int64 (n,).
 
         Returns:
-            Three arrays float64 (mixtures, n, C).
+            Weights, means and scales, float64 (n, 3, mixtures, C).
         """
         height, width, channels = tokens.shape
         given = to_grid(torch.from_numpy(tokens).to(self._device).reshape(-1, channels).clone())
@@ -135,8 +133,8 @@ class ExactTransformer:
             features = block(features, height, width, self._functions)
         wanted = torch.from_numpy(cells).to(self._device)  # only these are needed after the last attention
         features = self._blocks[-1](features, height, width, self._functions, wanted)
-        made = _by_rows(self._head, features).permute(1, 2, 0, 3).contiguous().cpu().numpy()
-        return made[0], made[1], made[2]
+        made: Floats = _by_rows(self._head, features).cpu().numpy()
+        return made
 
     def _embedded(self, given: Tensor, statistics: Tensor, known: Tensor) -> Tensor:
         """Features of the tokens, (n, width): known ones by themselves, the others by their neighbours."""

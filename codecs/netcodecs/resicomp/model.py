@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from netcodecs.resicomp.sizes import COMPACT, Size
+from netcodecs.resicomp.token_context import TokenContext
 from netcodecs.resicomp.transformer import DualTransformer
 from netcodecs.transforms.gained import LATENT_CHANNELS, GainedTransforms, TransformKind
 from netcodecs.transforms.gains import LAMBDAS
@@ -43,6 +44,7 @@ class ResiCompModel(nn.Module):
         self.transforms = GainedTransforms(kind, lambdas)
         self.transformer = DualTransformer(LATENT_CHANNELS, size)
         self.second = DualTransformer(LATENT_CHANNELS, size) if separate else None
+        self.context = TokenContext(LATENT_CHANNELS)
         #: usual size of each channel before its gain, (C,)
         self.register_buffer("spread", torch.ones(LATENT_CHANNELS))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,8 @@ from netcodecs.common.devices import IMAGES_AT_ONCE, multiplies_bfloat16
 from netcodecs.resicomp.fixed_point import ExactTransformer
 from netcodecs.resicomp.mixture import mixture_mean
 from netcodecs.resicomp.model import ResiCompModel
-from netcodecs.resicomp.range_coding import LARGEST, Mixtures
 from netcodecs.resicomp.search import SearchedNetworks, refined
+from netcodecs.resicomp.token_coder import LARGEST, Mixtures, TokenCoder
 from netcodecs.resicomp.transformer import MIDDLE_RATE
 from netcodecs.threads import one_thread
 from netcodecs.transforms.annealing import SEARCH_STEPS
@@ -82,6 +82,7 @@ class Networks:
         self._network, self._concealer = model.transformer, model.concealer
         self._window = model.transformer.size.window
         self._exact = ExactTransformer(model.transformer, self._device)
+        self.coder = TokenCoder(model.context)
         self.qualities = quality_of(transforms.lambdas[0]), quality_of(transforms.lambdas[-1])
         self.blank = lru_cache(maxsize=_REMEMBERED)(self._without_context)
         self.rate = lru_cache(maxsize=_REMEMBERED)(self._rate)
@@ -136,7 +137,7 @@ class Networks:
         return np.zeros((*grid, len(self._spread)), np.int64)
 
     def densities(self, symbols: Ints, known: BoolArray, quality: float, cells: Ints) -> Mixtures:
-        """Distributions of the symbols of some cells given the known cells, in order of (cell, channel).
+        """Distributions of the symbols of some cells, in their order, given the known cells.
 
         Args:
             symbols: int64 (h, w, C), anything where not known.
@@ -145,11 +146,11 @@ class Networks:
             cells: Numbers of the cells, row by row, int64 (n,).
         """
         if not known.any():
-            return self.blank(quality).at(np.tile(np.arange(symbols.shape[2]), len(cells)))
+            return replace(self.blank(quality), rows=np.zeros(len(cells), np.int64))
         return self._given(symbols, known, quality, cells)
 
     def _without_context(self, quality: float) -> Mixtures:
-        """Distributions of any token without context, of C integers.
+        """Distributions of one token without context.
 
         Among mask tokens alone all tokens are alike, in an image of any size: one token of a window stands for them.
         """
@@ -163,9 +164,9 @@ class Networks:
         tokens = _padded(symbols / rate.steps, self._window)
         rows, columns = np.divmod(cells, known.shape[1])
         places = rows * tokens.shape[1] + columns
-        weights, means, scales = self._exact.densities(tokens, _padded(known, self._window), rate.log_rate, places)
-        parts = (weights, means * rate.steps, scales * rate.steps)
-        return Mixtures(*(part.reshape(len(part), -1) for part in parts))
+        parameters = self._exact.densities(tokens, _padded(known, self._window), rate.log_rate, places)
+        parameters[:, 1:] *= rate.steps
+        return Mixtures(parameters, np.arange(len(cells)), with_known=bool(known.any()))
 
     @torch.no_grad()
     @one_thread()

@@ -19,7 +19,7 @@ from netsim.errors import InputError
 
 if TYPE_CHECKING:  # torch is loaded with the first image
     from netcodecs.resicomp.networks import Networks
-    from netcodecs.resicomp.range_coding import Mixtures
+    from netcodecs.resicomp.token_coder import Mixtures
 
 __all__ = ["EncodedSlices", "SliceEncoder", "SliceLayout", "layout_of", "nearest_quality", "predicted_slices"]
 
@@ -31,7 +31,7 @@ RATE_TOLERANCE = 0.01
 FULL_TRIES = 3  # whole codings in a search for a rate; one or two are usual
 _KNOTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)  # qualities where a search begins: gains have their knots at whole ones
 _LOOKS = 3  # estimates without contexts before a coding
-_SLICE_BYTES = 4.5  # of a packet beside its bits: checksum, and half a byte at the end
+_SLICE_BYTES = 4.3  # of a packet beside its bits: checksum, and a third of a byte at the end
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def predicted_slices(
         together = networks.densities(symbols, known, quality, cells)
         start = 0
         for number in one.slices:
-            end = start + len(layout.cells[number]) * symbols.shape[2]
+            end = start + len(layout.cells[number])
             yield number, together.part(start, end)
             start = end
 
@@ -129,35 +129,30 @@ class SliceEncoder:
         symbols = self._networks.symbols(self._latent, quality)
         flat = symbols.reshape(-1, symbols.shape[2])
         for number, mixtures in predicted_slices(self._networks, self._layout, symbols, quality):
-            yield number, flat[self._layout.cells[number]].reshape(-1), mixtures
+            yield number, flat[self._layout.cells[number]], mixtures
 
     def encode(self, quality: float) -> EncodedSlices:
         """All slices at a quality."""
-        from netcodecs.resicomp.range_coding import decode, encode
-
-        contexts = self._layout.contexts
+        coder, contexts = self._networks.coder, self._layout.contexts
         costly = contexts.any(axis=0) | contexts.any(axis=1)  # the others are decoded without a Transformer pass
         codes, decoded = dict[int, bytes](), dict[int, NDArray[np.int16]]()
         for number, chosen, mixtures in self._slices(quality):
-            codes[number] = encode(chosen, mixtures)
+            codes[number] = coder.encode(chosen, mixtures)
             if costly[number] and all(n in decoded for n in map(int, np.flatnonzero(contexts[number]))):
-                numbers = decode(codes[number], mixtures)
-                if np.array_equal(numbers, chosen):
-                    decoded[number] = numbers.reshape(len(self._layout.cells[number]), -1).astype(np.int16)
+                symbols = coder.decode(codes[number], mixtures)
+                if np.array_equal(symbols, chosen):
+                    decoded[number] = symbols.astype(np.int16)
         return EncodedSlices(quality, tuple(codes[number] for number in range(len(codes))), decoded)
 
     def token_bits(self, quality: float) -> Floats:
         """Bits of each token in order of slices, (N,)."""
-        from netcodecs.resicomp.range_coding import coded_bits
-
-        cells = self._layout.cells
-        bits = {n: coded_bits(chosen, mixtures) for n, chosen, mixtures in self._slices(quality)}
-        return np.concatenate([bits[n].reshape(len(cells[n]), -1).sum(axis=1) for n in range(len(cells))])
+        bits = {n: self._networks.coder.bits(chosen, mixtures) for n, chosen, mixtures in self._slices(quality)}
+        return np.concatenate([bits[n] for n in range(len(bits))])
 
     def encode_near(self, target_bytes: float, encode: Callable[[float], EncodedSlices] | None = None) -> EncodedSlices:
         """The slices within ``RATE_TOLERANCE`` of a size, or the nearest of those tried. Deterministic.
 
-        The bits of tokens without any context are cheap to compute at every quality: one distribution per channel.
+        The bits of symbols without any context are cheap to compute at every quality: one distribution per channel.
         What contexts save, and what a search for a better latent does, depends on the image and hardly on the quality.
         One Transformer pass estimates the former, and each coding gives both exactly.
 
@@ -198,10 +193,8 @@ class SliceEncoder:
         return best
 
     def _alone(self, quality: float) -> float:
-        """Natural log of the bytes of all slices, every token without context."""
-        from netcodecs.resicomp.range_coding import counted_bits
-
-        bits = counted_bits(self._networks.symbols(self._latent, quality), self._networks.blank(quality))
+        """Natural log of the bytes of all slices, every symbol without any context."""
+        bits = self._networks.blank(quality).counted_bits(self._networks.symbols(self._latent, quality))
         return math.log(bits / 8 + _SLICE_BYTES * len(self._layout.cells))
 
     def _saved(self, quality: float) -> float:
@@ -209,22 +202,25 @@ class SliceEncoder:
 
         One slice in the middle stands for all slices that have contexts: all other tokens are predicted from its.
         """
-        from netcodecs.resicomp.range_coding import coded_bits, counted_bits
-
-        contexts = self._layout.contexts
+        contexts, nothing = self._layout.contexts, np.zeros(self._layout.slices.shape, bool)
         sizes = np.array([len(cells) for cells in self._layout.cells])
         with_contexts = np.flatnonzero(contexts.any(axis=1))
+        symbols = self._networks.symbols(self._latent, quality)
+        first = self._share(symbols, nothing, quality)
         if len(with_contexts) == 0:
-            return 0.0
+            return math.log(first)
         known_tokens = contexts @ sizes
         middle = sorted(with_contexts, key=lambda number: int(known_tokens[number]))[len(with_contexts) // 3]
-        symbols = self._networks.symbols(self._latent, quality)
-        known = self._layout.known(contexts[middle])
+        others = float(sizes[with_contexts].sum() / sizes.sum())
+        share = self._share(symbols, self._layout.known(contexts[middle]), quality)
+        return math.log((1 - others) * first + others * share)
+
+    def _share(self, symbols: Ints, known: BoolArray, quality: float) -> float:
+        """Bits of all tokens that are not known, over those without any context."""
         cells = np.flatnonzero(~known)
         asked = symbols.reshape(-1, symbols.shape[2])[cells]
-        bits = coded_bits(asked.reshape(-1), self._networks.densities(symbols, known, quality, cells)).sum()
-        share = float(bits) / counted_bits(asked, self._networks.blank(quality))
-        return math.log(1 - float(sizes[with_contexts].sum() / sizes.sum()) * (1 - share))
+        bits = self._networks.coder.bits(asked, self._networks.densities(symbols, known, quality, cells)).sum()
+        return float(bits) / self._networks.blank(quality).counted_bits(asked)
 
 
 def nearest_quality(quality: float, low: float, high: float) -> float:

@@ -16,7 +16,8 @@ from netsim.errors import InputError
 __all__ = ["holds_resicomp", "load_transforms", "load_weights", "save_weights"]
 
 _CODEC = "resicomp"
-_TRANSFORMS = "transforms."
+_TRANSFORMS, _CONTEXT = "transforms.", "context."
+_LARGEST_CONTEXT = 64  # no more fit into the coder's sums
 
 
 def save_weights(
@@ -63,7 +64,12 @@ def load_weights(path: Path) -> ResiCompModel:
         raise InputError(f"{path.name} holds no weights of {_CODEC}", hint="export them: docs/how-to/training.md")
     kind, lambdas = _kind(facts), tuple(facts["lambdas"])
     model = ResiCompModel(kind, Size(**facts["size"]), lambdas, separate=facts["separate"])
-    fill(model, restored(tensors), path)
+    given, context = restored(tensors), model.context
+    unfitted = {f"{_CONTEXT}{name}": weights for name, weights in context.state_dict().items()}
+    fill(model, unfitted | given, path)  # older files have none
+    for name, weights in context.state_dict().items():
+        if not bool((weights.abs() <= _LARGEST_CONTEXT).all()):
+            raise InputError(f"{path.name}: {_CONTEXT}{name} is not finite or too large", hint="export them anew")
     return model.eval()
 
 

@@ -16,6 +16,7 @@ from netcodecs.progressive.weights import dependents_kept, save_weights
 from netcodecs.training.card_section import put_test_section, smaller_crops, write_card
 from netcodecs.training.core.checkpoint import load_tensors
 from netcodecs.training.core.crops import load_folder
+from netcodecs.training.core.fitting import FITTED_IMAGES
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
 from netcodecs.training.measure import Measured, measure, section_of
 from netcodecs.training.progressive.emphasis import Emphasis
@@ -27,7 +28,6 @@ from netcodecs.training.validation_table import validation_table
 
 __all__ = ["export", "main", "model_card"]
 
-_FITTED = 256  # images to which entropy coding is fitted
 _TRANSFORMS = {
     "residual": "Residual transforms",
     "mbt": "The transforms of mbt2018-mean",
@@ -122,7 +122,7 @@ def export(
     """Writes ``weights`` (safetensors) and its model card beside it.
 
     Args:
-        training: Folder of a run; of ResiComp, ``base``, ``count_images`` and ``published`` are not looked at.
+        training: Folder of a run; of ResiComp, ``base`` and ``published`` are not looked at.
         weights: Is written; the card has its name.
         base: Weights in the folder of ``weights`` from which the run started: only differences are stored.
         count_images: Folder of training images to whose symbols entropy coding is fitted.
@@ -136,11 +136,13 @@ def export(
     """
     facts = load_tensors(training / CHECKPOINT)[1]
     if facts["trains"] == "resicomp":
-        return export_resicomp(training, weights, notes, test_images=test_images, named=named)
+        return export_resicomp(
+            training, weights, notes, count_images=count_images, test_images=test_images, named=named
+        )
     method = method_named(facts["trains"])
     network = averaged_network(training / CHECKPOINT)
     if count_images is not None:
-        fit_entropy_coding(network, load_folder(count_images, at_least=64, limit=_FITTED))
+        fit_entropy_coding(network, load_folder(count_images, at_least=64, limit=FITTED_IMAGES))
     with dependents_kept(weights):
         save_weights(weights, network, method.name, base=base)
     validation = validation_table(training / VALIDATION, _cell)

@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from netsim.compiling import compiled
 from netsim.errors import InputError
 
-__all__ = ["DAMAGED", "PRECISION", "RangeDecoder", "decode_symbol", "encode"]
+__all__ = [
+    "DAMAGED",
+    "PRECISION",
+    "RangeDecoder",
+    "begun",
+    "decode_symbol",
+    "encode",
+    "ended",
+    "enter",
+    "narrow",
+]
 
 Ints = NDArray[np.int64]
 
@@ -99,7 +109,7 @@ def _refuse_far(values: Ints) -> None:
 @compiled
 def _encode(symbols: Any, indexes: Any, counts: Any, sizes: Any, offsets: Any, written: Any) -> Any:
     """Writes bytes. Returns their number."""
-    state = np.array([0, 0, 1 << _BITS])  # bytes written; lower end and width of the interval
+    state = begun()
     digit_width = 1 << (PRECISION - _DIGIT_BITS)
     for place in range(len(symbols)):
         table = indexes[place]
@@ -107,23 +117,37 @@ def _encode(symbols: Any, indexes: Any, counts: Any, sizes: Any, offsets: Any, w
         value = symbols[place] - offsets[table]
         inside = 0 <= value < escape
         symbol = value if inside else escape
-        _narrow(state, written, row[symbol], row[symbol + 1] - row[symbol])
+        narrow(state, written, row[symbol], row[symbol + 1] - row[symbol], PRECISION)
         if not inside:
             rest = -2 * value - 1 if value < 0 else 2 * (value - escape)
             digits = 0
             while rest >> (digits * _DIGIT_BITS):
                 digits += 1
-            _narrow(state, written, digits * digit_width, digit_width)
+            narrow(state, written, digits * digit_width, digit_width, PRECISION)
             for number in range(digits):
                 digit = (rest >> (number * _DIGIT_BITS)) & ((1 << _DIGIT_BITS) - 1)
-                _narrow(state, written, digit * digit_width, digit_width)
-    return _ended(state, written)
+                narrow(state, written, digit * digit_width, digit_width, PRECISION)
+    return ended(state, written)
 
 
 @compiled
-def _narrow(state: Any, written: Any, start: Any, count: Any) -> None:
-    """Narrows the interval to a symbol's part of it; bytes that are settled go out."""
-    share = state[2] >> PRECISION
+def begun() -> Any:
+    """For compiled callers: an encoder's state. Bytes written; lower end and width of the interval."""
+    return np.array([0, 0, 1 << _BITS])
+
+
+@compiled
+def narrow(state: Any, written: Any, start: Any, count: Any, precision: Any) -> None:
+    """For compiled callers: narrows the interval to a symbol's part of it; bytes that are settled go out.
+
+    Args:
+        state: Of :func:`begun`.
+        written: Where bytes go; the caller sees to it that there is room.
+        start: Cumulative count of the symbol.
+        count: Its own count, at least 1.
+        precision: Counts add up to 2^``precision``, at most 2^40.
+    """
+    share = state[2] >> precision
     state[1] += share * start
     state[2] = share * count
     _carry(state, written)
@@ -147,8 +171,8 @@ def _carry(state: Any, written: Any) -> None:
 
 
 @compiled
-def _ended(state: Any, written: Any) -> Any:
-    """Writes the interval's number of fewest bytes, at least one in all. Returns how many there are."""
+def ended(state: Any, written: Any) -> Any:
+    """For compiled callers: writes the interval's number of fewest bytes, at least one in all. Returns their number."""
     end, kept, number = state[1] + state[2], 0, state[1] + state[2]
     while number >= end:  # the lower end, rounded up to 0, 1, … bytes
         bits = _BITS - 8 * kept
@@ -174,9 +198,9 @@ def _point(state: Any) -> Any:
 
 
 @compiled
-def _enter(coded: Any, state: Any, start: Any, count: Any) -> None:
-    """Narrows the decoder's interval to a symbol's part, and reads on."""
-    share = state[2] >> PRECISION
+def enter(coded: Any, state: Any, start: Any, count: Any, precision: Any) -> None:
+    """For compiled callers: narrows the decoder's interval to a symbol's part, and reads on. Arguments as elsewhere."""
+    share = state[2] >> precision
     state[1] -= share * start
     state[2] = share * count
     while state[2] < _LEAST:
@@ -188,7 +212,7 @@ def _enter(coded: Any, state: Any, start: Any, count: Any) -> None:
 @compiled
 def _digit(coded: Any, state: Any) -> Any:
     digit = _point(state) >> (PRECISION - _DIGIT_BITS)
-    _enter(coded, state, digit << (PRECISION - _DIGIT_BITS), 1 << (PRECISION - _DIGIT_BITS))
+    enter(coded, state, digit << (PRECISION - _DIGIT_BITS), 1 << (PRECISION - _DIGIT_BITS), PRECISION)
     return digit
 
 
@@ -211,7 +235,7 @@ def decode_symbol(coded: Any, state: Any, row: Any, size: Any, offset: Any) -> A
             low = middle
         else:
             high = middle
-    _enter(coded, state, row[low], row[low + 1] - row[low])
+    enter(coded, state, row[low], row[low + 1] - row[low], PRECISION)
     if low < last:
         return offset + low
     digits = _digit(coded, state)

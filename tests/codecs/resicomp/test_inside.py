@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from netcodecs.resicomp.codec import ResiComp, ResiCompSettings
-from netcodecs.resicomp.densities import probabilities
 from netcodecs.resicomp.packets import read_header
 from netcodecs.resicomp.rate_control import layout_of
 
@@ -67,8 +66,8 @@ def test_without_context_each_symbol_has_its_channels_own_distribution(
 ) -> None:
     codec = _codec(tiny)
     found = codec.token_densities(codec.encode(image, quality), 0)
-    blank = codec.networks.blank(2.0).part(found.channel, found.channel + 1)
-    assert (found.probabilities == probabilities(blank, found.symbols)).all()
+    blank = codec.networks.blank(2.0)
+    assert (found.probabilities == blank.probabilities(0, found.channel, found.symbols)).all()
     with pytest.raises(Exception, match="4 context slices of 4"):
         codec.token_densities(codec.encode(image, quality), 4)
 

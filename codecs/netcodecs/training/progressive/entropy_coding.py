@@ -7,8 +7,7 @@ hyperprior's follow earlier symbols (``HyperContext``).
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from netcodecs.progressive.backbone import Backbone
 from netcodecs.progressive.transforms import Transforms
+from netcodecs.training.core.fitting import minimise
 from netcodecs.transforms.contexts import neighbours
 from netcodecs.transforms.fixed_point import scale_steps
 from netcodecs.transforms.hyper_context import HyperContext
@@ -94,7 +94,7 @@ def _fit_latent(context: LatentContext, samples: Sequence[tuple[Ints, Ints]]) ->
         distance = (symbols[:, chosen] - mean).abs()
         return _bits(torch.special.ndtr((0.5 - distance) * inverse) - torch.special.ndtr((-0.5 - distance) * inverse))
 
-    _minimise(list(context.buffers()), bits, symbols.shape[1], _LATENT_STEPS, _LATENT_BATCH, _LATENT_RATE)
+    minimise(list(context.buffers()), bits, symbols.shape[1], _LATENT_STEPS, _LATENT_BATCH, _LATENT_RATE)
 
 
 def _fit_hyper(context: HyperContext, samples: Sequence[tuple[float, Tensor]]) -> None:
@@ -108,29 +108,9 @@ def _fit_hyper(context: HyperContext, samples: Sequence[tuple[float, Tensor]]) -
         inverse, distance = torch.exp(-log_scale.clamp(-_MOST_HYPER_LOG_SCALE, _MOST_HYPER_LOG_SCALE)), given - mean
         return _bits(torch.sigmoid((distance + 0.5) * inverse) - torch.sigmoid((distance - 0.5) * inverse))
 
-    _minimise(list(context.buffers()), bits, symbols.shape[1], _HYPER_STEPS, _HYPER_BATCH, _HYPER_RATE)
+    minimise(list(context.buffers()), bits, symbols.shape[1], _HYPER_STEPS, _HYPER_BATCH, _HYPER_RATE)
     context.earlier.copy_(context.earlier_channels().flatten(0, 1))
 
 
 def _bits(mass: Tensor) -> Tensor:
     return -torch.log2(mass.clamp(min=_LEAST_LIKELIHOOD))
-
-
-def _minimise(
-    weights: Sequence[Tensor], bits: Callable[[Tensor], Tensor], places: int, steps: int, batch: int, rate: float
-) -> None:
-    """Adam on random places; the same at every call with the same number of threads."""
-    for part in weights:
-        part.requires_grad_()
-    optimiser = torch.optim.Adam(weights, lr=rate)
-    generator = torch.Generator().manual_seed(0)
-    with torch.enable_grad():
-        for step in range(steps):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-            loss = bits(torch.randint(places, (batch,), generator=generator)).sum(0).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    for part in weights:
-        part.requires_grad_(False)

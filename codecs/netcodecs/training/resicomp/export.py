@@ -11,7 +11,10 @@ from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.weights import save_weights
 from netcodecs.training.card_section import put_test_section, smaller_crops, write_card
 from netcodecs.training.core.checkpoint import load_tensors
+from netcodecs.training.core.crops import load_folder
+from netcodecs.training.core.fitting import FITTED_IMAGES
 from netcodecs.training.core.run import CHECKPOINT, VALIDATION
+from netcodecs.training.resicomp.entropy_coding import fit_token_context
 from netcodecs.training.resicomp.measure import Measured, measure, section_of
 from netcodecs.training.resicomp.session import averaged_model
 from netcodecs.training.validation_table import validation_table
@@ -20,7 +23,13 @@ __all__ = ["export", "model_card"]
 
 
 def export(
-    training: Path, weights: Path, notes: str = "", *, test_images: Path | None = None, named: Path | None = None
+    training: Path,
+    weights: Path,
+    notes: str = "",
+    *,
+    count_images: Path | None = None,
+    test_images: Path | None = None,
+    named: Path | None = None,
 ) -> list[Measured]:
     """Writes the weight average of a run, and its model card beside it.
 
@@ -28,6 +37,7 @@ def export(
         training: Folder of a run of ResiComp.
         weights: Safetensors file to write.
         notes: A sentence about the run that its files don't tell.
+        count_images: Folder of training images to which entropy coding is fitted.
         test_images: Folder of images for the card's second table.
         named: Where the weights will lie, for the card; None: at ``weights``.
 
@@ -36,6 +46,8 @@ def export(
     """
     facts = load_tensors(training / CHECKPOINT)[1]
     model = averaged_model(training / CHECKPOINT)
+    if count_images is not None:
+        fit_token_context(model, load_folder(count_images, at_least=64, limit=FITTED_IMAGES))
     save_weights(weights, model, facts={"steps": facts["steps"]})
     validation = validation_table(training / VALIDATION, _cell)
     card = model_card(facts, model, validation, named or weights, notes=notes)

@@ -21,7 +21,7 @@ from netcodecs.transforms.gained import STRIDE
 from netcodecs.transforms.hyperprior import round_ste
 from netcodecs.transforms.residual import REFERENCE_LAMBDA
 
-__all__ = ["Masked", "ResiCompObjective", "known_tokens", "masked_losses", "stratified"]
+__all__ = ["Masked", "ResiCompObjective", "known_tokens", "latent_of", "masked_losses", "stratified"]
 
 _NOTHING_KNOWN = 0.1  # share of crops without any known token, as ISC and first slices code all of theirs
 _VALIDATED = (0.0018, 0.0067)
@@ -78,7 +78,7 @@ def masked_losses(model: ResiCompModel, image: Tensor, known: Tensor, lam: Tenso
         lam: (B,).
     """
     transforms, network = model.transforms, model.transformer
-    latent, steps = _latent(model, image, lam)
+    latent, steps = latent_of(model, image, lam)
     rounded, log_rate = round_ste(latent), torch.log(lam / MIDDLE_RATE)
     tokens, places = rounded / steps, torch.nonzero(~known.flatten())[:, 0]
     hidden = network.hidden(tokens, known, log_rate)
@@ -97,7 +97,7 @@ def masked_losses(model: ResiCompModel, image: Tensor, known: Tensor, lam: Tenso
     return Masked(sums / count / STRIDE**2, mse, concealed_mse)
 
 
-def _latent(model: ResiCompModel, image: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+def latent_of(model: ResiCompModel, image: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
     """The latent in quantiser steps, (B, h, w, C), and the steps in each channel's usual spread, (B, 1, 1, C)."""
     gain = model.transforms.gains(lam)[0]
     steps = (gain[:, :, 0, 0] * model.spread)[:, None, None]
@@ -211,7 +211,7 @@ class ResiCompObjective:
         lams = torch.tensor([lam], device=self._device)
         half = known_tokens(np.array([0.5]), *grid, np.random.default_rng(number))
         through = masked_losses(network, image, torch.from_numpy(half).to(self._device), lams)
-        latent, steps = _latent(network, image, lams)
+        latent, steps = latent_of(network, image, lams)
         order, tokens = qlds_order(*grid), torch.round(latent) / steps
         bpp = []
         for share in _KNOWN_SHARES:
