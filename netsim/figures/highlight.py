@@ -23,7 +23,8 @@ def highlighted(
 ) -> list[str]:
     """Schemes to highlight: those asked for, else the best of each codec, then the best of the rest.
 
-    The best in most conditions come first, then those with the highest mean over the conditions.
+    A codec's best is that of the highest mean over the conditions. Codecs, and then the rest, are in the order of how many
+    conditions they are the best in, then of their means.
 
     Args:
         values: Columns condition, scheme, value; higher is better; one row per condition and scheme.
@@ -51,7 +52,7 @@ def highlighted(
     relative = wide.sub(wide.max(axis=1), axis=0).mean()
     ranked = sorted(relative.index, key=lambda name: (-firsts.get(name, 0), -relative[name]))
     family = {name: (codecs or {}).get(name, "") for name in ranked}
-    best_of_codec = list({family[name]: name for name in reversed(ranked)}.values())
+    best_of_codec = {family[name]: name for name in sorted(relative.index, key=lambda name: relative[name])}.values()
     ranked.sort(key=lambda name: name not in best_of_codec)
     chosen = set(ranked[:MOST])
     return [name for name in schemes if name in chosen]

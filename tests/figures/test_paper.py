@@ -272,6 +272,14 @@ def test_the_best_of_each_codec_is_highlighted_before_a_second_of_one_codec() ->
     assert highlighted(values, codecs={name: name[0] for name in six}) == ["b1", "c1", "d1", "e1", "f2"]
 
 
+def test_a_codecs_best_is_that_of_the_highest_mean_not_of_most_wins() -> None:
+    """e1 is ahead of all in two conditions by a little, e2 in one by much."""
+    levels = {"e1": (14.0, 11.0, 11.0), "e2": (20.0, 10.5, 10.5)} | {f"{codec}1": (9.0, 9.0, 9.0) for codec in "abcd"}
+    rows = [[f"EP{n}", name, value] for name, values in levels.items() for n, value in enumerate(values, 1)]
+    values = pd.DataFrame(rows, columns=["condition", "scheme", "value"])
+    assert highlighted(values, codecs={name: name[0] for name in levels}) == ["e2", "a1", "b1", "c1", "d1"]
+
+
 def test_the_rest_is_grey_and_named_in_the_note() -> None:
     for module in (radar, rd):
         numbers = module.numbers(_summary(6))  # type: ignore[attr-defined]
