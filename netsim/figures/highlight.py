@@ -23,8 +23,8 @@ def highlighted(
 ) -> list[str]:
     """Schemes to highlight: those asked for, else the best of each codec, then the best of the rest.
 
-    A codec's best is that of the highest mean over the conditions. Codecs, and then the rest, are in the order of how many
-    conditions they are the best in, then of their means.
+    A codec's best is that of the highest mean over the conditions. Codecs, and then the rest, are in the order of how
+    many conditions they are the best in, then of their means.
 
     Args:
         values: Columns condition, scheme, value; higher is better; one row per condition and scheme.
