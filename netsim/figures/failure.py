@@ -108,7 +108,7 @@ def _note(numbers: pd.DataFrame) -> str:
     if sampled["exact"].notna().any():
         notes.append("Dashes: closed form.")
     highest = shown.groupby("scheme", sort=False)["failure_high"].max()
-    if never := [scheme for scheme, high in highest.items() if high == 0 < highest.max()]:
+    if never := [str(scheme) for scheme, high in highest.items() if high == 0 < highest.max()]:
         notes.append(f"Never fail here: {', '.join(never)}. Protected packets show an image by themselves.")
     if not numbers["drawn"].all():
         notes.append(f"Of each scheme, the operating point nearest to {numbers['near_bpp'].iloc[0]:g} bit/pixel.")
