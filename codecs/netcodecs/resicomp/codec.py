@@ -313,7 +313,8 @@ class ResiComp(Codec):
             sizes = slice_sizes(len(token_bits), context_matrix(self._mode, slices), self._beta)
             bits = np.add.reduceat(token_bits, np.cumsum(sizes) - sizes)
             if bits.max() / 8 + _PACKET_BYTES <= limit:
-                return InputError(message, hint=f"about `slices: {slices}` would do")
+                hint = f"about `slices: {slices}` would do for this image at this rate; another may need a quarter more"
+                return InputError(message, hint=hint)
         return InputError(message, hint="not even a slice for each token would do: lower the rate")
 
     def usable(self, stream: Stream, received: BoolArray) -> BoolArray:
