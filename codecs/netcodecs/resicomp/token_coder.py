@@ -22,6 +22,7 @@ from netcodecs.resicomp.mixture import FLOOR, LAPLACE_SCALE, LEAST_SCALE
 from netcodecs.resicomp.token_context import FAR, MOST_LOG_SCALE, STEPS, TokenContext
 from netcodecs.transforms.range_coder import RangeDecoder, begun, ended, enter, narrow
 from netsim.compiling import compiled
+from netsim.errors import InputError
 
 __all__ = ["LARGEST", "Mixtures", "TokenCoder"]
 
@@ -39,6 +40,7 @@ _FAR_STEPS = 2 * tables.SOFTMAX_END * int(LAPLACE_SCALE)  # half steps from zero
 _ONE_BITS = 14  # of log-scales in fixed point
 _ONE = 1 << _ONE_BITS
 _PER_ENTRY = _ONE // tables.POINTS
+_LEAST = 2.0**-80  # about the probability that the coder's decisions leave to a far symbol; the floor's vanishes
 _DECISIONS_BYTES = 90  # at most, of one integer
 _FARTHEST = FAR * STEPS
 _MOST_SHIFT = MOST_LOG_SCALE * _ONE
@@ -78,7 +80,7 @@ class Mixtures:
         counts = np.bincount(((symbols - lowest) * channels + np.arange(channels)).reshape(-1))
         numbers, channel = np.divmod(there := np.flatnonzero(counts), channels)
         found = _probabilities(self.parameters[self.rows[0]][:, :, channel], numbers + lowest)
-        return float(counts[there] @ -np.log2(found))
+        return float(counts[there] @ -np.log2(np.maximum(found, _LEAST)))
 
 
 def _probabilities(parameters: Floats, symbols: Ints) -> Floats:
@@ -118,7 +120,12 @@ class TokenCoder:
         Args:
             symbols: int64 (n, C), from -LARGEST to LARGEST.
             mixtures: Their distributions.
+
+        Raises:
+            InputError: A symbol is out of range.
         """
+        if symbols.min(initial=0) < -LARGEST or symbols.max(initial=0) > LARGEST:  # no room would be enough
+            raise InputError("a symbol is too large to be coded", hint="the network's weights are damaged")
         room = symbols.shape[1] * _DECISIONS_BYTES
         while True:
             state, written = begun(), np.empty(room + symbols.size // 2, np.uint8)

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from netcodecs.resicomp.model import ResiCompModel
 from netcodecs.resicomp.sizes import Size
 from netcodecs.transforms.gained import GainedTransforms, TransformKind
@@ -18,6 +20,7 @@ __all__ = ["holds_resicomp", "load_transforms", "load_weights", "save_weights"]
 _CODEC = "resicomp"
 _TRANSFORMS, _CONTEXT = "transforms.", "context."
 _LARGEST_CONTEXT = 64  # no more fit into the coder's sums
+_LARGEST = torch.finfo(torch.float32).max
 
 
 def save_weights(
@@ -67,9 +70,10 @@ def load_weights(path: Path) -> ResiCompModel:
     given, context = restored(tensors), model.context
     unfitted = {f"{_CONTEXT}{name}": weights for name, weights in context.state_dict().items()}
     fill(model, unfitted | given, path)  # older files have none
-    for name, weights in context.state_dict().items():
-        if not bool((weights.abs() <= _LARGEST_CONTEXT).all()):
-            raise InputError(f"{path.name}: {_CONTEXT}{name} is not finite or too large", hint="export them anew")
+    for name, weights in model.state_dict().items():
+        largest = _LARGEST_CONTEXT if name.startswith(_CONTEXT) else _LARGEST
+        if not bool((weights.abs() <= largest).all()):
+            raise InputError(f"{path.name}: {name} is not finite or too large", hint="export them anew")
     return model.eval()
 
 

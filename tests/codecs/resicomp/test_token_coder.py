@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,31 @@ def test_weights_beyond_the_coders_sums_are_refused(tmp_path: Path, value: float
     save_weights(path, model)
     with pytest.raises(InputError, match=r"context\.bias"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["spread", "transforms.g_a.", "transforms.log_gain", "transformer.mask_token"])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    """A latent of NaN would be symbols that no code holds."""
+    model, path = tiny_model(), tmp_path / "mine.safetensors"
+    damaged = next(tensor for found, tensor in model.state_dict().items() if found.startswith(name))
+    damaged.view(-1)[0] = value
+    save_weights(path, model)
+    with pytest.raises(InputError, match=re.escape(name) + ".* is not finite"):
+        load_weights(path)
+
+
+def test_symbols_out_of_range_are_refused() -> None:
+    far = np.array([[0, 0, LARGEST + 1, 0, 0]])
+    with pytest.raises(InputError, match="too large to be coded"):
+        PLAIN.encode(far, mixtures_of(1, seed=13))
+
+
+@pytest.mark.parametrize("symbol", [LARGEST, -LARGEST, 1000])
+def test_counted_bits_of_far_symbols_are_about_the_coders(symbol: int) -> None:
+    one = one_gaussian(1, 0.0, 1.0)
+    symbols = np.full((1, CHANNELS), symbol)
+    assert one.counted_bits(symbols) == pytest.approx(PLAIN.bits(symbols, one).sum(), rel=0.3)
 
 
 def test_few_images_leave_contexts_as_they_are() -> None:
