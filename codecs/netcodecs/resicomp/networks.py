@@ -26,6 +26,7 @@ from netcodecs.transforms.annealing import SEARCH_STEPS
 from netcodecs.transforms.blocks import ResidualBlock
 from netcodecs.transforms.gained import STRIDE, GainedTransforms
 from netcodecs.transforms.gains import lambda_of, quality_of
+from netsim.errors import InputError
 
 if TYPE_CHECKING:
     from netcodecs.resicomp.rate_control import SliceLayout
@@ -125,6 +126,8 @@ class Networks:
         """
         lam = lambda_of(quality)
         gain, inverse = _gains(self._transforms, lam)
+        if not np.isfinite([gain, inverse]).all():
+            raise InputError(f"resicomp: gains of quality {quality:g} are not finite", hint="the weights are damaged")
         gain = np.rint(gain * 2**_GAIN_BITS) / 2**_GAIN_BITS
         return Rate(math.log(lam / MIDDLE_RATE), gain, inverse, gain * self._spread)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from netcodecs.resicomp.mixture import LEAST_SCALE, log_likelihood
 from netcodecs.resicomp.model import ResiCompModel
+from netcodecs.resicomp.networks import Networks
 from netcodecs.resicomp.sizes import Size
 from netcodecs.resicomp.token_coder import LARGEST, Mixtures, TokenCoder
 from netcodecs.resicomp.token_context import TokenContext
@@ -224,8 +225,17 @@ def test_counted_bits_of_far_symbols_are_about_the_coders(symbol: int) -> None:
     assert one.counted_bits(symbols) == pytest.approx(PLAIN.bits(symbols, one).sum(), rel=0.3)
 
 
-def test_few_images_leave_contexts_as_they_are() -> None:
+def test_gains_that_are_too_large_are_damage() -> None:
     model = tiny_model()
+    model.transforms.log_gain.data.fill_(800.0)
+    with pytest.raises(InputError, match=r"gains of quality 2 are not finite"):
+        Networks(model).rate(2.0)
+
+
+def test_few_images_leave_a_context_unfitted() -> None:
+    """Not what it was: that belongs to other weights."""
+    model = tiny_model()
+    model.context.known_mean[3, 1] = 0.25
     fit_token_context(model, [np.zeros((256, 256, 3), np.uint8)] * 31)
     assert not any(weights.any() for weights in model.context.buffers())
 

@@ -44,7 +44,7 @@ def fit_token_context(model: ResiCompModel, images: Sequence[NDArray[np.uint8]])
     Args:
         model: In eval mode; its context is changed.
         images: uint8 (H, W, 3) each, none of the test set. Those that are smaller than the crops are left out; with
-            fewer than 32 others, the context stays unfitted.
+            fewer than 32 others, the context is left unfitted: zero.
     """
     for weights in model.context.buffers():
         weights.zero_()
