@@ -236,6 +236,7 @@ def _run(
     if figures:
         from netsim.report.illustrated import illustrate
 
+        reporter.say("figures", "and report.html, for which images of chosen slots are decoded again")
         for path in illustrate(folder):
             reporter.say("wrote", str(path))
     else:
