@@ -126,8 +126,6 @@ def _point(codec: Codec, text: str) -> OperatingPoint:
     if key not in codec.operating_point_keys:
         hint = did_you_mean(key, codec.operating_point_keys)
         raise InputError(f"codec {codec.name} has no operating point `{key}`", hint=hint)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
-        raise InputError(f"operating point {key} = {value!r} is not a number", hint=f"write it as --at {key}=1")
     with placed(f"--at {text}"):
         check_point_value(type(codec), key, value)
     return OperatingPoint(key, value)

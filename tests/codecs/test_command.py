@@ -150,7 +150,7 @@ def test_check_codec_tells_a_failure_by_exit_code(monkeypatch: pytest.MonkeyPatc
         (["jpeg", "--at", "quality=50", "--at", "quality=50.5"], "quality = 50.5 is not a whole number", "37"),
         (["jpeg2000", "--at", "bpp=0"], "bpp = 0", "above zero"),
         (["scr-mca-u", "--at", "quality=9"], "codec scr-mca-u has no quality 9", "quality is from 0 to 4"),
-        (["jpeg", "--at", "quality=high"], "operating point quality = 'high' is not a number", "--at quality=1"),
+        (["jpeg", "--at", "quality=high"], "quality = 'high' is not a whole number", "quality: 37"),
     ],
 )
 def test_wrong_arguments_are_told(arguments: list[str], message: str, hint: str) -> None:

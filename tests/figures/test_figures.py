@@ -292,6 +292,16 @@ def test_a_failure_ratio_without_an_interval_is_exact_whatever_the_engine() -> N
         assert ("Exact: no sampling, no interval." in note) is not bars
 
 
+def test_schemes_that_never_fail_are_named_where_others_do() -> None:
+    summary = summarise(sampled_log(["vvc", "jpeg"], ["EP1", "EP4"], trials=3, slots=2)).assign(engine="exact")
+    columns = ["failure_ratio", "failure_low", "failure_high"]
+    for vvc, jpeg, said in ((0.0, 0.5, True), (0.25, 0.5, False), (0.0, 0.0, False)):
+        known = summary.assign(**dict.fromkeys(columns, summary["scheme"].map({"vvc": vvc, "jpeg": jpeg})))
+        note = " ".join(failure.draw(failure.numbers(known)).legends[0].get_title().get_text().split())
+        assert ("Never fail here: vvc. Protected packets show an image by themselves." in note) is said
+        assert ("Never fail here" in note) is said
+
+
 def test_points_without_traces_are_said_to_have_no_range() -> None:
     log = sampled_log(["vvc", "jpeg"], ["EP1", "EP4"], trials=5, slots=2)
     mixed = log.assign(engine=log["engine"].mask(log["operating_point"] == "bpp=0.35", "exact"))

@@ -18,7 +18,7 @@ from pydantic import Field, field_serializer
 
 from netcodecs.common.rate import refuse_bpp
 from netcodecs.common.shipped import shipped_weights
-from netcodecs.needs import LEARNED, need_packages
+from netcodecs.needs import need_packages
 from netcodecs.resicomp.modes import context_matrix, usable
 from netcodecs.resicomp.packets import (
     BETA_STEP,
@@ -137,7 +137,7 @@ class ResiComp(Codec):
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         super().__init__(settings)
-        need_packages(self.name, LEARNED)
+        need_packages(self.name)
         self._slice_cache = SliceCache()
         try:
             context_matrix(self._mode, self._slices)  # refuses an unknown mode

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from netcodecs.resicomp import fixed_point_tables as tables
-from netcodecs.resicomp.mixture import FLOOR, LAPLACE_SCALE, LEAST_SCALE
+from netcodecs.resicomp.mixture import FLOOR, LAPLACE_SCALE, LEAST_SCALE, log_likelihood
 from netcodecs.resicomp.token_context import FAR, MOST_LOG_SCALE, STEPS, TokenContext
-from netcodecs.transforms.range_coder import RangeDecoder, begun, ended, enter, narrow
+from netcodecs.threads import one_thread
+from netcodecs.transforms.range_coder import RangeDecoder, encoder_state, enter, finish, narrow
 from netsim.compiling import compiled
 from netsim.errors import InputError
 
@@ -37,10 +38,9 @@ _PRECISION = 22  # bits of a probability, as small a step as float32 has just be
 _COUNTS = 1 << _PRECISION
 _POINTS, _END = 1024, 8  # of the table of Φ; at this step the rounding costs less than 1e-6 bit a number
 _FAR_STEPS = 2 * tables.SOFTMAX_END * int(LAPLACE_SCALE)  # half steps from zero at which the floor's tail vanishes
-_ONE_BITS = 14  # of log-scales in fixed point
-_ONE = 1 << _ONE_BITS
+_ONE = 1 << 14  # of log-scales and means in fixed point
 _PER_ENTRY = _ONE // tables.POINTS
-_LEAST = 2.0**-80  # about the probability that the coder's decisions leave to a far symbol; the floor's vanishes
+_MOST_BITS = 80  # about what the coder's decisions take for a far symbol, where the floor's density vanishes
 _DECISIONS_BYTES = 90  # at most, of one integer
 _FARTHEST = FAR * STEPS
 _MOST_SHIFT = MOST_LOG_SCALE * _ONE
@@ -67,7 +67,7 @@ class Mixtures:
 
     def probabilities(self, token: int, channel: int, symbols: Ints) -> Floats:
         """Of some values of one symbol, before the token's other channels are known; symbols: (k,)."""
-        return _probabilities(self.parameters[self.rows[token], :, :, channel][..., None], symbols)
+        return np.asarray(2 ** -_information(self.parameters[self.rows[token], :, :, channel][..., None], symbols))
 
     def counted_bits(self, symbols: Ints) -> float:
         """Bits of symbols int64 (..., C) under the first token's distributions without context. Equal ones count once.
@@ -79,17 +79,15 @@ class Mixtures:
         lowest, channels = int(symbols.min()), symbols.shape[-1]
         counts = np.bincount(((symbols - lowest) * channels + np.arange(channels)).reshape(-1))
         numbers, channel = np.divmod(there := np.flatnonzero(counts), channels)
-        found = _probabilities(self.parameters[self.rows[0]][:, :, channel], numbers + lowest)
-        return float(counts[there] @ -np.log2(np.maximum(found, _LEAST)))
+        return float(counts[there] @ _information(self.parameters[self.rows[0]][:, :, channel], numbers + lowest))
 
 
-def _probabilities(parameters: Floats, symbols: Ints) -> Floats:
-    """Of symbols (n,) under mixtures (3, K, n), for estimates: its last bits may differ from machine to machine."""
-    weights, means, scales = parameters
-    scales, distance = np.maximum(scales, LEAST_SCALE), np.abs(symbols - means)
-    mass = ndtr((0.5 - distance) / scales) - ndtr((-0.5 - distance) / scales)
-    wide = np.exp(-np.abs(symbols) / LAPLACE_SCALE) * 0.5 / LAPLACE_SCALE
-    return np.asarray((1 - FLOOR) * (weights * mass).sum(axis=0) + FLOOR * wide)
+@one_thread()
+def _information(parameters: Floats, symbols: Ints) -> Floats:
+    """Bits of symbols (n,) under mixtures (3, K, n), for estimates: the last digits differ from machine to machine."""
+    weights, means, scales = torch.from_numpy(parameters)
+    nats = -log_likelihood(torch.from_numpy(symbols).double(), weights.log(), means, scales)
+    return np.minimum(nats.numpy() / math.log(2), _MOST_BITS)
 
 
 class TokenCoder:
@@ -128,9 +126,9 @@ class TokenCoder:
             raise InputError("a symbol is too large to be coded", hint="the network's weights are damaged")
         room = symbols.shape[1] * _DECISIONS_BYTES
         while True:
-            state, written = begun(), np.empty(room + symbols.size // 2, np.uint8)
+            state, written = encoder_state(), np.empty(room + symbols.size // 2, np.uint8)
             if self._walk(_ENCODE, symbols, mixtures, state, written, np.zeros(0)):
-                return written[: ended(state, written)].tobytes()
+                return written[: finish(state, written)].tobytes()
             room *= 4
 
     def decode(self, coded: bytes, mixtures: Mixtures) -> Ints:

@@ -21,11 +21,11 @@ __all__ = [
     "DAMAGED",
     "PRECISION",
     "RangeDecoder",
-    "begun",
     "decode_symbol",
     "encode",
-    "ended",
+    "encoder_state",
     "enter",
+    "finish",
     "narrow",
 ]
 
@@ -109,7 +109,7 @@ def _refuse_far(values: Ints) -> None:
 @compiled
 def _encode(symbols: Any, indexes: Any, counts: Any, sizes: Any, offsets: Any, written: Any) -> Any:
     """Writes bytes. Returns their number."""
-    state = begun()
+    state = encoder_state()
     digit_width = 1 << (PRECISION - _DIGIT_BITS)
     for place in range(len(symbols)):
         table = indexes[place]
@@ -127,11 +127,11 @@ def _encode(symbols: Any, indexes: Any, counts: Any, sizes: Any, offsets: Any, w
             for number in range(digits):
                 digit = (rest >> (number * _DIGIT_BITS)) & ((1 << _DIGIT_BITS) - 1)
                 narrow(state, written, digit * digit_width, digit_width, PRECISION)
-    return ended(state, written)
+    return finish(state, written)
 
 
 @compiled
-def begun() -> Any:
+def encoder_state() -> Any:
     """For compiled callers: an encoder's state. Bytes written; lower end and width of the interval."""
     return np.array([0, 0, 1 << _BITS])
 
@@ -141,7 +141,7 @@ def narrow(state: Any, written: Any, start: Any, count: Any, precision: Any) -> 
     """For compiled callers: narrows the interval to a symbol's part of it; bytes that are settled go out.
 
     Args:
-        state: Of :func:`begun`.
+        state: Of :func:`encoder_state`.
         written: Where bytes go; the caller sees to it that there is room.
         start: Cumulative count of the symbol.
         count: Its own count, at least 1.
@@ -171,7 +171,7 @@ def _carry(state: Any, written: Any) -> None:
 
 
 @compiled
-def ended(state: Any, written: Any) -> Any:
+def finish(state: Any, written: Any) -> Any:
     """For compiled callers: writes the interval's number of fewest bytes, at least one in all. Returns their number."""
     end, kept, number = state[1] + state[2], 0, state[1] + state[2]
     while number >= end:  # the lower end, rounded up to 0, 1, … bytes
