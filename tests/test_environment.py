@@ -149,7 +149,7 @@ def test_places_that_can_not_be_written_are_named(here: Here, run: Path, place: 
 def test_values_on_the_command_line_are_yaml_of_a_scenario(here: Here) -> None:
     assert "is a date" in here.refuses("validate", "mine.yaml", "--set", "name=2024-13-45")
     assert "is a date" in here.refuses("check-codec", "jpeg", "--set", "quality=2024-13-45")
-    assert "not a number" in here.refuses("check-codec", "jpeg", "--at", "quality=.nan")
+    assert "quality = nan is not a whole number" in here.refuses("check-codec", "jpeg", "--at", "quality=.nan")
     assert "not text" in here.refuses("channels", "show", "{loss_rate: 0.1, 1: 2}")
 
 
